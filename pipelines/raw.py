@@ -1,0 +1,137 @@
+"""The raw layer, declared once: which tables `data/warehouse.duckdb` has in schema `raw`, and how they are keyed.
+
+Documents say what a thing is, observations say what it did that day. Each payload kind has a pair of tables:
+
+* `<kind>_documents`: insert-only and content-addressed. `payload` is the JSON as it was received, but for its
+  counters, which are blanked (`pipelines.documents`).
+* `<kind>_observations`: one row per entity and snapshot date, with the counters that were cut out.
+
+The load (pipelines) writes these tables and the transforms read them; both take names and types from here.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_NAME = "raw"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+#: The payload kinds that a snapshot collects; one pair of tables each.
+KINDS = ("model", "image", "creator", "tag", "enum")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table of schema `raw`: its name, Arrow schema and primary key."""
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+
+    @property
+    def qualified_name(self) -> str:
+        return f"{SCHEMA_NAME}.{self.name}"
+
+
+def documents_table(kind: str) -> RawTable:
+    """Distinct documents of a kind: `content_hash` is the BLAKE2b-128 of `payload` in hex."""
+    return RawTable(
+        f"{kind}_documents",
+        pa.schema(
+            [
+                pa.field("entity_id", pa.string(), nullable=False),
+                pa.field("content_hash", pa.string(), nullable=False),
+                pa.field("fetched_at", TIMESTAMP, nullable=False),
+                pa.field("payload", pa.string(), nullable=False),
+            ]
+        ),
+        key=("entity_id", "content_hash"),
+    )
+
+
+def observations_table(kind: str) -> RawTable:
+    """What was seen of each entity on each date. `metrics` is JSON: a list, in document order, of
+    `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <bytes as received>}`
+    where `<counter>` is `stats` or `modelCount`."""
+    return RawTable(
+        f"{kind}_observations",
+        pa.schema(
+            [
+                pa.field("snapshot_date", pa.date32(), nullable=False),
+                pa.field("entity_id", pa.string(), nullable=False),
+                pa.field("content_hash", pa.string(), nullable=False),
+                pa.field("observed_at", TIMESTAMP, nullable=False),
+                pa.field("crawl_id", pa.string(), nullable=False),
+                pa.field("crawl_pass", pa.int32(), nullable=False),
+                pa.field("metrics", pa.string(), nullable=False),
+            ]
+        ),
+        key=("snapshot_date", "entity_id"),
+    )
+
+
+#: One row per crawl. `status` is complete | partial | failed; a crawl that is still under way is partial with no
+#: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `arguments` and
+#: `endpoints` are JSON: the query arguments per kind, and per kind
+#: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
+SNAPSHOTS = RawTable(
+    "snapshots",
+    pa.schema(
+        [
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("dialect", pa.string(), nullable=False),
+            pa.field("api_url", pa.string(), nullable=False),
+            pa.field("status", pa.string(), nullable=False),
+            pa.field("reason", pa.string()),
+            pa.field("started_at", TIMESTAMP, nullable=False),
+            pa.field("finished_at", TIMESTAMP),
+            pa.field("passes", pa.int32(), nullable=False),
+            pa.field("pages", pa.int64(), nullable=False),
+            pa.field("items", pa.int64(), nullable=False),
+            pa.field("distinct_ids", pa.int64(), nullable=False),
+            pa.field("duplicates", pa.int64(), nullable=False),
+            pa.field("rejected", pa.int64(), nullable=False),
+            pa.field("retries", pa.int64(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("reconciled_ids", pa.int64(), nullable=False),
+            pa.field("arguments", pa.string(), nullable=False),
+            pa.field("endpoints", pa.string(), nullable=False),
+        ]
+    ),
+    key=("crawl_id",),
+)
+
+#: Items without a readable id (or that are no JSON object), byte for byte, with the request and the position in its answer.
+REJECTS = RawTable(
+    "rejects",
+    pa.schema(
+        [
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("request", pa.string(), nullable=False),
+            pa.field("position", pa.int32(), nullable=False),
+            pa.field("fetched_at", TIMESTAMP, nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("payload", pa.binary(), nullable=False),
+        ]
+    ),
+    key=("crawl_id", "kind", "request", "position"),
+)
+
+#: Entities that answered 404 when they were asked for by id, with the snapshot date of that answer.
+TOMBSTONES = RawTable(
+    "tombstones",
+    pa.schema(
+        [
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("entity_id", pa.string(), nullable=False),
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("observed_at", TIMESTAMP, nullable=False),
+        ]
+    ),
+    key=("snapshot_date", "kind", "entity_id"),
+)
