@@ -1,0 +1,140 @@
+"""Every setting of civitai-etl, declared once: read from the environment or `.env`, listed by `civitai-etl doctor`.
+
+All variables begin with `CIVITAI_ETL_`, but for the API key: `CIVITAI_API_KEY`, as the service's other clients have it.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import CivitaiEtlError
+
+ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
+REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "api.civitai.com"})
+
+DialectName = Literal["live", "spec"]
+
+
+class SettingsError(CivitaiEtlError):
+    """A setting does not make sense; the message names its variable, never the value of the API key."""
+
+
+class Settings(BaseSettings):
+    """One consistent set of settings; arguments win over the environment, the environment over `.env`.
+
+    Raises:
+        SettingsError: a value does not make sense; one line that names the variable.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data_dir: Path = Field(Path("data"), description="Where everything is kept that a run writes.")
+    lake_url: str | None = Field(
+        None, description="Root of the star-schema Parquet files; default: `lake` in the data directory."
+    )
+    api_url: str = Field("https://civitai.com/api/v1", description="Base address of the Site API, with its path.")
+    dialect: DialectName | None = Field(
+        None,
+        description="`live` (the service as it answers) or `spec`; default: live for Civitai's own hosts, else spec.",
+    )
+    requests_per_second: float = Field(
+        2, ge=0, allow_inf_nan=False, description="Request budget of the whole process; 0 is no budget."
+    )
+    window_pages: int = Field(
+        100, ge=1, description="Pages per load package; a killed crawl asks for at most these again."
+    )
+    max_attempts: int = Field(6, ge=1, description="How often one request is tried before the crawl stops.")
+    timeout_seconds: float = Field(60, gt=0, allow_inf_nan=False, description="How long an answer may keep silent.")
+    image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
+    max_quarantine_share: float = Field(
+        0.01, ge=0, le=1, description="Share of quarantined records above which a run fails."
+    )
+    api_key: SecretStr | None = Field(
+        None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError("; ".join(_in_words(problem) for problem in error.errors(include_url=False))) from None
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @field_validator("api_key", "dialect", "lake_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("api_url")
+    @classmethod
+    def _http_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give the address of the API with its path, for example https://civitai.com/api/v1")
+        if parts.username or parts.query or parts.fragment:
+            raise ValueError("give the plain address of the API; the key belongs into CIVITAI_API_KEY")
+        return url.rstrip("/")
+
+    @field_validator("lake_url")
+    @classmethod
+    def _local_lake(cls, url: str | None) -> str | None:
+        if url is not None and "://" in url and not url.startswith("file://"):
+            raise ValueError("give a directory; shared storage is not supported yet")
+        return url
+
+    @property
+    def lake(self) -> Path:
+        """The directory under which the star-schema files lie."""
+        if self.lake_url is None:
+            return self.data_dir / "lake"
+        local = unquote(urlsplit(self.lake_url).path) if self.lake_url.startswith("file://") else self.lake_url
+        return Path(local).expanduser().absolute()
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file of the raw layer."""
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def analytics(self) -> Path:
+        """The DuckDB file that analysts open."""
+        return self.data_dir / "analytics.duckdb"
+
+    @property
+    def dialect_name(self) -> DialectName:
+        """The dialect to speak: the one that is set, else the one that fits the host."""
+        if self.dialect is not None:
+            return self.dialect
+        return "live" if urlsplit(self.api_url).hostname in REAL_HOSTS else "spec"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is on this machine: an emulator, whose clock may show any date."""
+        host = urlsplit(self.api_url).hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+
+def variable(field: str) -> str:
+    """The environment variable of a settings field."""
+    return "CIVITAI_API_KEY" if field == "api_key" else f"{ENVIRONMENT_PREFIX}{field.upper()}"
+
+
+def _in_words(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    field = "api_key" if name == "CIVITAI_API_KEY" else name
+    found = "" if field == "api_key" else f" (found {problem['input']!r})"
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{variable(field)}: {reason[:1].lower()}{reason[1:]}{found}"

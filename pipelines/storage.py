@@ -1,0 +1,82 @@
+"""The data directory as a place that can fail: full disks and missing permission, told in one line with what to do."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.errors import CivitaiEtlError
+
+
+class StorageError(CivitaiEtlError):
+    """The data directory cannot be used: no permission, no space, or not a directory."""
+
+
+_FULL = re.compile(r"no space left|disk (is )?full|could not write|quota exceeded|out of disk", re.IGNORECASE)
+_DENIED = re.compile(r"permission denied|read-only file system|operation not permitted", re.IGNORECASE)
+_FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
+_DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_DIRECTORY_CODES = {errno.ENOTDIR, errno.EEXIST}
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create `directory` if it is missing and prove that it takes a file.
+
+    Raises:
+        StorageError: it cannot be made or written; one line that names it.
+    """
+    try:
+        with storage_errors(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            probe = directory / f".writable-{os.getpid()}"
+            try:
+                probe.write_bytes(b"x" * 4096)
+            finally:
+                probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{directory} cannot be used ({error.strerror}): set CIVITAI_ETL_DATA_DIR to a directory that can be written."
+        ) from error
+
+
+@contextmanager
+def storage_errors(directory: Path) -> Iterator[None]:
+    """Turn what a full disk or a missing permission raises, however deep in another error, into a `StorageError`."""
+    try:
+        yield
+    except CivitaiEtlError:
+        raise
+    except Exception as error:
+        told = _explain(error, directory)
+        if told is None:
+            raise
+        raise StorageError(told) from error
+
+
+def _explain(error: BaseException, directory: Path) -> str | None:
+    for cause in _chain(error):
+        code = cause.errno if isinstance(cause, OSError) else None
+        text = str(cause)
+        if code in _FULL_CODES or _FULL.search(text):
+            return (
+                f"The disk that holds {directory} is full: make room "
+                "or set CIVITAI_ETL_DATA_DIR to a larger one, then run again."
+            )
+        if code in _DENIED_CODES or _DENIED.search(text):
+            return (
+                f"{directory} cannot be written: give this user write permission there "
+                "or set CIVITAI_ETL_DATA_DIR to a directory of its own."
+            )
+        if code in _NO_DIRECTORY_CODES:
+            return f"{directory} is no directory: set CIVITAI_ETL_DATA_DIR to a directory."
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
