@@ -2,28 +2,54 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# uv and compiled bytecode: an uncompiled install triples import times (docs/operations.md).
 UV     := $(BIN)/uv
+# Compiled bytecode: an install without it triples import times, and `civitai-etl --help` would be slow.
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
+# The virtual environment of this folder is meant, whichever one is active in the caller's shell.
+unexport VIRTUAL_ENV
 
 .PHONY: help setup demo test check fix bench requirements clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
 
 setup: $(VENV)/installed ## make .venv with everything in it (needs Python 3.11 or newer)
 
-$(VENV)/installed: requirements.txt pyproject.toml
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "civitai-etl needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/installed: requirements.txt pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --python $(BIN)/python requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-requirements: ## pin requirements.txt anew from pyproject.toml, for all platforms, with hashes
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+demo: setup ## 30 simulated days through the whole pipeline, with a summary and charts in data/demo; no network, no key
+	$(BIN)/civitai-etl demo
+
+test: setup ## run the tests
+	$(BIN)/pytest
+
+check: setup ## lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+fix: setup ## mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
+	$(BIN)/python -m benchmarks
+
+requirements: | $(UV) ## pin requirements.txt anew from pyproject.toml, for all platforms, with hashes
+	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 		--group dev pyproject.toml --output-file requirements.txt
+
+clean: ## remove .venv and caches; data/ stays
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
