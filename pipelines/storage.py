@@ -37,7 +37,7 @@ def prepare_directory(directory: Path) -> None:
                 probe.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
-            f"{directory} cannot be used ({error.strerror}): set CIVITAI_ETL_DATA_DIR to a directory that can be written."
+            f"{directory} cannot be used ({error.strerror}): set CIVITAI_ETL_DATA_DIR to another directory."
         ) from error
 
 

@@ -1,0 +1,180 @@
+"""Splits a received JSON document into what a thing is and what it did that day, without losing a byte.
+
+Counters change every day, the rest of a document seldom does. `split` cuts the counters out of the received bytes and
+puts a blank (`{}` or `null`) in their place; equal documents then have equal hashes from one day to the next. `splice`
+puts the counters back and gives the received bytes again. Where counters stand is declared once per kind (`DOCUMENTS`);
+one that does not fit its declaration (null, nested, text where a number should be) stays in the payload, untouched.
+
+No document is parsed into Python objects and nothing is searched by pattern: msgspec hands out the declared members as
+views of the bytes (`msgspec.Raw`), whose addresses are their positions. A `"stats"` inside free-form meta is just text.
+"""
+
+import re
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+from msgspec import Raw
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An object that has counters: its name in `metrics`, the key of its id, its counters and the owners inside it."""
+
+    name: str
+    id: str | None = "id"
+    counters: tuple[str, ...] = ()
+    objects: dict[str, "Owner"] = field(default_factory=dict)
+    lists: dict[str, "Owner"] = field(default_factory=dict)
+
+
+CREATOR = Owner("creator", id="username", counters=("modelCount",))
+TAG = Owner("tag", id="name", counters=("modelCount",))
+IMAGE = Owner("image", counters=("stats",))
+VERSION = Owner("version", counters=("stats",), lists={"images": IMAGE})
+MODEL = Owner("model", counters=("stats",), objects={"creator": CREATOR}, lists={"modelVersions": VERSION})
+ENUMS = Owner("enum", id=None)
+
+#: What counts as a counter, and where it stands, per payload kind.
+DOCUMENTS = {"model": MODEL, "image": IMAGE, "creator": CREATOR, "tag": TAG, "enum": ENUMS}
+
+#: The entity id of the one document that has none.
+ENUMS_ID = "enums"
+
+_BLANKS = {"stats": b"{}", "modelCount": b"null"}
+_FLAT_OBJECT = re.compile(rb"\{[^{\[]*\}")
+_NUMBER_OR_NULL = re.compile(rb"-?[0-9][0-9.eE+-]*|null")
+_SHAPES = {"stats": _FLAT_OBJECT, "modelCount": _NUMBER_OR_NULL}
+_INTEGER = re.compile(rb"-?[0-9]+")
+_NUMBER_OR_TEXT = re.compile(rb'[-0-9"]')
+
+
+class UnreadableItemError(ValueError):
+    """An item that cannot become a document; the message is the reason in words."""
+
+
+class Document(NamedTuple):
+    """A received item in two parts; `splice(kind, payload, metrics)` gives the item."""
+
+    entity_id: str
+    content_hash: str
+    payload: bytes
+    metrics: bytes
+
+
+class _Counter(NamedTuple):
+    position: int
+    owner: str
+    owner_id: bytes
+    key: str
+    value: bytes
+
+
+def split(kind: str, item: bytes) -> Document:
+    """Cut the counters of one received item out of it.
+
+    Raises:
+        UnreadableItemError: it is no JSON object, not UTF-8, or has no readable id.
+    """
+    reader = _READERS[kind]
+    try:
+        item.decode()
+        entity_id, found = reader.read(item)
+    except UnicodeDecodeError as error:
+        raise UnreadableItemError(f"not valid UTF-8 at byte {error.start}") from None
+    except msgspec.ValidationError as error:
+        raise UnreadableItemError(f"not a JSON object ({error})") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableItemError(f"not valid JSON ({error})") from None
+    pieces: list[bytes] = []
+    metrics: list[bytes] = []
+    end = 0
+    for position, owner, owner_id, key, value in found:
+        if _SHAPES[key].fullmatch(value):
+            pieces += item[end:position], _BLANKS[key]
+            metrics.append(b'{"owner":"%b","id":%b,"%b":%b}' % (owner.encode(), owner_id, key.encode(), value))
+            end = position + len(value)
+    pieces.append(item[end:])
+    payload = b"".join(pieces)
+    return Document(entity_id, blake2b(payload, digest_size=16).hexdigest(), payload, b"[%b]" % b",".join(metrics))
+
+
+def splice(kind: str, payload: bytes, metrics: bytes) -> bytes:
+    """Put the counters in `metrics` back into `payload`: the bytes that `split` was given."""
+    values = iter(_METRICS.decode(metrics))
+    pieces: list[bytes] = []
+    end = 0
+    for position, _, _, key, value in _READERS[kind].read(payload)[1]:
+        # A blank at a declared position is always one of ours: whatever looked like a blank was cut, too.
+        if value == _BLANKS[key]:
+            pieces += payload[end:position], bytes(next(values)[key])
+            end = position + len(value)
+    pieces.append(payload[end:])
+    return b"".join(pieces)
+
+
+class _Reader:
+    """Reads the declared members of one owner as views of the bytes; members that do not fit are passed over."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        keys = [*owner.counters, *owner.objects, *owner.lists, *([owner.id] if owner.id else [])]
+        names = {key: f"member{number}" for number, key in enumerate(keys)}
+        members = [(name, Raw, msgspec.field(default=Raw(b""), name=key)) for key, name in names.items()]
+        self.decode = msgspec.json.Decoder(msgspec.defstruct(owner.name.title(), members, gc=False)).decode
+        self._id = names.get(owner.id or "")
+        self._counters = [(key, names[key]) for key in owner.counters]
+        self._objects = [(names[key], _Reader(inner)) for key, inner in owner.objects.items()]
+        self._lists = [(names[key], _Reader(inner)) for key, inner in owner.lists.items()]
+
+    def read(self, document: bytes) -> tuple[str, list[_Counter]]:
+        """The id of a whole document, and what stands at its declared positions, in document order."""
+        members = self.decode(document)
+        found: list[_Counter] = []
+        self.collect(members, pa.py_buffer(document).address, found)
+        found.sort()
+        return self._entity_id(members), found
+
+    def collect(self, members: Any, origin: int, found: list[_Counter]) -> None:
+        for key, name in self._counters:
+            value = getattr(members, name)
+            if value:
+                position = pa.py_buffer(value).address - origin
+                found.append(_Counter(position, self.owner.name, self._owner_id(members), key, bytes(value)))
+        for name, inner in self._objects:
+            value = getattr(members, name)
+            if value and memoryview(value)[0] == _OBJECT:
+                inner.collect(inner.decode(value), origin, found)
+        for name, inner in self._lists:
+            value = getattr(members, name)
+            if value and memoryview(value)[0] == _ARRAY:
+                for element in _ELEMENTS.decode(value):
+                    if memoryview(element)[0] == _OBJECT:
+                        inner.collect(inner.decode(element), origin, found)
+
+    def _owner_id(self, members: Any) -> bytes:
+        raw = bytes(getattr(members, self._id)) if self._id else b""
+        return raw if _NUMBER_OR_TEXT.match(raw) else b"null"
+
+    def _entity_id(self, members: Any) -> str:
+        if self._id is None:
+            return ENUMS_ID
+        raw = bytes(getattr(members, self._id))
+        key = self.owner.id
+        if not raw or raw == b"null":
+            raise UnreadableItemError(f"no {key}")
+        if key == "id":
+            if not _INTEGER.fullmatch(raw):
+                raise UnreadableItemError(f"{key} is not an integer: {raw[:40].decode()}")
+            return raw.decode()
+        if raw[:1] != b'"' or raw == b'""':
+            raise UnreadableItemError(f"{key} is not a name: {raw[:40].decode()}")
+        return msgspec.json.decode(raw, type=str)
+
+
+_OBJECT, _ARRAY = b"{["
+_ELEMENTS = msgspec.json.Decoder(list[Raw])
+_METRICS = msgspec.json.Decoder(list[dict[str, Raw]])
+_READERS = {kind: _Reader(owner) for kind, owner in DOCUMENTS.items()}
