@@ -1,0 +1,243 @@
+"""The HTTP client of the crawl: asks politely, tries again where that helps, and explains where it does not.
+
+One request at a time, within the request budget. What passes (a lost connection, 429, 5xx, a body that is cut off or is
+no JSON) is asked for again, later each time and never before the service's own Retry-After; what does not pass (every
+other 4xx) stops at once, with a message that says what to do. The API key travels in the Authorization header only.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from pipelines.dialects import Arguments
+from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Settings
+
+USER_AGENT = "civitai-etl/0.1 (daily catalogue snapshots; one request at a time)"
+
+_RETRYABLE_STATUS = frozenset({408, 425, 429})
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+#: A server that is not there answers quickly and seldom comes back: about six seconds for six attempts.
+_FIRST_WAIT_REFUSED = 0.2
+#: A longer Retry-After ends the run; the next one goes on from there.
+_LONGEST_RETRY_AFTER = 600.0
+_EXCERPT = 200
+
+
+class ServiceError(CivitaiEtlError):
+    """The service did not give a usable answer; names the request, what was wrong and what to do."""
+
+
+class _TransientError(Exception):
+    """A failure that may pass: why, and how long to wait at least (None: as the back-off has it)."""
+
+    def __init__(self, why: str, wait: float | None = None, refused: bool = False) -> None:
+        super().__init__(why)
+        self.wait = wait
+        self.refused = refused
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answered request: its items as raw bytes, its metadata, and the service's own time of it.
+
+    `request` names the request for people (path and query), without any secret.
+    """
+
+    request: str
+    items: list[msgspec.Raw]
+    metadata: dict[str, Any]
+    answered_at: datetime
+
+
+Decode = Callable[[bytes], tuple[list[msgspec.Raw], dict[str, Any]]]
+
+
+class _ListBody(msgspec.Struct):
+    items: list[msgspec.Raw]
+    metadata: Any = None
+
+
+_LIST_BODY = msgspec.json.Decoder(_ListBody)
+_ANY_BODY = msgspec.json.Decoder(msgspec.Raw)
+
+
+class RequestBudget:
+    """A token bucket of capacity one: requests start at least `1 / per_second` apart; 0 is no budget."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1 / per_second if per_second else 0.0
+        self._next = 0.0
+
+    def take(self) -> None:
+        """Wait until the next request may start."""
+        now = time.monotonic()
+        if now < self._next:
+            time.sleep(self._next - now)
+        self._next = max(now, self._next) + self._interval
+
+
+class Client:
+    """Fetches pages of one service; counts `requests`, `retries` and body `bytes` over its life."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.requests = 0
+        self.retries = 0
+        self.bytes = 0
+        self._api_url = settings.api_url
+        self._max_attempts = settings.max_attempts
+        self._budget = RequestBudget(settings.requests_per_second)
+        self._key = settings.api_key.get_secret_value() if settings.api_key else None
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        self._pool = urllib3.PoolManager(
+            headers=headers,
+            retries=False,
+            timeout=urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds),
+        )
+
+    def list_page(self, path: str, arguments: Arguments) -> Page:
+        """Fetch one page of a list endpoint.
+
+        Raises:
+            ServiceError: no usable answer, after all attempts or where another attempt cannot help.
+        """
+        return self._fetch(path, arguments, _decode_list)
+
+    def document(self, path: str, arguments: Arguments) -> Page:
+        """Fetch an endpoint whose body is itself the one item.
+
+        Raises:
+            ServiceError: as for `list_page`.
+        """
+        return self._fetch(path, arguments, _decode_document)
+
+    def _fetch(self, path: str, arguments: Arguments, decode: Decode) -> Page:
+        request = path + (f"?{urlencode(arguments)}" if arguments else "")
+        for attempt in range(1, self._max_attempts + 1):
+            try:
+                body, answered_at = self._attempt(request)
+                items, metadata = decode(body)
+                return Page(request, items, metadata, answered_at)
+            except _TransientError as failure:
+                if attempt == self._max_attempts:
+                    raise self._gave_up(request, failure) from None
+                self.retries += 1
+                time.sleep(_wait(attempt, failure))
+        raise AssertionError("max_attempts is at least one")
+
+    def _attempt(self, request: str) -> tuple[bytes, datetime]:
+        self._budget.take()
+        self.requests += 1
+        try:
+            answer = self._pool.request("GET", self._api_url + request, redirect=False)
+        except NewConnectionError as error:
+            raise _TransientError(_reason(error), refused=True) from None
+        except HTTPError as error:
+            raise _TransientError(f"the connection failed ({_reason(error)})") from None
+        self.bytes += len(answer.data)
+        answered_at = _http_date(answer.headers.get("Date")) or datetime.now(UTC)
+        if answer.status == 200:
+            return answer.data, answered_at
+        text = _excerpt(answer.data)
+        if answer.status >= 500 or (answer.status in _RETRYABLE_STATUS and "too many pages" not in text):
+            wait = _retry_after(answer.headers.get("Retry-After"), answered_at)
+            if wait is not None and wait > _LONGEST_RETRY_AFTER:
+                raise self._error(request, f"it asks for a pause of {wait:.0f} s; run again after that")
+            raise _TransientError(f"it answered {answer.status} {text}".rstrip(), wait)
+        raise self._error(request, self._refusal(answer.status, text, answer.headers.get("Location")))
+
+    def _refusal(self, status: int, text: str, location: str | None) -> str:
+        if status == 401:
+            advice = "check CIVITAI_API_KEY, the key was refused" if self._key else "set CIVITAI_API_KEY to an API key"
+            return f"it answered 401 (unauthorized): {advice}"
+        if status == 451:
+            return (
+                "it answered 451: Civitai is not available in this region for legal reasons; "
+                "run from a region where it is"
+            )
+        if 300 <= status < 400:
+            host = urlsplit(location or "").netloc or "another address"
+            return f"it redirects to {host}: set CIVITAI_ETL_API_URL to the address that answers itself"
+        return f"it answered {status} {text}; another attempt would not help"
+
+    def _gave_up(self, request: str, failure: _TransientError) -> ServiceError:
+        if failure.refused:
+            return ServiceError(
+                f"No server answers at {self._api_url} ({failure}): is CIVITAI_ETL_API_URL right, is the service up?"
+            )
+        advice = f"{self._max_attempts} attempts failed; run again later, it goes on where it stopped"
+        return self._error(request, f"{failure}; {advice}")
+
+    def _error(self, request: str, what: str) -> ServiceError:
+        if self._key:
+            what = what.replace(self._key, "***")
+        return ServiceError(f"{self._api_url}{request}: {what}")
+
+
+def next_page_query(url: str) -> Arguments:
+    """The query of a `nextPage` address; its host is not followed, and a `token` in it is dropped."""
+    query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return tuple((name, value) for name, value in query if name != "token")
+
+
+def _decode_list(body: bytes) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+    try:
+        page = _LIST_BODY.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _TransientError(
+            f"it answered 200 with a body that is no page of items ({error}): {_excerpt(body)}"
+        ) from None
+    return page.items, page.metadata if isinstance(page.metadata, dict) else {}
+
+
+def _decode_document(body: bytes) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+    try:
+        return [_ANY_BODY.decode(body)], {}
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _TransientError(f"it answered 200 with a body that is no JSON ({error}): {_excerpt(body)}") from None
+
+
+def _wait(attempt: int, failure: _TransientError) -> float:
+    if failure.wait is not None:
+        return failure.wait
+    first = _FIRST_WAIT_REFUSED if failure.refused else _FIRST_WAIT
+    jitter = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
+    return min(_LONGEST_WAIT, first * 2.0 ** (attempt - 1)) * jitter
+
+
+def _retry_after(value: str | None, answered_at: datetime) -> float | None:
+    """Seconds to wait: given as such, or as a date, which is by the clock of the service that gave it."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    until = _http_date(value)
+    return None if until is None else max(0.0, (until - answered_at).total_seconds())
+
+
+def _http_date(value: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _excerpt(body: bytes) -> str:
+    return " ".join(body[:_EXCERPT].decode(errors="replace").split())
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    return text.rsplit(": ", 1)[-1] if isinstance(error, NewConnectionError) else text
