@@ -1,0 +1,1 @@
+"""Marimo notebooks over `analytics.duckdb`; `civitai-etl dashboard` opens them."""

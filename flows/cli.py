@@ -1,0 +1,305 @@
+"""The command line `civitai-etl`.
+
+Everything heavy (dlt, DuckDB, polars, Prefect, marimo, the emulator) is imported inside the command that needs it, so
+that `--help` answers at once. An error that a person can act on is one line on standard error; anything else keeps its
+traceback, because it is a bug.
+"""
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.types import PositiveInt
+
+from pipelines.errors import CivitaiEtlError
+
+if TYPE_CHECKING:
+    from flows.steps import RunSummary
+    from pipelines.settings import Settings
+
+WRONG_USAGE = 2
+PARTIAL = 3
+INTERRUPTED = 130
+
+EXIT_CODES = """\
+Exit codes: 0 done; 1 failed (one line says why); 2 wrong usage; 3 the snapshot is partial; 4 stale or nothing \
+published; 130 interrupted. Settings come from the environment or `.env`: see `civitai-etl doctor`.
+"""
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("civitai-etl")
+
+
+app = App(
+    name="civitai-etl",
+    help="Daily snapshots of the Civitai catalogue as analytics tables, with the history that the service does not keep.",
+    help_epilogue=EXIT_CODES,
+    version=_version,
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        code = WRONG_USAGE
+    except CivitaiEtlError as error:
+        print(f"civitai-etl: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _settings() -> "Settings":
+    from pipelines.settings import Settings
+
+    return Settings()
+
+
+# ------------------------------------------------------------------------------------------------------------ running
+
+
+@app.command
+def demo(
+    *,
+    days: PositiveInt = 30,
+    models: PositiveInt = 2000,
+    data_dir: Path = Path("data/demo"),
+) -> int:
+    """See it work: simulated days through the whole pipeline, without a network or a key.
+
+    Starts an emulated Civitai on this machine, takes one snapshot for each simulated day from 2026-01-01 on, prints a
+    summary and draws charts. Run again, it goes on where it was.
+
+    Parameters
+    ----------
+    days
+        Simulated days, one snapshot each.
+    models
+        Models in the simulated catalogue on the first day.
+    data_dir
+        Where to work; refused if it holds snapshots of a real service. Charts go to `charts` in it.
+    """
+    from flows.demo import run_demo
+
+    return run_demo(days=days, models=models, data_dir=data_dir)
+
+
+@app.command
+def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] = None) -> int:
+    """Take today's full snapshot and publish it; resumes one that was cut off.
+
+    A date that is complete already is not asked for again. Ends with code 3 if the snapshot is partial: what was seen
+    is published, and the reason is told.
+
+    Parameters
+    ----------
+    snapshot_date
+        UTC date of the snapshot, such as 2026-01-31. Default: the service's today. A real service answers only for
+        today, so another date is for an emulator.
+    """
+    from flows.console import progress_display
+    from flows.steps import run_daily_snapshot
+
+    settings = _settings()
+    with progress_display() as progress:
+        summary = run_daily_snapshot(settings, snapshot_date, progress)
+    _print_summary(settings, summary)
+    return 0 if summary.snapshot.status == "complete" else PARTIAL
+
+
+def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
+    from flows import report
+
+    print(report.crawl_line(summary.snapshot))
+    if summary.snapshot.already_complete and not summary.build.dates:
+        return
+    print("\n".join(report.balance_lines(summary.build.balances)))
+    print("\nRows:")
+    print("\n".join(report.row_lines(summary.build.rows)))
+    print()
+    print("\n".join(report.place_lines(settings)))
+
+
+@app.command
+def rebuild(
+    *,
+    from_date: Annotated[date | None, Parameter(name="--from")] = None,
+    to_date: Annotated[date | None, Parameter(name="--to")] = None,
+    into: Path | None = None,
+) -> int:
+    """Make the star tables anew from what was loaded; the service is not asked.
+
+    Parameters
+    ----------
+    from_date
+        First snapshot date to be made anew. Default: the first there is.
+    to_date
+        Last snapshot date to be made anew. Default: the last there is.
+    into
+        Write `lake` and `analytics.duckdb` under this directory instead of the data directory.
+    """
+    from flows import report
+    from flows.console import progress_display
+    from flows.steps import rebuild_star
+
+    settings = _settings()
+    with progress_display() as progress:
+        built = rebuild_star(settings, from_date, to_date, into, progress)
+    print(f"Built {len(built.dates):,} snapshot dates.")
+    print("\n".join(report.balance_lines(built.balances)))
+    print("\nRows:")
+    print("\n".join(report.row_lines(built.rows)))
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------------ looking
+
+
+@app.command
+def status(*, max_age: str = "36h") -> int:
+    """Say how fresh and how complete the published tables are.
+
+    Ends with code 4 if nothing is published or the newest snapshot is older than `max_age`: fit for a monitor.
+
+    Parameters
+    ----------
+    max_age
+        How old the newest snapshot may be: a number and `m`, `h` or `d`, such as 90m, 36h or 7d.
+    """
+    from flows.freshness import parse_age, print_status
+
+    return print_status(_settings(), parse_age(max_age))
+
+
+@app.command
+def sql(
+    query: str | None = None,
+    *,
+    format: Literal["table", "csv", "json", "parquet"] = "table",  # noqa: A002 (the name of the option)
+    output: Path | None = None,
+) -> int:
+    """Ask the published tables in SQL, read-only, while a pipeline may be running.
+
+    `civitai-etl sql "from star.mart_base_model_daily limit 5"`
+
+    Parameters
+    ----------
+    query
+        One SQL query (DuckDB). Default: read from standard input.
+    format
+        How the answer is written. `table` is for reading and shows at most 500 rows; the others are complete.
+    output
+        File to write to, replaced as a whole. Default: standard output.
+    """
+    from flows.query import answer
+
+    if query is None:
+        if sys.stdin.isatty():
+            raise CivitaiEtlError('No query: give one, as in civitai-etl sql "show all tables", or pipe it in.')
+        query = sys.stdin.read()
+    answer(_settings().analytics, query, format, output)
+    return 0
+
+
+@app.command
+def doctor() -> int:
+    """List all settings (secrets masked) and versions, and try disk and service.
+
+    Ends with code 1 if something would keep a snapshot from working.
+    """
+    from flows.doctor import examine
+
+    return examine(_settings())
+
+
+@app.command
+def dashboard(*, port: int = 2718, headless: bool = False) -> None:
+    """Open the base-model notebook as a dashboard on 127.0.0.1; ends with Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        Port to listen on.
+    headless
+        Do not open a browser.
+    """
+    from flows.dashboard import show
+
+    show(_settings(), port, headless=headless)
+
+
+# ---------------------------------------------------------------------------------------------------------- services
+
+
+@app.command
+def serve(*, port: int = 4200) -> int:
+    """Take a snapshot every day at 03:00 UTC, until it is stopped.
+
+    Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port.
+
+    Parameters
+    ----------
+    port
+        Port on 127.0.0.1 for the Prefect server that is started.
+    """
+    from flows.serving import serve_daily_snapshot
+
+    return serve_daily_snapshot(_settings(), port)
+
+
+@app.command
+def emulator(
+    *,
+    port: int = 8377,
+    models: PositiveInt = 2000,
+    seed: int = 1,
+    on: Annotated[date | None, Parameter(name="--date")] = None,
+    dialect: Literal["spec", "live"] = "spec",
+    catalogue: Path | None = None,
+    key: str = "test-key",
+) -> int:
+    """Serve an emulated Civitai Site API on 127.0.0.1; ends with Ctrl-C.
+
+    Point the pipeline at it with `CIVITAI_ETL_API_URL=http://127.0.0.1:8377/api/v1`.
+
+    Parameters
+    ----------
+    port
+        Port to listen on.
+    models
+        Models in the simulated catalogue at its start.
+    seed
+        Seed of the simulated catalogue: the same seed and date give the same catalogue.
+    on
+        UTC date of the emulator's clock. Default: today.
+    dialect
+        `spec`: as the specification has it. `live`: as the service answers today.
+    catalogue
+        A file of real model documents, NDJSON or NDJSON compressed with zstd, served as they are instead of a
+        simulated catalogue.
+    key
+        The API key that it knows.
+    """
+    from emulator.server import serve as serve_emulator
+
+    serve_emulator(
+        port=port, models=models, seed=seed, on=on, dialect=dialect, catalogue=catalogue, key=key, control=False
+    )
+    return 0

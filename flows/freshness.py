@@ -1,0 +1,91 @@
+"""How fresh and how complete the published tables are, for people and for monitors."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flows import report
+from flows.console import duration
+from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+STALE = 4
+#: How many missing days are named one by one.
+NAMED_GAPS = 10
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which days have a snapshot. `newest_complete` is when the newest complete crawl began, by the service's clock."""
+
+    dates: tuple[date, ...]
+    partial: tuple[date, ...]
+    newest_complete: datetime | None
+
+    @property
+    def missing(self) -> list[date]:
+        """Days between the first and the last snapshot that have none."""
+        days = (self.dates[-1] - self.dates[0]).days if self.dates else 0
+        return [day for n in range(days) if (day := self.dates[0] + timedelta(days=n)) not in self.dates]
+
+
+def parse_age(text: str) -> timedelta:
+    """`90m`, `36h` or `7d` as a span of time."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhd])", text.strip())
+    if match is None:
+        raise CivitaiEtlError(f"--max-age {text!r} is no age: give a number and m, h or d, such as 36h.")
+    return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+
+
+def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
+    """Coverage as `star.ops_snapshot` tells it; a date is complete when one of its crawls is."""
+    rows = connection.execute(
+        """
+        select snapshot_date, bool_or(status = 'complete') as complete
+        from star.ops_snapshot
+        where observations > 0
+        group by snapshot_date
+        order by snapshot_date
+        """
+    ).fetchall()
+    newest = connection.execute("select max(started_at) from star.ops_snapshot where status = 'complete'").fetchone()
+    assert newest is not None
+    return Coverage(
+        tuple(day for day, _ in rows), tuple(day for day, complete in rows if not complete), newest[0]
+    )
+
+
+def print_status(settings: Settings, max_age: timedelta) -> int:
+    """Print freshness, coverage and rows; returns 0, or 4 when there is no complete snapshot of at most `max_age`."""
+    with report.open_analytics(settings.analytics) as connection:
+        covered = coverage(connection)
+        rows = report.published_rows(connection)
+    if covered.newest_complete is None:
+        fresh = False
+        print("Newest:    no complete snapshot is published yet.")
+    else:
+        age = datetime.now(UTC) - covered.newest_complete
+        fresh = age <= max_age
+        print(
+            f"Newest:    complete snapshot of {covered.newest_complete:%Y-%m-%d %H:%M} UTC, "
+            f"{duration(age.total_seconds())} old; {'fresh' if fresh else 'STALE'} "
+            f"(at most {duration(max_age.total_seconds())})."
+        )
+    if covered.dates:
+        print(
+            f"Coverage:  {covered.dates[0]} to {covered.dates[-1]}; {len(covered.dates):,} days with a snapshot, "
+            f"{len(covered.partial):,} of them partial, {len(covered.missing):,} days without."
+        )
+        for label, days in (("Partial", covered.partial), ("Missing", covered.missing)):
+            if days:
+                more = f" and {len(days) - NAMED_GAPS:,} more" if len(days) > NAMED_GAPS else ""
+                print(f"{label + ':':11}{', '.join(map(str, days[-NAMED_GAPS:]))}{more}")
+    print("\nRows per table:")
+    print("\n".join(report.row_lines(rows)))
+    print()
+    print("\n".join(report.place_lines(settings)))
+    return 0 if fresh else STALE

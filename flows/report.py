@@ -1,0 +1,182 @@
+"""What a run did and what the published tables hold, in words: for the terminal as text, for Prefect as Markdown.
+
+Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that what
+is told is what an analyst will find.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.console import duration
+from pipelines.errors import CivitaiEtlError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.settings import Settings
+    from pipelines.snapshot import SnapshotReport
+    from transforms.build import Balance, BuildReport
+
+
+class NothingPublishedError(CivitaiEtlError):
+    """There is no `analytics.duckdb` yet."""
+
+    exit_code = 4
+
+
+@contextmanager
+def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A read-only connection to the published tables.
+
+    Raises:
+        NothingPublishedError: nothing has been published there yet.
+        CivitaiEtlError: the file cannot be opened.
+    """
+    import duckdb
+
+    if not analytics.exists():
+        raise NothingPublishedError(
+            f"Nothing is published at {analytics}: run `civitai-etl snapshot` (or `civitai-etl demo`) first, "
+            "or set CIVITAI_ETL_DATA_DIR."
+        )
+    try:
+        connection = duckdb.connect(str(analytics), read_only=True)
+    except duckdb.Error as error:
+        raise CivitaiEtlError(f"{analytics} cannot be opened: {str(error).splitlines()[0]}") from None
+    with connection:
+        yield connection
+
+
+# ---------------------------------------------------------------------------------------------------- what a run did
+
+
+def crawl_line(crawl: "SnapshotReport") -> str:
+    """One sentence about the crawl, with its status."""
+    if crawl.already_complete:
+        return f"Snapshot {crawl.snapshot_date} is complete already; nothing was asked of the service."
+    status = crawl.status if crawl.status == "complete" else f"{crawl.status.upper()} ({crawl.reason})"
+    details = [
+        f"{crawl.requests:,} requests",
+        f"{crawl.pages:,} pages",
+        f"{crawl.items:,} items",
+        f"{crawl.bytes / 1e6:,.1f} MB",
+    ]
+    if crawl.retries:
+        details.append(f"{crawl.retries:,} retries")
+    return f"Snapshot {crawl.snapshot_date}: {status}; {', '.join(details)} in {duration(crawl.seconds)}."
+
+
+def balance_lines(balances: Iterable["Balance"]) -> list[str]:
+    """Per kind: in = out + quarantined + duplicates, added up over the dates of the build."""
+    lines = []
+    for kind, group in groupby(sorted(balances, key=lambda balance: balance.kind), key=lambda balance: balance.kind):
+        of_kind = list(group)
+        received = sum(balance.received for balance in of_kind)
+        loaded = sum(balance.loaded for balance in of_kind)
+        quarantined = sum(balance.quarantined for balance in of_kind)
+        duplicates = sum(balance.duplicates for balance in of_kind)
+        sign = "=" if received == loaded + quarantined + duplicates else "IS NOT"
+        lines.append(
+            f"{kind + ':':9}{received:>9,} in {sign} {loaded:,} out + {quarantined:,} quarantined + {duplicates:,} duplicates"
+        )
+    return lines
+
+
+def row_lines(rows: Mapping[str, int]) -> list[str]:
+    """Rows per published table, dimensions before facts before the rest."""
+    width = max(map(len, rows), default=0)
+    return [f"{table:{width}}{rows[table]:>12,}" for table in reading_order(rows)]
+
+
+def reading_order(tables: Iterable[str]) -> list[str]:
+    """Table names as one reads a star: dimensions with what hangs on them, facts, marts, operations."""
+    ranks = {"fact": 1, "mart": 2, "ops": 3}
+    return sorted(tables, key=lambda table: (ranks.get(table.split("_", maxsplit=1)[0], 0), table))
+
+
+def place_lines(settings: "Settings") -> list[str]:
+    """Where things are."""
+    return [f"SQL:      {settings.analytics}", f"Parquet:  {settings.lake / 'star'}"]
+
+
+# ------------------------------------------------------------------------------------------------- what is published
+
+
+@dataclass(frozen=True)
+class BaseModelDownloads:
+    """Downloads of one base model over some days; `downloads` is None where no flow is known."""
+
+    base_model: str
+    downloads: int | None
+    share: float | None
+
+
+def top_base_models(connection: "duckdb.DuckDBPyConnection", days: int = 7, limit: int = 8) -> list[BaseModelDownloads]:
+    """The base models with the most downloads in the last `days` days before and including the newest snapshot."""
+    rows = connection.execute(
+        """
+        with recent as (
+            select base_model, sum(downloads_delta) as downloads
+            from star.mart_base_model_daily
+            where snapshot_date > (select max(snapshot_date) from star.mart_base_model_daily) - ?::int
+            group by base_model
+        )
+        select base_model, downloads::bigint, downloads / sum(downloads) over ()
+        from recent
+        order by downloads desc nulls last, base_model
+        limit ?
+        """,
+        [days, limit],
+    ).fetchall()
+    return [BaseModelDownloads(*row) for row in rows]
+
+
+def base_model_lines(top: Sequence[BaseModelDownloads]) -> list[str]:
+    width = max((len(row.base_model) for row in top), default=0)
+    return [f"{row.base_model:{width}}{_count(row.downloads):>12}{_percent(row.share):>9}" for row in top]
+
+
+def published_rows(connection: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+    """Rows per table as the manifest of the published generation has them."""
+    rows = connection.execute("select table_name, sum(rows)::bigint from star.manifest group by table_name").fetchall()
+    return dict(rows)
+
+
+def published_dates(connection: "duckdb.DuckDBPyConnection") -> list[date]:
+    """The snapshot dates that analysts see, in order."""
+    rows = connection.execute(
+        "select distinct snapshot_date from star.mart_base_model_daily order by snapshot_date"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def markdown(crawl: "SnapshotReport", built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
+    """The summary of a run as Markdown, with the last week's downloads as a bar chart of characters."""
+    longest = max((row.downloads or 0 for row in top), default=0)
+    parts = [
+        f"# Snapshot {crawl.snapshot_date}",
+        crawl_line(crawl),
+        "```\n" + "\n".join(balance_lines(built.balances) or ["nothing new to build"]) + "\n```",
+        "## Downloads in the last 7 days",
+        "| base model | downloads | share | |\n|---|---:|---:|---|\n"
+        + "\n".join(
+            f"| {row.base_model} | {_count(row.downloads)} | {_percent(row.share)} | "
+            f"{'█' * round(24 * max(row.downloads or 0, 0) / longest) if longest > 0 else ''} |"
+            for row in top
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"

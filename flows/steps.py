@@ -1,0 +1,86 @@
+"""The sequence of steps behind a daily snapshot, the same for the command line and for Prefect.
+
+First the crawl fills the raw warehouse, then the transforms add what is new to the star schema and publish it. Both
+happen under the writer lock of the data directory: whoever comes second is told who is at work.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pipelines.lock import writer_lock
+from pipelines.progress import Progress, Silent
+from pipelines.settings import Settings
+from pipelines.snapshot import SnapshotReport, take_snapshot
+from transforms.build import BuildReport, build, rebuild
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What one daily run did: the crawl, and the build that followed it."""
+
+    snapshot: SnapshotReport
+    build: BuildReport
+
+
+def run_daily_snapshot(
+    settings: Settings, snapshot_date: date | None = None, progress: Progress = Silent()
+) -> RunSummary:
+    """Crawl and publish one date.
+
+    Args:
+        settings: where to read from and write to.
+        snapshot_date: the UTC date to be photographed; None is the service's today, the only date that a real service
+            can answer for.
+        progress: is told about every phase.
+
+    Raises:
+        CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
+    """
+    with writer_lock(settings.data_dir):
+        crawled = take_snapshot(settings, snapshot_date, progress)
+        return RunSummary(crawled, publish(settings, progress))
+
+
+def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
+    """Add the dates that raw has and the star has not. The caller holds the writer lock."""
+    return build(
+        settings.warehouse,
+        settings.lake,
+        settings.analytics,
+        max_quarantine_share=settings.max_quarantine_share,
+        progress=progress,
+    )
+
+
+def rebuild_star(
+    settings: Settings,
+    from_date: date | None = None,
+    to_date: date | None = None,
+    into: Path | None = None,
+    progress: Progress = Silent(),
+) -> BuildReport:
+    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in that directory."""
+    if into is not None and into.resolve() == settings.data_dir.resolve():
+        into = None
+    with writer_lock(settings.data_dir), _also_locked(into):
+        return rebuild(
+            settings.warehouse,
+            into / "lake" if into else settings.lake,
+            into / "analytics.duckdb" if into else settings.analytics,
+            from_date=from_date,
+            to_date=to_date,
+            max_quarantine_share=settings.max_quarantine_share,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _also_locked(directory: Path | None) -> Iterator[None]:
+    if directory is None:
+        yield
+    else:
+        with writer_lock(directory):
+            yield

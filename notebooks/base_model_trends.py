@@ -1,0 +1,140 @@
+"""Base-model trends: what the catalogue downloads, rates and publishes, day by day.
+
+A marimo notebook on the published tables of the data directory (`CIVITAI_ETL_DATA_DIR`). Run it with
+`civitai-etl dashboard`, or change it with `marimo edit notebooks/base_model_trends.py`.
+"""
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Base-model trends")
+
+
+@app.cell
+def _():
+    import marimo as mo
+    import polars as pl
+
+    from flows import charts, report
+    from pipelines.errors import CivitaiEtlError
+    from pipelines.settings import Settings
+
+    return CivitaiEtlError, Settings, charts, mo, pl, report
+
+
+@app.cell
+def _(mo):
+    mo.md("""
+    # Base-model trends
+
+    Every model version on Civitai is made for a *base model*, the architecture that it was trained on. One snapshot a
+    day counts what each of them gained.
+    """)
+    return
+
+
+@app.cell
+def _(CivitaiEtlError, Settings, charts, mo, report):
+    # Nothing published yet is no accident: say what to do instead of showing a traceback.
+    try:
+        analytics = Settings().analytics
+        with report.open_analytics(analytics) as _connection:
+            everything = charts.daily(_connection)
+        _problem = f"{analytics} has no snapshot yet: run `civitai-etl snapshot`." if everything.is_empty() else None
+    except CivitaiEtlError as _error:
+        _problem = str(_error)
+    mo.stop(_problem is not None, mo.callout(mo.md(f"**No data yet.** {_problem}"), kind="warn"))
+    return analytics, everything
+
+
+@app.cell
+def _(charts, everything, mo):
+    _first, _last = everything["snapshot_date"].min(), everything["snapshot_date"].max()
+    dates = mo.ui.date_range(start=_first, stop=_last, value=(_first, _last), label="Snapshots from")
+    base_models = mo.ui.multiselect(
+        options=sorted(everything["base_model"].unique()),
+        value=charts.leading(everything, 6),
+        max_selections=len(charts.PALETTE),
+        label="Base models",
+    )
+    mo.hstack([dates, base_models], justify="start", gap=2)
+    return base_models, dates
+
+
+@app.cell
+def _(base_models, charts, dates, everything, mo, pl):
+    frame = everything.filter(pl.col("snapshot_date").is_between(*dates.value))
+    mo.stop(not base_models.value, mo.callout(mo.md("Choose at least one base model."), kind="info"))
+    # The colours follow the order: the one with most downloads comes first, whatever the order of the clicks.
+    chosen = [name for name in charts.leading(frame, frame.height) if name in base_models.value]
+    flows_known = frame["downloads_per_day"].is_not_null().any()
+    mo.callout(
+        mo.md("There is one snapshot only. Downloads per day are the difference between two: come back tomorrow."),
+        kind="info",
+    ) if not flows_known else None
+    return chosen, flows_known, frame
+
+
+@app.cell
+def _(charts, chosen, frame):
+    downloads = charts.downloads_chart(frame, chosen)
+    downloads
+    return (downloads,)
+
+
+@app.cell
+def _(charts, chosen, frame):
+    share = charts.share_chart(frame, chosen)
+    share
+    return (share,)
+
+
+@app.cell
+def _(charts, everything, mo):
+    # The service gave ratings until 2025 and gives thumbs since 2024: offer what these snapshots have.
+    _names = {"approval": "approval_rate", "approval, lower bound": "approval_lower_bound", "rating, 0 to 5": "rating"}
+    assert set(_names.values()) == set(charts.RATING_MEASURES)
+    _known = {name: column for name, column in _names.items() if everything[column].is_not_null().any()}
+    mo.stop(not _known, mo.callout(mo.md("No rating and no thumb in these snapshots."), kind="info"))
+    measure = mo.ui.radio(options=_known, value=next(iter(_known)), inline=True, label="Measure:")
+    measure
+    return (measure,)
+
+
+@app.cell
+def _(charts, chosen, frame, measure):
+    rating = charts.rating_chart(frame, chosen, measure.value)
+    rating
+    return (rating,)
+
+
+@app.cell
+def _(charts, chosen, frame):
+    versions = charts.versions_chart(frame, chosen)
+    versions
+    return (versions,)
+
+
+@app.cell
+def _(analytics, mo):
+    mo.accordion(
+        {
+            "What the numbers mean": mo.md(f"""
+    - **Downloads per day**: what the counters of the versions gained since the snapshot before, divided by the days in
+      between, and drawn at the date of the later snapshot. A day without a snapshot is a gap in the line, never a zero;
+      the first snapshot of all has no flow and is not drawn. The service corrects its counters now and then, so a day
+      can be negative.
+    - **Share**: the base model's part of all downloads of that snapshot.
+    - **Rating**: the average that the service gave until 2025, 0 to 5, weighted with its counts. **Approval**: thumbs up
+      out of all thumbs. Its **lower bound** (Wilson, 95 %) ranks 9 of 10 below 900 of 1,000. All three are about everything
+      that was ever rated, not about the day.
+    - **New versions per day**: versions first seen in that snapshot and published since the one before, per day.
+    - Days are UTC. The tables: `{analytics}`, `star.mart_base_model_daily`.
+    """)
+        }
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()
