@@ -1,0 +1,57 @@
+"""`python -m emulator serve|dump`: the emulator without the rest of the project. Without a command it serves."""
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+from emulator.catalogue_file import write_day
+from emulator.server import DEFAULT_PORT, CannotServe, serve
+from emulator.simulation import NotSimulated
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] not in ("serve", "dump", "-h", "--help"):
+        arguments = ["serve", *arguments]
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="A Civitai for one machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    simulation = argparse.ArgumentParser(add_help=False)
+    simulation.add_argument("--models", type=int, default=2000, help="models on 2026-01-01 (2000)")
+    simulation.add_argument("--seed", type=int, default=1, help="another seed is another catalogue (1)")
+    simulation.add_argument("--date", type=date.fromisoformat, help="the emulator's date (today)")
+    server = commands.add_parser("serve", parents=[simulation], help="serve the Site API on 127.0.0.1")
+    server.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"0 for any free one ({DEFAULT_PORT})")
+    server.add_argument("--dialect", choices=("spec", "live"), default="spec", help="spec; live comes later")
+    server.add_argument("--catalogue", type=Path, help="serve these documents (NDJSON, .zst or not)")
+    server.add_argument("--key", default="test-key", help="the bearer key that is right (test-key)")
+    server.add_argument("--control", action="store_true", help="offer /control: clock and account")
+    dump = commands.add_parser("dump", parents=[simulation], help="write a day's model documents as NDJSON")
+    dump.add_argument("--out", type=Path, required=True, help="file to write; .zst compresses")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "dump":
+            on = options.date or date.today()
+            count = write_day(options.out, models=options.models, seed=options.seed, on=on)
+            print(f"{count} documents of {on} in {options.out}")
+        else:
+            serve(
+                port=options.port,
+                models=options.models,
+                seed=options.seed,
+                on=options.date,
+                dialect=options.dialect,
+                catalogue=options.catalogue,
+                key=options.key,
+                control=options.control,
+            )
+    except (CannotServe, NotSimulated, OSError) as error:
+        print(f"emulator: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The simulator's own account: what exists on a date, the true counters, and what changed between two dates.
+
+It is told from the columns and their events, never by comparing documents, so that it can be held against what was served and
+what a pipeline made of it.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator import vocabulary
+from emulator.simulated import SimulatedDay
+from emulator.simulation import Simulation
+
+Mask = npt.NDArray[np.bool_]
+
+
+def account(day: SimulatedDay) -> dict[str, Any]:
+    """What exists on a date, by id, with true counters.
+
+    `models` and `versions` have the counters of the `stats` objects by id (a version: `modelId` and `baseModel` too; only
+    those of visible models), `creators` and `tags` their `modelCount` by name, `baseModels` sums over `versions`, `images` the
+    number of gallery images and the highest id, `counts` the number of each.
+    """
+    columns, models, versions = day.columns, day.model_counters, day.version_counters
+    visible = day.model_visible
+    shown = columns.version_visible(day.day) & visible[columns.version_model]
+    base = columns.version_base_model(day.day)
+    model_ids = columns.model_id.tolist()
+    told: dict[str, Any] = {
+        "date": day.date.isoformat(),
+        "models": {
+            str(model_ids[i]): {
+                "downloadCount": int(models.downloads[i]),
+                "favoriteCount": int(models.favorites[i]),
+                "commentCount": int(models.comments[i]),
+                "ratingCount": int(models.ratings[i]),
+                "rating": float(models.rating[i]),
+                "thumbsUpCount": int(models.thumbs_up[i]),
+                "thumbsDownCount": int(models.thumbs_down[i]),
+            }
+            for i in np.flatnonzero(visible).tolist()
+        },
+        "versions": {
+            str(columns.version_id[i]): {
+                "modelId": model_ids[columns.version_model[i]],
+                "baseModel": vocabulary.BASE_MODELS[base[i]][0],
+                "downloadCount": int(versions.downloads[i]),
+                "ratingCount": int(versions.ratings[i]),
+                "rating": float(versions.rating[i]),
+                "thumbsUpCount": int(versions.thumbs_up[i]),
+                "thumbsDownCount": int(versions.thumbs_down[i]),
+            }
+            for i in np.flatnonzero(shown).tolist()
+        },
+        "creators": {
+            columns.usernames[i]: int(day.model_count_of_creator[i])
+            for i in np.flatnonzero(columns.creator_visible(day.day)).tolist()
+        },
+        "tags": {
+            vocabulary.tag_name(i): int(day.model_count_of_tag[i])
+            for i in np.flatnonzero(columns.tag_first_used <= day.day).tolist()
+        },
+    }
+    bases: dict[str, dict[str, int]] = {}
+    for version in told["versions"].values():
+        total = bases.setdefault(version["baseModel"], {"versions": 0, "downloadCount": 0, "thumbsUpCount": 0})
+        total["versions"] += 1
+        total["downloadCount"] += version["downloadCount"]
+        total["thumbsUpCount"] += version["thumbsUpCount"]
+    told["baseModels"] = bases
+    images = day.gallery.until(day.day)
+    told["images"] = {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None}
+    told["counts"] = {name: len(told[name]) for name in ("models", "versions", "creators", "tags", "baseModels")}
+    told["counts"]["images"] = images
+    return told
+
+
+def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
+    """What differs between two dates, counters apart, for models, creators, tags and gallery images.
+
+    Each kind has `born` (there now, and never before), `gone`, `returned` (there now and earlier, but not on the first date) and
+    `changed`, which gives the reasons by id: new_version, version_removed, base_model, renamed, description, tags, licence,
+    creator_deleted, creator_image; for creators: image. Dates may be the same, but not in reverse.
+    """
+    columns = before.columns
+    first, last = before.day, after.day
+    was, is_there = before.model_visible, after.model_visible
+    known = columns.model_born <= first
+    reasons = model_changes(columns, first, last)
+    changed: dict[str, list[str]] = {}
+    both = was & is_there
+    for reason, mask in reasons.items():
+        for model in columns.model_id[mask & both].tolist():
+            changed.setdefault(str(model), []).append(reason)
+
+    names = columns.usernames
+    creator_was, creator_is = columns.creator_visible(first), columns.creator_visible(last)
+    new_image = (first < columns.creator_new_image) & (columns.creator_new_image <= last)
+    tag_was, tag_is = columns.tag_first_used <= first, columns.tag_first_used <= last
+    gallery = after.gallery
+    new_images = gallery.image_id[before.gallery.until(first) : gallery.until(last)]
+
+    def creators(mask: Mask) -> list[str]:
+        return [names[i] for i in np.flatnonzero(mask).tolist()]
+
+    return {
+        "from": before.date.isoformat(),
+        "to": after.date.isoformat(),
+        "models": {
+            "born": columns.model_id[~known & is_there].tolist(),
+            "gone": columns.model_id[was & ~is_there].tolist(),
+            "returned": columns.model_id[known & ~was & is_there].tolist(),
+            "changed": changed,
+        },
+        "creators": {
+            "born": creators(~creator_was & creator_is),
+            "gone": creators(creator_was & ~creator_is),
+            "returned": [],
+            "changed": {name: ["image"] for name in creators(new_image & creator_was & creator_is)},
+        },
+        "tags": {
+            "born": [vocabulary.tag_name(i) for i in np.flatnonzero(~tag_was & tag_is).tolist()],
+            "gone": [],
+            "returned": [],
+            "changed": {},
+        },
+        "images": {"born": new_images.tolist(), "gone": [], "returned": [], "changed": {}},
+    }
+
+
+def model_changes(columns: Simulation, first: int, last: int) -> dict[str, Mask]:
+    """Reason -> per model: its document differs between the two days for that reason (if it is shown on both)."""
+    models = len(columns.model_id)
+
+    def between(moment: npt.NDArray[np.int64]) -> Mask:
+        return (first < moment) & (moment <= last)
+
+    def of_models(owner: npt.NDArray[np.int64], mask: Mask) -> Mask:
+        return np.bincount(owner[mask], minlength=models) > 0
+
+    owner, creator = columns.version_model, columns.model_creator
+    version_was, version_is = columns.version_visible(first), columns.version_visible(last)
+    deleted = columns.creator_deleted[creator]
+    slots_differ = columns.slot_active(first) != columns.slot_active(last)
+    return {
+        "renamed": between(columns.model_renamed),
+        "description": columns.description_revision(first) != columns.description_revision(last),
+        "licence": between(columns.model_relicensed),
+        "tags": of_models(columns.slot_model, slots_differ),
+        "new_version": of_models(owner, ~version_was & version_is),
+        "version_removed": of_models(owner, version_was & ~version_is),
+        "base_model": of_models(owner, version_was & version_is & between(columns.version_corrected)),
+        "creator_deleted": between(deleted),
+        "creator_image": between(columns.creator_new_image[creator]) & (deleted > last),
+    }

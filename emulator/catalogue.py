@@ -1,0 +1,81 @@
+"""What the routes ask of a catalogue, simulated or given.
+
+A catalogue answers a query with a `Listing`: how many items there are, in order, and the bytes of any stretch of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+#: Days back from now that a `period` reaches; AllTime has no bound.
+PERIOD_DAYS = {"Day": 1, "Week": 7, "Month": 30, "Year": 365}
+#: The browsing levels that each value of /images `nsfw` lets through: the named one and all below (civitai-api.md, 13).
+IMAGE_LEVELS = {"None": 1, "Soft": 3, "Mature": 7, "X": 31}
+
+
+@dataclass(frozen=True)
+class ModelQuery:
+    """The filters of /models; None leaves everything in."""
+
+    query: str | None = None
+    tag: str | None = None
+    username: str | None = None
+    types: tuple[str, ...] = ()
+    sort: str | None = None
+    period: str | None = None
+    nsfw: bool | None = None
+
+
+@dataclass(frozen=True)
+class ImageQuery:
+    """The filters of /images; None leaves everything in."""
+
+    post_id: int | None = None
+    model_id: int | None = None
+    version_id: int | None = None
+    username: str | None = None
+    nsfw: str | None = None
+    sort: str | None = None
+    period: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Items in order: `rows` are the catalogue's own handles, `document` makes the JSON of one."""
+
+    rows: Sequence[Any]
+    document: Callable[[Any], bytes]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def documents(self, start: int, stop: int) -> list[bytes]:
+        return [self.document(row) for row in self.rows[min(start, len(self)) : min(stop, len(self))]]
+
+
+class Catalogue(Protocol):
+    """The state of a catalogue at one moment. Anything that it returns as bytes is JSON."""
+
+    @property
+    def now(self) -> datetime:
+        """The service's own time."""
+        ...
+
+    def models(self, query: ModelQuery) -> Listing: ...
+
+    def model(self, model_id: int) -> bytes | None:
+        """A model's document, or None if there is no such model."""
+        ...
+
+    def images(self, query: ImageQuery) -> Listing: ...
+
+    def creators(self, text: str | None) -> Listing:
+        """Creators by name; with `text` those whose name contains it, whatever the case."""
+        ...
+
+    def tags(self, text: str | None) -> Listing:
+        """Tags, the commonest first; with `text` those whose name contains it, whatever the case."""
+        ...
+
+    def enums(self) -> bytes: ...

@@ -1,0 +1,40 @@
+"""Catalogues as files: one model document a line, NDJSON, compressed (.zst) or not."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from emulator.catalogue import ModelQuery
+from emulator.simulated import SimulatedWorld
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The lines of a catalogue, byte for byte, without empty ones.
+
+    Raises:
+        OSError: the file cannot be read or decompressed.
+    """
+    with pa.input_stream(str(path), compression="zstd" if path.suffix == ".zst" else None) as stream:
+        return [line for line in stream.read().split(b"\n") if line.strip()]
+
+
+def write_day(path: Path, *, models: int, seed: int, on: date) -> int:
+    """Writes the documents of all models of a simulated day, in the order of their ids, and returns how many.
+
+    Raises:
+        OSError: the file cannot be written. NotSimulated: the simulation has no such date.
+    """
+    documents = _documents(models, seed, on)
+    count = 0
+    with pa.output_stream(str(path), compression="zstd" if path.suffix == ".zst" else None) as stream:
+        for document in documents:
+            stream.write(document + b"\n")
+            count += 1
+    return count
+
+
+def _documents(models: int, seed: int, on: date) -> Iterator[bytes]:
+    listing = SimulatedWorld(models, seed).on(on).models(ModelQuery())
+    yield from map(listing.document, sorted(listing.rows))

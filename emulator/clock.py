@@ -1,0 +1,63 @@
+"""The emulator's clock and the catalogue that it shows: set the date, and every answer is of that date."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from emulator.catalogue import Catalogue
+from emulator.given import GivenCatalogue
+from emulator.simulated import SimulatedDay, SimulatedWorld
+from emulator.simulation import NotSimulated
+
+
+class Clock:
+    """Gives the catalogue at the present moment of the emulator.
+
+    Args:
+        world: a simulated world or a given catalogue.
+        on: the date to show; None follows the real date.
+
+    Raises:
+        NotSimulated: the simulated catalogue has no such date.
+    """
+
+    def __init__(self, world: SimulatedWorld | GivenCatalogue, on: date | None) -> None:
+        self._world = world
+        self._date = on
+        self._day: SimulatedDay | None = None
+        self.catalogue()  # a date that the catalogue does not have is refused at once
+
+    @property
+    def date(self) -> date:
+        return self._date or datetime.now(UTC).date()
+
+    def set(self, on: date) -> None:
+        """Shows another date; an impossible one raises NotSimulated and changes nothing."""
+        if isinstance(self._world, SimulatedWorld):
+            self._day = self._world.on(on)
+        self._date = on
+
+    def catalogue(self) -> Catalogue:
+        if isinstance(self._world, GivenCatalogue):
+            return self._world.on(self._date)
+        if self._day is None or self._day.date != self.date:
+            self._day = self._world.on(self.date)
+        return self._day
+
+    def simulated(self, on: date) -> SimulatedDay:
+        """The state of a simulated catalogue on any date, whatever the clock says.
+
+        Raises:
+            NotSimulated: the catalogue is a given one, or has no such date.
+        """
+        if isinstance(self._world, GivenCatalogue):
+            raise NotSimulated("a given catalogue is no simulation: there is no account of it")
+        return self._world.on(on)
+
+
+def open_world(models: int, seed: int, catalogue: Path | None) -> SimulatedWorld | GivenCatalogue:
+    """The world that the options ask for.
+
+    Raises:
+        NotSimulated: no such simulation. OSError: the file cannot be read.
+    """
+    return SimulatedWorld(models, seed) if catalogue is None else GivenCatalogue(catalogue)

@@ -1,0 +1,55 @@
+"""The control endpoint, outside /api/v1: sets the clock and tells the simulator's own account."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulator.account import account, changes
+from emulator.api import json_response
+from emulator.clock import Clock
+from emulator.parameters import BadParameter
+
+
+def control_routes(clock: Clock) -> list[Route]:
+    """`/control/clock` (GET; PUT or POST {"date": "YYYY-MM-DD"}), `/control/account?date=D` (default: the clock's date) and
+    `/control/changes?from=D1&to=D2`."""
+
+    async def show_or_set_clock(request: Request) -> Response:
+        if request.method in ("PUT", "POST"):
+            try:
+                wanted = msgspec.json.decode(await request.body(), type=dict[str, str])["date"]
+            except (msgspec.MsgspecError, KeyError):
+                raise BadParameter('the clock takes {"date": "YYYY-MM-DD"}') from None
+            clock.set(_date(wanted))
+        return _json({"date": clock.date.isoformat()})
+
+    async def tell_account(request: Request) -> Response:
+        on = request.query_params.get("date")
+        return _json(account(clock.simulated(_date(on) if on else clock.date)))
+
+    async def tell_changes(request: Request) -> Response:
+        since, until = (_date(request.query_params.get(name, "")) for name in ("from", "to"))
+        if since > until:
+            raise BadParameter(f"from ({since}) is later than to ({until})")
+        return _json(changes(clock.simulated(since), clock.simulated(until)))
+
+    return [
+        Route("/control/clock", show_or_set_clock, methods=["GET", "PUT", "POST"]),
+        Route("/control/account", tell_account),
+        Route("/control/changes", tell_changes),
+    ]
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadParameter(f"{text!r} is not a date like 2026-01-31") from None
+
+
+def _json(value: Any) -> Response:
+    return json_response(msgspec.json.encode(value))

@@ -1,0 +1,46 @@
+"""Counter-based randomness: every random number is a hash of (seed, stream, index), never of what was drawn before.
+
+So any row of any column, on any date, can be computed alone, in any order and in any process, and is always the same. The
+vectorised functions use only exact IEEE arithmetic (no exp, log or pow), so another processor gives the same numbers.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from hashlib import shake_128
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def bits(seed: int, stream: str, index: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """64 random bits for each integer of `index` (splitmix64)."""
+    offset = (seed * 0x9E3779B97F4A7C15 + zlib.crc32(stream.encode()) * 0xD1B54A32D192ED03) % 2**64
+    z = np.asarray(index).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(offset)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    return z ^ (z >> np.uint64(31))
+
+
+def uniforms(seed: int, stream: str, index: npt.ArrayLike) -> Floats:
+    """A number in [0, 1) for each integer of `index`."""
+    return (bits(seed, stream, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def from_quantiles(numbers: Floats, quantiles: Sequence[tuple[float, float]]) -> Floats:
+    """Uniform numbers to a distribution that is given by its quantiles [(share, value), ...], straight in between."""
+    shares, values = zip(*quantiles, strict=True)
+    return np.interp(numbers, shares, values)
+
+
+def draws(count: int, *key: int | str) -> tuple[int, ...]:
+    """`count` numbers of 16 bits that belong to `key`: for single documents, where a hash call beats vector set-up."""
+    return struct.unpack(f"<{count}H", shake_128(repr(key).encode()).digest(2 * count))
+
+
+def digest(size: int, *key: int | str) -> bytes:
+    """`size` random bytes that belong to `key`."""
+    return shake_128(repr(key).encode()).digest(size)

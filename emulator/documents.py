@@ -1,0 +1,319 @@
+"""The JSON of simulated models, nested images and files, in the shape of the specification.
+
+What a document says about a thing is made once into a frame, its bytes with a hole for each `stats` object; a day's counters
+are then set into the holes. So the same model costs a hash and an encoding once, and a join on every other day.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from emulator import vocabulary
+from emulator.counters import ModelCounters, VersionCounters
+from emulator.dice import digest, draws, from_quantiles
+from emulator.simulation import EPOCH, Simulation, day_of
+
+#: Stands for a stats object in a frame; no text can contain it, since JSON escapes the quotation marks of a text.
+_HOLE = "@stats"
+_HOLE_BYTES = b'"@stats"'
+_EPOCH_DAY = (EPOCH.toordinal() - 719_163) * 86_400
+
+DESCRIPTION_LENGTH = (
+    (0, 20), (0.1, 75), (0.25, 252), (0.5, 637), (0.75, 1244), (0.9, 2160), (0.95, 3114), (0.99, 6264), (1, 20_000),
+)  # fmt: skip
+_FILE_KB = {
+    "LORA": ((0, 9_000), (0.25, 18_500), (0.5, 147_000), (0.75, 223_000), (1, 900_000)),
+    "LoCon": ((0, 9_000), (0.5, 60_000), (1, 700_000)),
+    "Checkpoint": ((0, 1_900_000), (0.4, 2_083_000), (0.7, 4_165_000), (0.9, 6_776_000), (1, 24_000_000)),
+    "TextualInversion": ((0, 4), (0.5, 25), (1, 250)),
+    "Controlnet": ((0, 136_000), (0.5, 705_000), (1, 2_500_000)),
+    "Hypernetwork": ((0, 25_000), (0.5, 85_000), (1, 330_000)),
+}
+_OTHER_KB = ((0, 2), (0.5, 400), (1, 90_000))
+_FILE_SUFFIX = {"SafeTensor": "safetensors", "PickleTensor": "ckpt", "Other": "zip"}
+_SIZES = ((512, 768), (768, 512), (512, 512), (832, 1216), (1216, 832), (1024, 1024), (1024, 1536), (768, 1152))
+_LEVEL_OF_IMAGE = {1: (1,), 3: (1, 1, 1, 2), 12: (4, 8), 28: (4, 8, 16)}
+_BASE83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=4096)
+def _day_text(day: int) -> str:
+    return day_of(day).isoformat()
+
+
+def timestamp(second: int, milliseconds: int = 0) -> str:
+    """`2023-04-12T07:52:24.203Z` from seconds since 1970."""
+    day, second = divmod(second - _EPOCH_DAY, 86_400)
+    minute, second = divmod(second, 60)
+    return f"{_day_text(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}.{milliseconds % 1000:03}Z"
+
+
+def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str, Any]:
+    """What a showcase image and a gallery image have in common."""
+    random = digest(64, seed, "image", image_id)
+    width, height = _SIZES[random[0] % len(_SIZES)]
+    name = random[1:17].hex()
+    fields: dict[str, Any] = {
+        "id": image_id,
+        "url": f"https://image.civitai.com/{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}/width=450/{image_id}.jpeg",
+        "hash": "U" + "".join([_BASE83[byte % 83] for byte in random[17:44]]),
+        "width": width,
+        "height": height,
+        "nsfwLevel": level,
+        "nsfw": level > 2,
+        "createdAt": timestamp(second, random[44] * 3),
+        "stats": _HOLE,
+    }
+    if random[45] >= 60:
+        sentences = vocabulary.SENTENCES
+        prompt = " ".join(
+            [sentences[(random[46 + i] << 8 | random[47 + i]) % len(sentences)] for i in range(1 + random[46] % 4)]
+        )
+        meta: dict[str, Any] = {
+            "Size": f"{width}x{height}",
+            "seed": int.from_bytes(random[50:54], "little"),
+            "steps": 20 + random[54] % 30,
+            "prompt": prompt,
+            "sampler": vocabulary.SAMPLERS[random[55] % len(vocabulary.SAMPLERS)],
+            "cfgScale": 4 + random[56] % 17 / 2,
+        }
+        if random[57] < 150:
+            meta["negativePrompt"] = "blurry, low contrast, cropped, jpeg artifacts"
+        # Free-form keys: the service passes on whatever the image file had.
+        if random[58] < 128:
+            meta[vocabulary.META_KEYS[random[59] % len(vocabulary.META_KEYS)]] = str(random[60])
+        if random[58] < 12:
+            meta[f"Custom field {random[61]}"] = {"value": random[62], "note": "not part of any standard"}
+        fields["meta"] = meta
+    return fields
+
+
+class ModelDocuments:
+    """Makes the documents of the models of a simulation, and keeps the frames of those that were asked for last.
+
+    Args:
+        world: the columns.
+        cache_bytes: how much memory the frames may take.
+    """
+
+    def __init__(self, world: Simulation, cache_bytes: int = 256 * 2**20) -> None:
+        self._world = world
+        self._cache_bytes = cache_bytes
+        self._cached_bytes = 0
+        #: Model -> (events so far, pieces of the frame, versions shown, nested images per version).
+        self._frames: dict[int, tuple[int, list[bytes], list[int], list[int]]] = {}
+
+    def document(self, model: int, day: int, events: int, versions: VersionCounters, models: ModelCounters) -> bytes:
+        """The document of a model (by its index) on a day: its frame, with that day's counters."""
+        frame = self._frames.get(model)
+        if frame is None or frame[0] != events:
+            frame = self._make_frame(model, day, events)
+            self._keep(model, frame)
+        _, pieces, shown, image_counts = frame
+        stats = [
+            b'{"downloadCount":%d,"favoriteCount":%d,"commentCount":%d,"ratingCount":%d,"rating":%s,'
+            b'"thumbsUpCount":%d,"thumbsDownCount":%d}'
+            % (
+                models.downloads[model],
+                models.favorites[model],
+                models.comments[model],
+                models.ratings[model],
+                _number(models.rating[model]),
+                models.thumbs_up[model],
+                models.thumbs_down[model],
+            )
+        ]
+        for version, images in zip(shown, image_counts, strict=True):
+            downloads = int(versions.downloads[version])
+            for number in range(images):
+                likes = downloads * (7 * (version + 3 * number) % 41) // 2000
+                stats.append(
+                    b'{"favoriteCount":%d,"commentCount":%d,"thumbsUpCount":%d}' % (likes // 3, likes // 9, likes)
+                )
+            stats.append(
+                b'{"downloadCount":%d,"ratingCount":%d,"rating":%s,"thumbsUpCount":%d,"thumbsDownCount":%d}'
+                % (
+                    downloads,
+                    versions.ratings[version],
+                    _number(versions.rating[version]),
+                    versions.thumbs_up[version],
+                    versions.thumbs_down[version],
+                )
+            )
+        parts = [b""] * (2 * len(pieces) - 1)
+        parts[::2], parts[1::2] = pieces, stats
+        return b"".join(parts)
+
+    def _keep(self, model: int, frame: tuple[int, list[bytes], list[int], list[int]]) -> None:
+        old = self._frames.pop(model, None)
+        self._cached_bytes += _size(frame) - (_size(old) if old else 0)
+        self._frames[model] = frame
+        while self._cached_bytes > self._cache_bytes:
+            self._cached_bytes -= _size(self._frames.pop(next(iter(self._frames))))
+
+    def _make_frame(self, model: int, day: int, events: int) -> tuple[int, list[bytes], list[int], list[int]]:
+        world, seed = self._world, self._world.seed
+        model_id = int(world.model_id[model])
+        kind = vocabulary.MODEL_TYPES[world.model_type[model]][0]
+        random = draws(8, seed, "model", model)
+        fields: dict[str, Any] = {"id": model_id, "name": world.model_name(model, day)}
+        if world.has_description[model]:
+            born = int(world.model_born[model])
+            fields["description"] = _description(seed, model, (day - born) // int(world.model_edit_period[model]))
+        licence = random[0] % 13 % len(vocabulary.LICENCES)
+        if world.model_relicensed[model] <= day:
+            licence = (licence + 1) % len(vocabulary.LICENCES)
+        fields |= {
+            "type": kind,
+            "nsfw": bool(world.model_nsfw[model]),
+            "nsfwLevel": int(world.model_nsfw_level[model]),
+            "allowNoCredit": random[1] % 10 < 7,
+            "allowCommercialUse": vocabulary.LICENCES[licence],
+            "allowDerivatives": random[2] % 10 < 8,
+            "allowDifferentLicense": random[3] % 10 < 6,
+            "stats": _HOLE,
+        }
+        creator = int(world.model_creator[model])
+        if day < world.creator_deleted[creator]:
+            fields["creator"] = creator_fields(world, creator, day)
+        slots = slice(world.slot_start[model], world.slot_start[model + 1])
+        active = (world.slot_since[slots] <= day) & (day < world.slot_until[slots])
+        fields["tags"] = [vocabulary.tag_name(tag) for tag in world.slot_tag[slots][active].tolist()]
+
+        span = slice(world.version_start[model], world.version_start[model + 1])
+        visible = (world.version_published[span] <= day) & (day < world.version_removed[span])
+        shown = (np.flatnonzero(visible) + span.start).tolist()[::-1]  # the newest first
+        level = fields["nsfwLevel"]
+        documents = [self._version(version, model_id, kind, level, day) for version in shown]
+        fields["modelVersions"] = documents
+        pieces = _encode(fields).split(_HOLE_BYTES)
+        return events, pieces, shown, [len(document["images"]) for document in documents]
+
+    def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int) -> dict[str, Any]:
+        world, seed = self._world, self._world.seed
+        version_id, rank = int(world.version_id[version]), int(world.version_rank[version])
+        second, number = int(world.version_second[version]), int(world.version_ordinal[version]) + 1
+        key = int(world.version_key[version])
+        random = draws(16, seed, "version", key)
+        corrected = int(world.version_corrected[version])
+        base = world.version_corrected_base[version] if corrected <= day else world.version_base[version]
+        base_model, ecosystem = vocabulary.BASE_MODELS[base][:2]
+        updated = second
+        if corrected <= day:
+            updated += 86_400 * (corrected - int(world.version_published[version]))
+        word_count = max(0, random[1] % 13 - 6) if random[1] % 100 < 70 else 1
+        words = [
+            f"{vocabulary.ADJECTIVES[random[2 + i % 6] % len(vocabulary.ADJECTIVES)].lower()}{version_id % 97}{'abcdef'[i]}"
+            for i in range(word_count)
+        ]
+        if words and random[8] % 20 == 0:
+            words[0] += ", 水彩"
+        fields: dict[str, Any] = {
+            "id": version_id,
+            "modelId": model_id,
+            "name": f"v{number}.0" if random[9] % 3 else f"v{number} {base_model}",
+            "baseModel": base_model,
+            "baseModelType": vocabulary.BASE_MODEL_TYPES[0 if random[10] % 50 else 1],
+            "createdAt": timestamp(second - 60 - random[11] % 3000, random[3]),
+            "updatedAt": timestamp(updated, random[4]),
+            "publishedAt": timestamp(second, random[5]),
+            "trainedWords": words,
+            "air": f"urn:air:{ecosystem}:{vocabulary.AIR_TYPES.get(kind, 'unknown')}:civitai:{model_id}@{version_id}",
+            "downloadUrl": f"https://civitai.com/api/download/models/{version_id}",
+        }
+        file_count = 0 if random[12] % 700 == 0 else 1 + (random[12] % 100 < 8) + (random[12] % 100 < 2)
+        fields["files"] = [
+            self._file(rank, place, version_id, kind, second, fields["name"]) for place in range(file_count)
+        ]
+        post_id = 50_000 + 3 * rank
+        levels = _LEVEL_OF_IMAGE[model_level]
+        share = random[13] / 65_536
+        fields["images"] = [
+            image_fields(20_000_001 + 2 * (16 * rank + place), levels[(random[14] + place) % len(levels)], second, seed)
+            | {"postId": post_id}
+            for place in range(min(10, int(1 + 11 * (0.6 * share + 0.4 * (2 - share) * share))))
+        ]
+        fields["stats"] = _HOLE
+        return fields
+
+    def _file(self, rank: int, place: int, version_id: int, kind: str, second: int, name: str) -> dict[str, Any]:
+        seed = self._world.seed
+        random = draws(8, seed, "file", rank, place)
+        file_type, file_format, file_id = "Model", "SafeTensor", 3_000 + 5 * rank + place
+        if kind in ("Workflows", "Wildcards", "Poses"):
+            file_type, file_format = "Archive", "Other"
+        elif kind == "Other":
+            file_type, file_format = "Other", "Other"
+        elif random[0] % 100 < 7 or kind in ("Hypernetwork", "AestheticGradient"):
+            file_format = "PickleTensor"
+        quantiles = _FILE_KB.get(kind, _OTHER_KB)
+        if place > 0:
+            file_type = ("VAE", "Training Data", "Negative", "Config", "Model")[random[1] % 5]
+            file_format = "SafeTensor" if file_type in ("VAE", "Negative", "Model") else "Other"
+            quantiles = _OTHER_KB if file_type != "Model" else quantiles
+            if file_type == "VAE" and kind == "Checkpoint":
+                # One of a few well-known VAE files, which many versions share, id and hashes included.
+                file_id = 1 + random[2] % 5
+                random = draws(8, seed, "shared file", file_id)
+        size = float(from_quantiles(np.array([random[3] / 65_536]), quantiles)[0])
+        hashes = digest(40, seed, "hashes", file_id)
+        sha = (hashes[:32]).hex().upper()
+        known = {"AutoV1": hashes[32:36].hex().upper(), "AutoV2": sha[:10], "SHA256": sha}
+        known |= {"CRC32": hashes[36:40].hex().upper(), "Blake3": digest(32, seed, "blake3", file_id).hex().upper()}
+        if random[4] % 100 < 15:
+            del known["AutoV1"]
+        if random[4] % 1000 == 999:
+            known = {}
+        return {
+            "id": file_id,
+            "name": f"{kind.lower()}_{version_id}_{name.replace(' ', '')}.{_FILE_SUFFIX[file_format]}",
+            "sizeKB": int(size) if random[5] % 4 == 0 else int(size * 1024) / 1024,
+            "type": file_type,
+            "format": file_format,
+            "pickleScanResult": ("Success", "Success", "Danger", "Error", "Pending")[max(0, random[6] % 250 - 245)],
+            "virusScanResult": "Success" if random[7] % 300 else "Pending",
+            "scannedAt": timestamp(second - random[7] % 60, random[6]),
+            "downloadUrl": f"https://civitai.com/api/download/models/{version_id}"
+            + (f"?type={file_type.replace(' ', '%20')}" if place else ""),
+            "hashes": known,
+        }
+
+
+def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:
+    """Name and image of a creator; a good part of them has no image until they upload one."""
+    fields: dict[str, Any] = {"username": world.usernames[creator]}
+    renewed = bool(world.creator_new_image[creator] <= day)
+    name = digest(17, world.seed, "avatar", creator, renewed)
+    if renewed or name[16] >= 70:
+        fields["image"] = f"https://image.civitai.com/avatars/{name[:16].hex()}/width=96/{creator}.jpeg"
+    return fields
+
+
+def _description(seed: int, model: int, revision: int) -> str:
+    """HTML of realistic length. A revision replaces the note at its end, which has its number, so no two are equal."""
+    length = float(
+        from_quantiles(np.array([draws(1, seed, "description.length", model)[0] / 65_536]), DESCRIPTION_LENGTH)[0]
+    )
+    sentences = vocabulary.SENTENCES
+    chosen = [sentences[number % len(sentences)] for number in draws(1 + int(length) // 72, seed, "description", model)]
+    paragraphs = ["<p>" + " ".join(chosen[i : i + 3]) + "</p>" for i in range(0, len(chosen), 3)]
+    if model % 9 == 0:
+        paragraphs.append(
+            '<ul><li><p>Guide: <a target="_blank" rel="ugc" href="https://example.com/guide">here</a> 👇</p></li></ul>'
+        )
+    if revision > 0:
+        number = draws(1, seed, "description.update", model, revision)[0]
+        paragraphs.append(f"<p><strong>Update {revision}:</strong> {sentences[number % len(sentences)]}</p>")
+    return "".join(paragraphs)
+
+
+def _number(value: float) -> bytes:
+    """A rating as JSON writes it: 4.5, but 5 and not 5.0, as the service does."""
+    return b"%d" % value if value == int(value) else repr(float(value)).encode()
+
+
+def _size(frame: tuple[int, list[bytes], list[int], list[int]]) -> int:
+    return sum(map(len, frame[1])) + 64 * len(frame[1]) + 200

@@ -1,0 +1,305 @@
+"""A catalogue of given documents, served byte for byte.
+
+Nothing is filtered out or repaired: a document that is broken, or that is no object at all, stands in the list pages like any
+other. What filters, orders and the other endpoints need is read from the documents as far as it can be read; what is not
+usable is left out there. Creators, tags and images are derived from the models; without a `sort` models come in the order of
+the file and images newest first, by their ids.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from emulator import vocabulary
+from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, ModelQuery
+from emulator.catalogue_file import read_lines
+
+_LEVEL_BITS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelFacts:
+    """What was usable of a document."""
+
+    id: int | None
+    name: str
+    type: str
+    nsfw: object
+    username: str | None
+    avatar: str | None
+    tags: tuple[str, ...]
+    base_models: frozenset[str]
+    latest: datetime
+    rating: tuple[float, ...]
+    downloads: float
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageFacts:
+    """Where a nested image stands (line, version, place) and what /images filters by."""
+
+    row: int
+    place: tuple[int, int]
+    id: int
+    post_id: object
+    model_id: object
+    version_id: object
+    username: str | None
+    level: int
+    created: datetime
+    reactions: float
+    comments: float
+
+
+class GivenCatalogue:
+    """The documents of a file and an index of what is in them.
+
+    Args:
+        path: NDJSON, one document a line; `.zst` is decompressed.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.lines = read_lines(path)
+        self.models = [_model_facts(_decoded(line)) for line in self.lines]
+        #: The line of each id; the first one, if several have it.
+        self.row_of = {facts.id: row for row, facts in reversed(list(enumerate(self.models))) if facts.id is not None}
+
+    def on(self, on: date | None) -> "GivenMoment":
+        """The catalogue at noon of a date, or now. Only the clock and what `period` lets through depend on it."""
+        return GivenMoment(self, datetime.combine(on, time(12), UTC) if on else datetime.now(UTC))
+
+    @cached_property
+    def images(self) -> list[_ImageFacts]:
+        """The nested images that have an id, each id once, the highest first."""
+        found: dict[int, _ImageFacts] = {}
+        for row, line in enumerate(self.lines):
+            for image in _image_facts(row, _decoded(line)):
+                found.setdefault(image.id, image)
+        return sorted(found.values(), key=lambda image: -image.id)
+
+    @cached_property
+    def creators(self) -> list[dict[str, Any]]:
+        """The creators of the models, by name, with how many models they have."""
+        found: dict[str, dict[str, Any]] = {}
+        for facts in self.models:
+            if facts.username is not None:
+                link = f"https://civitai.com/api/v1/models?username={quote(facts.username)}"
+                creator = found.setdefault(facts.username, {"username": facts.username, "modelCount": 0, "link": link})
+                creator["modelCount"] += 1
+                if facts.avatar is not None:
+                    creator.setdefault("image", facts.avatar)
+        return sorted(found.values(), key=lambda creator: str(creator["username"]))
+
+    @cached_property
+    def tags(self) -> list[dict[str, Any]]:
+        """The tags of the models, the commonest first, with how many models have them."""
+        counts: dict[str, int] = {}
+        for facts in self.models:
+            for tag in dict.fromkeys(facts.tags):
+                counts[tag] = counts.get(tag, 0) + 1
+        link = "https://civitai.com/api/v1/models?tag="
+        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [{"name": name, "modelCount": count, "link": link + quote(name)} for name, count in ordered]
+
+    def image_document(self, image: _ImageFacts) -> bytes:
+        """A nested image, with the creator's name and the time of its version where it has none of its own."""
+        document = _decoded(self.lines[image.row])
+        version, place = image.place
+        fields: dict[str, Any] = dict(document["modelVersions"][version]["images"][place])
+        if image.created > _LONG_AGO:
+            fields.setdefault("createdAt", image.created.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+        if image.username is not None:
+            fields.setdefault("username", image.username)
+        return _encode(fields)
+
+
+class GivenMoment:
+    """A given catalogue at a moment; implements `emulator.catalogue.Catalogue`."""
+
+    def __init__(self, given: GivenCatalogue, now: datetime) -> None:
+        self._given = given
+        self._now = now
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    def models(self, query: ModelQuery) -> Listing:
+        facts = self._given.models
+        rows = [row for row, model in enumerate(facts) if self._matches(model, query)] if _filters(query) else None
+        chosen = range(len(facts)) if rows is None else rows
+        if query.sort == "Newest":
+            chosen = sorted(chosen, key=lambda row: facts[row].latest, reverse=True)
+        elif query.sort == "Most Downloaded":
+            chosen = sorted(chosen, key=lambda row: facts[row].downloads, reverse=True)
+        elif query.sort == "Highest Rated":
+            chosen = sorted(chosen, key=lambda row: facts[row].rating, reverse=True)
+        return Listing(chosen, self._given.lines.__getitem__)
+
+    def model(self, model_id: int) -> bytes | None:
+        row = self._given.row_of.get(model_id)
+        return None if row is None else self._given.lines[row]
+
+    def images(self, query: ImageQuery) -> Listing:
+        since = self._since(query.period)
+        chosen = [
+            image
+            for image in self._given.images
+            if (query.post_id is None or image.post_id == query.post_id)
+            and (query.model_id is None or image.model_id == query.model_id)
+            and (query.version_id is None or image.version_id == query.version_id)
+            and (query.username is None or (image.username or "").casefold() == query.username.casefold())
+            and (query.nsfw is None or image.level & IMAGE_LEVELS[query.nsfw])
+            and image.created >= since
+        ]
+        if query.sort == "Most Reactions":
+            chosen.sort(key=lambda image: -image.reactions)
+        elif query.sort == "Most Comments":
+            chosen.sort(key=lambda image: -image.comments)
+        return Listing(chosen, self._given.image_document)
+
+    def creators(self, text: str | None) -> Listing:
+        wanted = (text or "").casefold()
+        return Listing([one for one in self._given.creators if wanted in one["username"].casefold()], _encode)
+
+    def tags(self, text: str | None) -> Listing:
+        wanted = (text or "").casefold()
+        return Listing([one for one in self._given.tags if wanted in one["name"].casefold()], _encode)
+
+    def enums(self) -> bytes:
+        models = self._given.models
+        base_models = sorted({name for model in models for name in model.base_models})
+        return _encode(
+            {
+                "ModelType": sorted({model.type for model in models if model.type}),
+                "ModelFileType": vocabulary.FILE_TYPES,
+                "ActiveBaseModel": base_models,
+                "BaseModel": base_models,
+                "BaseModelType": vocabulary.BASE_MODEL_TYPES,
+            }
+        )
+
+    def _since(self, period: str | None) -> datetime:
+        return self._now - timedelta(days=PERIOD_DAYS[period]) if period in PERIOD_DAYS else _LONG_AGO
+
+    def _matches(self, model: _ModelFacts, query: ModelQuery) -> bool:
+        return (
+            (query.query is None or query.query.casefold() in model.name.casefold())
+            and (query.tag is None or query.tag.strip().casefold() in [tag.strip().casefold() for tag in model.tags])
+            and (query.username is None or (model.username or "").casefold() == query.username.casefold())
+            and (not query.types or model.type in query.types)
+            and (query.nsfw is None or model.nsfw is query.nsfw)
+            and model.latest >= self._since(query.period)
+        )
+
+
+def _filters(query: ModelQuery) -> bool:
+    """Whether a query asks for less than everything."""
+    return query != ModelQuery(sort=query.sort)
+
+
+def _decoded(line: bytes) -> Any:
+    """The value of a line; None for one that is no JSON."""
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _model_facts(document: Any) -> _ModelFacts:
+    model = _object(document)
+    creator, stats = _object(model.get("creator")), _object(model.get("stats"))
+    versions = [_object(version) for version in _list(model.get("modelVersions"))]
+    return _ModelFacts(
+        id=_integer(model.get("id")),
+        name=_text(model.get("name")) or "",
+        type=_text(model.get("type")) or "",
+        nsfw=model.get("nsfw"),
+        username=_text(creator.get("username")),
+        avatar=_text(creator.get("image")),
+        tags=tuple(tag for tag in _list(model.get("tags")) if isinstance(tag, str)),
+        base_models=frozenset(name for version in versions if (name := _text(version.get("baseModel")))),
+        latest=max((_published(version) for version in versions), default=_LONG_AGO),
+        rating=tuple(_number(stats.get(name)) for name in ("rating", "thumbsUpCount", "ratingCount", "downloadCount")),
+        downloads=_number(stats.get("downloadCount")),
+    )
+
+
+def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
+    model = _object(document)
+    username = _text(_object(model.get("creator")).get("username"))
+    for number, version in enumerate(map(_object, _list(model.get("modelVersions")))):
+        for place, image in enumerate(map(_object, _list(version.get("images")))):
+            image_id = _integer(image.get("id"))
+            if image_id is None:
+                continue
+            stats = _object(image.get("stats"))
+            reactions = [
+                _number(stats.get(name)) for name in ("thumbsUpCount", "likeCount", "heartCount", "laughCount")
+            ]
+            yield _ImageFacts(
+                row=row,
+                place=(number, place),
+                id=image_id,
+                post_id=image.get("postId"),
+                model_id=model.get("id"),
+                version_id=version.get("id"),
+                username=_text(image.get("username")) or username,
+                level=_level(image),
+                created=_moment(image.get("createdAt")) or _published(version),
+                reactions=sum(reactions),
+                comments=_number(stats.get("commentCount")),
+            )
+
+
+def _level(image: dict[str, Any]) -> int:
+    """The browsing level of an image in any of its generations: a bit, or a name in `nsfwLevel` or `nsfw`."""
+    for value in (image.get("nsfwLevel"), image.get("nsfw")):
+        if isinstance(value, str) and value in _LEVEL_BITS:
+            return _LEVEL_BITS[value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return _LEVEL_BITS["X"] if image.get("nsfw") is True else _LEVEL_BITS["None"]
+
+
+def _published(version: dict[str, Any]) -> datetime:
+    return _moment(version.get("publishedAt")) or _moment(version.get("createdAt")) or _LONG_AGO
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else -1

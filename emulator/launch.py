@@ -1,0 +1,90 @@
+"""Starts the emulator as a child process, for tests, benchmarks and the demo."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+
+class Emulator:
+    """A running emulator: its address, its process id, its clock and its own account."""
+
+    def __init__(self, process: "subprocess.Popen[str]", api_url: str) -> None:
+        self._process = process
+        self.api_url = api_url
+        self._control_url = api_url.removesuffix("/api/v1") + "/control"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def set_date(self, on: date) -> None:
+        """Sets the emulator's clock to noon of a date."""
+        self._ask("/clock", json.dumps({"date": on.isoformat()}).encode())
+
+    def account(self, on: date) -> dict[str, Any]:
+        """What exists on a date, with true counters (`emulator.account.account`); ids are text."""
+        return self._ask(f"/account?date={on}")
+
+    def changes(self, since: date, until: date) -> dict[str, Any]:
+        """What changed between two dates, counters apart (`emulator.account.changes`)."""
+        return self._ask(f"/changes?from={since}&to={until}")
+
+    def stop(self) -> None:
+        """Ends the process, if it still runs."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(self._control_url + path, body, method="PUT" if body else "GET")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=120) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
+
+
+@contextmanager
+def launch(
+    *,
+    models: int = 2000,
+    seed: int = 1,
+    on: date = date(2026, 1, 1),
+    dialect: str = "spec",
+    catalogue: Path | None = None,
+    key: str = "test-key",
+) -> Iterator[Emulator]:
+    """An emulator on a free port, with the control endpoint, that ends with the `with` block.
+
+    Example:
+        with launch(models=200) as emulator:
+            urllib.request.urlopen(emulator.api_url + "/models")
+
+    Raises:
+        RuntimeError: it did not start; the text is what it said.
+    """
+    options: dict[str, object] = {"--port": 0, "--models": models, "--seed": seed, "--date": on, "--dialect": dialect}
+    options |= {"--key": key} | ({"--catalogue": catalogue} if catalogue else {})
+    command = [sys.executable, "-m", "emulator", "serve", "--control"]
+    command += [str(part) for option in options.items() for part in option]
+    root = Path(__file__).resolve().parent.parent
+    # stderr stays the caller's: a traceback of the child is for the reader of the test's output.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()  # printed once the socket listens and the catalogue is there
+        if not address:
+            raise RuntimeError(f"the emulator did not start (exit {process.wait()}): {' '.join(command)}")
+        emulator = Emulator(process, address)
+        try:
+            yield emulator
+        finally:
+            emulator.stop()

@@ -1,0 +1,114 @@
+"""The query and path parameters of the served operations, declared as the specification has them, and their reading.
+
+Values are read the way OpenAPI's default style (form, explode) writes them: an array is a repeated parameter, everything else
+stands once. What a schema refuses raises `BadParameter`; parameters that no operation declares are ignored.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from emulator import vocabulary
+
+MODEL_TYPES = tuple(name for name, _ in vocabulary.MODEL_TYPES)
+PERIODS = ("AllTime", "Year", "Month", "Week", "Day")
+
+Reader = Callable[[str, list[str]], Any]
+
+
+class BadParameter(ValueError):
+    """A parameter is not what the specification's schema allows; the text names it and says what is."""
+
+
+def _single(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise BadParameter(f"{name} was given {len(values)} times, it takes one value")
+    return values[0]
+
+
+def integer(minimum: int | None = None, maximum: int | None = None) -> Reader:
+    def read(name: str, values: list[str]) -> int:
+        text = _single(name, values)
+        if not re.fullmatch(r"-?[0-9]{1,4000}", text):
+            raise BadParameter(f"{name} must be an integer, not {text[:80]!r}")
+        number = int(text)
+        if minimum is not None and number < minimum:
+            raise BadParameter(f"{name} must be at least {minimum}, not {text[:80]}")
+        if maximum is not None and number > maximum:
+            raise BadParameter(f"{name} must be at most {maximum}, not {text[:80]}")
+        return number
+
+    return read
+
+
+def boolean(name: str, values: list[str]) -> bool:
+    text = _single(name, values)
+    if text not in ("true", "false"):
+        raise BadParameter(f"{name} must be true or false, not {text[:80]!r}")
+    return text == "true"
+
+
+def one_of(*allowed: str) -> Reader:
+    def read(name: str, values: list[str]) -> str:
+        text = _single(name, values)
+        if text not in allowed:
+            raise BadParameter(f"{name} must be one of {', '.join(allowed)}, not {text[:80]!r}")
+        return text
+
+    return read
+
+
+def any_of(*allowed: str) -> Reader:
+    def read(name: str, values: list[str]) -> tuple[str, ...]:
+        return tuple(one_of(*allowed)(name, [value]) for value in values)
+
+    return read
+
+
+text: Reader = _single
+
+#: Operation -> parameter -> reader; the specification's operation ids.
+PARAMETERS: dict[str, dict[str, Reader]] = {
+    "listModels": {
+        "limit": integer(1, 200),
+        "page": integer(1),
+        "query": text,
+        "tag": text,
+        "username": text,
+        "types": any_of(*MODEL_TYPES),
+        "sort": one_of("Highest Rated", "Most Downloaded", "Newest"),
+        "period": one_of(*PERIODS),
+        "nsfw": boolean,
+    },
+    "listImages": {
+        "limit": integer(maximum=200),
+        "postId": integer(),
+        "modelId": integer(),
+        "modelVersionId": integer(),
+        "username": text,
+        "nsfw": one_of("None", "Soft", "Mature", "X"),
+        "sort": one_of("Most Reactions", "Most Comments", "Newest"),
+        "period": one_of(*PERIODS),
+        "page": integer(),
+    },
+    "listCreators": {"limit": integer(maximum=200), "page": integer(), "query": text},
+    "listTags": {"limit": integer(maximum=200), "page": integer(), "query": text},
+}
+
+
+def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The values of an operation's parameters that were sent, by name.
+
+    Args:
+        operation: a key of `PARAMETERS`.
+        pairs: the decoded query, in order.
+
+    Raises:
+        BadParameter: the specification's schema refuses one of them.
+    """
+    read = {}
+    for name, reader in PARAMETERS[operation].items():
+        values = [value for key, value in pairs if key == name]
+        if values:
+            read[name] = reader(name, values)
+    return read

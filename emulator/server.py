@@ -1,0 +1,105 @@
+"""Puts the emulator together and runs it on 127.0.0.1."""
+
+import errno
+import socket
+from collections.abc import MutableMapping
+from datetime import date
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.api import BASE_PATH, answer_bad_parameter, answer_http_error, routes
+from emulator.clock import Clock, open_world
+from emulator.control import control_routes
+from emulator.parameters import BadParameter
+from emulator.simulation import NotSimulated
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8377
+
+
+class CannotServe(Exception):
+    """The emulator cannot start; the text says why in one line and what to do."""
+
+
+def make_application(clock: Clock, key: str, control: bool) -> ASGIApp:
+    """The ASGI application: the Site API and, if asked for, the control endpoint."""
+    application = Starlette(
+        routes=routes(clock, key) + (control_routes(clock) if control else []),
+        exception_handlers={
+            BadParameter: answer_bad_parameter,
+            NotSimulated: answer_bad_parameter,
+            HTTPException: answer_http_error,
+        },
+    )
+
+    async def with_date(scope: Scope, receive: Receive, send: Send) -> None:
+        """Every answer bears the emulator's own time, from which a client takes the service's."""
+
+        async def send_dated(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                now = format_datetime(clock.catalogue().now, usegmt=True)
+                message["headers"] = [*message["headers"], (b"date", now.encode())]
+            await send(message)
+
+        await application(scope, receive, send_dated)
+
+    return with_date
+
+
+def serve(
+    *,
+    port: int = DEFAULT_PORT,
+    models: int = 2000,
+    seed: int = 1,
+    on: date | None = None,
+    dialect: str = "spec",
+    catalogue: Path | None = None,
+    key: str = "test-key",
+    control: bool = False,
+) -> None:
+    """Serves until it is interrupted or terminated, and prints its address when it answers.
+
+    Args:
+        port: 0 takes any free one.
+        models: size of the simulated catalogue on 2026-01-01.
+        seed: of the simulated catalogue.
+        on: the date of the emulator's clock; None follows the real one.
+        dialect: "spec".
+        catalogue: documents to serve instead of a simulation (NDJSON, .zst or not).
+        key: the bearer key that the service knows.
+        control: whether to offer /control.
+
+    Raises:
+        CannotServe: an option makes no sense, the file cannot be read, or the port is taken.
+    """
+    if dialect != "spec":
+        raise CannotServe(f"the dialect {dialect!r} is not there yet; serve the dialect 'spec'")
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen(128)
+        except OSError as error:
+            reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+            raise CannotServe(f"port {port} on {HOST} {reason}; choose another with --port, or 0 for any") from None
+        try:
+            clock = Clock(open_world(models, seed, catalogue), on)
+        except (OSError, NotSimulated) as error:
+            raise CannotServe(str(error)) from None
+        config = uvicorn.Config(
+            make_application(clock, key, control),
+            access_log=False,
+            log_level="warning",
+            lifespan="off",
+            date_header=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        print(f"http://{HOST}:{listener.getsockname()[1]}{BASE_PATH}", flush=True)
+        uvicorn.Server(config).run(sockets=[listener])
