@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from emulator.catalogue_file import write_day
-from emulator.server import DEFAULT_PORT, CannotServe, serve
-from emulator.simulation import NotSimulated
+from emulator.server import DEFAULT_PORT, CannotServeError, serve
+from emulator.simulation import NotSimulatedError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "dump":
-            on = options.date or date.today()
+            on = options.date or datetime.now(UTC).date()
             count = write_day(options.out, models=options.models, seed=options.seed, on=on)
             print(f"{count} documents of {on} in {options.out}")
         else:
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
                 key=options.key,
                 control=options.control,
             )
-    except (CannotServe, NotSimulated, OSError) as error:
+    except (CannotServeError, NotSimulatedError, OSError) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """The simulator's own account: what exists on a date, the true counters, and what changed between two dates.
 
-It is told from the columns and their events, never by comparing documents, so that it can be held against what was served and
-what a pipeline made of it.
+It is told from the columns and their events, never by comparing documents, so that it can be held against what was
+served and what a pipeline made of it.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ Mask = npt.NDArray[np.bool_]
 def account(day: SimulatedDay) -> dict[str, Any]:
     """What exists on a date, by id, with true counters.
 
-    `models` and `versions` have the counters of the `stats` objects by id (a version: `modelId` and `baseModel` too; only
-    those of visible models), `creators` and `tags` their `modelCount` by name, `baseModels` sums over `versions`, `images` the
-    number of gallery images and the highest id, `counts` the number of each.
+    `models` and `versions` have the counters of the `stats` objects by id (versions of visible models only, with
+    `modelId` and `baseModel`), `creators` and `tags` their `modelCount` by name, `baseModels` sums over `versions`,
+    `images` the number of gallery images and the highest id, `counts` the number of each.
     """
     columns, models, versions = day.columns, day.model_counters, day.version_counters
     visible = day.model_visible
@@ -80,9 +80,10 @@ def account(day: SimulatedDay) -> dict[str, Any]:
 def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
     """What differs between two dates, counters apart, for models, creators, tags and gallery images.
 
-    Each kind has `born` (there now, and never before), `gone`, `returned` (there now and earlier, but not on the first date) and
-    `changed`, which gives the reasons by id: new_version, version_removed, base_model, renamed, description, tags, licence,
-    creator_deleted, creator_image; for creators: image. Dates may be the same, but not in reverse.
+    Each kind has `born` (published in between and there now), `gone`, `returned` (there now and earlier, but not on the
+    first date) and `changed`, which gives the reasons by id: new_version, version_removed, base_model, renamed,
+    description, tags, licence, creator_deleted, creator_image; for creators: image. The dates may be the same, but not
+    in reverse.
     """
     columns = before.columns
     first, last = before.day, after.day

@@ -1,7 +1,7 @@
 """The routes of the Site API in the dialect of its specification (`--dialect spec`).
 
-Errors carry the specification's Error schema. Anonymous reads work; a bearer key that is not the emulator's is refused, so
-that a wrong key shows at once.
+Errors carry the specification's Error schema. Anonymous reads work; a bearer key that is not the emulator's is refused,
+so that a wrong key shows at once.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from emulator.catalogue import Catalogue, ImageQuery, Listing, ModelQuery
 from emulator.clock import Clock
 from emulator.paging import page_body
-from emulator.parameters import BadParameter, integer, read_parameters
+from emulator.parameters import integer, read_parameters
 
 BASE_PATH = "/api/v1"
 _CODES = {400: "BAD_REQUEST", 401: "UNAUTHORIZED", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}

@@ -24,7 +24,7 @@ def write_day(path: Path, *, models: int, seed: int, on: date) -> int:
     """Writes the documents of all models of a simulated day, in the order of their ids, and returns how many.
 
     Raises:
-        OSError: the file cannot be written. NotSimulated: the simulation has no such date.
+        OSError: the file cannot be written. NotSimulatedError: the simulation has no such date.
     """
     documents = _documents(models, seed, on)
     count = 0

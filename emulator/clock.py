@@ -6,7 +6,7 @@ from pathlib import Path
 from emulator.catalogue import Catalogue
 from emulator.given import GivenCatalogue
 from emulator.simulated import SimulatedDay, SimulatedWorld
-from emulator.simulation import NotSimulated
+from emulator.simulation import NotSimulatedError
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Clock:
         on: the date to show; None follows the real date.
 
     Raises:
-        NotSimulated: the simulated catalogue has no such date.
+        NotSimulatedError: the simulated catalogue has no such date.
     """
 
     def __init__(self, world: SimulatedWorld | GivenCatalogue, on: date | None) -> None:
@@ -27,11 +27,11 @@ class Clock:
         self.catalogue()  # a date that the catalogue does not have is refused at once
 
     @property
-    def date(self) -> date:
+    def today(self) -> date:
         return self._date or datetime.now(UTC).date()
 
     def set(self, on: date) -> None:
-        """Shows another date; an impossible one raises NotSimulated and changes nothing."""
+        """Shows another date; an impossible one raises NotSimulatedError and changes nothing."""
         if isinstance(self._world, SimulatedWorld):
             self._day = self._world.on(on)
         self._date = on
@@ -39,18 +39,18 @@ class Clock:
     def catalogue(self) -> Catalogue:
         if isinstance(self._world, GivenCatalogue):
             return self._world.on(self._date)
-        if self._day is None or self._day.date != self.date:
-            self._day = self._world.on(self.date)
+        if self._day is None or self._day.date != self.today:
+            self._day = self._world.on(self.today)
         return self._day
 
     def simulated(self, on: date) -> SimulatedDay:
         """The state of a simulated catalogue on any date, whatever the clock says.
 
         Raises:
-            NotSimulated: the catalogue is a given one, or has no such date.
+            NotSimulatedError: the catalogue is a given one, or has no such date.
         """
         if isinstance(self._world, GivenCatalogue):
-            raise NotSimulated("a given catalogue is no simulation: there is no account of it")
+            raise NotSimulatedError("a given catalogue is no simulation: there is no account of it")
         return self._world.on(on)
 
 
@@ -58,6 +58,6 @@ def open_world(models: int, seed: int, catalogue: Path | None) -> SimulatedWorld
     """The world that the options ask for.
 
     Raises:
-        NotSimulated: no such simulation. OSError: the file cannot be read.
+        NotSimulatedError: no such simulation. OSError: the file cannot be read.
     """
     return SimulatedWorld(models, seed) if catalogue is None else GivenCatalogue(catalogue)

@@ -11,30 +11,34 @@ from starlette.routing import Route
 from emulator.account import account, changes
 from emulator.api import json_response
 from emulator.clock import Clock
-from emulator.parameters import BadParameter
+from emulator.parameters import BadParameterError
 
 
 def control_routes(clock: Clock) -> list[Route]:
-    """`/control/clock` (GET; PUT or POST {"date": "YYYY-MM-DD"}), `/control/account?date=D` (default: the clock's date) and
-    `/control/changes?from=D1&to=D2`."""
+    """The routes of the control endpoint.
+
+    * `/control/clock`: GET; PUT or POST {"date": "YYYY-MM-DD"}
+    * `/control/account?date=D`: `emulator.account.account`, by default of the clock's date
+    * `/control/changes?from=D1&to=D2`: `emulator.account.changes`
+    """
 
     async def show_or_set_clock(request: Request) -> Response:
         if request.method in ("PUT", "POST"):
             try:
                 wanted = msgspec.json.decode(await request.body(), type=dict[str, str])["date"]
             except (msgspec.MsgspecError, KeyError):
-                raise BadParameter('the clock takes {"date": "YYYY-MM-DD"}') from None
+                raise BadParameterError('the clock takes {"date": "YYYY-MM-DD"}') from None
             clock.set(_date(wanted))
-        return _json({"date": clock.date.isoformat()})
+        return _json({"date": clock.today.isoformat()})
 
     async def tell_account(request: Request) -> Response:
         on = request.query_params.get("date")
-        return _json(account(clock.simulated(_date(on) if on else clock.date)))
+        return _json(account(clock.simulated(_date(on) if on else clock.today)))
 
     async def tell_changes(request: Request) -> Response:
         since, until = (_date(request.query_params.get(name, "")) for name in ("from", "to"))
         if since > until:
-            raise BadParameter(f"from ({since}) is later than to ({until})")
+            raise BadParameterError(f"from ({since}) is later than to ({until})")
         return _json(changes(clock.simulated(since), clock.simulated(until)))
 
     return [
@@ -48,7 +52,7 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise BadParameter(f"{text!r} is not a date like 2026-01-31") from None
+        raise BadParameterError(f"{text!r} is not a date like 2026-01-31") from None
 
 
 def _json(value: Any) -> Response:

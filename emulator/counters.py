@@ -1,8 +1,8 @@
 """The true counters of the simulated catalogue on a day.
 
-Downloads follow `limit * age / (age + half time)`, a curve with a plateau, where a daily shift of the age by less than a day
-makes the flow uneven without ever turning it round; some versions have a second spring. All other counters derive from the
-downloads. They never fall, except thumbs up, of which one is taken back now and then.
+Downloads follow `limit * age / (age + half time)`, a curve with a plateau, where a daily shift of the age by less than
+a day makes the flow uneven without ever turning it round; some versions have a second spring. All other counters derive
+from the downloads. They never fall, except thumbs up, of which one is taken back now and then.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,8 @@ def version_counters(world: Simulation, day: int) -> VersionCounters:
 def model_counters(world: Simulation, versions: VersionCounters) -> ModelCounters:
     def total(column: Ints) -> Ints:
         running = np.concatenate([[0], np.cumsum(column)])
-        return running[world.version_start[1:]] - running[world.version_start[:-1]]
+        sums: Ints = running[world.version_start[1:]] - running[world.version_start[:-1]]
+        return sums
 
     index = np.arange(len(world.model_id))
     downloads, ratings = total(versions.downloads), total(versions.ratings)

@@ -1,7 +1,8 @@
 """Counter-based randomness: every random number is a hash of (seed, stream, index), never of what was drawn before.
 
-So any row of any column, on any date, can be computed alone, in any order and in any process, and is always the same. The
-vectorised functions use only exact IEEE arithmetic (no exp, log or pow), so another processor gives the same numbers.
+So any row of any column, on any date, can be computed alone, in any order and in any process, and is always the same.
+The vectorised functions use only exact IEEE arithmetic (no exp, log or pow), so that another processor gives the same
+numbers.
 """
 
 import struct
@@ -30,10 +31,11 @@ def uniforms(seed: int, stream: str, index: npt.ArrayLike) -> Floats:
     return (bits(seed, stream, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def from_quantiles(numbers: Floats, quantiles: Sequence[tuple[float, float]]) -> Floats:
+def from_quantiles(numbers: npt.ArrayLike, quantiles: Sequence[tuple[float, float]]) -> Floats:
     """Uniform numbers to a distribution that is given by its quantiles [(share, value), ...], straight in between."""
     shares, values = zip(*quantiles, strict=True)
-    return np.interp(numbers, shares, values)
+    result: Floats = np.interp(numbers, shares, values)
+    return result
 
 
 def draws(count: int, *key: int | str) -> tuple[int, ...]:

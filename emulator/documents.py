@@ -1,9 +1,10 @@
 """The JSON of simulated models, nested images and files, in the shape of the specification.
 
-What a document says about a thing is made once into a frame, its bytes with a hole for each `stats` object; a day's counters
-are then set into the holes. So the same model costs a hash and an encoding once, and a join on every other day.
+What a document says about a thing is made once into a frame, its bytes with a hole for each `stats` object; a day's
+counters are then set into the holes. So a model costs hashing and encoding once, and a join on every other day.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -205,8 +206,9 @@ class ModelDocuments:
         if corrected <= day:
             updated += 86_400 * (corrected - int(world.version_published[version]))
         word_count = max(0, random[1] % 13 - 6) if random[1] % 100 < 70 else 1
+        adjectives = vocabulary.ADJECTIVES
         words = [
-            f"{vocabulary.ADJECTIVES[random[2 + i % 6] % len(vocabulary.ADJECTIVES)].lower()}{version_id % 97}{'abcdef'[i]}"
+            f"{adjectives[random[2 + i] % len(adjectives)].lower()}{version_id % 97}{'abcdef'[i]}"
             for i in range(word_count)
         ]
         if words and random[8] % 20 == 0:
@@ -258,7 +260,7 @@ class ModelDocuments:
                 # One of a few well-known VAE files, which many versions share, id and hashes included.
                 file_id = 1 + random[2] % 5
                 random = draws(8, seed, "shared file", file_id)
-        size = float(from_quantiles(np.array([random[3] / 65_536]), quantiles)[0])
+        size = _quantile(random[3], quantiles)
         hashes = digest(40, seed, "hashes", file_id)
         sha = (hashes[:32]).hex().upper()
         known = {"AutoV1": hashes[32:36].hex().upper(), "AutoV2": sha[:10], "SHA256": sha}
@@ -294,11 +296,10 @@ def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:
 
 def _description(seed: int, model: int, revision: int) -> str:
     """HTML of realistic length. A revision replaces the note at its end, which has its number, so no two are equal."""
-    length = float(
-        from_quantiles(np.array([draws(1, seed, "description.length", model)[0] / 65_536]), DESCRIPTION_LENGTH)[0]
-    )
+    (share,) = draws(1, seed, "description.length", model)
     sentences = vocabulary.SENTENCES
-    chosen = [sentences[number % len(sentences)] for number in draws(1 + int(length) // 72, seed, "description", model)]
+    count = 1 + int(_quantile(share, DESCRIPTION_LENGTH)) // 72
+    chosen = [sentences[number % len(sentences)] for number in draws(count, seed, "description", model)]
     paragraphs = ["<p>" + " ".join(chosen[i : i + 3]) + "</p>" for i in range(0, len(chosen), 3)]
     if model % 9 == 0:
         paragraphs.append(
@@ -308,6 +309,11 @@ def _description(seed: int, model: int, revision: int) -> str:
         number = draws(1, seed, "description.update", model, revision)[0]
         paragraphs.append(f"<p><strong>Update {revision}:</strong> {sentences[number % len(sentences)]}</p>")
     return "".join(paragraphs)
+
+
+def _quantile(number: int, quantiles: Sequence[tuple[float, float]]) -> float:
+    """The value at a share of 65,536ths."""
+    return float(from_quantiles(number / 65_536, quantiles))
 
 
 def _number(value: float) -> bytes:

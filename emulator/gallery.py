@@ -1,7 +1,7 @@
 """The simulated gallery: a stream of community images that grows every day, ids rising with the time of creation.
 
-The stream is computed like everything else: image k was created when the growth curve passed k, so the images of a day are a
-slice of the columns. An image never changes or goes, only its counters grow.
+The stream is computed like everything else: image k was created when the growth curve passed k, so the images of a day
+are a slice of the columns. An image never changes or goes, only its counters grow.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
 """A catalogue of given documents, served byte for byte.
 
-Nothing is filtered out or repaired: a document that is broken, or that is no object at all, stands in the list pages like any
-other. What filters, orders and the other endpoints need is read from the documents as far as it can be read; what is not
-usable is left out there. Creators, tags and images are derived from the models; without a `sort` models come in the order of
-the file and images newest first, by their ids.
+Nothing is filtered out or repaired: a document that is broken, or that is no object at all, stands in the list pages
+like any other. What filters, orders and the other endpoints need is read from the documents as far as it can be read;
+what is not usable is left out there. Creators, tags and images are derived from the models; without a `sort` models
+come in the order of the file and images newest first, by their ids.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, M
 from emulator.catalogue_file import read_lines
 
 _LEVEL_BITS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
+_REACTIONS = ("thumbsUpCount", "likeCount", "heartCount", "laughCount", "cryCount")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 
@@ -245,9 +246,6 @@ def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
             if image_id is None:
                 continue
             stats = _object(image.get("stats"))
-            reactions = [
-                _number(stats.get(name)) for name in ("thumbsUpCount", "likeCount", "heartCount", "laughCount")
-            ]
             yield _ImageFacts(
                 row=row,
                 place=(number, place),
@@ -258,7 +256,7 @@ def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
                 username=_text(image.get("username")) or username,
                 level=_level(image),
                 created=_moment(image.get("createdAt")) or _published(version),
-                reactions=sum(reactions),
+                reactions=sum(_number(stats.get(name)) for name in _REACTIONS),
                 comments=_number(stats.get("commentCount")),
             )
 

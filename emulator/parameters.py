@@ -1,7 +1,7 @@
 """The query and path parameters of the served operations, declared as the specification has them, and their reading.
 
-Values are read the way OpenAPI's default style (form, explode) writes them: an array is a repeated parameter, everything else
-stands once. What a schema refuses raises `BadParameter`; parameters that no operation declares are ignored.
+Values are read the way OpenAPI's default style (form, explode) writes them: an array is a repeated parameter, all else
+stands once. What a schema refuses raises `BadParameterError`; parameters that no operation declares are ignored.
 """
 
 import re
@@ -16,13 +16,13 @@ PERIODS = ("AllTime", "Year", "Month", "Week", "Day")
 Reader = Callable[[str, list[str]], Any]
 
 
-class BadParameter(ValueError):
+class BadParameterError(ValueError):
     """A parameter is not what the specification's schema allows; the text names it and says what is."""
 
 
 def _single(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise BadParameter(f"{name} was given {len(values)} times, it takes one value")
+        raise BadParameterError(f"{name} was given {len(values)} times, it takes one value")
     return values[0]
 
 
@@ -30,12 +30,12 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Reader:
     def read(name: str, values: list[str]) -> int:
         text = _single(name, values)
         if not re.fullmatch(r"-?[0-9]{1,4000}", text):
-            raise BadParameter(f"{name} must be an integer, not {text[:80]!r}")
+            raise BadParameterError(f"{name} must be an integer, not {text[:80]!r}")
         number = int(text)
         if minimum is not None and number < minimum:
-            raise BadParameter(f"{name} must be at least {minimum}, not {text[:80]}")
+            raise BadParameterError(f"{name} must be at least {minimum}, not {text[:80]}")
         if maximum is not None and number > maximum:
-            raise BadParameter(f"{name} must be at most {maximum}, not {text[:80]}")
+            raise BadParameterError(f"{name} must be at most {maximum}, not {text[:80]}")
         return number
 
     return read
@@ -44,7 +44,7 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Reader:
 def boolean(name: str, values: list[str]) -> bool:
     text = _single(name, values)
     if text not in ("true", "false"):
-        raise BadParameter(f"{name} must be true or false, not {text[:80]!r}")
+        raise BadParameterError(f"{name} must be true or false, not {text[:80]!r}")
     return text == "true"
 
 
@@ -52,7 +52,7 @@ def one_of(*allowed: str) -> Reader:
     def read(name: str, values: list[str]) -> str:
         text = _single(name, values)
         if text not in allowed:
-            raise BadParameter(f"{name} must be one of {', '.join(allowed)}, not {text[:80]!r}")
+            raise BadParameterError(f"{name} must be one of {', '.join(allowed)}, not {text[:80]!r}")
         return text
 
     return read
@@ -104,7 +104,7 @@ def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[st
         pairs: the decoded query, in order.
 
     Raises:
-        BadParameter: the specification's schema refuses one of them.
+        BadParameterError: the specification's schema refuses one of them.
     """
     read = {}
     for name, reader in PARAMETERS[operation].items():

@@ -16,14 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api import BASE_PATH, answer_bad_parameter, answer_http_error, routes
 from emulator.clock import Clock, open_world
 from emulator.control import control_routes
-from emulator.parameters import BadParameter
-from emulator.simulation import NotSimulated
+from emulator.parameters import BadParameterError
+from emulator.simulation import NotSimulatedError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8377
 
 
-class CannotServe(Exception):
+class CannotServeError(Exception):
     """The emulator cannot start; the text says why in one line and what to do."""
 
 
@@ -32,8 +32,8 @@ def make_application(clock: Clock, key: str, control: bool) -> ASGIApp:
     application = Starlette(
         routes=routes(clock, key) + (control_routes(clock) if control else []),
         exception_handlers={
-            BadParameter: answer_bad_parameter,
-            NotSimulated: answer_bad_parameter,
+            BadParameterError: answer_bad_parameter,
+            NotSimulatedError: answer_bad_parameter,
             HTTPException: answer_http_error,
         },
     )
@@ -76,10 +76,10 @@ def serve(
         control: whether to offer /control.
 
     Raises:
-        CannotServe: an option makes no sense, the file cannot be read, or the port is taken.
+        CannotServeError: an option makes no sense, the file cannot be read, or the port is taken.
     """
     if dialect != "spec":
-        raise CannotServe(f"the dialect {dialect!r} is not there yet; serve the dialect 'spec'")
+        raise CannotServeError(f"the dialect {dialect!r} is not there yet; serve the dialect 'spec'")
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -87,11 +87,11 @@ def serve(
             listener.listen(128)
         except OSError as error:
             reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            raise CannotServe(f"port {port} on {HOST} {reason}; choose another with --port, or 0 for any") from None
+            raise CannotServeError(f"port {port} on {HOST} {reason}; choose another, or 0 for any") from None
         try:
             clock = Clock(open_world(models, seed, catalogue), on)
-        except (OSError, NotSimulated) as error:
-            raise CannotServe(str(error)) from None
+        except (OSError, NotSimulatedError) as error:
+            raise CannotServeError(str(error)) from None
         config = uvicorn.Config(
             make_application(clock, key, control),
             access_log=False,

@@ -47,7 +47,7 @@ class SimulatedDay:
     """The state of a simulated catalogue at noon of a date; implements `emulator.catalogue.Catalogue`.
 
     Raises:
-        NotSimulated: the date is outside the simulated years.
+        NotSimulatedError: the date is outside the simulated years.
     """
 
     def __init__(self, world: SimulatedWorld, on: date) -> None:
@@ -62,7 +62,7 @@ class SimulatedDay:
         return datetime.combine(self.date, time(12), UTC)
 
     def models(self, query: ModelQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_models(query), self._model_document))
+        return self._listing(query, lambda: Listing(self._select_models(query).tolist(), self._model_document))
 
     def model(self, model_id: int) -> bytes | None:
         ids = self.columns.model_id
@@ -72,7 +72,7 @@ class SimulatedDay:
         return self._model_document(index) if ids[index] == model_id and self.model_visible[index] else None
 
     def images(self, query: ImageQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_images(query), self._image_document))
+        return self._listing(query, lambda: Listing(self._select_images(query).tolist(), self._image_document))
 
     def creators(self, text: str | None) -> Listing:
         return self._listing(("creators", text), lambda: Listing(self._select_creators(text), self._creator_document))
@@ -133,7 +133,7 @@ class SimulatedDay:
 
     @cached_property
     def _last_version_second(self) -> Ints:
-        """Per model: when its latest visible version was published (civitai-api.md: lastVersionAt), or the model itself."""
+        """Per model: when its latest visible version was published (the service's lastVersionAt), else the model."""
         columns = self.columns
         visible = columns.version_visible(self.day)
         latest = columns.model_born_second.copy()
@@ -229,7 +229,7 @@ class SimulatedDay:
 
     def _model_document(self, model: int) -> bytes:
         events = int(self._events[model])
-        return self._world.documents.document(int(model), self.day, events, self.version_counters, self.model_counters)
+        return self._world.documents.document(model, self.day, events, self.version_counters, self.model_counters)
 
     def _image_document(self, image: int) -> bytes:
         return self.gallery.document(image, int(self._reactions[image]), int(self._comments[image]))

@@ -1,8 +1,9 @@
 """The simulated catalogue as columns: who and what there ever is, and on which day each thing happens to it.
 
-`Simulation(models, seed)` computes every column once, for all entities up to the horizon. Nothing is replayed: what holds on
-a day is a comparison of event columns with that day's number, so any date costs the same. Days count from `EPOCH`; a thing
-that happens on day d bears a time stamp in the 24 hours before noon of d, which is the emulator's time on that day.
+`Simulation(models, seed)` computes every column once, for all entities up to the horizon. Nothing is replayed: what
+holds on a day is a comparison of event columns with that day's number, so any date costs the same. Days count from
+`EPOCH`; a thing that happens on day d bears a time stamp in the 24 hours before noon of d, which is the emulator's time
+on that day.
 
 Shapes follow catalogue-statistics.md; distributions are given by their quantiles.
 """
@@ -37,7 +38,7 @@ DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1
 DAYS_TO_EVENT = ((0, 1), (0.25, 60), (0.5, 180), (0.75, 420), (0.9, 800), (1, 1800))
 
 
-class NotSimulated(ValueError):
+class NotSimulatedError(ValueError):
     """The simulation cannot answer, because it has no such day or there is none."""
 
 
@@ -45,10 +46,10 @@ def day_number(on: date) -> int:
     """Days from the epoch to a date.
 
     Raises:
-        NotSimulated: the date is outside the simulated years.
+        NotSimulatedError: the date is outside the simulated years.
     """
     if not EPOCH <= on <= HORIZON:
-        raise NotSimulated(f"the simulated catalogue has days from {EPOCH} to {HORIZON}, not {on}")
+        raise NotSimulatedError(f"the simulated catalogue has days from {EPOCH} to {HORIZON}, not {on}")
     return (on - EPOCH).days
 
 
@@ -66,7 +67,7 @@ class Simulation:
 
     def __init__(self, models: int, seed: int) -> None:
         if models < 1:
-            raise NotSimulated(f"a simulated catalogue needs at least 1 model, not {models}")
+            raise NotSimulatedError(f"a simulated catalogue needs at least 1 model, not {models}")
         self.models = models
         self.seed = seed
         self._make_models()
@@ -111,11 +112,11 @@ class Simulation:
         edits = (self._uniforms("model.edits", index) < 0.7) & self.has_description
         self.model_edit_period = np.where(edits, period, NEVER)
 
-        # A new model belongs to a new creator now and then, else to one of the older ones, the oldest being the busiest.
+        # A new model belongs to a new creator now and then, else to an older one, the oldest being the busiest.
         creators_so_far = 1 + index * 3 // 10
         older = self._uniforms("model.creator", index) ** 2
         newcomer = self._uniforms("model.newcomer", index) < 0.12
-        self.model_creator = np.where(newcomer, creators_so_far - 1, (creators_so_far * older * older).astype(np.int64))
+        self.model_creator = np.where(newcomer, creators_so_far - 1, (creators_so_far * older).astype(np.int64))
         creators = np.arange(int(creators_so_far[-1]), dtype=np.int64)
         self.creator_joined = np.full(len(creators), NEVER, dtype=np.int64)
         np.minimum.at(self.creator_joined, self.model_creator, self.model_born)
@@ -134,7 +135,7 @@ class Simulation:
         key = model * 64 + ordinal
         gap = 1 + from_quantiles(self._uniforms("version.gap", key), DAYS_TO_NEXT_VERSION).astype(np.int64)
         total = np.cumsum(np.where(ordinal == 0, 0, gap))
-        published = self.model_born[model] + total - total[start[model]]
+        published: Ints = self.model_born[model] + total - total[start[model]]
         second = (
             EPOCH_NOON + (published - 1) * 86_400 + (86_400 * self._uniforms("version.second", key)).astype(np.int64)
         )
@@ -177,7 +178,8 @@ class Simulation:
         """A base model for each version: drawn from the waves that run on its day of publication."""
         waves = np.cumsum(base_model_waves(), axis=1)
         draw = self._uniforms(stream, key) * waves[published, -1]
-        return (waves[published] <= draw[:, None]).sum(axis=1)
+        index: Ints = (waves[published] <= draw[:, None]).sum(axis=1)
+        return index
 
     def _make_tags(self) -> None:
         """Slots: a tag on a model and the days from which and until which it is there. No model has a tag twice."""
@@ -228,7 +230,8 @@ class Simulation:
 
     def description_revision(self, day: int) -> Ints:
         """Per model: how often its description was rewritten."""
-        return np.maximum(day - self.model_born, 0) // self.model_edit_period
+        revisions: Ints = np.maximum(day - self.model_born, 0) // self.model_edit_period
+        return revisions
 
     def version_base_model(self, day: int) -> Ints:
         """Per version: its base model as an index into `vocabulary.BASE_MODELS`."""

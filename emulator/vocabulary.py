@@ -1,10 +1,10 @@
 """The words of the simulated catalogue: names, tags, sentences, licences and the waves of base models.
 
-Everything is bland on purpose. Lists may grow at the end; a change in the middle is another catalogue for the same seed.
+Everything is bland on purpose. Any change here is another catalogue for the same seed.
 """
 
 from datetime import date
-from functools import lru_cache
+from functools import cache
 
 MODEL_TYPES = (
     ("LORA", 0.62),
@@ -103,19 +103,23 @@ BASE_MODELS: tuple[tuple[str, str, date, int, float, int], ...] = (
     ("Lumina", "lumina", date(2027, 6, 1), 50, 15, 300),
 )
 
-ADJECTIVES = (
-    "Amber Ancient Arctic Autumn Azure Bold Brass Bright Calm Ceramic Cloudy Copper Coral Cosmic Crimson Crystal Dusty "
-    "Emerald Fading Gentle Gilded Glass Golden Hidden Indigo Ivory Jade Linen Lucid Lunar Marble Misty Mossy Neon Nordic "
-    "Opal Paper Pastel Pearl Plain Quiet Rustic Sable Silver Solar Sunny Teal Timber Velvet Violet Wandering Winter"
-).split()
-NOUNS = (
-    "Airship Alley Anchor Archive Atlas Aurora Balcony Bakery Beacon Bicycle Botanist Bridge Canal Canyon Carousel Castle "
-    "Cathedral Clockwork Coast Comet Compass Courtyard Delta Dragonfly Dune Engine Falcon Fern Ferry Festival Fjord Forest "
-    "Fountain Fox Galleon Garden Glacier Greenhouse Harbour Heron Horizon Island Kettle Kingfisher Lantern Library "
-    "Lighthouse Locomotive Market Meadow Mill Mosaic Mountain Observatory Orchard Origami Otter Owl Pagoda Parade Pavilion "
-    "Penguin Pier Postcard Prairie Quarry Railway Reef River Robot Rocket Sailor Satellite Skyline Sparrow Stadium Station "
-    "Tapestry Teapot Temple Theatre Tower Tram Valley Viaduct Village Violin Voyager Waterfall Whale Windmill Workshop"
-).split()
+_ADJECTIVES = (
+    "Amber Ancient Arctic Autumn Azure Bold Brass Bright Calm Ceramic Cloudy Copper Coral Cosmic Crimson Crystal "
+    "Dusty Emerald Fading Gentle Gilded Glass Golden Hidden Indigo Ivory Jade Linen Lucid Lunar Marble Misty Mossy "
+    "Neon Nordic Opal Paper Pastel Pearl Plain Quiet Rustic Sable Silver Solar Sunny Teal Timber Velvet Violet "
+    "Wandering Winter"
+)
+ADJECTIVES = _ADJECTIVES.split()
+_NOUNS = (
+    "Airship Alley Anchor Archive Atlas Aurora Balcony Bakery Beacon Bicycle Botanist Bridge Canal Canyon Carousel "
+    "Castle Cathedral Clockwork Coast Comet Compass Courtyard Delta Dragonfly Dune Engine Falcon Fern Ferry Festival "
+    "Fjord Forest Fountain Fox Galleon Garden Glacier Greenhouse Harbour Heron Horizon Island Kettle Kingfisher "
+    "Lantern Library Lighthouse Locomotive Market Meadow Mill Mosaic Mountain Observatory Orchard Origami Otter Owl "
+    "Pagoda Parade Pavilion Penguin Pier Postcard Prairie Quarry Railway Reef River Robot Rocket Sailor Satellite "
+    "Skyline Sparrow Stadium Station Tapestry Teapot Temple Theatre Tower Tram Valley Viaduct Village Violin Voyager "
+    "Waterfall Whale Windmill Workshop"
+)
+NOUNS = _NOUNS.split()
 FOREIGN_NAMES = (
     "夜の図書館", "水彩の街", "青い灯台", "秋天的山谷", "玻璃花园", "Осенний вокзал", "Café Étoilé", "Grüner Wald",
     "한옥의 정원", "Ñandú del Río", "🌊 Ocean Study", "✨ Sparkle Type", "Αρχαίο Λιμάνι", "Smörgås Still Life",
@@ -124,10 +128,11 @@ NAME_SUFFIXES = ("", "", "", " Style", " Mix", " Concept", " XL", " Diffusion", 
 RENAME_SUFFIXES = (" Remastered", " (final)", " Redux", " Reborn", " - updated", " Next")
 
 COMMON_TAGS = (
-    "style", "character", "anime", "photorealistic", "landscape", "concept", "clothing", "base model", "architecture",
-    "animals", "vehicle", "illustration", "fantasy", "portrait", "video game", "cartoon", "background", "poses", "buildings",
-    "objects", "sci-fi", "painting", "art style", "tool", "watercolor", "3d", "nature", "photography", "comics", "pixel art",
-    "robot", "city", "retro", "cute", "food", "assets", "action", "celebration", "sky", "ocean",
+    "style", "character", "anime", "photorealistic", "landscape", "concept", "clothing", "base model",
+    "architecture", "animals", "vehicle", "illustration", "fantasy", "portrait", "video game", "cartoon",
+    "background", "poses", "buildings", "objects", "sci-fi", "painting", "art style", "tool", "watercolor", "3d",
+    "nature", "photography", "comics", "pixel art", "robot", "city", "retro", "cute", "food", "assets", "action",
+    "celebration", "sky", "ocean",
 )  # fmt: skip
 TAG_QUALIFIERS = (
     "soft", "classic", "modern", "tiny", "giant", "vintage", "folk", "noir", "minimal", "ornate", "nordic", "tropical",
@@ -153,18 +158,11 @@ SENTENCES = tuple(f"{subject} {verb} {thing}." for subject in _SUBJECTS for verb
 SAMPLERS = ("Euler a", "DPM++ 2M Karras", "DPM++ SDE Karras", "DDIM", "UniPC", "Euler")
 #: Keys of image `meta` beside the usual ones: the service passes on whatever the image file had.
 META_KEYS = (
-    "Clip skip",
-    "Hires upscale",
-    "Denoising strength",
-    "ENSD",
-    "Version",
-    "RNG",
-    "Schedule type",
-    "Lora hashes",
-)
+    "Clip skip", "Hires upscale", "Denoising strength", "ENSD", "Version", "RNG", "Schedule type", "Lora hashes",
+)  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def tag_name(index: int) -> str:
     """The tag at a rank of popularity; every index has its own name."""
     if index < len(COMMON_TAGS):
