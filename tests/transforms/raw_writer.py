@@ -1,0 +1,142 @@
+"""Writes raw tables as a crawl would leave them, from items given as Python objects or bytes: for tests of the
+transforms that need histories no emulator has (gaps, partial crawls, tombstones, broken records)."""
+
+import json
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.documents import UnreadableItemError, split
+from pipelines.raw import (
+    KINDS,
+    REJECTS,
+    SCHEMA_NAME,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
+)
+
+
+class RawWriter:
+    """A warehouse file that grows crawl by crawl."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def crawl(
+        self,
+        on: date,
+        *,
+        status: str = "complete",
+        number: int = 1,
+        buried: tuple[int, ...] = (),
+        started_at: datetime | None = None,
+        **items: list[Any],
+    ) -> None:
+        """Adds a crawl of `on`: `model=[{...}, b"..."], creator=[...]`, ...; `buried` are models that answered 404."""
+        started_at = started_at or datetime.combine(on, time(3), tzinfo=UTC)
+        crawl_id = f"{on}.{number}"
+        rows: dict[str, list[dict[str, Any]]] = {REJECTS.name: [], TOMBSTONES.name: [], SNAPSHOTS.name: []}
+        counts = {}
+        tables = {table.name: table for table in (REJECTS, TOMBSTONES, SNAPSHOTS)}
+        for kind in KINDS:
+            documents, observations = documents_table(kind), observations_table(kind)
+            tables |= {documents.name: documents, observations.name: observations}
+            rows |= {documents.name: [], observations.name: []}
+            seen: set[str] = set()
+            rejected = duplicates = 0
+            for position, item in enumerate(items.get(kind, [])):
+                received = item if isinstance(item, bytes) else json.dumps(item).encode()
+                try:
+                    entity_id, content_hash, payload, metrics = split(kind, received)
+                except UnreadableItemError as error:
+                    rejected += 1
+                    rows[REJECTS.name].append(
+                        {
+                            "crawl_id": crawl_id,
+                            "snapshot_date": on,
+                            "kind": kind,
+                            "request": f"/{kind}s",
+                            "position": position,
+                            "fetched_at": started_at,
+                            "reason": str(error),
+                            "payload": received,
+                        }
+                    )
+                    continue
+                if entity_id in seen:
+                    duplicates += 1
+                    continue
+                seen.add(entity_id)
+                row = {"entity_id": entity_id, "content_hash": content_hash, "fetched_at": started_at}
+                rows[documents.name].append(row | {"payload": payload.decode()})
+                rows[observations.name].append(
+                    {
+                        "snapshot_date": on,
+                        "entity_id": entity_id,
+                        "content_hash": content_hash,
+                        "observed_at": started_at,
+                        "crawl_id": crawl_id,
+                        "crawl_pass": 1,
+                        "metrics": metrics.decode(),
+                    }
+                )
+            counts[kind] = {
+                "pages": 1,
+                "items": len(items.get(kind, [])),
+                "distinct_ids": len(seen),
+                "duplicates": duplicates,
+                "rejected": rejected,
+            }
+        rows[TOMBSTONES.name] = [
+            {
+                "snapshot_date": on,
+                "kind": "model",
+                "entity_id": str(model_id),
+                "crawl_id": crawl_id,
+                "observed_at": started_at,
+            }
+            for model_id in buried
+        ]
+        total = {name: sum(count[name] for count in counts.values()) for name in counts["model"]}
+        rows[SNAPSHOTS.name] = [
+            {
+                "crawl_id": crawl_id,
+                "snapshot_date": on,
+                "dialect": "spec",
+                "api_url": "http://127.0.0.1:8377/api/v1",
+                "status": status,
+                "reason": None if status == "complete" else "cut off by a test",
+                "started_at": started_at,
+                "finished_at": started_at,
+                "passes": 1,
+                "retries": 0,
+                "bytes": 0,
+                "seconds": 0.0,
+                "reconciled_ids": 0,
+                "arguments": "{}",
+                "endpoints": json.dumps(counts),
+                **total,
+            }
+        ]
+        self._insert(rows, tables)
+
+    def _insert(self, rows: dict[str, list[dict[str, Any]]], tables: dict[str, RawTable]) -> None:
+        with duckdb.connect(self.path) as connection:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}")
+            for name, new in rows.items():
+                table = tables[name]
+                arrow = pa.Table.from_pylist(new, schema=table.schema)
+                connection.register("new", arrow)
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified_name} AS SELECT * FROM new LIMIT 0")
+                key = ", ".join(table.key)
+                connection.execute(
+                    f"INSERT INTO {table.qualified_name} SELECT DISTINCT ON ({key}) * FROM new "
+                    f"ANTI JOIN {table.qualified_name} USING ({key})"
+                )
+                connection.unregister("new")

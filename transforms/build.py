@@ -1,0 +1,206 @@
+"""From the raw layer to the published star: day by day (`build`), or all of it anew (`rebuild`).
+
+Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
+When raw has something new for a date that the star has already (a late re-run, a crawl that went on), the star is
+folded from the first date again: facts from that date on and every dimension may change, and files whose rows did not
+change keep their names.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress, Silent
+from transforms.day import Balance, DayBuild, SnapshotDay
+from transforms.facts import CompleteCrawl
+from transforms.generation import Generation
+from transforms.lake import Lake, LakeFile
+from transforms.publish import publish, read_manifest
+from transforms.raw_reader import RawReader
+from transforms.tables import DimDate, OpsSnapshot
+
+#: A handful of broken records stops nothing, however small the catalogue is.
+QUARANTINE_TOLERATED = 10
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: the dates it folded, rows per table of the published star, one balance per date and kind."""
+
+    dates: tuple[date, ...]
+    rows: dict[str, int]
+    balances: tuple[Balance, ...]
+    published: bool
+
+
+class UnevenBooksError(CivitaiEtlError):
+    """Records in and records out of a day do not agree; nothing was published."""
+
+
+class QuarantineError(CivitaiEtlError):
+    """More records of a day were set aside than the settings allow; nothing was published."""
+
+
+def build(
+    warehouse: Path,
+    lake: Path,
+    analytics: Path,
+    *,
+    max_quarantine_share: float = 0.01,
+    progress: Progress = Silent(),
+) -> BuildReport:
+    """Adds to the star what raw has and the star has not, and publishes it; without news it does nothing.
+
+    Args:
+        warehouse: the raw DuckDB file; nobody else has it open for writing.
+        lake: root directory of the star's files.
+        analytics: the DuckDB file of views that is replaced.
+        max_quarantine_share: the part of a day's records (0 to 1) that may be set aside before the build fails.
+        progress: is told of every date.
+
+    Raises:
+        CivitaiEtlError: the books do not balance, or too much was set aside; the published star stays as it was.
+    """
+    with RawReader(warehouse) as raw:
+        crawls = raw.crawls()
+        published = read_manifest(analytics)
+        known = _crawls_in(published, Lake(lake))
+        news = crawls.join(known, on=["crawl_id", "status", "observations"], how="anti")
+        if news.is_empty():
+            return BuildReport((), rows_per_table(published), (), published=False)
+        is_late = known.height > 0 and news["snapshot_date"].min() <= known["snapshot_date"].max()  # type: ignore[operator]
+        star = Generation(Lake(lake), published=[] if is_late else published)
+        first = None if is_late else news["snapshot_date"].min()
+        return _fold(star, raw, analytics, crawls, first, max_quarantine_share, progress)  # type: ignore[arg-type]
+
+
+def rebuild(
+    warehouse: Path,
+    lake: Path,
+    analytics: Path,
+    *,
+    from_date: date | None = None,
+    to_date: date | None = None,
+    max_quarantine_share: float = 0.01,
+    progress: Progress = Silent(),
+) -> BuildReport:
+    """Makes the star anew from raw and publishes it.
+
+    Args and errors are those of `build`, and
+        from_date: the daily files before this date stay as they are published (by default all are made anew).
+        to_date: the star is made as of this date (by default as of the last snapshot).
+    """
+    with RawReader(warehouse) as raw:
+        crawls = raw.crawls()
+        if to_date is not None:
+            crawls = crawls.filter(pl.col("snapshot_date") <= to_date)
+        kept = [
+            file
+            for file in read_manifest(analytics)
+            if from_date is not None and file.snapshot_date is not None and file.snapshot_date < from_date
+        ]
+        return _fold(Generation(Lake(lake), kept=kept), raw, analytics, crawls, None, max_quarantine_share, progress)
+
+
+def _fold(
+    star: Generation,
+    raw: RawReader,
+    analytics: Path,
+    crawls: pl.DataFrame,
+    first: date | None,
+    max_quarantine_share: float,
+    progress: Progress,
+) -> BuildReport:
+    days = [day for day in snapshot_days(crawls) if first is None or day.on >= first]
+    balances: list[Balance] = []
+    for number, day in enumerate(days, start=1):
+        of_day = DayBuild(star, raw, day).run()
+        _refuse_bad_books(of_day, max_quarantine_share)
+        balances += of_day
+        progress.update("transform", number, len(days), unit="days")
+    star.replace(OpsSnapshot.table_name(), OpsSnapshot.validate(crawls.select(OpsSnapshot.column_names()), cast=True))
+    star.replace(DimDate.table_name(), calendar(crawls))
+    files = star.finish()
+    publish(star.lake, analytics, files)
+    return BuildReport(tuple(day.on for day in days), rows_per_table(files), tuple(balances), published=True)
+
+
+def snapshot_days(crawls: pl.DataFrame) -> list[SnapshotDay]:
+    """The snapshot dates of raw, oldest first, each with its crawls and what came before. A crawl without a single
+    observation is a gap: it makes no snapshot.
+    """
+    days: list[SnapshotDay] = []
+    last_complete = None
+    for (on,), of_day in crawls.filter(pl.col("observations") > 0).group_by("snapshot_date", maintain_order=True):
+        assert isinstance(on, date)
+        days.append(SnapshotDay(on, of_day, days[-1].on if days else None, last_complete))
+        complete = of_day.filter(pl.col("status") == "complete")
+        if complete.height:
+            last_complete = CompleteCrawl(on, complete["started_at"][-1])
+    return days
+
+
+def calendar(crawls: pl.DataFrame) -> pl.DataFrame:
+    """dim_date: every day from the first snapshot to the last."""
+    observed = (
+        crawls.filter(pl.col("observations") > 0)
+        .group_by("snapshot_date")
+        .agg(is_complete=(pl.col("status") == "complete").any())
+    )
+    if observed.is_empty():
+        return DimDate.empty()
+    day = pl.col("date")
+    days = pl.date_range(pl.col("snapshot_date").min(), pl.col("snapshot_date").max(), timedelta(days=1))
+    rows = (
+        observed.select(date=days)
+        .join(observed, left_on="date", right_on="snapshot_date", how="left", maintain_order="left")
+        .with_columns(
+            year=day.dt.year(),
+            month=day.dt.month(),
+            iso_week=day.dt.week(),
+            weekday=day.dt.weekday(),
+            has_snapshot=pl.col("is_complete").is_not_null(),
+            is_complete=pl.col("is_complete").fill_null(False),  # noqa: FBT003
+        )
+    )
+    return DimDate.validate(rows, cast=True)
+
+
+def rows_per_table(files: Sequence[LakeFile]) -> dict[str, int]:
+    """Rows of every star table."""
+    rows: dict[str, int] = {}
+    for file in files:
+        if file.path.startswith("star/"):
+            rows[file.table] = rows.get(file.table, 0) + file.rows
+    return rows
+
+
+def _crawls_in(published: list[LakeFile], lake: Lake) -> pl.DataFrame:
+    """What the published star has of each crawl."""
+    name = OpsSnapshot.table_name()
+    files = [file for file in published if file.table == name]
+    rows = lake.read(files, OpsSnapshot.polars_schema())
+    return rows.select("crawl_id", "snapshot_date", "status", "observations")
+
+
+def _refuse_bad_books(balances: list[Balance], max_quarantine_share: float) -> None:
+    for books in balances:
+        if not books.is_even:
+            raise UnevenBooksError(
+                f"The books of {books.snapshot_date} do not balance for {books.kind}: received {books.received}, but "
+                f"loaded {books.loaded} + quarantined {books.quarantined} + duplicates {books.duplicates}. "
+                "Nothing was published; please report this with the row of raw.snapshots."
+            )
+    received = sum(books.received for books in balances)
+    quarantined = sum(books.quarantined for books in balances)
+    if quarantined > max(QUARANTINE_TOLERATED, max_quarantine_share * received):
+        raise QuarantineError(
+            f"{quarantined} of {received} records of {balances[0].snapshot_date} do not fit their declaration, more "
+            f"than the share of {max_quarantine_share:.1%} that CIVITAI_ETL_MAX_QUARANTINE_SHARE allows. Nothing was "
+            "published and raw keeps every record: see what the service changed, mend the declaration, then run "
+            "`civitai-etl rebuild`."
+        )

@@ -1,0 +1,413 @@
+"""One snapshot date of the star: what the day's crawls brought becomes history, facts and the mart.
+
+Reads top to bottom as the day goes: stage every kind, take the dimensions forward, write the facts, balance the mart.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from pipelines.raw import KINDS
+from transforms.base_models import describe
+from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, daily_rows, stats_columns
+from transforms.generation import Generation
+from transforms.history import advance, natural_key, open_period, refresh
+from transforms.mart import base_model_day
+from transforms.quarantine import check, first_of_each, refused
+from transforms.raw_reader import RawReader
+from transforms.staged import Staged, stage
+from transforms.tables import (
+    BridgeModelTag,
+    DimBaseModel,
+    DimCreator,
+    DimFile,
+    DimImage,
+    DimModel,
+    DimModelVersion,
+    DimTag,
+    FactCreatorDaily,
+    FactImageDaily,
+    FactModelDaily,
+    FactModelVersionDaily,
+    FactTagDaily,
+    FileHash,
+    HistoryTable,
+    MartBaseModelDaily,
+    ModelText,
+    OpsDrift,
+    OpsQuarantine,
+    Table,
+)
+from transforms.tables.state import StateEntity
+
+#: What hangs on the documents of models, in the order of their levels.
+MODEL_TABLES: tuple[type[Table], ...] = (DimModel, ModelText, DimModelVersion, DimFile, FileHash, BridgeModelTag)
+INSTANT = pl.Datetime("us", "UTC")
+
+#: The payload kind whose records each fact counts, and the record's id in the fact.
+FACT_OF_KIND: dict[str, tuple[type[Table], pl.Expr]] = {
+    "model": (FactModelDaily, pl.col("entity_id").cast(pl.Int64)),
+    "image": (FactImageDaily, pl.col("entity_id").cast(pl.Int64)),
+    "creator": (FactCreatorDaily, pl.col("entity_id")),
+    "tag": (FactTagDaily, pl.col("entity_id").str.strip_chars()),
+}
+
+
+@dataclass(frozen=True)
+class SnapshotDay:
+    """A snapshot date: its crawls (rows of raw.snapshots), and what came before it."""
+
+    on: date
+    crawls: pl.DataFrame
+    previous: date | None
+    last_complete: CompleteCrawl | None
+
+    @property
+    def is_complete(self) -> bool:
+        return "complete" in self.crawls["status"].to_list()
+
+    @property
+    def crawl_id(self) -> str:
+        return str(self.crawls["crawl_id"][-1])
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What became of the records of a kind on a date; received = loaded + quarantined + duplicates."""
+
+    snapshot_date: date
+    kind: str
+    received: int
+    loaded: int
+    quarantined: int
+    duplicates: int
+
+    @property
+    def is_even(self) -> bool:
+        return self.received == self.loaded + self.quarantined + self.duplicates
+
+
+class DayBuild:
+    """The work on one snapshot date."""
+
+    def __init__(self, star: Generation, raw: RawReader, day: SnapshotDay) -> None:
+        self.star = star
+        self.raw = raw
+        self.day = day
+        self.on = day.on
+        self.quarantine: list[pl.DataFrame] = []
+        #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
+        self.books: dict[str, tuple[int, int]] = {}
+
+    def run(self) -> list[Balance]:
+        """Adds the day to the star. Returns one balance per kind that the day's crawls asked for."""
+        staged = {kind: self.stage(kind) for kind in KINDS}
+        models = staged["model"]
+        before = self.served_versions()
+        opened = self.advance_models(models)
+        self.add_names(staged, opened)
+        self.add_images(staged)
+        self.add_facts(staged, opened)
+        flows, births = self.add_version_facts(models, opened[DimModelVersion.table_name()])
+        self.add_mart(before, flows, births)
+        self.note_entities(staged)
+        self.note_operations(staged)
+        return [self.balance(kind, staged[kind]) for kind in KINDS]
+
+    def stage(self, kind: str) -> Staged:
+        entities = self.star.rows(StateEntity.table_name())
+        settled = entities.filter((pl.col("kind") == kind) & pl.col("is_settled")).select("entity_id", "content_hash")
+        return stage(self.raw, kind, self.on, settled)
+
+    # Dimensions
+
+    def candidates(self, table: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
+        """The candidate rows of a table that can become rows: one per natural key, and none that breaks a rule."""
+        key = natural_key(table)
+        first, repeated = first_of_each(rows.sort(key, maintain_order=True), key)
+        full = self.completed(table, first)
+        good, bad = check(table, full)
+        again = self.completed(table, repeated).with_columns(
+            reason=pl.lit("the key stands in another record of the day")
+        )
+        for rows_refused in (bad, again):
+            if rows_refused.height:
+                self.quarantine.append(refused(table, rows_refused, self.on, self.day.crawl_id))
+        return first.join(good.select(key), on=key, how="semi", maintain_order="left") if bad.height else first
+
+    def completed(self, table: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
+        """Candidate rows in the table's schema, as they would be if they were new."""
+        if issubclass(table, HistoryTable):
+            return open_period(table, rows, self.on)
+        rows = rows.with_columns(first_seen_on=pl.lit(self.on))
+        missing = [name for name in table.column_names() if name not in rows.columns]
+        return rows.with_columns(
+            pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing
+        ).select(table.column_names())
+
+    def advance_models(self, models: Staged) -> dict[str, pl.DataFrame]:
+        """Takes the tables of models, versions, files, hashes and tags to this date; returns their candidates.
+
+        What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
+        """
+        rows = {table.table_name(): self.candidates(table, models.rows[table.table_name()]) for table in MODEL_TABLES}
+        seen = models.observations.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
+        buried = self.raw.tombstones(self.on, "model").select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
+        buried = buried.join(seen, on="model_id", how="anti")
+        listed = models.decoded.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
+        listed = listed if self.day.is_complete else listed.clear()
+
+        incoming = rows[DimModelVersion.table_name()]
+        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
+        unlisted = served.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
+        gone_versions = (
+            pl.concat([unlisted, served.join(buried, on="model_id", how="semi")])
+            .select("version_id")
+            .unique()
+            .join(incoming, on="version_id", how="anti")
+        )
+        listed_versions = pl.concat(
+            [
+                incoming.join(listed, on="model_id", how="semi").select("version_id"),
+                served.join(listed, on="model_id", how="semi").select("version_id"),
+            ]
+        ).unique()
+
+        def gone(table: type[Table]) -> pl.DataFrame:
+            """Keys that the service no longer has, of a table that hangs on models or on versions."""
+            owner, lists, removed = (
+                ("model_id", listed, buried)
+                if "model_id" in table.primary_key()
+                else ("version_id", listed_versions, gone_versions)
+            )
+            key = natural_key(table)
+            held = self.star.rows(table.table_name()).select(key)
+            missing = held.join(lists, on=owner, how="semi").join(rows[table.table_name()], on=key, how="anti")
+            return pl.concat([missing, held.join(removed, on=owner, how="semi")]).unique()
+
+        self.advance(DimModel, rows, buried)
+        self.advance(BridgeModelTag, rows, gone(BridgeModelTag))
+        self.advance(FileHash, rows, gone(FileHash))
+        self.refresh(DimFile, rows[DimFile.table_name()], gone(DimFile))
+        self.advance(DimModelVersion, rows, gone_versions)
+        self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
+        return rows
+
+    def advance(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
+        name = table.table_name()
+        if rows[name].height or gone.height:
+            held, closed = advance(table, self.star.rows(name), rows[name], gone, self.on)
+            self.star.replace(name, held)
+            self.star.add(name, closed, self.on)
+
+    def refresh(self, table: type[Table], rows: pl.DataFrame, gone: pl.DataFrame | None = None) -> None:
+        name = table.table_name()
+        gone = pl.DataFrame(schema=rows.select(natural_key(table)).schema) if gone is None else gone
+        if rows.height or gone.height:
+            self.star.replace(name, refresh(table, self.star.rows(name), rows, gone, self.on))
+
+    def add_new(self, table: type[Table], rows: pl.DataFrame, key: list[str]) -> None:
+        """Appends the rows whose key the table does not have yet."""
+        name = table.table_name()
+        known = self.star.immutable(name).select(key).collect()
+        new = rows.join(known, on=key, how="anti", maintain_order="left")
+        self.star.add(name, new.with_columns(first_seen_on=pl.lit(self.on)), self.on)
+
+    def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
+        """Creators, tags and base models: those that models name, and those that the service lists itself."""
+        creators = staged["creator"].rows[DimCreator.table_name()]
+        named = opened[DimModel.table_name()].select("username").unique()
+        self.enter(DimCreator, creators, named)
+        tags = staged["tag"].rows[DimTag.table_name()].unique("tag", keep="first", maintain_order=True)
+        self.enter(DimTag, tags, opened[BridgeModelTag.table_name()].select("tag").unique())
+        base_models = opened[DimModelVersion.table_name()].select("base_model").unique()
+        self.enter(DimBaseModel, describe(base_models), base_models.clear())
+
+    def enter(self, table: type[Table], listed: pl.DataFrame, named: pl.DataFrame) -> None:
+        """Refreshes a table of names: `listed` brings attributes, `named` only names that may be new."""
+        name, (key,) = table.table_name(), table.primary_key()
+        known = self.star.rows(name)
+        new = named.join(listed, on=key, how="anti").join(known, on=key, how="anti")
+        self.refresh(table, self.candidates(table, pl.concat([listed, new], how="diagonal")))
+
+    def add_images(self, staged: dict[str, Staged]) -> None:
+        """Images of showcases and of the gallery; one in both keeps its version and the gallery's attributes."""
+        showcase = staged["model"].rows[DimImage.table_name()]
+        gallery = staged["image"].rows[DimImage.table_name()]
+        attributes = [name for name in gallery.columns if name != "image_id"]
+        met = (
+            pl.concat([gallery, showcase])
+            .filter(pl.col("image_id").is_not_null())
+            .group_by("image_id", maintain_order=True)
+            .agg(pl.col(name).drop_nulls().first() for name in attributes)
+        )
+        nameless = showcase.filter(pl.col("image_id").is_null())
+        self.add_new(DimImage, self.candidates(DimImage, pl.concat([met, nameless.select(met.columns)])), ["image_id"])
+
+    # Facts
+
+    def add_facts(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
+        """The daily facts of models, images, creators and tags."""
+        published_at = {
+            "model": opened[DimModel.table_name()].select("model_id", "published_at"),
+            "image": staged["image"].rows[DimImage.table_name()].select("image_id", published_at="created_at"),
+        }
+        for kind, (fact, entity_id) in FACT_OF_KIND.items():
+            records = staged[kind]
+            metrics = records.metrics.filter(pl.col("owner") == kind)
+            name = ENTITY_ID[fact]
+            observed = (
+                records.observations.join(metrics, on="entity_id", how="left", maintain_order="left")
+                .with_columns(entity_id.alias(name))
+                .unique(name, keep="first", maintain_order=True)
+                .select(name, *stats_columns(fact))
+            )
+            of_records = observed
+            if kind == "image":
+                observed = pl.concat([observed, self.showcase_counters(staged["model"], observed)])
+            published = published_at.get(
+                kind, pl.DataFrame(schema={name: observed.schema[name], "published_at": INSTANT})
+            )
+            rows = self.add_fact(fact, observed, published)
+            self.books[kind] = (of_records.height, of_records.join(rows, on=name, how="anti").height)
+
+    def showcase_counters(self, models: Staged, gallery: pl.DataFrame) -> pl.DataFrame:
+        """Counters of showcase images that carry any, of images that the gallery did not show on this date."""
+        metrics = models.metrics.filter(pl.col("owner") == "image")
+        images = metrics.select(
+            pl.col("id").cast(pl.Int64, strict=False).alias("image_id"), *stats_columns(FactImageDaily)
+        )
+        images = images.drop_nulls("image_id").unique("image_id", keep="first", maintain_order=True)
+        return images.join(gallery, on="image_id", how="anti", maintain_order="left")
+
+    def add_version_facts(self, models: Staged, opened: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """fact_model_version_daily. Returns version_id with downloads_delta, and the versions that are births."""
+        metrics = models.metrics.filter(pl.col("owner") == "version").with_columns(
+            pl.col("id").cast(pl.Int64, strict=False).alias("version_id")
+        )
+        counted = metrics.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
+            "version_id", keep="first", maintain_order=True
+        )
+        served = self.star.rows(DimModelVersion.table_name())
+        observed = counted.join(served, on="version_id", how="semi", maintain_order="left")
+        if self.day.is_complete:  # every served version of an observed model was in its document, with counters or not
+            seen = models.observations.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
+            silent = served.join(seen, on="model_id", how="semi").join(observed, on="version_id", how="anti")
+            observed = pl.concat([observed, silent.select("version_id")], how="diagonal")
+        rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "published_at"))
+        return rows.select("version_id", "downloads_delta"), rows.filter("is_birth").select("version_id")
+
+    def add_fact(self, fact: type[Table], observed: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+        """Writes the day's rows of a fact, and returns them with `is_birth`."""
+        state_name, entity_id = f"state_{fact.table_name()}", ENTITY_ID[fact]
+        rows, state = daily_rows(
+            fact,
+            observed,
+            self.star.rows(state_name),
+            published.unique(entity_id, keep="first", maintain_order=True),
+            self.on,
+            self.day.last_complete,
+        )
+        keys = {FactModelDaily: DimModel, FactModelVersionDaily: DimModelVersion}
+        if dimension := keys.get(fact):
+            held = self.star.rows(dimension.table_name())
+            columns = [name for name in fact.column_names() if name.endswith("_key") or name == "model_id"]
+            rows = rows.join(held.select({entity_id, *columns}), on=entity_id, how="left", maintain_order="left")
+        if rows.height:
+            self.star.replace(state_name, state)
+        good, bad = check(fact, rows)
+        if bad.height:
+            self.quarantine.append(refused(fact, bad, self.on, self.day.crawl_id))
+        self.star.add(fact.table_name(), good, self.on)
+        return rows.join(good, on=entity_id, how="semi", maintain_order="left") if bad.height else rows
+
+    # Mart
+
+    def served_versions(self) -> pl.DataFrame:
+        """The versions that are served now, with their last known counters; downloads are null while hidden."""
+        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "base_model")
+        state = self.star.rows(f"state_{FactModelVersionDaily.table_name()}")
+        return (
+            served.join(state, on="version_id", how="left", maintain_order="left")
+            .with_columns(pl.when("is_shown").then(DOWNLOADS).alias(DOWNLOADS))
+            .select(
+                "version_id", "base_model", DOWNLOADS, "thumbs_up_count", "thumbs_down_count", "rating_count", "rating"
+            )
+        )
+
+    def add_mart(self, before: pl.DataFrame, flows: pl.DataFrame, births: pl.DataFrame) -> None:
+        rows = base_model_day(before, self.served_versions(), flows, births, self.on, self.day.previous)
+        self.star.add(MartBaseModelDaily.table_name(), MartBaseModelDaily.validate(rows, cast=True), self.on)
+
+    # Bookkeeping
+
+    def note_entities(self, staged: dict[str, Staged]) -> None:
+        """Remembers which documents need no second look."""
+        table = StateEntity.table_name()
+        seen = []
+        for kind, records in staged.items():
+            observed = self.raw_observed(kind, records)
+            is_settled = pl.col("is_valid") & (kind != "model" or self.day.is_complete)
+            seen.append(observed.select(pl.lit(kind).alias("kind"), "entity_id", "content_hash", is_settled=is_settled))
+        today = pl.concat(seen)
+        buried = self.raw.tombstones(self.on, "model").select(
+            pl.lit("model").alias("kind"), "entity_id", is_buried=True
+        )
+        earlier = self.star.rows(table).join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
+        earlier = earlier.join(buried, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
+            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null()
+        )
+        self.star.replace(table, pl.concat([earlier.drop("is_buried"), today]))
+
+    def raw_observed(self, kind: str, records: Staged) -> pl.DataFrame:
+        """entity_id, content_hash and is_valid of all records of a kind, set aside or not."""
+        valid = records.observations.select("entity_id", "content_hash", is_valid=True)
+        bad = records.quarantine.select("entity_id").with_columns(content_hash=pl.lit(""), is_valid=pl.lit(False))  # noqa: FBT003
+        return pl.concat([valid, bad])
+
+    def note_operations(self, staged: dict[str, Staged]) -> None:
+        """ops_quarantine and ops_drift."""
+        rejects = self.raw.rejects(self.on)
+        items = rejects.select(
+            "snapshot_date",
+            "crawl_id",
+            "kind",
+            entity_id=pl.lit(None, pl.String),
+            reason=pl.format("{} - item {} of {}", "reason", "position", "request"),
+            payload=pl.Series(
+                [payload.decode(errors="backslashreplace") for payload in rejects["payload"]], dtype=pl.String
+            ),
+        )
+        rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
+        self.star.add(OpsQuarantine.table_name(), OpsQuarantine.validate(rows, cast=True), self.on)
+        drift = pl.DataFrame(
+            [
+                (kind, path, self.on, example)
+                for kind, records in staged.items()
+                for path, example in records.drift.items()
+            ],
+            schema=OpsDrift.polars_schema(),
+            orient="row",
+        )
+        self.refresh(OpsDrift, drift.drop("first_seen_on"))
+
+    def balance(self, kind: str, records: Staged) -> Balance:
+        """Sets what the crawls say that they received against what the star has of it."""
+        said = [json.loads(text).get(kind, {}) for text in self.day.crawls["endpoints"]]
+        received, rejected, distinct, repeated = (
+            sum(counts.get(name, 0) for counts in said) for name in ("items", "rejected", "distinct_ids", "duplicates")
+        )
+        valid, bad = records.observations.height, records.quarantine.height
+        recorded, refused_rows = self.books.get(kind, (valid, 0))
+        # A date that was crawled again meets ids that it has already; a single crawl has stored every id that it met.
+        met_again = distinct - valid - bad if self.day.crawls.height > 1 else 0
+        return Balance(
+            self.on,
+            kind,
+            received=received,
+            loaded=recorded - refused_rows,
+            quarantined=bad + rejected + refused_rows,
+            duplicates=repeated + met_again + (valid - recorded),
+        )

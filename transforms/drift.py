@@ -1,0 +1,67 @@
+"""Which JSON paths does a document have that no declaration knows? The answer is the drift report (ops_drift)."""
+
+from collections.abc import Iterable
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from transforms import payloads
+
+#: Known, kept in raw, and deliberately in no table. What lies below such a path is not looked at.
+NOT_DECODED = {
+    payloads.Model: {
+        *("baseModels", "cosmetic", "earlyAccessDeadline", "hashes", "checkpointType", "status"),
+        *("createdAt", "updatedAt", "publishedAt", "lastVersionAt", "locked"),
+    },
+    payloads.Version: {
+        *("description", "vaeId", "flags", "status", "covered", "paidAccess", "earlyAccessDeadline"),
+        *("earlyAccessConfig", "earlyAccessEndsAt", "uploadType", "usageControl", "licensingFee", "trainingStatus"),
+        *("trainingDetails", "model"),
+    },
+    payloads.Image: {
+        *("meta", "baseModel", "metadata", "minor", "poi", "hasMeta", "hasPositivePrompt", "onSite", "remixOfId"),
+        *("availability", "generationProcess", "modelVersionIds", "tags", "thumbnail"),
+    },
+    payloads.ModelCreator: {"modelCount", "link"},
+    payloads.FileMetadata: {"quantType", "isRequired"},
+    payloads.Creator: {"modelCount"},
+    payloads.Tag: {"modelCount"},
+    payloads.Enums: {"ModelType", "ModelFileType", "BaseModelType"},
+}
+
+
+def unknown_paths(kind: type[Struct], documents: Iterable[str]) -> dict[str, str]:
+    """The paths that documents have and `kind` does not declare, each with a value found there, shortened."""
+    found: dict[str, str] = {}
+    for document in documents:
+        try:
+            value = msgspec.json.decode(document)
+        except msgspec.DecodeError:
+            continue  # set aside with its own reason
+        _walk(kind, value, "$", found)
+    return found
+
+
+def _walk(kind: Any, value: Any, path: str, found: dict[str, str]) -> None:
+    if isinstance(value, list):
+        (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
+        for item in value if inner is not None else ():
+            _walk(inner, item, f"{path}[]", found)
+    elif isinstance(value, dict):
+        struct = next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
+        if struct is None:
+            return
+        hints = get_type_hints(struct)
+        for name, member in value.items():
+            if name in hints:
+                _walk(hints[name], member, f"{path}.{name}", found)
+            elif name not in NOT_DECODED.get(struct, ()):
+                found.setdefault(f"{path}.{name}", msgspec.json.encode(member).decode()[:80])
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    """The alternatives of a type."""
+    if kind is None or isinstance(kind, type) or get_origin(kind) is list:
+        return (kind,)
+    return get_args(kind)

@@ -1,0 +1,136 @@
+"""Daily facts: counters as observed, and flows against the last known value.
+
+The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
+
+* a flow is the counter minus its last non-null value at any earlier observation, through absence and tombstones; null
+  if either is missing, so between two dates with known counters the flows add up to the difference;
+* at an entity's first observation the flow is null, unless it was published after the last complete crawl before began:
+  then the whole counter is flow and the span runs from that crawl;
+* a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated.
+
+What was last known of each entity is carried in a state frame (`empty_state`), so that a day costs what the day has.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from transforms.tables import Table
+from transforms.tables.facts import (
+    FactCreatorDaily,
+    FactImageDaily,
+    FactModelDaily,
+    FactModelVersionDaily,
+    FactTagDaily,
+)
+
+#: The id column of each daily fact.
+ENTITY_ID: dict[type[Table], str] = {
+    FactModelDaily: "model_id",
+    FactModelVersionDaily: "version_id",
+    FactImageDaily: "image_id",
+    FactCreatorDaily: "username",
+    FactTagDaily: "tag",
+}
+
+#: The counter that creators can hide; facts that have it say what span its flow covers.
+DOWNLOADS = "download_count"
+
+
+@dataclass(frozen=True)
+class CompleteCrawl:
+    """The last complete crawl before a snapshot date: what was published after it began was not there for it to see."""
+
+    snapshot_date: date
+    started_at: datetime
+
+
+def counters_of(fact: type[Table]) -> dict[str, str | None]:
+    """The counter columns of a fact, each with the column of its flow."""
+    return {name: metadata["flow"] for name, metadata in fact.with_metadata(counter=True).items()}
+
+
+def stats_columns(fact: type[Table]) -> list[pl.Expr]:
+    """The counters of a fact, read from a frame whose columns are `payloads.Stats` fields and `modelCount`."""
+    return [
+        pl.col(metadata["source"].rsplit(".", 1)[-1]).alias(name)
+        for name, metadata in fact.with_metadata(counter=True).items()
+    ]
+
+
+def empty_state(fact: type[Table]) -> pl.DataFrame:
+    """One row per entity: id, `observed_on`, and each counter's last known value; with downloads also `downloads_on`,
+    the date of its last known value, and `is_shown`, whether the last observation had it.
+    """
+    columns = fact.columns()
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        ENTITY_ID[fact]: columns[ENTITY_ID[fact]].dtype,
+        "observed_on": pl.Date,
+    }
+    schema |= {name: columns[name].dtype for name in counters_of(fact)}
+    if DOWNLOADS in counters_of(fact):
+        schema |= {"downloads_on": pl.Date, "is_shown": pl.Boolean}
+    return pl.DataFrame(schema=schema)
+
+
+def daily_rows(
+    fact: type[Table],
+    observed: pl.DataFrame,
+    state: pl.DataFrame,
+    published: pl.DataFrame,
+    on: date,
+    last_complete: CompleteCrawl | None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a daily fact, without the keys of dimension rows, and the state after them.
+
+    Args:
+        fact: the declaration.
+        observed: one row per entity observed on `on`: its id and counters (null is hidden or not given).
+        state: what was known before (`empty_state`).
+        published: id and `published_at` of entities that may be new; those without a publication are left out.
+        on: the snapshot date.
+        last_complete: the last complete crawl before, if there was one.
+    """
+    entity_id, counters = ENTITY_ID[fact], counters_of(fact)
+    known = state.rename({name: f"{name}_known" for name in counters})
+    rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
+        is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
+    )
+    rows = rows.join(published, on=entity_id, how="left", maintain_order="left")
+    if last_complete is None:
+        is_birth = pl.lit(False)  # noqa: FBT003
+        since = pl.lit(None, dtype=pl.Date)
+    else:
+        is_birth = pl.col("is_first") & (pl.col("published_at") > last_complete.started_at).fill_null(False)  # noqa: FBT003
+        since = pl.lit(last_complete.snapshot_date)
+    rows = rows.with_columns(is_birth=is_birth).with_columns(
+        pl.when("is_birth").then(pl.col(name)).otherwise(pl.col(name) - pl.col(f"{name}_known")).alias(flow)
+        for name, flow in counters.items()
+        if flow is not None
+    )
+    rows = rows.with_columns(days_since_previous=span(pl.when("is_birth").then(since).otherwise("observed_on")))
+    if DOWNLOADS in counters:
+        flow = counters[DOWNLOADS] or ""
+        start = pl.when("is_birth").then(since).otherwise("downloads_on")
+        rows = rows.with_columns(downloads_days=pl.when(pl.col(flow).is_not_null()).then(span(start)))
+    seen = rows.select(
+        entity_id,
+        observed_on=pl.lit(on),
+        **{name: pl.coalesce(name, f"{name}_known") for name in counters},
+        **(
+            {
+                "downloads_on": pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit(on)).otherwise("downloads_on"),
+                "is_shown": pl.col(DOWNLOADS).is_not_null(),
+            }
+            if DOWNLOADS in counters
+            else {}
+        ),
+    )
+    unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
+    return rows, pl.concat([unseen, seen.select(state.columns)])
+
+
+def span(start: pl.Expr) -> pl.Expr:
+    """Days from `start` to the row's snapshot date."""
+    return (pl.col("snapshot_date") - start).dt.total_days().cast(pl.Int32)

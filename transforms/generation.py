@@ -1,0 +1,89 @@
+"""The star while it is being built: rows that may still change in memory, immutable parts as files.
+
+A generation starts from the published one (or from nothing), is taken from snapshot date to snapshot date by
+`transforms.day`, and ends as the list of files to publish. A table that nothing changed keeps its file.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from transforms.facts import ENTITY_ID, empty_state
+from transforms.lake import Lake, LakeFile
+from transforms.tables import TABLES
+from transforms.tables.state import StateEntity
+
+STAR = {table.table_name(): table for table in TABLES}
+#: What the build carries from day to day: the documents seen last, and the counters known last of each daily fact.
+STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = {StateEntity.table_name(): StateEntity.polars_schema()} | {
+    f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID
+}
+STATE_KEYS = {StateEntity.table_name(): StateEntity.primary_key()} | {
+    f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()
+}
+#: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
+CHANGING_PARTS = ("whole", "open")
+
+
+class Generation:
+    """The rows and files of a star in the making."""
+
+    def __init__(self, lake: Lake, published: Sequence[LakeFile] = (), kept: Sequence[LakeFile] = ()) -> None:
+        """Starts from the `published` files; where `kept` has a day of a fact, that file stands for it."""
+        self.lake = lake
+        self._files = list(published)
+        self._kept = {(file.table, file.snapshot_date): file for file in kept if file.part == "daily"}
+        self._changing: dict[str, pl.DataFrame] = {}
+        self._changed: set[str] = set()
+
+    def rows(self, table: str) -> pl.DataFrame:
+        """The rows that may still change: all of them, or the open ones of a type 2 table."""
+        if table not in self._changing:
+            files = [file for file in self._files if file.table == table and file.part in CHANGING_PARTS]
+            self._changing[table] = self.lake.read(files, self._schema(table))
+        return self._changing[table]
+
+    def replace(self, table: str, rows: pl.DataFrame) -> None:
+        """Takes `rows` for what `rows(table)` gave."""
+        self._changing[table] = rows.select(list(self._schema(table)))
+        self._changed.add(table)
+
+    def add(self, table: str, rows: pl.DataFrame, on: date) -> None:
+        """Adds an immutable part that belongs to a snapshot date: the rows of a fact, closed rows, or new texts."""
+        declared = STAR[table]
+        part = "closed" if declared.storage == "type2" else declared.storage
+        if (table, on) in self._kept:
+            self._files.append(self._kept[table, on])
+        elif rows.height:
+            key = declared.primary_key() or declared.column_names()
+            self._files.append(self.lake.write(rows.select(declared.column_names()), table, part=part, key=key, on=on))
+
+    def immutable(self, table: str) -> pl.LazyFrame:
+        """The rows of a table's immutable parts."""
+        files = [file for file in self._files if file.table == table and file.part not in CHANGING_PARTS]
+        return self.lake.scan(files, self._schema(table))
+
+    def finish(self) -> list[LakeFile]:
+        """Writes the rows that changed, and gives the files of the whole generation.
+
+        A table without rows has one empty file, so that its view has its columns.
+        """
+        for table in self._changed:
+            self._files = [file for file in self._files if file.table != table or file.part not in CHANGING_PARTS]
+            part = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
+            self._files.append(self._write(table, self._changing[table], part))
+        self._changed.clear()
+        filled = {file.table for file in self._files}
+        self._files += [self._write(table, STAR[table].empty(), "whole") for table in STAR if table not in filled]
+        return sorted(self._files, key=lambda file: (file.table, file.part, str(file.snapshot_date), file.path))
+
+    def _write(self, table: str, rows: pl.DataFrame, part: str) -> LakeFile:
+        if table in STAR:
+            key = STAR[table].primary_key() or STAR[table].column_names()
+            return self.lake.write(rows, table, part=part, key=key)
+        return self.lake.write(rows, table, part=part, key=STATE_KEYS[table], area="state")
+
+    @staticmethod
+    def _schema(table: str) -> dict[str, pl.DataType]:
+        return STAR[table].polars_schema() if table in STAR else STATE_SCHEMAS[table]

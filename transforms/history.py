@@ -1,0 +1,119 @@
+"""Type 2 history: pure functions from the open rows of a table and one day's candidates to open and closed rows.
+
+A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). What opens a row is a change of
+a *tracked* column; a *latest* column is corrected in place; days without news leave no trace. Nothing here knows what a
+crawl is: the caller says which keys are gone.
+"""
+
+from datetime import date
+
+import polars as pl
+
+from transforms.tables import HistoryTable, Table
+from transforms.tables.declaration import surrogate_key
+
+INCOMING = "_incoming"
+
+
+def natural_key(table: type[Table]) -> list[str]:
+    """The primary key of a table without the start of the period."""
+    return [name for name in table.primary_key() if name != "valid_from"]
+
+
+def advance(
+    table: type[HistoryTable], open_rows: pl.DataFrame, incoming: pl.DataFrame, gone: pl.DataFrame, on: date
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Takes a type 2 table from one snapshot date to the next.
+
+    Args:
+        table: the declaration.
+        open_rows: rows that held until `on`, in the table's schema.
+        incoming: what the day shows, one row per natural key: key and attributes without the period.
+        gone: natural keys (columns of `natural_key`) that the service no longer has on `on`; never keys of `incoming`.
+        on: the snapshot date.
+
+    Returns:
+        The rows that hold on `on`, and the rows that ended on `on`.
+    """
+    key = natural_key(table)
+    seen = open_rows.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left")
+    tracked = table.with_metadata(history="tracked")
+    is_changed = pl.any_horizontal(
+        pl.lit(False),  # noqa: FBT003 (a table without tracked columns has only its key to change)
+        *(pl.col(name).ne_missing(pl.col(name + INCOMING)) for name in tracked),
+    )
+    changed = seen.filter(is_changed).select(key)
+    corrected = seen.filter(~is_changed).with_columns(
+        pl.col(name + INCOMING).alias(name) for name in table.with_metadata(history="latest")
+    )
+    unseen = open_rows.join(incoming, on=key, how="anti", maintain_order="left")
+    opened = pl.concat(
+        [
+            incoming.join(open_rows, on=key, how="anti", maintain_order="left"),
+            incoming.join(changed, on=key, how="semi", maintain_order="left"),
+        ]
+    )
+    removed_on = pl.lit(on if "removed_on" in table.columns() else None, dtype=pl.Date)
+    closed = pl.concat(
+        [
+            open_rows.join(changed, on=key, how="semi", maintain_order="left"),
+            unseen.join(gone, on=key, how="semi", maintain_order="left").with_columns(removed_on.alias("removed_on")),
+        ],
+        how="diagonal",
+    ).with_columns(valid_to=pl.lit(on), is_current=pl.lit(False))  # noqa: FBT003
+    columns = table.column_names()
+    held = pl.concat(
+        [
+            unseen.join(gone, on=key, how="anti", maintain_order="left").select(columns),
+            corrected.select(columns),
+            open_period(table, opened, on),
+        ]
+    )
+    return held, closed.select(columns)
+
+
+def open_period(table: type[HistoryTable], rows: pl.DataFrame, on: date) -> pl.DataFrame:
+    """Candidate rows as rows that hold from `on`, in the table's schema."""
+    period = {
+        "valid_from": pl.lit(on),
+        "valid_to": pl.lit(None, dtype=pl.Date),
+        "is_current": pl.lit(True),  # noqa: FBT003
+        "removed_on": pl.lit(None, dtype=pl.Date),
+    }
+    if table.surrogate_key is not None:
+        name, entity_id = table.surrogate_key
+        period[name] = surrogate_key(pl.col(entity_id), on)
+    return rows.with_columns(**{name: value for name, value in period.items() if name in table.columns()}).select(
+        table.column_names()
+    )
+
+
+def refresh(
+    table: type[Table], rows: pl.DataFrame, incoming: pl.DataFrame, gone: pl.DataFrame, on: date
+) -> pl.DataFrame:
+    """Takes a table without periods to the next snapshot date: new keys enter with `first_seen_on`, *latest* columns
+    are corrected, keys that are gone get `removed_on` where the table has it, and keys that came back lose it.
+
+    Shapes as in `advance`; `gone` may be empty.
+    """
+    key = natural_key(table)
+    columns = table.column_names()
+    has_removal = "removed_on" in columns
+    kept = rows.join(incoming, on=key, how="anti", maintain_order="left")
+    if has_removal and gone.height:
+        kept = kept.join(gone.select(*key, is_gone=True), on=key, how="left", maintain_order="left").with_columns(
+            pl.when(pl.col("is_gone"))
+            .then(pl.coalesce("removed_on", pl.lit(on)))
+            .otherwise("removed_on")
+            .alias("removed_on")
+        )
+    latest = [name for name in table.with_metadata(history="latest") if name in incoming.columns]
+    seen = rows.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left").with_columns(
+        pl.col(name + INCOMING).alias(name) for name in latest
+    )
+    entered = incoming.join(rows, on=key, how="anti", maintain_order="left").with_columns(first_seen_on=pl.lit(on))
+    missing = [name for name in columns if name not in entered.columns]
+    entered = entered.with_columns(pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing)
+    if has_removal:
+        seen = seen.with_columns(removed_on=pl.lit(None, dtype=pl.Date))
+    return pl.concat([kept.select(columns), seen.select(columns), entered.select(columns)])

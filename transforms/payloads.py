@@ -1,0 +1,273 @@
+"""What may arrive: one msgspec struct per payload kind covers every generation of the service's answers.
+
+`decode` validates documents against the structs and returns them as a polars frame. It happens in two steps, because
+polars' JSON decoder fails a whole batch for one wrong scalar, rounds 5.5 to 5 and cannot read a field that is a list in
+one year and a string in the next: msgspec validates each document (its message names the JSON path) and writes what the
+structs declare back as canonical JSON, in which every field has one type; polars decodes that.
+
+Fields have the service's own names. A field whose type differs between generations declares the type that it has after
+`__post_init__` with `Canonical`. Sources: ../shared/civitai-api.md, sections 2 to 7, and the recorded payloads.
+"""
+
+# ruff: noqa: N815 (fields have the names that the service gives them)
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import polars as pl
+from msgspec import Meta, Struct
+
+#: polars makes an integer beyond 64 bits null without a word, so nothing beyond passes validation.
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
+    """The type of a field once `__post_init__` has settled on one shape."""
+    return Meta(extra={"canonical": kind})
+
+
+#: Browsing levels are bits (civitai-api.md, 13); the gallery and 2023 say them in words.
+BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
+
+
+class Stats(Struct, omit_defaults=True):
+    """Counters of a model, version or image, of every generation; null is hidden or not given, never zero."""
+
+    downloadCount: Integer | None = None
+    thumbsUpCount: Integer | None = None
+    thumbsDownCount: Integer | None = None
+    ratingCount: Integer | None = None
+    rating: float | None = None
+    commentCount: Integer | None = None
+    favoriteCount: Integer | None = None
+    tippedAmountCount: Integer | None = None
+    cryCount: Integer | None = None
+    laughCount: Integer | None = None
+    likeCount: Integer | None = None
+    dislikeCount: Integer | None = None
+    heartCount: Integer | None = None
+
+
+class Metric(Struct, omit_defaults=True):
+    """The counters that the load cut out of a document, with their owner (pipelines.raw.observations_table)."""
+
+    owner: str
+    id: Annotated[Integer | str | None, Canonical(str)] = None
+    stats: Stats | None = None
+    modelCount: Integer | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.id, int):
+            self.id = str(self.id)
+
+
+class FileMetadata(Struct, omit_defaults=True):
+    format: str | None = None
+    fp: str | None = None
+    size: str | None = None
+
+
+class Hashes(Struct, omit_defaults=True):
+    AutoV1: str | None = None
+    AutoV2: str | None = None
+    AutoV3: str | None = None
+    SHA256: str | None = None
+    CRC32: str | None = None
+    BLAKE3: str | None = None
+    Blake3: str | None = None  # the specification's spelling
+
+    def __post_init__(self) -> None:
+        if self.Blake3 is not None:
+            self.BLAKE3, self.Blake3 = self.BLAKE3 or self.Blake3, None
+
+
+class File(Struct, omit_defaults=True):
+    id: Integer | None = None
+    name: str | None = None
+    sizeKB: float | None = None
+    type: str | None = None
+    format: str | None = None  # the specification; the service has metadata.format
+    metadata: FileMetadata | None = None
+    pickleScanResult: str | None = None
+    pickleScanMessage: str | None = None
+    virusScanResult: str | None = None
+    virusScanMessage: str | None = None
+    scannedAt: datetime | None = None
+    hashes: Hashes | None = None
+    downloadUrl: str | None = None
+    primary: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            self.metadata = self.metadata or FileMetadata()
+            self.metadata.format = self.metadata.format or self.format
+
+
+class Image(Struct, omit_defaults=True):
+    """A showcase image of a version, or an image of the gallery."""
+
+    id: Integer | None = None
+    url: str | None = None
+    type: str | None = None
+    width: Integer | None = None
+    height: Integer | None = None
+    hash: str | None = None
+    nsfw: Annotated[bool | str | None, Canonical(str)] = None
+    nsfwLevel: Annotated[Integer | str | None, Canonical(int)] = None
+    browsingLevel: Integer | None = None
+    createdAt: datetime | None = None
+    postId: Integer | None = None
+    username: str | None = None
+    stats: Stats | None = None  # blanked by the load; what is left here must fit all the same
+
+    def __post_init__(self) -> None:
+        if self.browsingLevel is not None:
+            self.nsfwLevel = self.browsingLevel
+        elif not isinstance(self.nsfwLevel, int):
+            word = self.nsfwLevel if self.nsfwLevel is not None else self.nsfw
+            self.nsfwLevel = BROWSING_LEVELS.get(word) if isinstance(word, str) else None
+        self.nsfw = None
+        # Details and early lists have no id; the file name in the address is the id (civitai-api.md, 2).
+        if self.id is None and self.url is not None:
+            digits = self.url.rsplit("/", 1)[-1].split(".", 1)[0]
+            if digits.isascii() and digits.isdigit() and len(digits) < 19:
+                self.id = int(digits)
+
+
+class Version(Struct, omit_defaults=True):
+    id: Integer
+    modelId: Integer | None = None
+    index: Integer | None = None
+    name: str | None = None
+    baseModel: str | None = None
+    baseModelType: str | None = None
+    air: str | None = None
+    availability: str | None = None
+    nsfwLevel: Integer | None = None
+    createdAt: datetime | None = None
+    updatedAt: datetime | None = None
+    publishedAt: datetime | None = None
+    earlyAccessTimeFrame: Integer | None = None
+    supportsGeneration: bool | None = None
+    trainedWords: list[str] | None = None
+    downloadUrl: str | None = None
+    stats: Stats | None = None
+    files: list[File] | None = None
+    images: list[Image] | None = None
+
+
+class ModelCreator(Struct, omit_defaults=True):
+    username: str | None = None
+    image: str | None = None
+
+
+class TagObject(Struct):
+    name: str
+
+
+class Model(Struct, omit_defaults=True):
+    """An item of GET /models."""
+
+    id: Integer
+    name: str | None = None
+    description: str | None = None
+    type: str | None = None
+    nsfw: bool | None = None
+    nsfwLevel: Integer | None = None
+    poi: bool | None = None
+    minor: bool | None = None
+    sfwOnly: bool | None = None
+    mode: str | None = None
+    availability: str | None = None
+    supportsGeneration: bool | None = None
+    userId: Integer | None = None
+    allowNoCredit: bool | None = None
+    allowCommercialUse: Annotated[list[str] | str | None, Canonical(list[str])] = None
+    allowDerivatives: bool | None = None
+    allowDifferentLicense: bool | None = None
+    creator: ModelCreator | None = None
+    tags: Annotated[list[str | TagObject] | None, Canonical(list[str])] = None
+    stats: Stats | None = None
+    modelVersions: list[Version] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.allowCommercialUse, str):  # "Sell" in 2023, "{Image,RentCivit}" in 2026
+            words = self.allowCommercialUse.strip("{}").split(",")
+            self.allowCommercialUse = [word.strip().strip('"') for word in words if word.strip()]
+        if self.tags is not None:
+            self.tags = [tag if isinstance(tag, str) else tag.name for tag in self.tags]
+
+
+class Creator(Struct, omit_defaults=True):
+    """An item of GET /creators."""
+
+    username: str
+    link: str | None = None
+    image: str | None = None
+
+
+class Tag(Struct, omit_defaults=True):
+    """An item of GET /tags."""
+
+    name: str
+    link: str | None = None
+
+
+class Enums(Struct, omit_defaults=True):
+    """The answer of GET /enums."""
+
+    ActiveBaseModel: list[str] | None = None
+    BaseModel: list[str] | None = None
+
+
+#: The struct of each payload kind of the raw layer.
+PAYLOADS: dict[str, type[Struct]] = {"model": Model, "image": Image, "creator": Creator, "tag": Tag, "enum": Enums}
+
+_SCALARS: dict[Any, type[pl.DataType]] = {
+    int: pl.Int64,
+    float: pl.Float64,
+    bool: pl.Boolean,
+    str: pl.String,
+    datetime: pl.String,
+}
+
+
+def dtype_of(kind: Any) -> pl.DataType:
+    """The polars type of the canonical JSON of a struct, list or scalar; timestamps are ISO text."""
+    if get_origin(kind) is Annotated:
+        base, *metas = get_args(kind)
+        canonical = next((meta.extra["canonical"] for meta in metas if meta.extra), base)
+        return dtype_of(canonical)
+    if kind in _SCALARS:
+        return _SCALARS[kind]()
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        hints = get_type_hints(kind, include_extras=True)
+        return pl.Struct({name: dtype_of(hint) for name, hint in hints.items()})
+    if get_origin(kind) is list:
+        return pl.List(dtype_of(get_args(kind)[0]))
+    (inner,) = (arm for arm in get_args(kind) if arm is not type(None))
+    return dtype_of(inner)
+
+
+def decode(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[pl.Series, dict[int, str]]:
+    """Validates JSON documents and decodes those that are valid.
+
+    Args:
+        kind: a struct of this module, or a list of one.
+        documents: UTF-8 JSON.
+
+    Returns:
+        A series with one decoded value per valid document, in order, and for every other document its position
+        and what is wrong with it, with the JSON path ("Expected `int | null`, got `str` - at `$.id`").
+    """
+    decoder, encoder = msgspec.json.Decoder(kind), msgspec.json.Encoder()
+    canonical, errors = [], {}
+    for position, document in enumerate(documents):
+        try:
+            canonical.append(encoder.encode(decoder.decode(document)).decode())
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            errors[position] = str(error)
+    text = pl.Series("document", canonical, dtype=pl.String)
+    return text.str.json_decode(dtype_of(kind)), errors

@@ -1,0 +1,42 @@
+"""What a table refuses: rows that break a declared rule, and second rows of one key, go to ops_quarantine as JSON."""
+
+from datetime import date
+
+import polars as pl
+
+from transforms.tables import OpsQuarantine, Table
+
+
+def first_of_each(rows: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The first row of each key, and the rest."""
+    numbered = rows.with_columns(_place=pl.int_range(pl.len()).over(key))
+    first = pl.col("_place") == 0
+    return numbered.filter(first).drop("_place"), numbered.filter(~first).drop("_place")
+
+
+def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that meet the declaration, and the others with the rules that they break in `reason`."""
+    good, failure = table.filter(rows.select(table.column_names()), cast=True)
+    if good.height == rows.height:
+        return good, table.empty().with_columns(reason=pl.lit(None, pl.String))
+    details = failure.details()
+    rules = [name for name in details.columns if name not in table.columns()]
+    reason = pl.concat_str(
+        [pl.when(pl.col(rule).cast(pl.String) == "invalid").then(pl.lit(rule)) for rule in rules],
+        separator=", ",
+        ignore_nulls=True,
+    )
+    return good, details.select(*table.column_names(), reason=pl.format("breaks {}", reason))
+
+
+def refused(table: type[Table], rows: pl.DataFrame, on: date, crawl_id: str) -> pl.DataFrame:
+    """Rows of ops_quarantine for rows of `table` with a `reason`."""
+    entity_id = pl.concat_str(pl.col(table.primary_key()).cast(pl.String).fill_null("null"), separator="/")
+    return rows.select(
+        snapshot_date=pl.lit(on),
+        crawl_id=pl.lit(crawl_id),
+        kind=pl.lit(table.table_name()),
+        entity_id=entity_id,
+        reason="reason",
+        payload=pl.struct(table.column_names()).struct.json_encode(),
+    ).cast(OpsQuarantine.polars_schema())  # type: ignore[arg-type]

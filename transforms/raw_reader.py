@@ -1,0 +1,107 @@
+"""Reads the raw layer, one snapshot date at a time, straight from DuckDB into polars frames.
+
+A table that no crawl has filled yet reads as an empty one.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import polars as pl
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.raw import (
+    KINDS,
+    REJECTS,
+    SCHEMA_NAME,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
+)
+
+#: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
+DOCUMENTS_A_BATCH = 2_000
+
+
+class RawReader:
+    """A read-only view of `warehouse.duckdb`."""
+
+    def __init__(self, warehouse: Path) -> None:
+        if not warehouse.exists():
+            raise CivitaiEtlError(f"There is no warehouse at {warehouse}: run `civitai-etl snapshot` first.")
+        self.connection = duckdb.connect(warehouse, read_only=True)
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.tables = {
+            name
+            for (name,) in self.connection.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", [SCHEMA_NAME]
+            ).fetchall()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def rows(self, table: RawTable, condition: str = "true", parameters: tuple[object, ...] = ()) -> pl.DataFrame:
+        """The declared columns of the rows that meet an SQL condition."""
+        if table.name not in self.tables:
+            empty = pl.from_arrow(table.schema.empty_table())
+            assert isinstance(empty, pl.DataFrame)
+            return empty
+        columns = ", ".join(f'"{name}"' for name in table.schema.names)
+        query = f"SELECT {columns} FROM {table.qualified_name} WHERE {condition}"
+        rows: pl.DataFrame = self.connection.sql(query, params=parameters).pl()
+        return rows
+
+    def crawls(self) -> pl.DataFrame:
+        """raw.snapshots with `observations`, the rows that each crawl has in the observation tables; oldest first."""
+        counts = [
+            f"SELECT crawl_id, count(*) AS observations FROM {table.qualified_name} GROUP BY crawl_id"
+            for table in map(observations_table, KINDS)
+            if table.name in self.tables
+        ]
+        observed = (
+            self.connection.sql(
+                "SELECT crawl_id, sum(observations)::BIGINT AS observations "
+                f"FROM ({' UNION ALL '.join(counts)}) GROUP BY crawl_id"
+            ).pl()
+            if counts
+            else pl.DataFrame(schema={"crawl_id": pl.String, "observations": pl.Int64})
+        )
+        crawls = self.rows(SNAPSHOTS).join(observed, on="crawl_id", how="left")
+        return crawls.with_columns(pl.col("observations").fill_null(0)).sort("snapshot_date", "started_at", "crawl_id")
+
+    def observations(self, kind: str, on: date) -> pl.DataFrame:
+        """The observations of a kind on a date, by entity id."""
+        return self.rows(observations_table(kind), "snapshot_date = ?", (on,)).sort("entity_id")
+
+    def rejects(self, on: date) -> pl.DataFrame:
+        """Items without a readable id that the crawls of a date met."""
+        return self.rows(REJECTS, "snapshot_date = ?", (on,)).sort("crawl_id", "kind", "request", "position")
+
+    def tombstones(self, on: date, kind: str) -> pl.DataFrame:
+        """Ids of a kind that answered 404 on a date."""
+        return self.rows(TOMBSTONES, "snapshot_date = ? AND kind = ?", (on, kind)).select("entity_id").unique()
+
+    def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """The payloads of `wanted` (entity_id, content_hash, ...) in batches of at most DOCUMENTS_A_BATCH, each with
+        the columns of `wanted` and `payload`, by entity id.
+        """
+        table = documents_table(kind)
+        for batch in wanted.sort("entity_id").iter_slices(DOCUMENTS_A_BATCH):
+            self.connection.register("wanted", batch.select("entity_id", "content_hash").to_arrow())
+            payloads = self.connection.sql(
+                f"SELECT entity_id, content_hash, payload FROM {table.qualified_name} "
+                "SEMI JOIN wanted USING (entity_id, content_hash)"
+            ).pl()
+            self.connection.unregister("wanted")
+            yield batch.join(payloads, on=["entity_id", "content_hash"], how="inner", maintain_order="left")

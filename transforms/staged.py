@@ -1,0 +1,146 @@
+"""raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened.
+
+Documents are decoded only when they are news (`StateEntity.is_settled`); counters are decoded every day, from the small
+metrics column. A record whose document or counters do not decode is set aside whole, with its reason and its payload as
+received, and the rest of the day goes on.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+import polars as pl
+
+from pipelines.documents import splice
+from transforms import payloads
+from transforms.drift import unknown_paths
+from transforms.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
+from transforms.raw_reader import RawReader
+from transforms.tables import DimCreator, DimImage, DimTag, OpsQuarantine
+
+#: From decoded documents to candidate rows, per payload kind: what a new list endpoint adds here is one line.
+FLATTEN: dict[str, Callable[[pl.DataFrame], dict[str, pl.DataFrame]]] = {
+    "model": flatten_models,
+    "image": lambda documents: {DimImage.table_name(): flatten_images(documents)},
+    "creator": lambda documents: {DimCreator.table_name(): flatten_creators(documents)},
+    "tag": lambda documents: {DimTag.table_name(): flatten_tag_list(documents)},
+    "enum": lambda documents: {},  # noqa: ARG005 (kept in raw; no table reads it yet)
+}
+
+#: Documents of a kind and day that are searched for paths that no declaration knows.
+DRIFT_SAMPLE = 200
+
+_METRIC_POSITION = re.compile(r"\$\[(\d+)\]")
+_OWNER_PATHS = {
+    "model": "$",
+    "version": "$.modelVersions[id={id}]",
+    "image": "$..images[id={id}]",
+    "creator": "$",
+    "tag": "$",
+}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a kind brought on a date.
+
+    `observations`: entity_id, content_hash, crawl_id of the valid records. `metrics`: entity_id, owner, id (text) and
+    the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records whose document was decoded. `rows`:
+    candidate rows by table. `quarantine`: rows of ops_quarantine. `drift`: path and example of unknown paths.
+    """
+
+    observations: pl.DataFrame
+    metrics: pl.DataFrame
+    decoded: pl.DataFrame
+    rows: dict[str, pl.DataFrame]
+    quarantine: pl.DataFrame
+    drift: dict[str, str]
+
+
+def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
+    """Stages a kind on a date; `settled` has entity_id and content_hash of documents that need no second look."""
+    observations = raw.observations(kind, on)
+    metrics, metric_errors = decode_metrics(observations)
+    news = observations.join(settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left")
+    payload = payloads.PAYLOADS[kind]
+    collected = {name: [rows] for name, rows in FLATTEN[kind](empty_documents(kind)).items()}
+    decoded: list[pl.DataFrame] = []
+    quarantine: list[pl.DataFrame] = []
+    drift: dict[str, str] = {}
+    refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
+    for batch in raw.documents(kind, pl.concat([news, refused]).unique("entity_id")):
+        documents, errors = payloads.decode(payload, map(str.encode, batch["payload"]))
+        reasons = [errors.get(n) or metric_errors.get(entity_id) for n, entity_id in enumerate(batch["entity_id"])]
+        records = batch.with_columns(reason=pl.Series(reasons, dtype=pl.String))
+        is_decoded = pl.Series([n not in errors for n in range(batch.height)], dtype=pl.Boolean)
+        documents = documents.filter(records.filter(is_decoded)["reason"].is_null())
+        for name, rows in FLATTEN[kind](documents.struct.unnest()).items():
+            collected[name].append(rows)
+        if not decoded:
+            drift = unknown_paths(payload, batch["payload"].head(DRIFT_SAMPLE))
+        decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id"))
+        quarantine.append(set_aside(kind, on, records.filter(pl.col("reason").is_not_null())))
+    set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
+    bad = set_aside_rows.select("entity_id").unique()
+    return Staged(
+        observations=observations.select("entity_id", "content_hash", "crawl_id").join(
+            bad, on="entity_id", how="anti", maintain_order="left"
+        ),
+        metrics=metrics.join(bad, on="entity_id", how="anti", maintain_order="left"),
+        decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String}), *decoded]),
+        rows={name: pl.concat(frames) for name, frames in collected.items()},
+        quarantine=set_aside_rows,
+        drift=drift,
+    )
+
+
+def empty_documents(kind: str) -> pl.DataFrame:
+    """A frame of no documents, with the columns of the kind's payload."""
+    documents, _ = payloads.decode(payloads.PAYLOADS[kind], [])
+    return documents.struct.unnest()
+
+
+def decode_metrics(observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
+    """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; and for every
+    entity whose counters are not what they are declared to be, the reason with its JSON path.
+    """
+    entity_ids, texts = observations["entity_id"], observations["metrics"]
+    values, errors = payloads.decode(list[payloads.Metric], map(str.encode, texts))
+    is_valid = pl.Series([position not in errors for position in range(len(texts))], dtype=pl.Boolean)
+    metrics = (
+        pl.DataFrame({"entity_id": entity_ids.filter(is_valid), "metric": values})
+        .explode("metric")
+        .filter(pl.col("metric").is_not_null())
+        .unnest("metric")
+        .unnest("stats")
+    )
+    reasons = {entity_ids[position]: owner_path(message, texts[position]) for position, message in errors.items()}
+    return metrics, reasons
+
+
+def owner_path(message: str, metrics: str) -> str:
+    """Turns a path into the metrics column into one into the document that the counters came from."""
+
+    def in_document(match: re.Match[str]) -> str:
+        owner = msgspec.json.decode(metrics)[int(match[1])]
+        return _OWNER_PATHS[owner["owner"]].format(id=owner["id"])
+
+    return _METRIC_POSITION.sub(in_document, message, count=1)
+
+
+def set_aside(kind: str, on: date, records: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ops_quarantine for records with a reason; the payload is the document as received."""
+    received = [
+        splice(kind, payload.encode(), metrics.encode()).decode()
+        for payload, metrics in zip(records["payload"], records["metrics"], strict=True)
+    ]
+    return records.select(
+        snapshot_date=pl.lit(on),
+        crawl_id="crawl_id",
+        kind=pl.lit(kind),
+        entity_id="entity_id",
+        reason="reason",
+        payload=pl.Series(received, dtype=pl.String),
+    )

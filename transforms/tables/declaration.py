@@ -1,0 +1,95 @@
+"""How a star table is declared: a dataframely class per table, and what each column's metadata can say.
+
+A table's docstring starts with its grain in one sentence. A column says its type, nullability and description to
+dataframely and the rest through `metadata=`, made with `source`, `tracked`, `latest` and `counter` below. Select lists,
+history, flows, Parquet files, views and documents derive from these classes and from nothing else.
+"""
+
+from datetime import date
+from typing import Any, ClassVar, Literal
+
+import dataframely as dy
+import polars as pl
+
+
+def source(path: str, unit: str | None = None) -> dict[str, Any]:
+    """A column that is read from `path` of the payload."""
+    return {"source": path, "unit": unit}
+
+
+def tracked(path: str, unit: str | None = None) -> dict[str, Any]:
+    """A column of a type 2 table whose change opens a new row."""
+    return {"source": path, "unit": unit, "history": "tracked"}
+
+
+def latest(path: str, unit: str | None = None) -> dict[str, Any]:
+    """A column that is corrected in place on the current row."""
+    return {"source": path, "unit": unit, "history": "latest"}
+
+
+def counter(path: str, flow: str | None, unit: str | None = None) -> dict[str, Any]:
+    """A cumulative counter as observed, and the column that holds its flow (None: a figure without a flow)."""
+    return {"source": path, "unit": unit, "flow": flow, "counter": True}
+
+
+def timestamp(*, description: str, nullable: bool = False, metadata: dict[str, Any] | None = None) -> dy.Datetime:
+    """A column of instants: microseconds, UTC."""
+    return dy.Datetime(time_unit="us", time_zone="UTC", nullable=nullable, description=description, metadata=metadata)
+
+
+class Table(dy.Schema):
+    """A declared table. `storage` says how its rows are laid out in files:
+
+    * whole: one file, written again when a row changed.
+    * daily: one immutable file per snapshot date.
+    * type2: one file of open rows, and one immutable file of closed rows per date on which rows were closed.
+    * appended: one immutable file per date on which rows were added.
+    """
+
+    storage: ClassVar[Literal["whole", "daily", "type2", "appended"]] = "whole"
+    #: The integer key of a type 2 row and the id that it is made of.
+    surrogate_key: ClassVar[tuple[str, str] | None] = None
+
+    @classmethod
+    def table_name(cls) -> str:
+        """`DimModelVersion` is `dim_model_version`."""
+        return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+    @classmethod
+    def grain(cls) -> str:
+        return (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+    @classmethod
+    def polars_schema(cls) -> dict[str, pl.DataType]:
+        return {name: column.dtype for name, column in cls.columns().items()}
+
+    @classmethod
+    def empty(cls) -> pl.DataFrame:
+        return pl.DataFrame(schema=cls.polars_schema())
+
+    @classmethod
+    def with_metadata(cls, **wanted: Any) -> dict[str, dict[str, Any]]:
+        """The columns whose metadata has all of `wanted`, with that metadata."""
+        found = {}
+        for name, column in cls.columns().items():
+            metadata = column.metadata or {}
+            if all(metadata.get(key) == value for key, value in wanted.items()):
+                found[name] = metadata
+        return found
+
+
+class HistoryTable(Table):
+    """A type 2 table: a row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`)."""
+
+    storage = "type2"
+
+    @dy.rule()
+    def period_is_half_open_and_not_empty(cls) -> pl.Expr:  # noqa: N805 (dataframely passes the class)
+        ends_later = pl.col("valid_to").is_null() | (pl.col("valid_from") < pl.col("valid_to"))
+        return ends_later & (pl.col("is_current") == pl.col("valid_to").is_null())
+
+
+def surrogate_key(entity_id: pl.Expr, valid_from: pl.Expr | date) -> pl.Expr:
+    """The key of a type 2 row: the id, then the day number of `valid_from` (days since 1970-01-01) in five digits."""
+    day = valid_from if isinstance(valid_from, pl.Expr) else pl.lit(valid_from)
+    return entity_id * 100_000 + day.to_physical().cast(pl.Int64)

@@ -1,0 +1,21 @@
+"""What the build carries from one snapshot date to the next, so that a day costs what the day brought.
+
+These tables lie under lake/state, are no product, and are made anew by a rebuild.
+"""
+
+import dataframely as dy
+
+from transforms.tables.declaration import Table
+
+
+class StateEntity(Table):
+    """One row per payload kind and entity: the document that was seen last and the counters known last.
+
+    `is_settled` says that this document needs no second look: it was valid, it was decoded under a complete crawl, and
+    the entity was not found gone since.
+    """
+
+    kind = dy.String(primary_key=True)
+    entity_id = dy.String(primary_key=True)
+    content_hash = dy.String()
+    is_settled = dy.Bool()
