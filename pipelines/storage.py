@@ -56,7 +56,7 @@ def storage_errors(directory: Path) -> Iterator[None]:
 
 
 def _explain(error: BaseException, directory: Path) -> str | None:
-    for cause in _chain(error):
+    for cause in chain(error):
         code = cause.errno if isinstance(cause, OSError) else None
         text = str(cause)
         if code in _FULL_CODES or _FULL.search(text):
@@ -74,7 +74,8 @@ def _explain(error: BaseException, directory: Path) -> str | None:
     return None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what caused it, outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

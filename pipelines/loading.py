@@ -1,0 +1,108 @@
+"""Loading with dlt: the source of one crawl, a resource per list endpoint, and the pipeline into the raw warehouse.
+
+One run is one window of a crawl and one load package: rows, the crawl's line in `raw.snapshots` and, in dlt's state,
+what it takes to go on all arrive together. dlt has no checkpoint inside an extract, so a killed crawl goes on at its
+last loaded window. Everything that dlt writes lies under the data directory.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract.resource import DltResource
+
+from pipelines.crawl import Crawl, NewRows
+from pipelines.errors import CivitaiEtlError
+from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable
+from pipelines.settings import Settings
+from pipelines.storage import chain
+
+_PIPELINE = "civitai_etl"
+_SOURCE = "civitai"
+
+#: Rows are new by key: what a load that was cut off has already stored is not stored twice.
+_INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
+_UPSERT = {"disposition": "merge", "strategy": "upsert"}
+
+
+class Loader:
+    """The way into the warehouse of one data directory; its user holds the writer lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        _configure()
+        self._pipeline = dlt.pipeline(
+            _PIPELINE,
+            pipelines_dir=str(settings.data_dir / "dlt"),
+            destination=dlt.destinations.duckdb(str(settings.warehouse)),
+            dataset_name=SCHEMA_NAME,
+        )
+
+    def drain(self) -> None:
+        """Finish the load package that an earlier process left, if any: dlt would silently extract nothing before."""
+        if self._pipeline.has_pending_data:
+            self._pipeline.run()
+        # A process may have been killed after it packed its state and before it kept it here.
+        self._pipeline.sync_destination()
+
+    def state(self) -> dict[str, Any]:
+        """What the last loaded window kept: `crawl` and `image_mark`."""
+        sources: dict[str, Any] = self._pipeline.state.get("sources", {})
+        return dict(sources.get(_SOURCE, {}))
+
+    def load_window(self, crawl: Crawl, closing: list[dict[str, Any]]) -> None:
+        """Walk one window and load it; `closing` are rows of `raw.snapshots` of other crawls that end with it.
+
+        Raises:
+            CivitaiEtlError: the window brought nothing, and why.
+        """
+        self._pipeline.run(_source(crawl, closing), loader_file_format="parquet")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Give back the error that a person can read from inside the ones that dlt wraps around it."""
+    try:
+        yield
+    except CivitaiEtlError:
+        raise
+    except Exception as error:
+        for cause in chain(error):
+            if isinstance(cause, CivitaiEtlError):
+                raise cause from None
+        raise
+
+
+@dlt.source(name=_SOURCE)
+def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
+    for name in crawl.endpoints:
+        yield dlt.resource(_rows, name=name)(crawl.walk(name))
+    yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
+
+
+def _rows(rows: NewRows) -> Iterator[Any]:
+    for table, data in rows:
+        yield _marked(table, data, _INSERT_ONLY)
+
+
+def _account(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
+    """The last resource: by now the others know how far they came."""
+    state = dlt.current.source_state()
+    state["crawl"] = crawl.state()
+    state["image_mark"] = crawl.image_mark
+    yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _UPSERT)
+
+
+def _marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:
+    hints = dlt.mark.make_hints(table_name=table.name, primary_key=list(table.key), write_disposition=write_disposition)
+    return dlt.mark.with_hints(data, hints, create_table_variant=True)
+
+
+def _configure() -> None:
+    dlt.config["runtime.dlthub_telemetry"] = False
+    dlt.config["runtime.log_level"] = "CRITICAL"
+    # The account comes after all rows.
+    dlt.config["extract.next_item_mode"] = "fifo"
+    dlt.config["normalize.workers"] = 1
+    dlt.config["load.delete_completed_jobs"] = True

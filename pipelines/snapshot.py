@@ -1,0 +1,146 @@
+"""Today's photograph of the catalogue: decides which crawl a date needs, and runs it window by window to its end.
+
+A date that is complete needs none, one that was cut off goes on where it stopped, anything else is a new crawl.
+"""
+
+import json
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipelines.crawl import COUNTS, Crawl
+from pipelines.errors import CivitaiEtlError
+from pipelines.loading import Loader, plain_errors
+from pipelines.progress import Progress, Silent
+from pipelines.raw import KINDS
+from pipelines.settings import Settings
+from pipelines.storage import prepare_directory, storage_errors
+from pipelines.warehouse import Known, connect, crawl_number, crawls, known
+
+_SILENT = Silent()
+
+
+@dataclass(frozen=True)
+class SnapshotReport:
+    """What a snapshot came to. `requests` are those of this run, all else is of the whole crawl, resumed or not."""
+
+    crawl_id: str
+    snapshot_date: date
+    status: str
+    reason: str | None
+    already_complete: bool
+    requests: int
+    pages: int
+    items: int
+    distinct_ids: int
+    duplicates: int
+    rejected: int
+    retries: int
+    bytes: int
+    seconds: float
+    endpoints: dict[str, dict[str, int]]
+
+
+def take_snapshot(
+    settings: Settings, snapshot_date: date | None = None, progress: Progress = _SILENT
+) -> SnapshotReport:
+    """Crawl the whole catalogue of `snapshot_date` (default: today, UTC) into the raw warehouse.
+
+    The caller holds the writer lock. What a failing crawl has loaded is kept, and the next call for its date goes on.
+
+    Raises:
+        CivitaiEtlError: the date cannot be had, the service gives no answer, or the disk refuses.
+    """
+    today = datetime.now(UTC).date()
+    snapshot_date = snapshot_date or today
+    if snapshot_date != today and not settings.is_loopback:
+        raise CivitaiEtlError(
+            f"A snapshot of {snapshot_date} cannot be taken: {settings.api_url} answers only for today, {today} (UTC)."
+        )
+    prepare_directory(settings.data_dir)
+    with storage_errors(settings.data_dir), plain_errors():
+        loader = Loader(settings)
+        loader.drain()
+        earlier = _crawls(settings)
+        done = [row for row in earlier if row["snapshot_date"] == snapshot_date and row["status"] == "complete"]
+        if done:
+            return _report(done[-1], already_complete=True, requests=0)
+        crawl, closed = _begin_or_go_on(settings, snapshot_date, earlier, loader.state(), progress)
+        while not crawl.is_finished:
+            crawl.open_window(settings.window_pages)
+            loader.load_window(crawl, closed)
+            closed = []
+            if crawl.failure:
+                raise crawl.failure
+        return _report(crawl.row(), already_complete=False, requests=crawl.client.requests)
+
+
+def _crawls(settings: Settings) -> list[dict[str, Any]]:
+    if not settings.warehouse.exists():
+        return []
+    with closing(connect(settings.warehouse)) as connection:
+        return crawls(connection)
+
+
+def _begin_or_go_on(
+    settings: Settings, snapshot_date: date, earlier: list[dict[str, Any]], kept: dict[str, Any], progress: Progress
+) -> tuple[Crawl, list[dict[str, Any]]]:
+    """The crawl to walk now, and the rows of unfinished ones that end as partial because it begins."""
+    state = kept.get("crawl", {})
+    unfinished = [row for row in earlier if row["finished_at"] is None]
+    resumable = [row for row in unfinished if _goes_on(row, state, snapshot_date, settings)]
+    if resumable:
+        crawl_id = resumable[0]["crawl_id"]
+        progress.note(f"going on with the crawl {crawl_id}")
+    else:
+        state = None
+        number = max((crawl_number(row) for row in earlier if row["snapshot_date"] == snapshot_date), default=0) + 1
+        crawl_id = f"{snapshot_date}.{number}"
+    now = datetime.now(UTC)
+    closed = [
+        row | {"finished_at": max(now, row["started_at"]), "reason": f"cut off; {crawl_id} was begun instead"}
+        for row in unfinished
+        if row["crawl_id"] != crawl_id
+    ]
+    crawl = Crawl(
+        crawl_id,
+        snapshot_date,
+        settings,
+        _known(settings, snapshot_date, crawl_id),
+        progress,
+        state=state,
+        image_mark=kept.get("image_mark") if earlier else None,
+    )
+    return crawl, closed
+
+
+def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, settings: Settings) -> bool:
+    return bool(
+        row["snapshot_date"] == snapshot_date
+        and row["crawl_id"] == state.get("crawl_id")
+        and row["dialect"] == settings.dialect_name
+        and urlsplit(row["api_url"]).hostname == urlsplit(settings.api_url).hostname
+    )
+
+
+def _known(settings: Settings, snapshot_date: date, crawl_id: str) -> dict[str, Known]:
+    if not settings.warehouse.exists():
+        return {kind: Known() for kind in KINDS}
+    with closing(connect(settings.warehouse)) as connection:
+        return {kind: known(connection, kind, snapshot_date, crawl_id) for kind in KINDS}
+
+
+def _report(row: dict[str, Any], *, already_complete: bool, requests: int) -> SnapshotReport:
+    numbers = {name: row[name] for name in (*COUNTS, "retries", "bytes", "seconds")}
+    return SnapshotReport(
+        crawl_id=row["crawl_id"],
+        snapshot_date=row["snapshot_date"],
+        status=row["status"],
+        reason=row["reason"],
+        already_complete=already_complete,
+        requests=requests,
+        endpoints=json.loads(row["endpoints"]),
+        **numbers,
+    )
