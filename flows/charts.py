@@ -1,13 +1,14 @@
 """Charts of the base models over time, for the demo and the notebook: the same data and the same look.
 
-What the numbers mean: `mart_base_model_daily` has a flow (`downloads_delta`) per snapshot, which may span several days. A
-chart shows flow divided by `days_since_previous`, at the date of the snapshot. A day without a snapshot is a gap in
+What the numbers mean: `mart_base_model_daily` has a flow (`downloads_delta`) per snapshot, which may span several days.
+A chart shows flow divided by `days_since_previous`, at the date of the snapshot. A day without a snapshot is a gap in
 the line, and a flow that nobody knows (the very first snapshot has none) is not drawn; neither is ever zero.
 """
 
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import altair as alt
 import duckdb
@@ -18,6 +19,7 @@ PALETTE = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7
 OTHER = "other base models"
 OTHER_COLOUR = "#c4c7cc"
 WIDTH, HEIGHT = 680, 340
+AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart)
 #: Rating measures that the mart has, with the title of their axis and the format of their numbers.
 RATING_MEASURES = {
     "rating": ("average rating, of 5", ".2f"),
@@ -32,7 +34,7 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     Columns: `snapshot_date`, `base_model`; `downloads_per_day` and `versions_per_day`, flows divided by the days of the
     span that the snapshot closes; `downloads_share`; `rating`, `approval_rate`, `approval_lower_bound`.
     """
-    return connection.sql(
+    frame: pl.DataFrame = connection.sql(
         """
         select
             day.snapshot_date,
@@ -56,6 +58,7 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         order by base_model, day.snapshot_date
         """
     ).pl()
+    return frame
 
 
 def leading(frame: pl.DataFrame, count: int) -> list[str]:
@@ -141,7 +144,8 @@ def _lines(
             color=colour,
         )
     )
-    return (lines + names).properties(title=_title(title, frame), width=WIDTH, height=HEIGHT).configure(**_LOOK)
+    layers: alt.LayerChart = alt.layer(lines, names)
+    return _finished(layers, title, frame)
 
 
 def _stacked(
@@ -150,27 +154,33 @@ def _stacked(
     order = [*base_models, OTHER]
     known = pl.col(column).is_not_null().any()
     shown = (
-        frame.with_columns(base_model=pl.when(pl.col("base_model").is_in(base_models)).then("base_model").otherwise(pl.lit(OTHER)))
+        frame.with_columns(
+            base_model=pl.when(pl.col("base_model").is_in(base_models)).then("base_model").otherwise(pl.lit(OTHER))
+        )
         .group_by("snapshot_date", "base_model")
         # A sum over nothing but nulls is unknown, not zero.
         .agg(pl.when(known).then(pl.col(column).sum()))
         .with_columns(rank=pl.col("base_model").replace_strict(order, range(len(order)), return_dtype=pl.Int32))
         .sort("snapshot_date", "rank")
     )
-    return (
+    bars = (
         alt.Chart(shown)
         # Bars, not areas: an area would fill the gap between two snapshots.
         .mark_bar(binSpacing=1)
         .encode(
-            x=_date_axis(timeunit="yearmonthdate"),
+            x=_date_axis().timeUnit("yearmonthdate"),
             y=alt.Y(f"{column}:Q", title=axis, axis=alt.Axis(format=number_format)),
             color=_colour(order, legend=alt.Legend(title=None, orient="right", symbolType="square")),
             order="rank:Q",
             tooltip=_tooltip(column, axis, number_format),
         )
-        .properties(title=_title(title, frame), width=WIDTH, height=HEIGHT)
-        .configure(**_LOOK)
     )
+    return _finished(bars, title, frame)
+
+
+def _finished(chart: AnyChart, title: str, frame: pl.DataFrame) -> AnyChart:
+    finished: AnyChart = chart.properties(title=_title(title, frame), width=WIDTH, height=HEIGHT).configure(**_LOOK)
+    return finished
 
 
 def _span(values: pl.Series, *, from_zero: bool) -> tuple[float, float]:
@@ -205,11 +215,9 @@ def _end_labels(shown: pl.DataFrame, column: str, low: float, high: float) -> pl
     return ends.with_columns(label_at=pl.Series(places, dtype=pl.Float64))
 
 
-def _date_axis(timeunit: str | None = None) -> alt.X:
-    axis = alt.Axis(format="%-d %b", tickCount=8, grid=False)  # the years are in the subtitle
-    if timeunit is None:
-        return alt.X("snapshot_date:T", title=None, axis=axis)
-    return alt.X("snapshot_date:T", timeUnit=timeunit, title=None, axis=axis)
+def _date_axis() -> alt.X:
+    # The years stand in the subtitle.
+    return alt.X("snapshot_date:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8, grid=False))
 
 
 def _colour(base_models: Sequence[str], legend: alt.Legend | None) -> alt.Color:

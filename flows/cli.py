@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.types import PositiveInt
+from cyclopts.types import NonNegativeInt, PositiveInt
 
 from pipelines.errors import CivitaiEtlError
 
@@ -38,7 +38,7 @@ def _version() -> str:
 
 app = App(
     name="civitai-etl",
-    help="Daily snapshots of the Civitai catalogue as analytics tables, with the history that the service does not keep.",
+    help="Daily snapshots of the Civitai catalogue as analytics tables, with the history that the service forgets.",
     help_epilogue=EXIT_CODES,
     version=_version,
     help_format="markdown",
@@ -267,13 +267,14 @@ def serve(*, port: int = 4200) -> int:
 @app.command
 def emulator(
     *,
-    port: int = 8377,
+    port: NonNegativeInt = 8377,
     models: PositiveInt = 2000,
     seed: int = 1,
     on: Annotated[date | None, Parameter(name="--date")] = None,
-    dialect: Literal["spec", "live"] = "spec",
+    dialect: Literal["spec"] = "spec",
     catalogue: Path | None = None,
     key: str = "test-key",
+    control: bool = False,
 ) -> int:
     """Serve an emulated Civitai Site API on 127.0.0.1; ends with Ctrl-C.
 
@@ -282,24 +283,32 @@ def emulator(
     Parameters
     ----------
     port
-        Port to listen on.
+        Port to listen on; 0 takes any free one.
     models
-        Models in the simulated catalogue at its start.
+        Models in the simulated catalogue on 2026-01-01.
     seed
         Seed of the simulated catalogue: the same seed and date give the same catalogue.
     on
         UTC date of the emulator's clock. Default: today.
     dialect
-        `spec`: as the specification has it. `live`: as the service answers today.
+        `spec`: as the specification has it.
     catalogue
         A file of real model documents, NDJSON or NDJSON compressed with zstd, served as they are instead of a
         simulated catalogue.
     key
         The API key that it knows.
+    control
+        Offer `/control`, which sets the clock and tells what the simulation did.
     """
+    from emulator.server import CannotServe
     from emulator.server import serve as serve_emulator
 
-    serve_emulator(
-        port=port, models=models, seed=seed, on=on, dialect=dialect, catalogue=catalogue, key=key, control=False
-    )
+    try:
+        serve_emulator(
+            port=port, models=models, seed=seed, on=on, dialect=dialect, catalogue=catalogue, key=key, control=control
+        )
+    except CannotServe as error:
+        raise CivitaiEtlError(str(error)) from None
+    except KeyboardInterrupt:
+        pass  # the way to end it
     return 0

@@ -118,11 +118,10 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
         dates = report.published_dates(connection)
         top = report.top_base_models(connection)
         frame = charts.daily(connection)
-    png, html = charts.write_chart(
-        charts.downloads_chart(frame, charts.leading(frame, NAMED)), settings.data_dir / "charts", "downloads_by_base_model"
-    )
+    chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
+    png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
     new = [run for run in runs if not run.snapshot.already_complete]
-    print(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(new):,} of them new, in {duration(seconds)}.")
+    print(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(new):,} of them new; {duration(seconds)}.")
     balances = [balance for run in runs for balance in run.build.balances]
     for lines in (
         report.balance_lines(balances),

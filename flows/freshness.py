@@ -54,9 +54,7 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
     ).fetchall()
     newest = connection.execute("select max(started_at) from star.ops_snapshot where status = 'complete'").fetchone()
     assert newest is not None
-    return Coverage(
-        tuple(day for day, _ in rows), tuple(day for day, complete in rows if not complete), newest[0]
-    )
+    return Coverage(tuple(day for day, _ in rows), tuple(day for day, complete in rows if not complete), newest[0])
 
 
 def print_status(settings: Settings, max_age: timedelta) -> int:

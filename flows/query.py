@@ -19,7 +19,11 @@ Format = Literal["table", "csv", "json", "parquet"]
 SHOWN_ROWS = 500
 #: Where no terminal sets a width, every column is shown.
 UNLIMITED_WIDTH = 100_000
-_COPY_OPTIONS = {"csv": "format csv, header", "json": "format json, array", "parquet": "format parquet, compression zstd"}
+_COPY_OPTIONS = {
+    "csv": "format csv, header",
+    "json": "format json, array",
+    "parquet": "format parquet, compression zstd",
+}
 
 
 class QueryError(CivitaiEtlError):
@@ -49,7 +53,8 @@ def answer(analytics: Path, query: str, form: Format, output: Path | None) -> No
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            raise QueryError(f"The answer cannot be written to {output or 'standard output'}: {error.strerror}.") from None
+            where = output or "standard output"
+            raise QueryError(f"The answer cannot be written to {where}: {error.strerror}.") from None
 
 
 def _show(relation: "duckdb.DuckDBPyRelation") -> None:
@@ -65,7 +70,7 @@ def _write(
     with tempfile.TemporaryDirectory(dir=directory, prefix=".civitai-etl-") as aside:
         path = Path(aside) / f"answer.{form}"
         if form == "table":
-            with path.open("w", encoding="utf-8") as file, redirect_stdout(file):
+            with path.open("w", encoding="utf-8") as text, redirect_stdout(text):
                 _show(relation)
         else:
             target = str(path).replace("'", "''")

@@ -1,12 +1,11 @@
 """What a run did and what the published tables hold, in words: for the terminal as text, for Prefect as Markdown.
 
-Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that what
-is told is what an analyst will find.
+Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that
+what is told is what an analyst will find.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines.settings import Settings
     from pipelines.snapshot import SnapshotReport
-    from transforms.build import Balance, BuildReport
+    from transforms.build import Balance
 
 
 class NothingPublishedError(CivitaiEtlError):
@@ -82,9 +81,8 @@ def balance_lines(balances: Iterable["Balance"]) -> list[str]:
         quarantined = sum(balance.quarantined for balance in of_kind)
         duplicates = sum(balance.duplicates for balance in of_kind)
         sign = "=" if received == loaded + quarantined + duplicates else "IS NOT"
-        lines.append(
-            f"{kind + ':':9}{received:>9,} in {sign} {loaded:,} out + {quarantined:,} quarantined + {duplicates:,} duplicates"
-        )
+        out = f"{loaded:,} out + {quarantined:,} quarantined + {duplicates:,} duplicates"
+        lines.append(f"{kind + ':':9}{received:>9,} in {sign} {out}")
     return lines
 
 
@@ -156,13 +154,52 @@ def published_dates(connection: "duckdb.DuckDBPyConnection") -> list[date]:
     return [row[0] for row in rows]
 
 
-def markdown(crawl: "SnapshotReport", built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
+@dataclass(frozen=True)
+class CrawlRecord:
+    """The last crawl of a date, as published."""
+
+    crawl_id: str
+    snapshot_date: date
+    status: str
+    reason: str | None
+    pages: int
+    items: int
+    bytes: int
+    seconds: float
+
+    def line(self) -> str:
+        """One sentence, with the status first."""
+        status = self.status if self.status == "complete" else f"{self.status.upper()} ({self.reason})"
+        return (
+            f"Snapshot {self.snapshot_date}: {status}; {self.pages:,} pages, {self.items:,} items, "
+            f"{self.bytes / 1e6:,.1f} MB in {duration(self.seconds)} (crawl {self.crawl_id})."
+        )
+
+
+def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -> CrawlRecord:
+    """The last crawl of a published date."""
+    row = connection.execute(
+        """
+        select crawl_id, snapshot_date, status, reason, pages, items, bytes, seconds
+        from star.ops_snapshot
+        where snapshot_date = ?
+        order by started_at desc, crawl_id desc
+        limit 1
+        """,
+        [snapshot_date],
+    ).fetchone()
+    if row is None:
+        raise CivitaiEtlError(f"No crawl of {snapshot_date} is published.")
+    return CrawlRecord(*row)
+
+
+def markdown(crawl: CrawlRecord, balances: Iterable["Balance"], top: Sequence[BaseModelDownloads]) -> str:
     """The summary of a run as Markdown, with the last week's downloads as a bar chart of characters."""
     longest = max((row.downloads or 0 for row in top), default=0)
     parts = [
         f"# Snapshot {crawl.snapshot_date}",
-        crawl_line(crawl),
-        "```\n" + "\n".join(balance_lines(built.balances) or ["nothing new to build"]) + "\n```",
+        crawl.line(),
+        "```\n" + "\n".join(balance_lines(balances) or ["nothing new to build"]) + "\n```",
         "## Downloads in the last 7 days",
         "| base model | downloads | share | |\n|---|---:|---:|---|\n"
         + "\n".join(

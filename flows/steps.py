@@ -62,7 +62,7 @@ def rebuild_star(
     into: Path | None = None,
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in that directory."""
+    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there."""
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
     with writer_lock(settings.data_dir), _also_locked(into):

@@ -125,9 +125,9 @@ def _(analytics, mo):
       the first snapshot of all has no flow and is not drawn. The service corrects its counters now and then, so a day
       can be negative.
     - **Share**: the base model's part of all downloads of that snapshot.
-    - **Rating**: the average that the service gave until 2025, 0 to 5, weighted with its counts. **Approval**: thumbs up
-      out of all thumbs. Its **lower bound** (Wilson, 95 %) ranks 9 of 10 below 900 of 1,000. All three are about everything
-      that was ever rated, not about the day.
+    - **Rating**: the average that the service gave until 2025, 0 to 5, weighted with its counts. **Approval**: thumbs
+      up out of all thumbs. Its **lower bound** (Wilson, 95 %) ranks 9 of 10 below 900 of 1,000. All three are about
+      everything that was ever rated, not about the day.
     - **New versions per day**: versions first seen in that snapshot and published since the one before, per day.
     - Days are UTC. The tables: `{analytics}`, `star.mart_base_model_daily`.
     """)

@@ -1,0 +1,85 @@
+"""Looks at everything that a snapshot needs, before it is three in the morning: settings, versions, disk, service."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from pipelines.client import Client
+from pipelines.errors import CivitaiEtlError
+from pipelines.lock import writer_lock
+from pipelines.settings import Settings, variable
+
+PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", "prefect", "marimo")
+
+
+def examine(settings: Settings) -> int:
+    """Print what was found, problem or not; returns 0, or 1 when something would keep a snapshot from working."""
+    print("Settings (from the environment or .env):")
+    for line in setting_lines(settings):
+        print(f"  {line}")
+    print("\nVersions:")
+    print(f"  python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print("\nChecks:")
+    checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+        ("data directory", _data_directory),
+        ("lake", _lake),
+        ("published tables", _published),
+        ("service", _service),
+    )
+    failed = 0
+    for name, check in checks:
+        try:
+            print(f"  ok       {name}: {check(settings)}")
+        except CivitaiEtlError as error:
+            failed += 1
+            print(f"  PROBLEM  {name}: {error}")
+    return 1 if failed else 0
+
+
+def setting_lines(settings: Settings) -> list[str]:
+    """Every setting: variable, value (secrets masked), whether it was set, and what it is for."""
+    lines = []
+    for field, declaration in Settings.model_fields.items():
+        value = getattr(settings, field)
+        shown = "not set" if value is None else str(value)
+        origin = "set" if field in settings.model_fields_set else "default"
+        lines.append(f"{variable(field)} = {shown}  ({origin}) {declaration.description}")
+    return lines
+
+
+def _data_directory(settings: Settings) -> str:
+    with writer_lock(settings.data_dir):
+        free = shutil.disk_usage(settings.data_dir).free
+    return f"{settings.data_dir} can be written, nobody else is writing, {free / 1e9:,.1f} GB free"
+
+
+def _lake(settings: Settings) -> str:
+    existing: Path = settings.lake
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CivitaiEtlError(f"{existing} cannot be written: change its permissions or set CIVITAI_ETL_LAKE_URL.")
+    return f"{settings.lake} can be written"
+
+
+def _published(settings: Settings) -> str:
+    if not settings.analytics.exists():
+        return "none yet; `civitai-etl snapshot` makes them"
+    from flows.report import open_analytics, published_dates
+
+    with open_analytics(settings.analytics) as connection:
+        dates = published_dates(connection)
+    return f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
+
+
+def _service(settings: Settings) -> str:
+    # One attempt: a doctor tells what is, a crawl waits for better times.
+    client = Client(settings.model_copy(update={"max_attempts": 1}))
+    page = client.list_page("/models", (("limit", "1"),))
+    return (
+        f"{settings.api_url} answers in dialect {settings.dialect_name}, {len(page.items)} model in {client.bytes:,} "
+        f"bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
