@@ -1,0 +1,192 @@
+"""The rules of type 2 history (DESIGN 5), through raw tables and the published star."""
+
+from tests.transforms.conftest import DAYS, Workshop, model, version
+
+
+def periods(workshop: Workshop, table: str, column: str, condition: str = "true") -> list[tuple[object, ...]]:
+    return workshop.sql(
+        f"SELECT {column}, day(valid_from), day(valid_to), is_current FROM star.{table} WHERE {condition} ORDER BY ALL"
+    )
+
+
+def test_a_day_without_news_leaves_no_trace(workshop: Workshop) -> None:
+    for day in DAYS[:3]:
+        workshop.raw.crawl(day, model=[model(1)])
+        workshop.build()
+    assert periods(workshop, "dim_model", "name") == [("Model 1", 1, None, True)]
+    assert workshop.sql("SELECT table_name FROM star.manifest WHERE part = 'closed'") == []
+
+
+def test_a_tracked_column_opens_a_row_and_a_latest_column_is_corrected_in_place(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, name="Old", nsfwLevel=1)])
+    workshop.raw.crawl(DAYS[1], model=[model(1, name="Old", nsfwLevel=3)])
+    workshop.raw.crawl(DAYS[2], model=[model(1, name="New", nsfwLevel=3)])
+    workshop.build()
+    assert periods(workshop, "dim_model", "name, nsfw_level") == [("New", 3, 3, None, True), ("Old", 3, 1, 3, False)]
+
+
+def test_a_change_inside_a_gap_dates_to_its_end(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, name="Old")])
+    workshop.raw.crawl(DAYS[9], model=[model(1, name="New")])
+    workshop.build()
+    assert periods(workshop, "dim_model", "name") == [("New", 10, None, True), ("Old", 1, 10, False)]
+
+
+def test_absent_null_and_empty_list_are_the_same(workshop: Workshop) -> None:
+    empty = version(10, trainedWords=[])
+    null = version(10, trainedWords=None)
+    absent = version(10)
+    for day, shape in zip(DAYS[:3], (empty, null, absent), strict=True):
+        workshop.raw.crawl(day, model=[model(1, shape, mode=None) if shape is null else model(1, shape)])
+    workshop.build()
+    assert periods(workshop, "dim_model_version", "trained_words") == [([], 1, None, True)]
+    assert periods(workshop, "dim_model", "mode") == [(None, 1, None, True)]
+
+
+def test_an_id_that_is_not_seen_without_a_404_changes_nothing(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    workshop.raw.crawl(DAYS[1], model=[model(2)])
+    workshop.build()
+    assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True), (2, 1, None, True)]
+    assert workshop.value("SELECT count(*) FROM star.dim_model_version WHERE is_current") == 2
+
+
+def test_a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    workshop.raw.crawl(DAYS[1], model=[model(2)], buried=(1,))
+    workshop.raw.crawl(DAYS[2], model=[model(1), model(2)])
+    workshop.build()
+    returned = [(1, 2, False), (3, None, True)]
+    for table, condition in {
+        "dim_model": "model_id = 1",
+        "dim_model_version": "model_id = 1",
+        "bridge_model_tag": "model_id = 1",
+        "file_hash": "version_id = 10",
+    }.items():
+        assert [row[1:] for row in periods(workshop, table, "1", condition)] == returned, table
+    assert workshop.sql("SELECT day(removed_on) FROM star.dim_model WHERE model_id = 1 ORDER BY valid_from") == [
+        (2,),
+        (None,),
+    ]
+    assert workshop.value("SELECT removed_on FROM star.dim_file WHERE version_id = 10") is None
+
+
+def test_a_tombstone_of_a_model_that_the_lists_had_that_day_buries_nothing(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.raw.crawl(DAYS[1], model=[model(1)], buried=(1,))
+    workshop.build()
+    assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True)]
+
+
+def test_a_version_file_hash_and_tag_that_a_complete_crawl_no_longer_lists_are_gone(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10), version(11), tags=["sea", "sky"])])
+    workshop.raw.crawl(DAYS[1], model=[model(1, version(10), tags=["sky"])])
+    workshop.build()
+    assert periods(workshop, "dim_model_version", "version_id") == [(10, 1, None, True), (11, 1, 2, False)]
+    assert workshop.sql("SELECT version_id, day(removed_on) FROM star.dim_model_version ORDER BY 1") == [
+        (10, None),
+        (11, 2),
+    ]
+    assert periods(workshop, "file_hash", "version_id") == [(10, 1, None, True), (11, 1, 2, False)]
+    assert workshop.sql("SELECT version_id, day(removed_on) FROM star.dim_file ORDER BY 1") == [(10, None), (11, 2)]
+    assert periods(workshop, "bridge_model_tag", "tag") == [("sea", 1, 2, False), ("sky", 1, None, True)]
+
+
+def test_a_partial_crawl_opens_rows_and_closes_none(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10), version(11))])
+    changed = model(1, version(10, name="renamed"), version(12))
+    workshop.raw.crawl(DAYS[1], status="partial", model=[changed])
+    workshop.build()
+    current = "SELECT version_id FROM star.dim_model_version WHERE is_current ORDER BY 1"
+    assert workshop.sql(current) == [(10,), (11,), (12,)]
+    # The same document under a complete crawl is proof that version 11 is gone, though the document did not change.
+    workshop.raw.crawl(DAYS[2], model=[changed])
+    workshop.build()
+    assert workshop.sql(current) == [(10,), (12,)]
+    assert workshop.value("SELECT day(removed_on) FROM star.dim_model_version WHERE version_id = 11") == 3
+
+
+def test_a_hash_that_changes_on_a_new_upload_has_a_period(workshop: Workshop) -> None:
+    def with_hash(value: str) -> dict[str, object]:
+        return model(1, version(10, files=[{"id": 5, "hashes": {"SHA256": value, "Blake3": "b" * 64}}]))
+
+    workshop.raw.crawl(DAYS[0], model=[with_hash("a1")])
+    workshop.raw.crawl(DAYS[1], model=[with_hash("a2")])
+    workshop.build()
+    assert periods(workshop, "file_hash", "algorithm, hash") == [
+        ("BLAKE3", "B" * 64, 1, None, True),
+        ("SHA256", "A1", 1, 2, False),
+        ("SHA256", "A2", 2, None, True),
+    ]
+
+
+def test_a_file_id_can_stand_under_several_versions(workshop: Workshop) -> None:
+    vae = {"id": 5, "type": "VAE", "hashes": {"SHA256": "AA"}}
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, files=[vae]), version(11, files=[vae]))])
+    workshop.build()
+    assert workshop.sql("SELECT version_id, file_id FROM star.dim_file ORDER BY 1") == [(10, 5), (11, 5)]
+
+
+def test_a_creator_that_is_omitted_is_the_unknown_creator_and_a_transfer_opens_a_row(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    workshop.raw.crawl(DAYS[1], model=[model(1, creator=None), model(2, creator={"username": "bob"})])
+    workshop.build()
+    assert periods(workshop, "dim_model", "model_id, username") == [
+        (1, "(unknown)", 2, None, True),
+        (1, "ada", 1, 2, False),
+        (2, "ada", 1, 2, False),
+        (2, "bob", 2, None, True),
+    ]
+    assert workshop.sql("SELECT username, day(first_seen_on) FROM star.dim_creator ORDER BY 1") == [
+        ("(unknown)", 2),
+        ("ada", 1),
+        ("bob", 2),
+    ]
+
+
+def test_each_text_of_a_model_is_kept_once_and_a_return_to_it_opens_a_row(workshop: Workshop) -> None:
+    for day, text in zip(DAYS[:4], ("one", "two", "one", None), strict=True):
+        workshop.raw.crawl(day, model=[model(1, description=text)])
+    workshop.build()
+    assert workshop.sql(
+        "SELECT day(valid_from), description FROM star.dim_model LEFT JOIN star.model_text USING (model_id, description_hash) "
+        "ORDER BY 1"
+    ) == [(1, "one"), (2, "two"), (3, "one"), (4, None)]
+    assert workshop.value("SELECT count(*) FROM star.model_text") == 2
+
+
+def test_an_unlisted_base_model_is_unclassified_and_counted(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, "Brand New 9B")), model(2, version(20, None))])
+    workshop.build()
+    assert workshop.sql("SELECT base_model, family FROM star.dim_base_model ORDER BY 1") == [
+        ("(unknown)", "Unclassified"),
+        ("Brand New 9B", "Unclassified"),
+    ]
+    assert workshop.sql("SELECT base_model, download_count FROM star.mart_base_model_daily ORDER BY 1") == [
+        ("(unknown)", 100),
+        ("Brand New 9B", 100),
+    ]
+
+
+def test_an_image_in_showcase_and_gallery_is_one_image(workshop: Workshop) -> None:
+    shown = version(
+        10, images=[{"id": 9, "url": "u", "nsfwLevel": 2, "width": 5}, {"url": "https://x/width=450/77.jpeg"}]
+    )
+    gallery = [{"id": 9, "url": "u", "nsfwLevel": "Soft", "username": "bob", "createdAt": "2025-12-31T00:00:00.000Z"}]
+    workshop.raw.crawl(DAYS[0], model=[model(1, shown)], image=gallery)
+    workshop.build()
+    assert workshop.sql("SELECT image_id, version_id, username, width, nsfw_level FROM star.dim_image ORDER BY 1") == [
+        (9, 10, "bob", 5, 2),
+        (77, 10, None, None, None),
+    ]
+
+
+def test_the_calendar_shows_gaps_and_partial_days(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.raw.crawl(DAYS[2], status="partial", model=[model(1)])
+    workshop.build()
+    assert workshop.sql("SELECT day(date), has_snapshot, is_complete FROM star.dim_date ORDER BY 1") == [
+        (1, True, True),
+        (2, False, False),
+        (3, True, False),
+    ]
