@@ -31,7 +31,7 @@ def uniforms(seed: int, stream: str, index: npt.ArrayLike) -> Floats:
     return (bits(seed, stream, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def from_quantiles(numbers: npt.ArrayLike, quantiles: Sequence[tuple[float, float]]) -> Floats:
+def from_quantiles(numbers: Floats, quantiles: Sequence[tuple[float, float]]) -> Floats:
     """Uniform numbers to a distribution that is given by its quantiles [(share, value), ...], straight in between."""
     shares, values = zip(*quantiles, strict=True)
     result: Floats = np.interp(numbers, shares, values)

@@ -13,7 +13,7 @@ import numpy as np
 
 from emulator import vocabulary
 from emulator.counters import ModelCounters, VersionCounters
-from emulator.dice import digest, draws, from_quantiles
+from emulator.dice import digest, draws
 from emulator.simulation import EPOCH, Simulation, day_of
 
 #: Stands for a stats object in a frame; no text can contain it, since JSON escapes the quotation marks of a text.
@@ -313,7 +313,8 @@ def _description(seed: int, model: int, revision: int) -> str:
 
 def _quantile(number: int, quantiles: Sequence[tuple[float, float]]) -> float:
     """The value at a share of 65,536ths."""
-    return float(from_quantiles(number / 65_536, quantiles))
+    shares, values = zip(*quantiles, strict=True)
+    return float(np.interp(number / 65_536, shares, values))
 
 
 def _number(value: float) -> bytes:

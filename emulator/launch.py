@@ -79,7 +79,7 @@ def launch(
         RuntimeError: it did not start; the text is what it said.
     """
     options: dict[str, object] = {"--port": 0, "--models": models, "--seed": seed, "--date": on, "--dialect": dialect}
-    options |= {"--key": key} | ({"--catalogue": catalogue} if catalogue else {})
+    options |= {"--key": key} | ({"--catalogue": catalogue.absolute()} if catalogue else {})
     command = [sys.executable, "-m", "emulator", "serve", "--control"]
     command += [str(part) for option in options.items() for part in option]
     root = Path(__file__).resolve().parent.parent

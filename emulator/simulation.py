@@ -120,7 +120,7 @@ class Simulation:
         creators = np.arange(int(creators_so_far[-1]), dtype=np.int64)
         self.creator_joined = np.full(len(creators), NEVER, dtype=np.int64)
         np.minimum.at(self.creator_joined, self.model_creator, self.model_born)
-        self.creator_deleted = self._event_days("creator.deleted", creators, self.creator_joined, 0.03)
+        self.creator_deleted = self._event_days("creator.deleted", creators, self.creator_joined, 0.1)
         new_image = self._event_days("creator.image", creators, self.creator_joined, 0.1)
         self.creator_new_image = np.where(new_image < self.creator_deleted, new_image, NEVER)
 

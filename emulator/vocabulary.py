@@ -131,7 +131,7 @@ COMMON_TAGS = (
     "style", "character", "anime", "photorealistic", "landscape", "concept", "clothing", "base model",
     "architecture", "animals", "vehicle", "illustration", "fantasy", "portrait", "video game", "cartoon",
     "background", "poses", "buildings", "objects", "sci-fi", "painting", "art style", "tool", "watercolor", "3d",
-    "nature", "photography", "comics", "pixel art", "robot", "city", "retro", "cute", "food", "assets", "action",
+    "nature", "photography", "comics", "pixel art", "mecha", "city", "retro", "cute", "food", "assets", "action",
     "celebration", "sky", "ocean",
 )  # fmt: skip
 TAG_QUALIFIERS = (

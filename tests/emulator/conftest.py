@@ -1,0 +1,80 @@
+"""A simulated and a given emulator, each a real process for the whole session, and a plain client."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from emulator.launch import Emulator, launch
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+FIRST_DAY = date(2026, 1, 1)
+
+
+class Client:
+    """Asks for paths below the emulator's API address."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    def get(
+        self, path: str, query: Any = (), headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        host, base = urlsplit(self.emulator.api_url)[1:3]
+        connection = http.client.HTTPConnection(host, timeout=60)
+        address = base + path.removeprefix(self.emulator.api_url)
+        connection.request("GET", f"{address}?{urlencode(query)}" if query else address, headers=headers or {})
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+
+    def json(self, path: str, *pairs: tuple[str, object], **query: object) -> Any:
+        status, _, body = self.get(path, [*pairs, *query.items()])
+        assert status == 200, body
+        return json.loads(body)
+
+    def items(self, path: str, *pairs: tuple[str, object], **query: object) -> list[Any]:
+        """The items of all pages, by following nextPage."""
+        page = self.json(path, *pairs, **query)
+        items = page["items"]
+        while "nextPage" in page["metadata"]:
+            page = self.json(page["metadata"]["nextPage"])
+            items += page["items"]
+        assert len(items) == page["metadata"]["totalItems"]
+        return items
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Iterator[Client]:
+    """400 models on 2026-01-01. Tests that set its clock use `moved` instead."""
+    with launch(models=400, on=FIRST_DAY) as emulator:
+        yield Client(emulator)
+
+
+@pytest.fixture(scope="session")
+def models(simulated: Client) -> list[dict[str, Any]]:
+    return simulated.items("/models", limit=200)
+
+
+@pytest.fixture(scope="session")
+def real_catalogue() -> Path:
+    path = SHARED / "real" / "models-2023-07.ndjson.zst"
+    if not path.exists():
+        pytest.skip("the recorded catalogue ../shared/real/models-2023-07.ndjson.zst is not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def specification() -> dict[str, Any]:
+    import yaml
+
+    path = SHARED / "spec" / "civitai-openapi.yaml"
+    if not path.exists():
+        pytest.skip("the specification ../shared/spec/civitai-openapi.yaml is not here")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
