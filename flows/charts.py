@@ -8,7 +8,7 @@ the line, and a flow that nobody knows (the very first snapshot has none) is not
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import altair as alt
 import duckdb
@@ -144,8 +144,7 @@ def _lines(
             color=colour,
         )
     )
-    layers: alt.LayerChart = alt.layer(lines, names)
-    return _finished(layers, title, frame)
+    return _finished(alt.LayerChart(layer=[lines, names]), title, frame)
 
 
 def _stacked(
@@ -163,7 +162,7 @@ def _stacked(
         .with_columns(rank=pl.col("base_model").replace_strict(order, range(len(order)), return_dtype=pl.Int32))
         .sort("snapshot_date", "rank")
     )
-    bars = (
+    bars: alt.Chart = (
         alt.Chart(shown)
         # Bars, not areas: an area would fill the gap between two snapshots.
         .mark_bar(binSpacing=1)
@@ -217,7 +216,9 @@ def _end_labels(shown: pl.DataFrame, column: str, low: float, high: float) -> pl
 
 def _date_axis() -> alt.X:
     # The years stand in the subtitle.
-    return alt.X("snapshot_date:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8, grid=False))
+    return alt.X(
+        "snapshot_date:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8, labelFlush=False, grid=False)
+    )
 
 
 def _colour(base_models: Sequence[str], legend: alt.Legend | None) -> alt.Color:
@@ -242,7 +243,7 @@ def _title(text: str, frame: pl.DataFrame) -> alt.TitleParams:
     )
 
 
-_LOOK = {
+_LOOK: dict[str, Any] = {
     "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
     "background": "white",
     "view": {"stroke": None},

@@ -300,14 +300,14 @@ def emulator(
     control
         Offer `/control`, which sets the clock and tells what the simulation did.
     """
-    from emulator.server import CannotServe
+    from emulator.server import CannotServeError
     from emulator.server import serve as serve_emulator
 
     try:
         serve_emulator(
             port=port, models=models, seed=seed, on=on, dialect=dialect, catalogue=catalogue, key=key, control=control
         )
-    except CannotServe as error:
+    except CannotServeError as error:
         raise CivitaiEtlError(str(error)) from None
     except KeyboardInterrupt:
         pass  # the way to end it

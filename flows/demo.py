@@ -4,6 +4,8 @@ Everything is real but the service: the crawl goes through HTTP into DuckDB, the
 summary is read back from `analytics.duckdb`. Dates and seed are fixed, so everybody's demo has the same numbers.
 """
 
+import shutil
+import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import msgspec
 from emulator.launch import launch
 from flows import charts, report
 from flows.console import duration, progress_display
+from flows.freshness import coverage
 from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
@@ -55,26 +58,31 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
         DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
     """
     data_dir = data_dir.absolute()
-    began = time.monotonic()
+    # The user's own settings may point at the real lake or carry a real key: neither is for the demo.
+    settings = Settings(data_dir=data_dir, dialect="spec", lake_url=None, api_key=None, requests_per_second=0)
     _claim(data_dir, Simulation(models, SEED))
-    with launch(models=models, seed=SEED, on=FIRST_DAY) as emulator, progress_display() as progress:
-        # The user's own settings may point at the real lake or carry a real key: neither is for the demo.
-        settings = Settings(
-            data_dir=data_dir,
-            api_url=emulator.api_url,
-            dialect="spec",
-            lake_url=None,
-            api_key=None,
-            requests_per_second=0,
-        )
-        runs = []
-        for number in range(days):
-            day = FIRST_DAY + timedelta(days=number)
-            emulator.set_date(day)
-            runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress)))
-            progress.update("simulated days", number + 1, days, "days")
+    began = time.monotonic()
+    runs: list[RunSummary] = []
+    missing = _missing_days(settings, days)
+    if missing:
+        with launch(models=models, seed=SEED, on=missing[0]) as emulator, progress_display() as progress:
+            settings = settings.model_copy(update={"api_url": emulator.api_url})
+            for day in missing:
+                emulator.set_date(day)
+                runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress)))
+                progress.update("simulated days", len(runs), len(missing), "days")
     _tell(settings, runs, time.monotonic() - began)
     return 0
+
+
+def _missing_days(settings: Settings, days: int) -> list[date]:
+    """The simulated days that are not published yet."""
+    wanted = [FIRST_DAY + timedelta(days=number) for number in range(days)]
+    if not settings.analytics.exists():
+        return wanted
+    with report.open_analytics(settings.analytics) as connection:
+        covered = coverage(connection)
+    return [day for day in wanted if day not in covered.dates or day in covered.partial]
 
 
 def _claim(data_dir: Path, simulation: Simulation) -> None:
@@ -120,19 +128,23 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
         frame = charts.daily(connection)
     chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
     png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
-    new = [run for run in runs if not run.snapshot.already_complete]
-    print(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(new):,} of them new; {duration(seconds)}.")
+    print(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
     balances = [balance for run in runs for balance in run.build.balances]
     for lines in (
         report.balance_lines(balances),
         ["Rows per table:", *report.row_lines(rows)],
         ["Downloads in the last 7 days, by base model:", *report.base_model_lines(top)],
         [*report.place_lines(settings), f"Charts:   {png}", f"          {html}"],
-        ["Next:     CIVITAI_ETL_DATA_DIR=" + _shown(settings.data_dir) + " civitai-etl dashboard"],
+        [f"Next:     CIVITAI_ETL_DATA_DIR={_shown(settings.data_dir)} {_command()} dashboard"],
     ):
         if lines:
             print()
             print("\n".join(lines))
+
+
+def _command() -> str:
+    """How this command is called from here: by its name, if the shell finds it."""
+    return "civitai-etl" if shutil.which("civitai-etl") else _shown(Path(sys.executable).with_name("civitai-etl"))
 
 
 def _shown(path: Path) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines.settings import Settings
     from pipelines.snapshot import SnapshotReport
-    from transforms.build import Balance
+    from transforms.day import Balance
 
 
 class NothingPublishedError(CivitaiEtlError):

@@ -1,4 +1,4 @@
-"""`civitai-etl serve`: the daily snapshot on its schedule on one machine, with a Prefect server of its own if needed."""
+"""`civitai-etl serve`: the daily snapshot on its schedule, on one machine, with its own Prefect server if need be."""
 
 import os
 import socket

@@ -1,0 +1,53 @@
+"""A small published file made by hand: the tables that flows read, with a gap, a null flow and a partial crawl."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+
+@pytest.fixture
+def analytics(tmp_path: Path) -> Path:
+    """Base models A to D on 1, 2, 3 and 6 January 2026; 4 and 5 January have no snapshot; 3 January is partial."""
+    path = tmp_path / "analytics.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema star")
+        connection.execute(
+            """
+            create table star.mart_base_model_daily as
+            select
+                make_date(2026, 1, day) as snapshot_date,
+                base_model,
+                case day when 1 then null when 6 then 3 else 1 end::int as days_since_previous,
+                case when day = 1 then null else size * (case day when 6 then 3 else 1 end) end::bigint as downloads_delta,
+                case when day = 1 then null else 3 end::bigint as versions_published,
+                case when day = 1 then null else size / 1000 end::double as downloads_share,
+                4.5 as rating,
+                null::double as approval_rate,
+                null::double as approval_lower_bound
+            from (values (1), (2), (3), (6)) as days(day)
+            cross join (values ('A', 600), ('B', 300), ('C', 99), ('D', 1)) as base_models(base_model, size)
+            """
+        )
+        connection.execute(
+            """
+            create table star.ops_snapshot as
+            select
+                format('2026-01-{:02d}.1', day) as crawl_id,
+                make_date(2026, 1, day) as snapshot_date,
+                case day when 3 then 'partial' else 'complete' end as status,
+                case day when 3 then 'the totals changed' end as reason,
+                make_timestamptz(2026, 1, day, 3, 0, 0, 'UTC') as started_at,
+                12::bigint as pages, 2400::bigint as items, 3000000::bigint as bytes, 75.0 as seconds,
+                2400::bigint as observations
+            from (values (1), (2), (3), (6)) as days(day)
+            """
+        )
+        connection.execute(
+            """
+            create table star.manifest as
+            from (values ('fact_model_daily', 'a', 1000::bigint, 9::bigint), ('fact_model_daily', 'b', 234, 9),
+                ('dim_model', 'c', 100, 9), ('ops_snapshot', 'd', 4, 9)) as files(table_name, path, rows, bytes)
+            """
+        )
+    return path

@@ -1,0 +1,52 @@
+import re
+from datetime import date
+
+import duckdb
+import pytest
+
+from flows import charts
+
+
+@pytest.fixture
+def frame(analytics):
+    with duckdb.connect(str(analytics), read_only=True) as connection:
+        return charts.daily(connection)
+
+
+def values(frame, base_model, column):
+    return frame.filter(base_model=base_model).sort("snapshot_date")[column].to_list()
+
+
+def test_a_flow_over_three_days_is_drawn_per_day_and_the_days_between_are_a_gap(frame):
+    assert values(frame, "A", "downloads_per_day") == [None, 600, 600, None, None, 600]
+    assert values(frame, "A", "versions_per_day") == [None, 3, 3, None, None, 1]
+
+
+def test_the_base_models_with_most_downloads_lead(frame):
+    assert charts.leading(frame, 3) == ["A", "B", "C"]
+
+
+def test_what_is_not_chosen_is_one_grey_part_and_a_day_without_a_snapshot_has_no_bar(frame):
+    bars = charts.share_chart(frame, ["A"]).data
+    on = lambda day: bars.filter(snapshot_date=date(2026, 1, day))  # noqa: E731
+    assert dict(on(2).select("base_model", "downloads_share").rows()) == pytest.approx({"A": 0.6, charts.OTHER: 0.4})
+    assert on(4)["downloads_share"].to_list() == [None, None]
+    assert on(1)["downloads_share"].to_list() == [None, None]
+
+
+def test_names_at_the_ends_of_lines_do_not_cover_each_other(frame):
+    chart = charts.downloads_chart(frame, ["A", "B", "C", "D"])
+    names = chart.layer[1].data.sort("label_at")
+    assert names["base_model"].to_list() == ["D", "C", "B", "A"]
+    low, high = 0, 600
+    gaps = names["label_at"].diff().drop_nulls()
+    assert gaps.min() >= 0.99 * (high - low) * 14 / charts.HEIGHT
+
+
+def test_a_chart_is_written_as_png_and_as_html_that_loads_nothing_from_a_network(frame, tmp_path):
+    png, html = charts.write_chart(charts.downloads_chart(frame, ["A", "B"]), tmp_path / "charts", "downloads")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    text = html.read_text()
+    assert '"A"' in text
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", text)
+    assert "import(" not in re.sub(r"//.*", "", text.split("<script")[1][:300])

@@ -1,0 +1,38 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from flows import freshness, report
+from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [("90m", timedelta(minutes=90)), ("36h", timedelta(hours=36)), ("1.5d", timedelta(days=1.5))],
+)
+def test_an_age_is_a_number_and_a_unit(text, age):
+    assert freshness.parse_age(text) == age
+
+
+@pytest.mark.parametrize("text", ["", "36", "a day", "-3h"])
+def test_anything_else_is_no_age_and_the_error_shows_one(text):
+    with pytest.raises(CivitaiEtlError, match="such as 36h"):
+        freshness.parse_age(text)
+
+
+def test_coverage_names_gaps_and_partial_days(analytics):
+    with report.open_analytics(analytics) as connection:
+        covered = freshness.coverage(connection)
+    assert covered.missing == [date(2026, 1, 4), date(2026, 1, 5)]
+    assert covered.partial == (date(2026, 1, 3),)
+    assert covered.newest_complete == datetime(2026, 1, 6, 3, tzinfo=UTC)
+
+
+def test_status_ends_with_zero_when_fresh_and_with_four_when_stale(analytics, capsys):
+    settings = Settings(data_dir=analytics.parent)
+    age = datetime.now(UTC) - datetime(2026, 1, 6, 3, tzinfo=UTC)
+    assert freshness.print_status(settings, age + timedelta(minutes=5)) == 0
+    assert "4 days with a snapshot, 1 of them partial, 2 days without" in capsys.readouterr().out
+    assert freshness.print_status(settings, age - timedelta(minutes=5)) == 4
+    assert "STALE" in capsys.readouterr().out
