@@ -76,6 +76,11 @@ class EndpointCrawl:
         self._pages_held = 0
 
     @property
+    def is_first(self) -> bool:
+        """Whether nothing of this kind was stored on any other date: all its documents are new."""
+        return self._known.is_first
+
+    @property
     def kept_walk(self) -> Walk:
         """What a crawl that is stopped now can count on when it goes on."""
         return self.walk

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, observations_table
+from pipelines.raw import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -57,29 +57,48 @@ class Known:
     """What a crawl need not take again, for one kind.
 
     `ids` were observed in this crawl and count as duplicates; `observed` have a stored observation of its date, by
-    whatever crawl; `hashes` are of documents that are stored (not of all: those of the latest two dates).
+    whatever crawl; `hashes` are of stored documents. While `is_first` (nothing of another date is stored) they are the
+    hashes of all of them, later those of the latest two dates: a document that comes back is left to the load.
     """
 
     ids: set[str] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
     hashes: set[str] = field(default_factory=set)
+    is_first: bool = True
 
 
 def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, crawl_id: str) -> Known:
     """What is stored of `kind`, for a crawl that begins or goes on."""
-    table = observations_table(kind)
-    if not has_table(connection, table):
+    if not has_table(connection, observations_table(kind)):
         return Known()
-    name = table.qualified_name
+    observations, documents = observations_table(kind).qualified_name, documents_table(kind).qualified_name
 
-    def column(query: str, *parameters: object) -> set[str]:
+    def column(query: str, *parameters: object) -> set[Any]:
         return {value for (value,) in connection.execute(query, parameters).fetchall()}
 
+    is_first = column(f"select distinct snapshot_date from {observations}") <= {snapshot_date}
     return Known(
-        ids=column(f"select entity_id from {name} where snapshot_date = ? and crawl_id = ?", snapshot_date, crawl_id),
-        observed=column(f"select entity_id from {name} where snapshot_date = ?", snapshot_date),
-        hashes=column(
-            f"select distinct content_hash from {name} where snapshot_date in "
-            f"(select distinct snapshot_date from {name} order by 1 desc limit 2)"
+        ids=column(
+            f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)", snapshot_date, crawl_id
         ),
+        observed=column(f"select entity_id from {observations} where snapshot_date = ?", snapshot_date),
+        hashes=column(
+            f"select content_hash from {documents}"
+            if is_first
+            else f"select distinct content_hash from {observations} where snapshot_date in "
+            f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
+        ),
+        is_first=is_first,
     )
+
+
+def remove_second_copies(path: Path) -> None:
+    """Delete documents that are stored twice; for the writer, after a load job may have run a second time."""
+    with duckdb.connect(str(path)) as connection:
+        for kind in KINDS:
+            table = documents_table(kind)
+            if has_table(connection, table):
+                connection.execute(
+                    f"delete from {table.qualified_name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
+                    f"from {table.qualified_name} group by {', '.join(table.key)} having count(*) > 1)"
+                )
