@@ -16,8 +16,8 @@ from emulator.launch import launch
 
 BROKEN = [
     (
-        b'{"id": 1, "name": "A sound one", "type": "LORA", "nsfw": false, "stats": {"downloadCount": 5, "rating": 4.50}, '
-        b'"creator": {"username": "ann"}, "tags": ["cat", "cat", "dog "], "modelVersions": [{"id": 11, '
+        b'{"id": 1, "name": "A sound one", "type": "LORA", "nsfw": false, "stats": {"downloadCount": 5, '
+        b'"rating": 4.50}, "creator": {"username": "ann"}, "tags": ["cat", "cat", "dog "], "modelVersions": [{"id": 11, '
         b'"baseModel": "SD 1.5", "publishedAt": "2023-06-30T10:00:00.000Z", '
         b'"images": [{"id": 7, "nsfw": "Soft"}, {"url": "no id"}, "text"]}]}'
     ),
@@ -114,6 +114,7 @@ def test_a_broken_catalogue_goes_over_http_byte_for_byte(tmp_path):
 def test_the_recorded_catalogue_is_served_whole_and_derived_right(real_catalogue):
     with pa.input_stream(str(real_catalogue), compression="zstd") as stream:
         lines = stream.read().splitlines()
+
     def get(address):
         with urllib.request.urlopen(address) as response:
             return response.read()
@@ -156,6 +157,6 @@ def test_a_catalogue_of_250_megabytes_answers_within_thirty_seconds(real_catalog
             file.write(text)
     started = time.perf_counter()
     with launch(catalogue=large) as emulator:
-            urllib.request.urlopen(emulator.api_url + "/models?limit=1").read()
+        urllib.request.urlopen(emulator.api_url + "/models?limit=1").read()
         assert time.perf_counter() - started < 30
     large.unlink()
