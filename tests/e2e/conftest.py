@@ -1,0 +1,77 @@
+"""The command line as a child process, against an emulator that is a process too."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from emulator.launch import launch
+
+COMMAND = Path(sys.executable).with_name("civitai-etl")
+
+
+@dataclass
+class CommandLine:
+    """`civitai-etl` with the settings of one test."""
+
+    directory: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    #: What stands before the command, such as a change of user.
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.settings["CIVITAI_ETL_DATA_DIR"])
+
+    def start(self, *arguments, **options):
+        # Working in an empty directory: no .env of whoever runs the tests is read.
+        return subprocess.Popen(
+            [*self.prefix, COMMAND, *map(str, arguments)],
+            env=os.environ | self.settings,
+            cwd=self.directory,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+
+    def run(self, *arguments, stdin=None):
+        process = self.start(*arguments, stdin=subprocess.PIPE)
+        out, err = process.communicate(stdin, timeout=240)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def fails(self, *arguments, code=1):
+        """Run a command that ends with one line on standard error, and return that line."""
+        ended = self.run(*arguments)
+        assert ended.returncode == code, ended
+        (line,) = [line for line in ended.stderr.splitlines() if line.startswith("civitai-etl: ")]
+        assert ended.stderr.rstrip().endswith(line)
+        assert "Traceback" not in ended.stderr
+        return line
+
+    def sql(self, query):
+        ended = self.run("sql", query, "--format", "csv")
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.splitlines()[1:]
+
+
+@pytest.fixture(scope="session")
+def service():
+    with launch(models=80) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def civitai_etl(service, tmp_path):
+    """The command line on an empty data directory, pointed at the emulator."""
+    return CommandLine(
+        tmp_path,
+        {
+            "CIVITAI_ETL_DATA_DIR": str(tmp_path / "data"),
+            "CIVITAI_ETL_API_URL": service.api_url,
+            "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
+        },
+    )

@@ -1,0 +1,130 @@
+"""What a person sees when something is in the way, and what an analyst sees meanwhile: the old tables, whole."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import duckdb
+import pytest
+
+NOBODY = 65534
+
+
+def published_days(civitai_etl):
+    path = civitai_etl.data_dir / "analytics.duckdb"
+    if not path.exists():
+        return []
+    with duckdb.connect(str(path), read_only=True) as connection:
+        days = connection.execute("select distinct snapshot_date from star.fact_model_daily order by 1").fetchall()
+    return [str(day) for (day,) in days]
+
+
+def test_no_server_is_one_line_that_says_where_and_what_to_check(civitai_etl):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    civitai_etl.settings |= {
+        "CIVITAI_ETL_API_URL": f"http://127.0.0.1:{port}/api/v1",
+        "CIVITAI_ETL_MAX_ATTEMPTS": "2",
+    }
+    line = civitai_etl.fails("snapshot", "--date", "2026-01-01")
+    assert f"No server answers at http://127.0.0.1:{port}/api/v1" in line
+    assert "CIVITAI_ETL_API_URL" in line
+    assert published_days(civitai_etl) == []
+
+
+def test_a_wrong_key_is_one_line_that_names_the_variable_and_not_the_key(civitai_etl):
+    civitai_etl.settings["CIVITAI_API_KEY"] = "a-key-that-is-wrong"
+    line = civitai_etl.fails("snapshot", "--date", "2026-01-01")
+    assert "CIVITAI_API_KEY" in line
+    assert "a-key-that-is-wrong" not in line
+    assert published_days(civitai_etl) == []
+
+
+def test_another_date_than_today_is_refused_for_a_real_service_without_a_request(civitai_etl):
+    civitai_etl.settings["CIVITAI_ETL_API_URL"] = "https://civitai.com/api/v1"
+    assert "answers only for today" in civitai_etl.fails("snapshot", "--date", "2026-01-01")
+
+
+def test_a_data_directory_without_write_permission_is_one_line(civitai_etl, tmp_path):
+    civitai_etl.data_dir.mkdir()
+    if os.geteuid() == 0:
+        # Root may write anywhere, so an ordinary user tries; it may read, for the interpreter can lie in /root.
+        if shutil.which("setpriv") is None:
+            pytest.skip("without setpriv root cannot become an ordinary user")
+        civitai_etl.prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        civitai_etl.prefix += ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--")
+        if subprocess.run([*civitai_etl.prefix, "true"], check=False, capture_output=True).returncode:
+            pytest.skip("setpriv may not change the user here")
+    civitai_etl.data_dir.chmod(0o555)
+    line = civitai_etl.fails("snapshot", "--date", "2026-01-01")
+    assert str(civitai_etl.data_dir) in line
+    assert "permission" in line.lower()
+    assert list(civitai_etl.data_dir.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 40 MB, mounted for this test."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk, and not in every container")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_is_one_line_leaves_the_old_tables_and_passes_with_room(civitai_etl, service, small_disk):
+    civitai_etl.settings["CIVITAI_ETL_DATA_DIR"] = str(small_disk / "data")
+    service.set_date(service_day := _day(1))
+    assert civitai_etl.run("snapshot", "--date", service_day).returncode == 0
+    filler = small_disk / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    service.set_date(_day(2))
+    line = civitai_etl.fails("snapshot", "--date", _day(2))
+    assert "full" in line
+    assert str(small_disk) in line
+    assert published_days(civitai_etl) == ["2026-01-01"]
+    filler.unlink()
+    ended = civitai_etl.run("snapshot", "--date", _day(2))
+    assert ended.returncode == 0, ended.stderr
+    assert published_days(civitai_etl) == ["2026-01-01", "2026-01-02"]
+
+
+def _day(number):
+    from datetime import date
+
+    return date(2026, 1, number)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_snapshot_that_was_ended_leaves_no_lock_and_the_next_one_completes(civitai_etl, service, end):
+    service.set_date(_day(1))
+    # A request every two seconds keeps it in its crawl.
+    slow = civitai_etl.settings | {"CIVITAI_ETL_REQUESTS_PER_SECOND": "0.5"}
+    fast, civitai_etl.settings = civitai_etl.settings, slow
+    cut = civitai_etl.start("snapshot", "--date", _day(1))
+    lock = civitai_etl.data_dir / "writer.lock"
+    while not (lock.exists() and lock.read_text().strip()):
+        assert cut.poll() is None, cut.stderr.read()
+        time.sleep(0.05)
+    civitai_etl.settings = fast
+    held = civitai_etl.fails("snapshot", "--date", _day(1))
+    assert f"process {cut.pid}" in held
+    cut.send_signal(end)
+    _, err = cut.communicate(timeout=30)
+    if end == signal.SIGINT:
+        assert cut.returncode == 130
+        assert "Traceback" not in err
+    assert published_days(civitai_etl) == []
+    ended = civitai_etl.run("snapshot", "--date", _day(1))
+    assert ended.returncode == 0, ended.stderr
+    assert published_days(civitai_etl) == ["2026-01-01"]
