@@ -63,7 +63,7 @@ def model(model_id: int, *versions: dict[str, Any], **fields: Any) -> dict[str, 
     } | fields
 
 
-def version(version_id: int, base_model: str = "SDXL 1.0", **fields: Any) -> dict[str, Any]:
+def version(version_id: int, base_model: str | None = "SDXL 1.0", **fields: Any) -> dict[str, Any]:
     return {
         "id": version_id,
         "name": f"v{version_id}",

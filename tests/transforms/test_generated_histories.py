@@ -94,8 +94,8 @@ def expected_flows(history: list[Day]) -> dict[tuple[date, int], tuple[int | Non
 
 
 def assert_mart_balances(workshop: Workshop) -> None:
-    """stock = previous stock + flow + entered - left +- reclassified +- hidden, for every base model and date; and the stock
-    of all base models is what the versions that are served were last known to have."""
+    """A stock is the stock before + flow + entered - left + reclassified + hidden, for every base model and date; and
+    the last stock is what the versions that are served were last known to have."""
     uneven = workshop.sql("""
         WITH dates AS (SELECT DISTINCT snapshot_date, lag(snapshot_date) OVER (ORDER BY snapshot_date) AS previous
                        FROM (SELECT DISTINCT snapshot_date FROM star.mart_base_model_daily))

@@ -149,8 +149,8 @@ def test_each_text_of_a_model_is_kept_once_and_a_return_to_it_opens_a_row(worksh
         workshop.raw.crawl(day, model=[model(1, description=text)])
     workshop.build()
     assert workshop.sql(
-        "SELECT day(valid_from), description FROM star.dim_model LEFT JOIN star.model_text USING (model_id, description_hash) "
-        "ORDER BY 1"
+        "SELECT day(valid_from), description FROM star.dim_model "
+        "LEFT JOIN star.model_text USING (model_id, description_hash) ORDER BY 1"
     ) == [(1, "one"), (2, "two"), (3, "one"), (4, None)]
     assert workshop.value("SELECT count(*) FROM star.model_text") == 2
 

@@ -1,0 +1,238 @@
+"""Build, rebuild, quarantine and publish: what is published is whole, balanced and reproducible."""
+
+import json
+import os
+import time
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import CivitaiEtlError
+from tests.transforms.conftest import DAYS, Workshop, model, version
+from transforms.build import QuarantineError
+from transforms.publish import FILES_KEPT_FOR
+
+BROKEN = {
+    "text where a counter should be": b'{"id": 7, "stats": {"downloadCount": "many"}, "modelVersions": []}',
+    "an object where a list should be": b'{"id": 8, "stats" : {"downloadCount": 3}, "modelVersions": {"id": 1}}',
+    "text in a version's counters": b'{"id": 9, "modelVersions": [{"id": 90, "stats": {"downloadCount": "x"}}]}',
+    "a number beyond 64 bits": b'{"id": 11, "stats": {"downloadCount": 99999999999999999999}}',
+    "a fraction where a whole number should be": b'{"id": 12, "stats": {"downloadCount": 5.5}}',
+    "a string instead of an object": b'"just a string"',
+    "no id": b'{"name": "nobody"}',
+}
+
+
+def test_broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_is_loaded(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), *BROKEN.values(), model(2)])
+    (books, *_) = workshop.build().balances
+    assert (books.received, books.loaded, books.quarantined, books.duplicates) == (9, 2, 7, 0)
+    assert workshop.sql("SELECT model_id FROM star.fact_model_daily ORDER BY 1") == [(1,), (2,)]
+    assert workshop.sql("SELECT model_id FROM star.dim_model ORDER BY 1") == [(1,), (2,)]
+    quarantine = dict(workshop.sql("SELECT payload, reason FROM star.ops_quarantine"))
+    assert sorted(quarantine) == sorted(payload.decode() for payload in BROKEN.values())
+    reasons = {name: quarantine[payload.decode()] for name, payload in BROKEN.items()}
+    assert reasons["text where a counter should be"] == "Expected `int | null`, got `str` - at `$.stats.downloadCount`"
+    assert "`$.modelVersions`" in reasons["an object where a list should be"]
+    assert "`$.modelVersions[id=90].stats.downloadCount`" in reasons["text in a version's counters"]
+    assert reasons["a string instead of an object"].endswith("item 6 of /models")
+
+
+def test_a_record_that_stays_broken_is_in_quarantine_on_every_day_and_never_buried(workshop: Workshop) -> None:
+    broken = BROKEN["an object where a list should be"]
+    for day in DAYS[:2]:
+        workshop.raw.crawl(day, model=[model(1), broken])
+        (books, *_) = workshop.build().balances
+        assert (books.received, books.loaded, books.quarantined) == (2, 1, 1)
+    assert workshop.sql("SELECT day(snapshot_date), entity_id FROM star.ops_quarantine ORDER BY 1") == [
+        (1, "8"),
+        (2, "8"),
+    ]
+
+
+def test_a_record_that_breaks_and_mends_keeps_its_history(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, name="Good")])
+    workshop.raw.crawl(DAYS[1], model=[b'{"id": 1, "modelVersions": 5}'])
+    workshop.raw.crawl(DAYS[2], model=[model(1, name="Good", stats={"downloadCount": 150})])
+    workshop.build()
+    assert workshop.sql("SELECT name, day(valid_from), is_current FROM star.dim_model") == [("Good", 1, True)]
+    assert workshop.sql("SELECT day(snapshot_date), downloads_delta FROM star.fact_model_daily ORDER BY 1") == [
+        (1, None),
+        (3, 50),
+    ]
+
+
+def test_a_file_without_an_id_is_set_aside_alone(workshop: Workshop) -> None:
+    workshop.raw.crawl(
+        DAYS[0], model=[model(1, version(10, files=[{"name": "nameless"}, {"id": 5, "hashes": {"SHA256": "A"}}]))]
+    )
+    workshop.build()
+    assert workshop.sql("SELECT file_id FROM star.dim_file") == [(5,)]
+    ((kind, payload),) = workshop.sql("SELECT kind, payload FROM star.ops_quarantine")
+    assert (kind, json.loads(payload)["name"]) == ("dim_file", "nameless")
+
+
+def test_a_build_with_too_much_in_quarantine_fails_and_leaves_the_old_star(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    broken = [b'{"id": %d, "modelVersions": 5}' % number for number in range(100, 120)]
+    workshop.raw.crawl(DAYS[1], model=[model(1), *broken])
+    with pytest.raises(QuarantineError, match="20 of 21 records of 2026-01-02"):
+        workshop.build()
+    assert workshop.sql("SELECT max(snapshot_date) FROM star.fact_model_daily") == [(DAYS[0],)]
+    workshop.build(max_quarantine_share=1.0)
+    assert workshop.value("SELECT count(*) FROM star.ops_quarantine") == 20
+
+
+def test_records_that_raw_lost_are_noticed(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    with duckdb.connect(workshop.raw.path) as connection:
+        connection.execute("DELETE FROM raw.model_observations WHERE entity_id = '2'")
+    with pytest.raises(CivitaiEtlError, match="do not balance for model: received 2, but loaded 1"):
+        workshop.build()
+    assert not workshop.analytics.exists()
+
+
+def test_a_path_that_no_declaration_knows_is_reported_as_drift(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, shiny={"a": 1}), meta=None)])
+    workshop.build()
+    assert workshop.sql("SELECT kind, path, example FROM star.ops_drift ORDER BY ALL") == [
+        ("model", "$.meta", "null"),
+        ("model", "$.modelVersions[].shiny", '{"a":1}'),
+    ]
+
+
+def test_a_build_without_news_publishes_nothing(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    assert workshop.build().published
+    before = workshop.analytics.stat().st_ino
+    report = workshop.build()
+    assert not report.published
+    assert report.rows["dim_model"] == 1
+    assert workshop.analytics.stat().st_ino == before
+
+
+def test_a_late_crawl_of_a_past_day_changes_what_came_after_it(workshop: Workshop) -> None:
+    def day(name: str, downloads: int) -> dict[str, object]:
+        return model(1, name=name, stats={"downloadCount": downloads})
+
+    workshop.raw.crawl(DAYS[0], model=[day("a", 10)])
+    workshop.raw.crawl(DAYS[2], model=[day("c", 30)])
+    workshop.build()
+    workshop.raw.crawl(DAYS[1], model=[day("b", 25)])
+    workshop.build()
+    assert workshop.sql("SELECT day(snapshot_date), downloads_delta FROM star.fact_model_daily ORDER BY 1") == [
+        (1, None),
+        (2, 15),
+        (3, 5),
+    ]
+    assert workshop.sql("SELECT name, day(valid_from) FROM star.dim_model ORDER BY 2") == [("a", 1), ("b", 2), ("c", 3)]
+    assert workshop.files() == workshop.rebuild_into("again").files()
+
+
+def test_a_rebuild_as_of_a_date_is_the_star_of_that_date(workshop: Workshop) -> None:
+    early = workshop.folder / "early"
+    for day in DAYS[:2]:
+        workshop.raw.crawl(day, model=[model(1, name=str(day))])
+    workshop.build()
+    files = workshop.files()
+    workshop.raw.crawl(DAYS[2], model=[model(1, name="later")])
+    workshop.build()
+    assert workshop.rebuild_into(early.name, to_date=DAYS[1]).files() == files
+
+
+def test_a_rebuild_from_a_date_keeps_the_daily_files_before_it(workshop: Workshop) -> None:
+    from transforms.build import rebuild
+
+    for day in DAYS[:3]:
+        workshop.raw.crawl(day, model=[model(1)])
+    workshop.build()
+    files = workshop.files()
+    rebuild(workshop.raw.path, workshop.lake, workshop.analytics, from_date=DAYS[2])
+    assert workshop.files() == files
+
+
+def test_a_reader_on_either_side_of_a_publish_sees_one_whole_snapshot_across_tables(workshop: Workshop) -> None:
+    across = (
+        "SELECT (SELECT max(snapshot_date) FROM star.fact_model_daily), (SELECT max(date) FROM star.dim_date), "
+        "(SELECT string_agg(name) FROM star.model), (SELECT sum(download_count) FROM star.mart_base_model_daily "
+        "WHERE snapshot_date = (SELECT max(snapshot_date) FROM star.fact_model_daily))"
+    )
+    workshop.raw.crawl(DAYS[0], model=[model(1, name="old")])
+    workshop.build()
+    with duckdb.connect(workshop.analytics, read_only=True) as before:
+        workshop.raw.crawl(
+            DAYS[1], model=[model(1, name="new", modelVersions=[version(10, stats={"downloadCount": 7})])]
+        )
+        workshop.build()
+        assert before.execute(across).fetchall() == [(DAYS[0], DAYS[0], "old", 100)]
+    assert workshop.sql(across) == [(DAYS[1], DAYS[1], "new", 7)]
+
+
+def test_a_publish_that_fails_leaves_the_old_star_and_no_half_written_file(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    workshop.raw.crawl(DAYS[1], model=[model(1)])
+
+    def full_disk(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        workshop.build()
+    monkeypatch.undo()
+    assert workshop.value("SELECT max(snapshot_date) FROM star.fact_model_daily") == DAYS[0]
+    assert [path for path in workshop.folder.rglob("*") if path.name.endswith(".tmp")] == []
+
+
+def test_files_that_no_recent_publish_names_go_after_a_day(workshop: Workshop) -> None:
+    for number, day in enumerate(DAYS[:5]):
+        workshop.raw.crawl(day, model=[model(1, name=f"name {number}")])
+        workshop.build()
+        long_ago = time.time() - FILES_KEPT_FOR.total_seconds() - 60
+        for file in workshop.lake.rglob("*.parquet"):
+            os.utime(file, (long_ago, long_ago))
+    open_rows = list((workshop.lake / "star" / "dim_model").glob("*.parquet"))
+    # three publishes name three files of open rows, and each day but the first closed one row
+    assert len(open_rows) == 3 + 4
+    assert workshop.value("SELECT count(*) FROM star.dim_model") == 5
+
+
+def test_the_manifest_for_other_engines_says_what_the_views_say(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    manifest = json.loads((workshop.lake / "star" / "manifest.json").read_text())
+    for name, table in manifest["tables"].items():
+        paths = [str(workshop.lake / "star" / file["path"]) for file in table["files"]]
+        assert sorted(paths) == sorted(
+            path for (path,) in workshop.sql(f"SELECT path FROM star.manifest WHERE table_name = '{name}'")
+        )
+        assert sum(file["rows"] for file in table["files"]) == workshop.value(f"SELECT count(*) FROM star.{name}")
+
+
+def test_every_table_and_column_has_its_comment_in_the_database(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    assert workshop.sql("SELECT view_name FROM duckdb_views() WHERE schema_name = 'star' AND comment IS NULL") == []
+    assert (
+        workshop.sql(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'star' AND comment IS NULL "
+            "AND table_name NOT IN ('manifest', 'model', 'model_version')"
+        )
+        == []
+    )
+
+
+def test_without_a_warehouse_the_error_says_what_to_do(workshop: Workshop) -> None:
+    with pytest.raises(CivitaiEtlError, match="run `civitai-etl snapshot` first"):
+        workshop.build()
+
+
+def test_dates_are_dates_wherever_they_stand(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    assert isinstance(workshop.value("SELECT max(snapshot_date) FROM star.mart_base_model_daily"), date)
