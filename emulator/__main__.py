@@ -1,9 +1,12 @@
 """`python -m emulator serve|dump`: the emulator without the rest of the project. Without a command it serves."""
 
 import argparse
+import os
+import signal
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
+from threading import Thread
 
 from emulator.catalogue_file import write_day
 from emulator.server import DEFAULT_PORT, CannotServeError, serve
@@ -26,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     server.add_argument("--catalogue", type=Path, help="serve these documents (NDJSON, .zst or not)")
     server.add_argument("--key", default="test-key", help="the bearer key that is right (test-key)")
     server.add_argument("--control", action="store_true", help="offer /control: clock and account")
+    server.add_argument("--attached", action="store_true", help="end when standard input is closed")
     dump = commands.add_parser("dump", parents=[simulation], help="write a day's model documents as NDJSON")
     dump.add_argument("--out", type=Path, required=True, help="file to write; .zst compresses")
     options = parser.parse_args(arguments)
@@ -35,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             count = write_day(options.out, models=options.models, seed=options.seed, on=on)
             print(f"{count} documents of {on} in {options.out}")
         else:
+            if options.attached:
+                Thread(target=_end_with_standard_input, daemon=True).start()
             serve(
                 port=options.port,
                 models=options.models,
@@ -51,6 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _end_with_standard_input() -> None:
+    """Waits for the end of standard input: it comes when the process at its other end stops, however it does."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

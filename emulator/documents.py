@@ -36,7 +36,8 @@ _OTHER_KB = ((0, 2), (0.5, 400), (1, 90_000))
 _FILE_SUFFIX = {"SafeTensor": "safetensors", "PickleTensor": "ckpt", "Other": "zip"}
 _SIZES = ((512, 768), (768, 512), (512, 512), (832, 1216), (1216, 832), (1024, 1024), (1024, 1536), (768, 1152))
 _LEVEL_OF_IMAGE = {1: (1,), 3: (1, 1, 1, 2), 12: (4, 8), 28: (4, 8, 16)}
-_BASE83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
+#: From any byte to a digit of a BlurHash.
+_BASE83 = (b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~" * 4)[:256]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,7 +61,7 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
     fields: dict[str, Any] = {
         "id": image_id,
         "url": f"https://image.civitai.com/{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}/width=450/{image_id}.jpeg",
-        "hash": "U" + "".join([_BASE83[byte % 83] for byte in random[17:44]]),
+        "hash": "U" + random[17:44].translate(_BASE83).decode(),
         "width": width,
         "height": height,
         "nsfwLevel": level,

@@ -69,7 +69,7 @@ def launch(
     catalogue: Path | None = None,
     key: str = "test-key",
 ) -> Iterator[Emulator]:
-    """An emulator on a free port, with the control endpoint, that ends with the `with` block.
+    """An emulator on a free port, with the control endpoint, that ends with the `with` block or with this process.
 
     Example:
         with launch(models=200) as emulator:
@@ -80,12 +80,12 @@ def launch(
     """
     options: dict[str, object] = {"--port": 0, "--models": models, "--seed": seed, "--date": on, "--dialect": dialect}
     options |= {"--key": key} | ({"--catalogue": catalogue.absolute()} if catalogue else {})
-    command = [sys.executable, "-m", "emulator", "serve", "--control"]
+    command = [sys.executable, "-m", "emulator", "serve", "--control", "--attached"]
     command += [str(part) for option in options.items() for part in option]
     root = Path(__file__).resolve().parent.parent
     # stderr stays the caller's: a traceback of the child is for the reader of the test's output.
     with subprocess.Popen(  # noqa: S603 -- our own module, no shell
-        command, stdout=subprocess.PIPE, text=True, cwd=root
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()  # printed once the socket listens and the catalogue is there

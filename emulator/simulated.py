@@ -62,7 +62,7 @@ class SimulatedDay:
         return datetime.combine(self.date, time(12), UTC)
 
     def models(self, query: ModelQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_models(query).tolist(), self._model_document))
+        return self._listing(query, lambda: Listing(self._select_models(query).data, self._model_document))
 
     def model(self, model_id: int) -> bytes | None:
         ids = self.columns.model_id
@@ -72,7 +72,7 @@ class SimulatedDay:
         return self._model_document(index) if ids[index] == model_id and self.model_visible[index] else None
 
     def images(self, query: ImageQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_images(query).tolist(), self._image_document))
+        return self._listing(query, lambda: Listing(self._select_images(query).data, self._image_document))
 
     def creators(self, text: str | None) -> Listing:
         return self._listing(("creators", text), lambda: Listing(self._select_creators(text), self._creator_document))

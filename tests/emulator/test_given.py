@@ -16,8 +16,9 @@ from emulator.launch import launch
 
 BROKEN = [
     (
-        b'{"id": 1, "name": "A sound one", "type": "LORA", "nsfw": false, "stats": {"downloadCount": 5, '
-        b'"rating": 4.50}, "creator": {"username": "ann"}, "tags": ["cat", "cat", "dog "], "modelVersions": [{"id": 11, '
+        b'{"id": 1, "name": "A sound one", "type": "LORA", "nsfw": false, '
+        b'"stats": {"downloadCount": 5, "rating": 4.50}, "creator": {"username": "ann"}, '
+        b'"tags": ["cat", "cat", "dog "], "modelVersions": [{"id": 11, '
         b'"baseModel": "SD 1.5", "publishedAt": "2023-06-30T10:00:00.000Z", '
         b'"images": [{"id": 7, "nsfw": "Soft"}, {"url": "no id"}, "text"]}]}'
     ),

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from datetime import UTC, date, datetime
@@ -91,6 +92,23 @@ def test_two_emulators_run_side_by_side_and_leave_nothing_behind():
     for emulator in (one, two):
         with pytest.raises(OSError, match="refused"):
             urllib.request.urlopen(emulator.api_url + "/tags")
+
+
+def test_a_launched_emulator_does_not_outlive_a_killed_parent():
+    program = (
+        "import os, signal; from emulator.launch import launch\n"
+        "with launch(models=20) as emulator:\n"
+        "    print(emulator.api_url, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == -signal.SIGKILL
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(result.stdout.strip() + "/tags").read()
+        except OSError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the emulator still answers")
 
 
 def test_an_emulator_that_cannot_start_says_so():
