@@ -5,9 +5,16 @@ what it takes to go on all arrive together. dlt has no checkpoint inside an extr
 last loaded window. Everything that dlt writes lies under the data directory.
 """
 
+import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+# dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
+os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
 
 import dlt
 import pyarrow as pa
@@ -22,6 +29,9 @@ from pipelines.warehouse import remove_second_copies
 
 _PIPELINE = "civitai_etl"
 _SOURCE = "civitai"
+
+#: How dlt names what it writes before it moves it to its place.
+_TEMPORARY = re.compile("[0-9a-f]{16}")
 
 #: New keys only: what is stored already, by a load that was cut off or in the past, is not stored twice.
 _INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
@@ -53,8 +63,16 @@ class Loader:
             # and only in a drain; the marker outlives a kill between the drain and this.
             remove_second_copies(self._warehouse)
             self._drained.unlink()
+        self._sweep()
         # A process may have been killed after it packed its state and before it kept it here.
         self._pipeline.sync_destination()
+
+    def _sweep(self) -> None:
+        """Remove what a killed or failed extract left behind: dlt never looks at it again, and it fills the disk."""
+        working = Path(self._pipeline.working_dir)
+        for leftover in [*working.iterdir(), *(working / "normalize").glob("*")]:
+            if _TEMPORARY.fullmatch(leftover.name):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     def state(self) -> dict[str, Any]:
         """What the last loaded window kept: `crawl` and `image_mark`."""
@@ -112,8 +130,6 @@ def _marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:
 
 
 def _configure() -> None:
-    dlt.config["runtime.dlthub_telemetry"] = False
-    dlt.config["runtime.log_level"] = "CRITICAL"
     # The account comes after all rows.
     dlt.config["extract.next_item_mode"] = "fifo"
     dlt.config["normalize.workers"] = 1

@@ -1,0 +1,38 @@
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipelines.settings import Settings
+from pipelines.warehouse import connect
+
+from tests.pipelines.service import Service, running_service
+
+DAY = date(2026, 1, 1)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture
+def settings(tmp_path: Path, service: Service) -> Settings:
+    return settings_for(service.api_url, tmp_path / "data")
+
+
+def settings_for(api_url: str, data_dir: Path, **values: Any) -> Settings:
+    return Settings(**({"api_url": api_url, "data_dir": data_dir, "requests_per_second": 0, "image_pages": 2} | values))
+
+
+@pytest.fixture
+def raw(settings: Settings) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Rows of a query on the warehouse of `settings`."""
+    return lambda query: rows(settings, query)
+
+
+def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings.warehouse) as connection:
+        return connection.execute(query).fetchall()

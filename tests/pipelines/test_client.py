@@ -1,0 +1,141 @@
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pipelines.client import Client, ServiceError, next_page_query
+from pipelines.settings import Settings
+
+from tests.pipelines.conftest import settings_for
+from tests.pipelines.service import Reply, Service
+
+PAGE = Reply({"items": [{"id": 1}], "metadata": {"nextCursor": "a|b"}})
+SENTINEL = "sk-sentinel-5fd8"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.02)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Client:
+    return Client(settings)
+
+
+def test_a_page_has_its_items_as_they_were_sent(service: Service, client: Client) -> None:
+    service.replies("/models", Reply(b' {"items": [ {"id":1 ,"x":1.0}, "text"], "metadata":{"nextCursor":5}, "new":1}'))
+    page = client.list_page("/models", (("limit", "2"), ("sort", "Most Liked")))
+    assert [bytes(item) for item in page.items] == [b'{"id":1 ,"x":1.0}', b'"text"']
+    assert page.metadata == {"nextCursor": 5}
+    assert page.request == "/models?limit=2&sort=Most+Liked"
+    assert service.asked("/models") == [{"limit": "2", "sort": "Most Liked"}]
+    assert (client.requests, client.retries, client.bytes) == (1, 0, 78)
+
+
+def test_the_time_of_a_page_is_the_clock_of_the_service(service: Service, client: Client) -> None:
+    service.date = "Mon, 05 Jan 2026 23:59:58 GMT"
+    assert client.list_page("/models", ()).answered_at == datetime(2026, 1, 5, 23, 59, 58, tzinfo=UTC)
+
+
+def test_the_project_and_the_key_are_named_in_headers_only(service: Service, tmp_path: Path) -> None:
+    Client(settings_for(service.api_url, tmp_path, api_key=SENTINEL)).list_page("/models", ())
+    (request,) = service.requests
+    assert request.headers["User-Agent"].startswith("civitai-etl/")
+    assert request.headers["Authorization"] == f"Bearer {SENTINEL}"
+    assert SENTINEL not in str(request.query)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Reply({"error": "busy"}, 503),
+        Reply(b"<html>Bad gateway</html>", 502),
+        Reply(b"slow down", 429),
+        Reply(b"<html>We'll be back</html>"),
+        Reply({"error": "no items here"}),
+        Reply({"items": "none"}),
+        Reply(b'{"items": [{"id": 1}'),
+        Reply(b'{"items": [', promised=500),
+    ],
+    ids=["503", "502 HTML", "429", "200 HTML", "200 without items", "items no list", "broken JSON", "cut off"],
+)
+def test_what_may_pass_is_asked_for_again(service: Service, client: Client, fault: Reply) -> None:
+    service.replies("/models", fault, fault, PAGE)
+    assert len(client.list_page("/models", ()).items) == 1
+    assert (client.requests, client.retries) == (3, 2)
+
+
+def test_what_does_not_pass_ends_after_the_set_attempts_and_says_so(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", Reply({"error": "Server busy"}, 503))
+    with pytest.raises(ServiceError, match=r"/models\?limit=5: it answered 503 .*Server busy.*3 attempts") as error:
+        Client(settings_for(service.api_url, tmp_path, max_attempts=3)).list_page("/models", (("limit", "5"),))
+    assert len(service.requests) == 3
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Reply({"error": "You've requested too many pages, please use cursors instead"}, 429), "too many pages"),
+        (Reply({"error": "bad"}, 400), "400"),
+        (Reply(b"", 404), "404"),
+        (Reply({"code": "REGION_BLOCKED"}, 451), "region"),
+        (Reply(b"", 301, {"Location": "https://www.example.org/x?token=abc"}), "www.example.org: set CIVITAI_ETL_API_URL"),
+        (Reply({"error": "Unauthorized"}, 401), "set CIVITAI_API_KEY"),
+    ],
+)
+def test_a_refusal_is_not_repeated_and_says_what_to_do(service: Service, client: Client, fault: Reply, told: str) -> None:
+    service.replies("/models", fault)
+    with pytest.raises(ServiceError, match=told):
+        client.list_page("/models", ())
+    assert len(service.requests) == 1
+
+
+def test_a_refused_key_is_named_by_its_variable_and_never_shown(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", Reply({"error": f"no such key {SENTINEL}"}, 401))
+    service.replies("/tags", Reply({"error": f"no such key {SENTINEL}"}, 400))
+    client = Client(settings_for(service.api_url, tmp_path, api_key=SENTINEL))
+    with pytest.raises(ServiceError, match="CIVITAI_API_KEY"):
+        client.list_page("/models", ())
+    with pytest.raises(ServiceError) as error:
+        client.list_page("/tags", ())
+    assert SENTINEL not in str(error.value)
+
+
+@pytest.mark.parametrize("retry_after", ["1", "Thu, 01 Jan 2026 12:00:01 GMT"], ids=["seconds", "date of their clock"])
+def test_a_retry_after_is_never_undercut(service: Service, client: Client, retry_after: str) -> None:
+    service.replies("/models", Reply(b"", 429, {"Retry-After": retry_after}), PAGE)
+    client.list_page("/models", ())
+    first, second = service.requests
+    assert 1 <= second.at - first.at < 2
+
+
+def test_a_very_long_retry_after_ends_the_run(service: Service, client: Client) -> None:
+    service.replies("/models", Reply(b"", 503, {"Retry-After": "86400"}))
+    with pytest.raises(ServiceError, match="pause of 86400 s"):
+        client.list_page("/models", ())
+
+
+def test_requests_keep_to_the_budget(service: Service, tmp_path: Path) -> None:
+    client = Client(settings_for(service.api_url, tmp_path, requests_per_second=10))
+    for _ in range(4):
+        client.list_page("/models", ())
+    times = [request.at for request in service.requests]
+    assert all(later - earlier > 0.09 for earlier, later in zip(times, times[1:], strict=False))
+
+
+def test_no_server_is_told_within_seconds(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/api/v1"
+        started = time.monotonic()
+        with pytest.raises(ServiceError, match=f"No server answers at {url} .*refused.*CIVITAI_ETL_API_URL"):
+            Client(settings_for(url, tmp_path)).list_page("/models", ())
+        assert time.monotonic() - started < 10
+
+
+def test_only_the_query_of_a_next_page_counts_and_its_token_is_dropped() -> None:
+    url = "https://else.where/api/v1/models?limit=100&query=a%20b&token=abc&tag=&page=2"
+    assert next_page_query(url) == (("limit", "100"), ("query", "a b"), ("tag", ""), ("page", "2"))

@@ -1,0 +1,246 @@
+"""How the endpoints are walked: what follows a page, what is no end, and what is a loop."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pipelines.client import ServiceError
+from pipelines.dialects import DIALECTS
+from pipelines.settings import Settings
+from pipelines.snapshot import SnapshotReport, take_snapshot
+
+from tests.pipelines.conftest import DAY, rows, settings_for
+from tests.pipelines.service import Reply, Service
+
+Raw = Callable[[str], list[tuple[Any, ...]]]
+
+
+def cursor_page(ids: list[int], cursor: object = None) -> Reply:
+    return Reply({"items": [{"id": number} for number in ids], "metadata": {"nextCursor": cursor} if cursor else {}})
+
+
+def balanced(report: SnapshotReport) -> bool:
+    each = [*report.endpoints.values(), vars(report)]
+    return all(e["items"] == e["distinct_ids"] + e["duplicates"] + e["rejected"] for e in each)
+
+
+@pytest.fixture
+def live(settings: Settings) -> Settings:
+    return settings.model_copy(update={"dialect": "live"})
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
+def test_no_first_request_sends_a_page(dialect: Any) -> None:
+    for endpoint in dialect.endpoints:
+        for rank in range(len(endpoint.passes)):
+            assert "page" not in dict(endpoint.arguments(rank))
+
+
+def test_a_cursor_is_followed_with_the_same_arguments(service: Service, live: Settings) -> None:
+    service.replies("/models", cursor_page([1, 2], "2026-01-01 10:00|2"), cursor_page([3], 77), cursor_page([4]))
+    report = take_snapshot(live, DAY)
+    first = {"limit": "100", "sort": "Oldest", "nsfw": "true"}
+    assert service.asked("/models") == [first, first | {"cursor": "2026-01-01 10:00|2"}, first | {"cursor": "77"}]
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 4)
+
+
+def test_an_empty_page_with_a_cursor_is_not_the_end(service: Service, live: Settings) -> None:
+    service.replies("/models", cursor_page([1], "a"), cursor_page([], "b"), cursor_page([], "c"), cursor_page([2]))
+    assert take_snapshot(live, DAY).endpoints["model"] == {
+        "pages": 4, "items": 2, "distinct_ids": 2, "duplicates": 0, "rejected": 0,
+    }  # fmt: skip
+
+
+def test_a_cursor_that_comes_back_ends_the_walk_as_partial(service: Service, live: Settings, raw: Raw) -> None:
+    service.replies("/models", cursor_page([1], "a"), cursor_page([], "b"), cursor_page([], "a"))
+    report = take_snapshot(live, DAY)
+    assert report.status == "partial"
+    assert "models: /models?" in report.reason
+    assert "already read" in report.reason
+    assert len(service.asked("/models")) == 3
+    assert raw("select status, reason, finished_at is not null from raw.snapshots") == [("partial", report.reason, True)]
+    assert report.endpoints["enum"]["distinct_ids"] == 1, "the other endpoints were walked all the same"
+
+
+def test_a_page_that_brings_no_new_id_ends_the_walk_as_partial(service: Service, live: Settings) -> None:
+    service.routes["/models"] = lambda query: cursor_page([1, 2], len(service.requests))
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["duplicates"]) == ("partial", 2)
+    assert len(service.asked("/models")) == 2
+
+
+def test_a_last_page_may_repeat_what_was_met(service: Service, live: Settings) -> None:
+    service.replies("/models", cursor_page([1, 2], "a"), cursor_page([2]))
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["duplicates"]) == ("complete", 1)
+    assert balanced(report)
+
+
+def test_tags_of_the_live_service_are_asked_for_until_a_page_is_empty(service: Service, live: Settings) -> None:
+    pages = {"1": ["a", "b"], "2": ["c"]}
+    service.routes["/tags"] = lambda query: Reply(
+        {
+            "items": [{"name": name} for name in pages.get(query.get("page", "1"), [])],
+            "metadata": {"totalItems": 0, "totalPages": 1},
+        }
+    )
+    report = take_snapshot(live, DAY)
+    assert [query.get("page") for query in service.asked("/tags")] == [None, "2", "3"]
+    assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("complete", 3)
+
+
+def test_the_host_of_a_next_page_is_not_followed(service: Service, settings: Settings) -> None:
+    service.pages("/models", lambda: [{"id": number} for number in range(1, 6)])
+    report = take_snapshot(settings, DAY)
+    assert [query.get("page") for query in service.asked("/models")] == [None, "2", "3"]
+    assert all("token" not in request.query for request in service.requests)
+    assert report.endpoints["model"]["distinct_ids"] == 5
+
+
+def test_a_list_that_changed_while_it_was_read_is_read_again(service: Service, settings: Settings) -> None:
+    def models() -> list[dict[str, int]]:
+        # Before the second page is asked for, 2 vanishes: 3 slips to the first page and is missed.
+        return [{"id": number} for number in (1, 2, 3, 4, 5) if number != 2 or len(service.asked("/models")) < 2]
+
+    service.pages("/models", models)
+    report = take_snapshot(settings, DAY)
+    assert report.status == "complete"
+    assert report.endpoints["model"] == {"pages": 4, "items": 8, "distinct_ids": 5, "duplicates": 3, "rejected": 0}
+
+
+def test_a_list_that_never_holds_still_is_read_three_times_and_partial(service: Service, settings: Settings) -> None:
+    service.pages("/creators", lambda: [{"username": f"u{n}"} for n in range(3 + len(service.asked("/creators")) % 2)])
+    report = take_snapshot(settings, DAY)
+    assert len(service.asked("/creators")) == 6
+    assert report.status == "partial"
+    assert "creators: the list changed while it was read" in report.reason
+    assert balanced(report)
+
+
+def test_what_has_no_readable_id_is_kept_byte_for_byte(service: Service, settings: Settings, raw: Raw) -> None:
+    body = b'{"items": ["text", {"id": 1}, {"name": "\\u00e9"},{"id": 2, "name": "\xff"}], "metadata": {}}'
+    service.replies("/models", Reply(body))
+    report = take_snapshot(settings, DAY)
+    assert report.status == "complete"
+    assert report.endpoints["model"] == {"pages": 1, "items": 4, "distinct_ids": 1, "duplicates": 0, "rejected": 3}
+    assert raw("select position, payload, reason, kind, request, crawl_id from raw.rejects order by position") == [
+        (position, payload, reason, "model", "/models?limit=200&sort=Newest", "2026-01-01.1")
+        for position, payload, reason in (
+            (0, b'"text"', "not a JSON object (Expected `object`, got `str`)"),
+            (2, b'{"name": "\\u00e9"}', "no id"),
+            (3, b'{"id": 2, "name": "\xff"}', "not valid UTF-8 at byte 19"),
+        )
+    ]
+
+
+def test_rejects_of_a_list_that_is_read_again_are_kept_once(service: Service, settings: Settings, raw: Raw) -> None:
+    items = ["text", {"name": "a"}, {"name": "b"}, {"name": "c"}]
+    service.pages("/tags", lambda: items[: 3 + (len(service.asked("/tags")) > 1)])
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["tag"]["rejected"]) == ("complete", 2)
+    assert raw("select count(*) from raw.rejects") == [(1,)]
+
+
+def test_the_first_walk_through_the_gallery_stops_after_the_set_pages(service: Service, settings: Settings) -> None:
+    service.pages("/images", lambda: [{"id": number} for number in range(100, 0, -1)])
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["image"]["pages"]) == ("complete", 2)
+
+
+def test_later_walks_through_the_gallery_end_at_what_is_stored(service: Service, settings: Settings, raw: Raw) -> None:
+    newest = 100
+    service.pages("/images", lambda: [{"id": number} for number in range(newest, 0, -1)])
+    take_snapshot(settings, DAY)
+    newest = 105
+    service.date = "Fri, 02 Jan 2026 12:00:00 GMT"
+    report = take_snapshot(settings, DAY + timedelta(1))
+    assert report.endpoints["image"]["pages"] == 4, "105 104, 103 102, 101 100, 99 98: the last has nothing new"
+    assert raw("select max(entity_id::int), count(*), count(distinct entity_id) from raw.image_documents") == [(105, 9, 9)]
+
+
+def test_no_pages_for_images_means_no_request(service: Service, settings: Settings) -> None:
+    report = take_snapshot(settings.model_copy(update={"image_pages": 0}), DAY)
+    assert service.asked("/images") == []
+    assert report.status == "complete"
+
+
+def test_a_walk_through_the_gallery_that_was_cut_starts_over(service: Service, settings: Settings, raw: Raw) -> None:
+    one, two = ({"items": [{"id": n}, {"id": n - 1}], "metadata": {"nextPage": f"?page={n}"}} for n in (9, 7))
+    service.replies("/images", Reply(one), Reply(b"", 404), Reply(one), Reply(two))
+    with pytest.raises(ServiceError, match="404"):
+        take_snapshot(settings, DAY)
+    assert raw("select count(*) from raw.image_observations") == [(2,)]
+    report = take_snapshot(settings, DAY)
+    assert [query.get("page") for query in service.asked("/images")] == [None, "9", None, "9"]
+    assert report.endpoints["image"] == {"pages": 2, "items": 4, "distinct_ids": 4, "duplicates": 0, "rejected": 0}
+    for table in ("image_observations", "image_documents"):
+        assert raw(f"select count(*), count(distinct entity_id) from raw.{table}") == [(4, 4)]
+
+
+def test_windows_are_loaded_as_they_end_and_a_failure_keeps_what_its_window_has(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    ids = list(range(1, 12))
+    service.pages("/models", lambda: [{"id": number} for number in ids])
+    paged = service.routes["/models"]
+    service.routes["/models"] = lambda query: Reply(b"", 403) if query.get("page") == "5" else paged(query)
+    small = settings.model_copy(update={"window_pages": 3})
+    with pytest.raises(ServiceError, match="page=5.*403"):
+        take_snapshot(small, DAY)
+    assert raw("select count(*) from raw.model_observations") == [(8,)]
+    assert raw("select status, finished_at, pages from raw.snapshots") == [("partial", None, 4)]
+    assert raw("select count(*) from raw._dlt_loads") == [(2,)]
+
+    service.routes["/models"] = paged
+    report = take_snapshot(small, DAY)
+    assert [query.get("page") for query in service.asked("/models")] == [None, "2", "3", "4", "5", "5", "6"]
+    assert (report.crawl_id, report.status, report.requests) == ("2026-01-01.1", "complete", 6)
+    assert report.endpoints["model"] == {"pages": 6, "items": 11, "distinct_ids": 11, "duplicates": 0, "rejected": 0}
+    assert raw("select count(*), count(distinct entity_id) from raw.model_observations") == [(11, 11)]
+    assert len(raw("from raw.snapshots")) == 1
+
+
+def test_a_failure_before_anything_arrived_stores_nothing(service: Service, settings: Settings, raw: Raw) -> None:
+    service.replies("/models", Reply({"error": "Unauthorized"}, 401))
+    with pytest.raises(ServiceError, match="401"):
+        take_snapshot(settings, DAY)
+    assert raw("select table_name from information_schema.tables where table_schema = 'raw'") == []
+
+
+def test_an_id_that_comes_again_after_a_resume_is_a_duplicate(service: Service, live: Settings, raw: Raw) -> None:
+    service.replies("/models", cursor_page([1, 2], "a"), Reply(b"", 403), cursor_page([2, 3], "b"), cursor_page([3, 4]))
+    with pytest.raises(ServiceError):
+        take_snapshot(live, DAY)
+    report = take_snapshot(live, DAY)
+    assert report.endpoints["model"] == {"pages": 3, "items": 6, "distinct_ids": 4, "duplicates": 2, "rejected": 0}
+    assert raw("select count(*) from raw.model_documents") == [(4,)]
+
+
+def test_progress_counts_what_was_met_of_what_there_is(service: Service, settings: Settings) -> None:
+    told: list[tuple[object, ...]] = []
+
+    class Listener:
+        def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None:
+            told.append((phase, done, total, unit))
+
+        def note(self, message: str) -> None: ...
+
+    service.pages("/models", lambda: [{"id": number} for number in range(1, 6)])
+    take_snapshot(settings, DAY, Listener())
+    assert [entry for entry in told if entry[0] == "models"] == [("models", n, 5, "items") for n in (2, 4, 5)]
+
+
+def test_the_arguments_used_are_kept(service: Service, live: Settings, raw: Raw) -> None:
+    take_snapshot(live, DAY)
+    ((arguments,),) = raw("select arguments from raw.snapshots")
+    assert json.loads(arguments)["model"] == [{"limit": "100", "sort": "Oldest", "nsfw": "true"}]
+
+
+def test_two_data_directories_never_know_of_each_other(service: Service, settings: Settings, tmp_path: Any) -> None:
+    other = settings_for(service.api_url, tmp_path / "other")
+    service.pages("/models", lambda: [{"id": 1}])
+    take_snapshot(settings, DAY)
+    assert take_snapshot(other, DAY).already_complete is False
+    assert rows(other, "select count(*) from raw.model_documents") == [(1,)]
