@@ -41,9 +41,10 @@ async def answer_bad_parameter(_: Request, error: Exception) -> Response:
     return error_response(400, str(error))
 
 
-async def answer_http_error(_: Request, error: Exception) -> Response:
+async def answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return error_response(error.status_code, error.detail, dict(error.headers or {}))
+    message = f"Nothing is served at {request.url.path}" if error.status_code == 404 else error.detail
+    return error_response(error.status_code, message, dict(error.headers or {}))
 
 
 def _models(catalogue: Catalogue, sent: dict[str, Any]) -> Listing:

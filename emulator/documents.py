@@ -5,6 +5,7 @@ counters are then set into the holes. So a model costs hashing and encoding once
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,8 @@ from emulator.simulation import EPOCH, Simulation, day_of
 #: Stands for a stats object in a frame; no text can contain it, since JSON escapes the quotation marks of a text.
 _HOLE = "@stats"
 _HOLE_BYTES = b'"@stats"'
+#: How much memory the frames may take: those of some 25,000 models.
+_CACHE_BYTES = 256 * 2**20
 _EPOCH_DAY = (EPOCH.toordinal() - 719_163) * 86_400
 
 DESCRIPTION_LENGTH = (
@@ -93,28 +96,39 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
     return fields
 
 
-class ModelDocuments:
-    """Makes the documents of the models of a simulation, and keeps the frames of those that were asked for last.
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A document without its counters.
 
-    Args:
-        world: the columns.
-        cache_bytes: how much memory the frames may take.
+    `events` tells its state (`Simulation.events_so_far`); `pieces` are the bytes between the stats objects; `versions`
+    are the versions shown, as indices into the simulation, and `images` how many nested images each has.
     """
 
-    def __init__(self, world: Simulation, cache_bytes: int = 256 * 2**20) -> None:
+    events: int
+    pieces: list[bytes]
+    versions: list[int]
+    images: list[int]
+
+    @property
+    def size(self) -> int:
+        """About how much memory it takes, in bytes."""
+        return sum(map(len, self.pieces)) + 64 * len(self.pieces) + 200
+
+
+class ModelDocuments:
+    """Makes the documents of the models of a simulation, and keeps the frames that were made last."""
+
+    def __init__(self, world: Simulation) -> None:
         self._world = world
-        self._cache_bytes = cache_bytes
+        self._frames: dict[int, _Frame] = {}
         self._cached_bytes = 0
-        #: Model -> (events so far, pieces of the frame, versions shown, nested images per version).
-        self._frames: dict[int, tuple[int, list[bytes], list[int], list[int]]] = {}
 
     def document(self, model: int, day: int, events: int, versions: VersionCounters, models: ModelCounters) -> bytes:
         """The document of a model (by its index) on a day: its frame, with that day's counters."""
         frame = self._frames.get(model)
-        if frame is None or frame[0] != events:
+        if frame is None or frame.events != events:
             frame = self._make_frame(model, day, events)
             self._keep(model, frame)
-        _, pieces, shown, image_counts = frame
         stats = [
             b'{"downloadCount":%d,"favoriteCount":%d,"commentCount":%d,"ratingCount":%d,"rating":%s,'
             b'"thumbsUpCount":%d,"thumbsDownCount":%d}'
@@ -128,7 +142,7 @@ class ModelDocuments:
                 models.thumbs_down[model],
             )
         ]
-        for version, images in zip(shown, image_counts, strict=True):
+        for version, images in zip(frame.versions, frame.images, strict=True):
             downloads = int(versions.downloads[version])
             for number in range(images):
                 likes = downloads * (7 * (version + 3 * number) % 41) // 2000
@@ -145,18 +159,18 @@ class ModelDocuments:
                     versions.thumbs_down[version],
                 )
             )
-        parts = [b""] * (2 * len(pieces) - 1)
-        parts[::2], parts[1::2] = pieces, stats
+        parts = [b""] * (2 * len(frame.pieces) - 1)
+        parts[::2], parts[1::2] = frame.pieces, stats
         return b"".join(parts)
 
-    def _keep(self, model: int, frame: tuple[int, list[bytes], list[int], list[int]]) -> None:
+    def _keep(self, model: int, frame: _Frame) -> None:
         old = self._frames.pop(model, None)
-        self._cached_bytes += _size(frame) - (_size(old) if old else 0)
+        self._cached_bytes += frame.size - (old.size if old else 0)
         self._frames[model] = frame
-        while self._cached_bytes > self._cache_bytes:
-            self._cached_bytes -= _size(self._frames.pop(next(iter(self._frames))))
+        while self._cached_bytes > _CACHE_BYTES:
+            self._cached_bytes -= self._frames.pop(next(iter(self._frames))).size
 
-    def _make_frame(self, model: int, day: int, events: int) -> tuple[int, list[bytes], list[int], list[int]]:
+    def _make_frame(self, model: int, day: int, events: int) -> _Frame:
         world, seed = self._world, self._world.seed
         model_id = int(world.model_id[model])
         kind = vocabulary.MODEL_TYPES[world.model_type[model]][0]
@@ -192,7 +206,7 @@ class ModelDocuments:
         documents = [self._version(version, model_id, kind, level, day) for version in shown]
         fields["modelVersions"] = documents
         pieces = _encode(fields).split(_HOLE_BYTES)
-        return events, pieces, shown, [len(document["images"]) for document in documents]
+        return _Frame(events, pieces, shown, [len(document["images"]) for document in documents])
 
     def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int) -> dict[str, Any]:
         world, seed = self._world, self._world.seed
@@ -321,7 +335,3 @@ def _quantile(number: int, quantiles: Sequence[tuple[float, float]]) -> float:
 def _number(value: float) -> bytes:
     """A rating as JSON writes it: 4.5, but 5 and not 5.0, as the service does."""
     return b"%d" % value if value == int(value) else repr(float(value)).encode()
-
-
-def _size(frame: tuple[int, list[bytes], list[int], list[int]]) -> int:
-    return sum(map(len, frame[1])) + 64 * len(frame[1]) + 200

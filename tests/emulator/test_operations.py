@@ -1,7 +1,10 @@
 """Each operation of the Site API: every parameter on known ids, paging, refusals and errors."""
 
 import json
+import urllib.error
+import urllib.request
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -178,8 +181,6 @@ def test_an_unknown_id_is_a_404_with_the_error_schema(simulated, models):
     ],
 )
 def test_what_the_schema_refuses_is_a_400_that_names_the_parameter(simulated, path, query):
-    from urllib.parse import parse_qsl
-
     status, headers, body = simulated.get(path, parse_qsl(query, keep_blank_values=True))
     error = json.loads(body)
     assert status == 400
@@ -213,7 +214,11 @@ def test_reads_need_no_key_but_a_wrong_key_is_told(simulated):
 def test_an_unknown_path_or_method_has_the_error_schema(simulated):
     status, _, body = simulated.get("/nothing")
     assert status == 404
-    assert json.loads(body)["code"] == "NOT_FOUND"
+    assert json.loads(body)["message"] == "Nothing is served at /api/v1/nothing"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(simulated.emulator.api_url + "/models", data=b"{}")
+    assert refused.value.code == 405
+    assert json.loads(refused.value.read())["code"] == "METHOD_NOT_ALLOWED"
 
 
 def test_every_answer_bears_the_emulators_own_time(simulated):
