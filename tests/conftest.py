@@ -1,7 +1,36 @@
-"""What every test starts from: no settings of the person who runs them, and no telemetry."""
+"""What every test starts from: no settings of the person who runs them, no telemetry, and one demo for all."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 for name in [name for name in os.environ if name.startswith(("CIVITAI_", "PREFECT_"))]:
     del os.environ[name]
 os.environ["DO_NOT_TRACK"] = "1"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """The demo at its full size, as the command leaves it: `directory`, and the ended runs `cut_short` and `whole`.
+
+    It runs in two parts, 29 days and then the rest. The settings around it point at something real: none of that may
+    be touched.
+    """
+    place = tmp_path_factory.mktemp("demo")
+    environment = os.environ | {
+        "CIVITAI_ETL_API_URL": "https://civitai.com/api/v1",
+        "CIVITAI_ETL_LAKE_URL": str(place / "real-lake"),
+        "CIVITAI_API_KEY": "a-real-key",
+    }
+
+    def run(*arguments, data_dir="demo"):
+        command = [Path(sys.executable).with_name("civitai-etl"), "demo", "--data-dir", data_dir, *arguments]
+        return subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
+
+    cut_short, whole = run("--days", "29"), run()
+    assert whole.returncode == 0, cut_short.stderr + whole.stderr
+    return SimpleNamespace(directory=place / "demo", place=place, cut_short=cut_short, whole=whole, run=run)

@@ -64,14 +64,35 @@ def service():
         yield emulator
 
 
+def _settings(service, data_dir):
+    return {
+        "CIVITAI_ETL_DATA_DIR": str(data_dir),
+        "CIVITAI_ETL_API_URL": service.api_url,
+        "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
+    }
+
+
 @pytest.fixture
 def civitai_etl(service, tmp_path):
     """The command line on an empty data directory, pointed at the emulator."""
-    return CommandLine(
-        tmp_path,
-        {
-            "CIVITAI_ETL_DATA_DIR": str(tmp_path / "data"),
-            "CIVITAI_ETL_API_URL": service.api_url,
-            "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
-        },
-    )
+    return CommandLine(tmp_path, _settings(service, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def _first(service, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("published")
+    settings = _settings(service, directory / "data")
+    return directory, settings, CommandLine(directory, settings).run("snapshot", "--date", "2026-01-01")
+
+
+@pytest.fixture
+def first_snapshot(_first):
+    """How the snapshot behind `published` ended."""
+    return _first[2]
+
+
+@pytest.fixture
+def published(_first):
+    """The command line on a data directory with one snapshot, for tests that only read it."""
+    directory, settings, _ = _first
+    return CommandLine(directory, dict(settings))

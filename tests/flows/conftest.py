@@ -19,7 +19,7 @@ def analytics(tmp_path: Path) -> Path:
                 make_date(2026, 1, day) as snapshot_date,
                 base_model,
                 case day when 1 then null when 6 then 3 else 1 end::int as days_since_previous,
-                case when day = 1 then null else size * (case day when 6 then 3 else 1 end) end::bigint as downloads_delta,
+                case day when 1 then null when 6 then 3 * size else size end::bigint as downloads_delta,
                 case when day = 1 then null else 3 end::bigint as versions_published,
                 case when day = 1 then null else size / 1000 end::double as downloads_share,
                 4.5 as rating,

@@ -36,9 +36,7 @@ class Server:
 
     def ask(self, path, body=None, method="POST"):
         data = None if method == "GET" else json.dumps(body or {}).encode()
-        request = urllib.request.Request(
-            self.api_url + path, data, {"content-type": "application/json"}, method=method
-        )
+        request = urllib.request.Request(self.api_url + path, data, {"content-type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
@@ -114,9 +112,7 @@ def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server
     artifacts = {row["key"]: row for row in server.artifacts(run)}
     told = {row["table"]: row["rows"] for row in json.loads(artifacts["row-counts"]["data"])}
     with duckdb.connect(str(settings.analytics), read_only=True) as connection:
-        found = {
-            table: connection.execute(f"select count(*) from star.{table}").fetchone()[0] for table in told
-        }
+        found = {table: connection.execute(f"select count(*) from star.{table}").fetchone()[0] for table in told}
     assert told == found
     assert told["fact_model_daily"] == 60
     assert "Snapshot 2026-01-01: complete" in artifacts["daily-snapshot"]["data"]

@@ -56,5 +56,5 @@ def test_nothing_can_be_written_through_a_query(analytics):
 
 
 def test_an_output_that_cannot_be_written_is_named(analytics, tmp_path):
-    with pytest.raises(QueryError, match="missing/answer.csv"):
+    with pytest.raises(QueryError, match=r"missing/answer\.csv"):
         answer(analytics, QUERY, "csv", tmp_path / "missing" / "answer.csv")

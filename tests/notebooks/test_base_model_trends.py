@@ -1,0 +1,78 @@
+"""The notebook's cells, run by marimo over the demo's tables, over one snapshot and over nothing."""
+
+import altair as alt
+import duckdb
+import pytest
+
+from notebooks.base_model_trends import app
+
+
+@pytest.fixture
+def run(monkeypatch):
+    def run_on(data_dir):
+        monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(data_dir))
+        outputs, definitions = app.run()
+        return [getattr(output, "text", "") for output in outputs], definitions
+
+    return run_on
+
+
+def test_over_the_demo_it_draws_four_charts_of_the_leading_base_models(demo, run):
+    _, cells = run(demo.directory)
+    assert len(cells["chosen"]) == 6
+    assert cells["base_models"].value == cells["chosen"]
+    assert cells["dates"].value[0].isoformat() == "2026-01-01"
+    for name in ("downloads", "share", "rating", "versions"):
+        assert isinstance(cells[name], alt.TopLevelMixin)
+        assert cells[name].to_json()
+
+
+def test_its_flows_add_up_to_the_difference_of_the_counters(demo, run):
+    _, cells = run(demo.directory)
+    drawn = cells["frame"].select("base_model", "downloads_per_day").group_by("base_model").sum()
+    with duckdb.connect(str(demo.directory / "analytics.duckdb"), read_only=True) as star:
+        expected = star.sql(
+            """
+            select base_model,
+                max_by(download_count, snapshot_date) - min_by(download_count, snapshot_date)
+                - sum(downloads_entered - downloads_left + downloads_reclassified + downloads_hidden)
+                    filter (snapshot_date > first_date) as downloads
+            from star.mart_base_model_daily
+            join (select base_model, min(snapshot_date) as first_date from star.mart_base_model_daily group by all)
+                using (base_model)
+            where first_date = date '2026-01-01'
+            group by base_model
+            """
+        ).fetchall()
+    drawn = dict(drawn.rows())
+    assert len(expected) > 30
+    assert {name: round(drawn[name]) for name, _ in expected} == dict(expected)
+
+
+def test_without_any_data_it_says_what_to_run(tmp_path, run):
+    texts, cells = run(tmp_path)
+    assert any("No data yet" in text and "civitai-etl snapshot" in text for text in texts)
+    assert "downloads" not in cells
+
+
+def test_over_a_file_without_a_snapshot_it_says_so_too(demo, tmp_path, run):
+    _copy(demo, tmp_path, "false")
+    texts, cells = run(tmp_path)
+    assert any("has no snapshot yet" in text for text in texts)
+    assert "downloads" not in cells
+
+
+def test_over_a_single_snapshot_it_explains_that_flows_need_two(demo, tmp_path, run):
+    _copy(demo, tmp_path, "snapshot_date = date '2026-01-01'")
+    texts, cells = run(tmp_path)
+    assert any("There is one snapshot only" in text for text in texts)
+    assert cells["downloads"].to_json()
+
+
+def _copy(demo, directory, condition):
+    with duckdb.connect(str(directory / "analytics.duckdb")) as copy:
+        copy.execute(f"attach '{demo.directory / 'analytics.duckdb'}' as demo (read_only)")
+        copy.execute("create schema star")
+        copy.execute(
+            f"create table star.mart_base_model_daily as from demo.star.mart_base_model_daily where {condition}"
+        )
