@@ -124,9 +124,12 @@ class DayBuild:
     # Dimensions
 
     def candidates(self, table: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
-        """The candidate rows of a table that can become rows: one per natural key, and none that breaks a rule."""
+        """The candidate rows of a table that can become rows: one per natural key, and none that breaks a rule.
+
+        A row that stands twice to the letter is one row; a second row with another content is set aside.
+        """
         key = natural_key(table)
-        first, repeated = first_of_each(rows.sort(key, maintain_order=True), key)
+        first, repeated = first_of_each(rows.unique(maintain_order=True).sort(key, maintain_order=True), key)
         full = self.completed(table, first)
         good, bad = check(table, full)
         again = self.completed(table, repeated).with_columns(

@@ -1,6 +1,7 @@
 """Which JSON paths does a document have that no declaration knows? The answer is the drift report (ops_drift)."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -52,12 +53,15 @@ def _walk(kind: Any, value: Any, path: str, found: dict[str, str]) -> None:
         struct = next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
         if struct is None:
             return
-        hints = get_type_hints(struct)
+        hints = _hints(struct)
         for name, member in value.items():
             if name in hints:
                 _walk(hints[name], member, f"{path}.{name}", found)
             elif name not in NOT_DECODED.get(struct, ()):
                 found.setdefault(f"{path}.{name}", msgspec.json.encode(member).decode()[:80])
+
+
+_hints = cache(get_type_hints)
 
 
 def _arms(kind: Any) -> tuple[Any, ...]:

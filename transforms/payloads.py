@@ -32,7 +32,11 @@ def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotati
 BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
 
 
-class Stats(Struct, omit_defaults=True):
+class Payload(Struct, omit_defaults=True, gc=False):
+    """A JSON object; members that are not declared are passed over. No cycles, so nothing for the collector to follow."""
+
+
+class Stats(Payload):
     """Counters of a model, version or image, of every generation; null is hidden or not given, never zero."""
 
     downloadCount: Integer | None = None
@@ -50,7 +54,7 @@ class Stats(Struct, omit_defaults=True):
     heartCount: Integer | None = None
 
 
-class Metric(Struct, omit_defaults=True):
+class Metric(Payload):
     """The counters that the load cut out of a document, with their owner (pipelines.raw.observations_table)."""
 
     owner: str
@@ -63,13 +67,13 @@ class Metric(Struct, omit_defaults=True):
             self.id = str(self.id)
 
 
-class FileMetadata(Struct, omit_defaults=True):
+class FileMetadata(Payload):
     format: str | None = None
     fp: str | None = None
     size: str | None = None
 
 
-class Hashes(Struct, omit_defaults=True):
+class Hashes(Payload):
     AutoV1: str | None = None
     AutoV2: str | None = None
     AutoV3: str | None = None
@@ -83,7 +87,7 @@ class Hashes(Struct, omit_defaults=True):
             self.BLAKE3, self.Blake3 = self.BLAKE3 or self.Blake3, None
 
 
-class File(Struct, omit_defaults=True):
+class File(Payload):
     id: Integer | None = None
     name: str | None = None
     sizeKB: float | None = None
@@ -105,7 +109,7 @@ class File(Struct, omit_defaults=True):
             self.metadata.format = self.metadata.format or self.format
 
 
-class Image(Struct, omit_defaults=True):
+class Image(Payload):
     """A showcase image of a version, or an image of the gallery."""
 
     id: Integer | None = None
@@ -136,7 +140,7 @@ class Image(Struct, omit_defaults=True):
                 self.id = int(digits)
 
 
-class Version(Struct, omit_defaults=True):
+class Version(Payload):
     id: Integer
     modelId: Integer | None = None
     index: Integer | None = None
@@ -158,16 +162,16 @@ class Version(Struct, omit_defaults=True):
     images: list[Image] | None = None
 
 
-class ModelCreator(Struct, omit_defaults=True):
+class ModelCreator(Payload):
     username: str | None = None
     image: str | None = None
 
 
-class TagObject(Struct):
+class TagObject(Payload):
     name: str
 
 
-class Model(Struct, omit_defaults=True):
+class Model(Payload):
     """An item of GET /models."""
 
     id: Integer
@@ -200,7 +204,7 @@ class Model(Struct, omit_defaults=True):
             self.tags = [tag if isinstance(tag, str) else tag.name for tag in self.tags]
 
 
-class Creator(Struct, omit_defaults=True):
+class Creator(Payload):
     """An item of GET /creators."""
 
     username: str
@@ -208,14 +212,14 @@ class Creator(Struct, omit_defaults=True):
     image: str | None = None
 
 
-class Tag(Struct, omit_defaults=True):
+class Tag(Payload):
     """An item of GET /tags."""
 
     name: str
     link: str | None = None
 
 
-class Enums(Struct, omit_defaults=True):
+class Enums(Payload):
     """The answer of GET /enums."""
 
     ActiveBaseModel: list[str] | None = None

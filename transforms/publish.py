@@ -60,6 +60,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"ATTACH {literal(path)} AS target (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE target")
+        connection.execute("BEGIN")  # one write for all views and comments
         connection.execute("CREATE SCHEMA star")
         connection.execute("CREATE SCHEMA build")
         for table in TABLES:
@@ -81,6 +82,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
             "FROM build.manifest WHERE starts_with(lake_path, 'star/')"
         )
         connection.execute("COMMENT ON VIEW star.manifest IS 'The Parquet files of this generation, one row per file.'")
+        connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute("DETACH target")
 

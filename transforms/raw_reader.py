@@ -93,15 +93,18 @@ class RawReader:
         return self.rows(TOMBSTONES, "snapshot_date = ? AND kind = ?", (on, kind)).select("entity_id").unique()
 
     def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """The payloads of `wanted` (entity_id, content_hash, ...) in batches of at most DOCUMENTS_A_BATCH, each with
-        the columns of `wanted` and `payload`, by entity id.
-        """
-        table = documents_table(kind)
-        for batch in wanted.sort("entity_id").iter_slices(DOCUMENTS_A_BATCH):
-            self.connection.register("wanted", batch.select("entity_id", "content_hash").to_arrow())
-            payloads = self.connection.sql(
-                f"SELECT entity_id, content_hash, payload FROM {table.qualified_name} "
-                "SEMI JOIN wanted USING (entity_id, content_hash)"
-            ).pl()
-            self.connection.unregister("wanted")
-            yield batch.join(payloads, on=["entity_id", "content_hash"], how="inner", maintain_order="left")
+        """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the
+        columns of `wanted` and `payload`, in the order in which raw has them."""
+        if wanted.is_empty():
+            return
+        table, key = documents_table(kind), ["entity_id", "content_hash"]
+        self.connection.register("wanted", wanted.select(key).to_arrow())
+        payloads = self.connection.sql(
+            f"SELECT entity_id, content_hash, payload FROM {table.qualified_name} "  # noqa: S608
+            "SEMI JOIN wanted USING (entity_id, content_hash)"
+        )
+        for batch in payloads.to_arrow_reader(DOCUMENTS_A_BATCH):
+            documents = pl.from_arrow(batch)
+            assert isinstance(documents, pl.DataFrame)
+            yield documents.join(wanted, on=key, how="inner", maintain_order="left")
+        self.connection.unregister("wanted")

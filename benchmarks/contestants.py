@@ -1,0 +1,36 @@
+"""The two contestants, each run in a process of its own so that time and peak memory are its own.
+
+`python -m benchmarks.contestants pipeline API_URL DATA_DIR` and `... duckdb DOCUMENTS STAR_DIR`.
+"""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+ON = date(2026, 1, 1)
+
+
+def pipeline(api_url: str, data_dir: str) -> None:
+    """A day as `civitai-etl snapshot` does it: HTTP, dlt, raw in DuckDB, polars, validated and published Parquet."""
+    from pipelines.settings import Settings
+    from pipelines.snapshot import take_snapshot
+    from transforms.build import build
+
+    settings = Settings(data_dir=Path(data_dir), api_url=api_url, requests_per_second=0)
+    take_snapshot(settings, ON)
+    build(settings.warehouse, settings.lake, settings.analytics)
+
+
+def duckdb(documents: str, star: str) -> None:
+    """The same tables with DuckDB alone."""
+    import duckdb
+
+    script = Path(__file__).with_name("duckdb_alone.sql").read_text()
+    Path(star).mkdir(parents=True)
+    for name, value in {"documents": documents, "star": star, "on": str(ON)}.items():
+        script = script.replace("{{" + name + "}}", value)
+    duckdb.connect().execute(script)
+
+
+if __name__ == "__main__":
+    {"pipeline": pipeline, "duckdb": duckdb}[sys.argv[1]](*sys.argv[2:])
