@@ -21,6 +21,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
 from pipelines.progress import Progress
 from pipelines.settings import Settings
+from pipelines.storage import storage_errors
 
 FIRST_DAY = date(2026, 1, 1)
 SEED = 1
@@ -71,7 +72,8 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
                 emulator.set_date(day)
                 runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress)))
                 progress.update("simulated days", len(runs), len(missing), "days")
-    _tell(settings, runs, time.monotonic() - began)
+    with storage_errors(data_dir):
+        _tell(settings, runs, time.monotonic() - began)
     return 0
 
 

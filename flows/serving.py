@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
+from pipelines.storage import prepare_directory
 
 #: Seconds until a Prefect server answers; the first start makes its database and took 20 to 40 s on two cores.
 SERVER_START_SECONDS = 180
@@ -41,6 +42,7 @@ def serve_daily_snapshot(settings: Settings, port: int) -> int:
     Raises:
         PrefectServerError: no server is given and none starts.
     """
+    prepare_directory(settings.data_dir)
     os.environ.update(prefect_environment(settings))
     given = os.environ.get("PREFECT_API_URL")
     if given:

@@ -14,6 +14,7 @@ from pipelines.lock import writer_lock
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 from pipelines.snapshot import SnapshotReport, take_snapshot
+from pipelines.storage import storage_errors
 from transforms.build import BuildReport, build, rebuild
 
 
@@ -46,13 +47,14 @@ def run_daily_snapshot(
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
     """Add the dates that raw has and the star has not. The caller holds the writer lock."""
-    return build(
-        settings.warehouse,
-        settings.lake,
-        settings.analytics,
-        max_quarantine_share=settings.max_quarantine_share,
-        progress=progress,
-    )
+    with storage_errors(settings.lake):
+        return build(
+            settings.warehouse,
+            settings.lake,
+            settings.analytics,
+            max_quarantine_share=settings.max_quarantine_share,
+            progress=progress,
+        )
 
 
 def rebuild_star(
@@ -65,7 +67,7 @@ def rebuild_star(
     """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there."""
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
-    with writer_lock(settings.data_dir), _also_locked(into):
+    with writer_lock(settings.data_dir), _also_locked(into), storage_errors(into or settings.lake):
         return rebuild(
             settings.warehouse,
             into / "lake" if into else settings.lake,
