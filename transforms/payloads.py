@@ -33,7 +33,7 @@ BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
 
 
 class Payload(Struct, omit_defaults=True, gc=False):
-    """A JSON object; members that are not declared are passed over. No cycles, so nothing for the collector to follow."""
+    """A JSON object; what is not declared is passed over. It has no cycles, so the collector need not follow it."""
 
 
 class Stats(Payload):

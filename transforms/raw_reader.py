@@ -94,13 +94,14 @@ class RawReader:
 
     def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the
-        columns of `wanted` and `payload`, in the order in which raw has them."""
+        columns of `wanted` and `payload`, in the order in which raw has them.
+        """
         if wanted.is_empty():
             return
         table, key = documents_table(kind), ["entity_id", "content_hash"]
         self.connection.register("wanted", wanted.select(key).to_arrow())
         payloads = self.connection.sql(
-            f"SELECT entity_id, content_hash, payload FROM {table.qualified_name} "  # noqa: S608
+            f"SELECT entity_id, content_hash, payload FROM {table.qualified_name} "
             "SEMI JOIN wanted USING (entity_id, content_hash)"
         )
         for batch in payloads.to_arrow_reader(DOCUMENTS_A_BATCH):
