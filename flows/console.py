@@ -103,8 +103,9 @@ class Bars:
 
             def render(self, task: Task) -> Text:
                 total = None if task.total is None else int(task.total)
-                pace = _pace(int(task.completed), total, task.fields["unit"], task.elapsed or 0.0)
-                ended = f", {duration(task.elapsed)}" if task.finished and task.elapsed and task.elapsed >= 1 else ""
+                seconds = (task.finished_time if task.finished else task.elapsed) or 0.0
+                pace = _pace(int(task.completed), total, task.fields["unit"], seconds)
+                ended = f", {duration(seconds)}" if task.finished and seconds >= 1 else ""
                 return Text((pace + ended).removeprefix(", "), style="dim")
 
         self._bars = Progress(

@@ -1,5 +1,10 @@
+import contextlib
 import io
+import os
+import pty
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -40,3 +45,27 @@ def test_a_note_comes_after_what_was_done_before_it():
         lines.update("images", 7)
         lines.note("The gallery ends here.")
     assert re.fullmatch(r"images: 7 items\nThe gallery ends here\.\n", log.getvalue())
+
+
+def test_on_a_terminal_a_phase_that_ended_keeps_its_rate():
+    master, slave = pty.openpty()
+    program = (
+        "import time; from flows.console import progress_display\n"
+        "with progress_display() as progress:\n"
+        "    progress.update('models', 0, 600); time.sleep(1)\n"
+        "    progress.update('models', 600, 600)\n"
+        "    progress.update('creators', 7); time.sleep(2); progress.update('creators', 8)\n"
+    )
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen([sys.executable, "-c", program], stderr=slave, env=environment) as process:
+        os.close(slave)
+        drawn = b""
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            while chunk := os.read(master, 65536):
+                drawn += chunk
+        assert process.wait() == 0
+    os.close(master)
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode()).replace("\r", "\n")
+    rate = re.findall(r"models +\S+ +600 of 600 items +([\d,]+) items/s, 1 s", last)[-1]
+    assert 500 <= int(rate) <= 600
+    assert "creators" in last
