@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SnapshotRun:
             accounts[on] = emulator.account(on)
             assert take_snapshot(settings, on).status == "complete"
             build(settings.warehouse, settings.lake, settings.analytics)
-        changes = [emulator.changes(first, second) for first, second in zip(DATES, DATES[1:], strict=False)]
+        changes = [emulator.changes(first, second) for first, second in pairwise(DATES)]
     return SnapshotRun(settings, accounts, changes)
 
 
