@@ -91,19 +91,17 @@ def rebuild(
     """Makes the star anew from raw and publishes it.
 
     Args and errors are those of `build`, and
-        from_date: the daily files before this date stay as they are published (by default all are made anew).
-        to_date: the star is made as of this date (by default as of the last snapshot).
+        from_date, to_date: daily files of earlier and of later dates stay as they are published; by default all are
+            made anew. The rest of the star always is, for history has no middle.
     """
     with RawReader(warehouse) as raw:
-        crawls = raw.crawls()
-        if to_date is not None:
-            crawls = crawls.filter(pl.col("snapshot_date") <= to_date)
         kept = [
             file
             for file in read_manifest(analytics)
-            if from_date is not None and file.snapshot_date is not None and file.snapshot_date < from_date
+            if not (from_date or date.min) <= (file.snapshot_date or date.max) <= (to_date or date.max)
         ]
-        return _fold(Generation(Lake(lake), kept=kept), raw, analytics, crawls, None, max_quarantine_share, progress)
+        star = Generation(Lake(lake), kept=kept)
+        return _fold(star, raw, analytics, raw.crawls(), None, max_quarantine_share, progress)
 
 
 def _fold(
