@@ -9,20 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import duckdb
 import polars as pl
 
-from pipelines.errors import CivitaiEtlError
-from pipelines.raw import (
-    KINDS,
-    REJECTS,
-    SCHEMA_NAME,
-    SNAPSHOTS,
-    TOMBSTONES,
-    RawTable,
-    documents_table,
-    observations_table,
-)
+from pipelines.raw import KINDS, REJECTS, SNAPSHOTS, TOMBSTONES, RawTable, documents_table, observations_table
+from pipelines.warehouse import connect, has_table
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
 DOCUMENTS_A_BATCH = 2_000
@@ -32,16 +22,7 @@ class RawReader:
     """A read-only view of `warehouse.duckdb`."""
 
     def __init__(self, warehouse: Path) -> None:
-        if not warehouse.exists():
-            raise CivitaiEtlError(f"There is no warehouse at {warehouse}: run `civitai-etl snapshot` first.")
-        self.connection = duckdb.connect(warehouse, read_only=True)
-        self.connection.execute("SET TimeZone = 'UTC'")
-        self.tables = {
-            name
-            for (name,) in self.connection.execute(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", [SCHEMA_NAME]
-            ).fetchall()
-        }
+        self.connection = connect(warehouse)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +34,7 @@ class RawReader:
 
     def rows(self, table: RawTable, condition: str = "true", parameters: tuple[object, ...] = ()) -> pl.DataFrame:
         """The declared columns of the rows that meet an SQL condition."""
-        if table.name not in self.tables:
+        if not has_table(self.connection, table):
             empty = pl.from_arrow(table.schema.empty_table())
             assert isinstance(empty, pl.DataFrame)
             return empty
@@ -67,7 +48,7 @@ class RawReader:
         counts = [
             f"SELECT crawl_id, count(*) AS observations FROM {table.qualified_name} GROUP BY crawl_id"
             for table in map(observations_table, KINDS)
-            if table.name in self.tables
+            if has_table(self.connection, table)
         ]
         observed = (
             self.connection.sql(
