@@ -2,6 +2,6 @@
 
 
 class CivitaiEtlError(Exception):
-    """What went wrong, in words for the person who has to act; the command line prints it and exits with `exit_code`."""
+    """What went wrong, for the person who has to act; the command line prints it and exits with `exit_code`."""
 
     exit_code = 1

@@ -54,18 +54,20 @@ class Loader:
 
     def drain(self) -> None:
         """Finish the load package that an earlier process left, if any: dlt would silently extract nothing before."""
-        if self._pipeline.has_pending_data:
-            self._drained.parent.mkdir(parents=True, exist_ok=True)
+        pending = self._pipeline.has_pending_data
+        if pending:
             self._drained.touch()
-            self._pipeline.run()
+        # Without data: looks what the warehouse has (of one that is gone, a pending rest is dropped), then drains.
+        self._pipeline.run()
+        if pending:
+            # The process may have been killed after it packed its state and before it kept it here.
+            self._pipeline.sync_destination()
         if self._drained.exists():
             # A job that was killed between its commit and dlt's note of it has run twice. Only appended rows suffer,
             # and only in a drain; the marker outlives a kill between the drain and this.
             remove_second_copies(self._warehouse)
             self._drained.unlink()
         self._sweep()
-        # A process may have been killed after it packed its state and before it kept it here.
-        self._pipeline.sync_destination()
 
     def _sweep(self) -> None:
         """Remove what a killed or failed extract left behind: dlt never looks at it again, and it fills the disk."""

@@ -51,8 +51,9 @@ def documents_table(kind: str) -> RawTable:
 
 def observations_table(kind: str) -> RawTable:
     """What was seen of each entity on each date. `metrics` is JSON: a list, in document order, of
-    `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <bytes as received>}`
-    where `<counter>` is `stats` or `modelCount`."""
+    `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
+    where `<counter>` is `stats` or `modelCount`.
+    """
     return RawTable(
         f"{kind}_observations",
         pa.schema(
@@ -103,7 +104,7 @@ SNAPSHOTS = RawTable(
     key=("crawl_id",),
 )
 
-#: Items without a readable id (or that are no JSON object), byte for byte, with the request and the position in its answer.
+#: Items without a readable id (or that are no JSON object), byte for byte, with the request and their place in it.
 REJECTS = RawTable(
     "rejects",
     pa.schema(

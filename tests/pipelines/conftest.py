@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pipelines.settings import Settings
 from pipelines.warehouse import connect
-
 from tests.pipelines.service import Service, running_service
 
 DAY = date(2026, 1, 1)

@@ -72,6 +72,7 @@ def running_service() -> Iterator[Service]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one segment per answer: two wait for each other's acknowledgement
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
@@ -85,6 +86,7 @@ def running_service() -> Iterator[Service]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.payload)
+            self.wfile.flush()
             self.close_connection = reply.promised is not None
 
         def log_message(self, *_: object) -> None: ...

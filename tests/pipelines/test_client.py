@@ -1,12 +1,13 @@
 import socket
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from pipelines.client import Client, ServiceError, next_page_query
 from pipelines.settings import Settings
-
 from tests.pipelines.conftest import settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -82,11 +83,16 @@ def test_what_does_not_pass_ends_after_the_set_attempts_and_says_so(service: Ser
         (Reply({"error": "bad"}, 400), "400"),
         (Reply(b"", 404), "404"),
         (Reply({"code": "REGION_BLOCKED"}, 451), "region"),
-        (Reply(b"", 301, {"Location": "https://www.example.org/x?token=abc"}), "www.example.org: set CIVITAI_ETL_API_URL"),
+        (
+            Reply(b"", 301, {"Location": "https://www.example.org/x?token=abc"}),
+            "www.example.org: set CIVITAI_ETL_API_URL",
+        ),
         (Reply({"error": "Unauthorized"}, 401), "set CIVITAI_API_KEY"),
     ],
 )
-def test_a_refusal_is_not_repeated_and_says_what_to_do(service: Service, client: Client, fault: Reply, told: str) -> None:
+def test_a_refusal_is_not_repeated_and_says_what_to_do(
+    service: Service, client: Client, fault: Reply, told: str
+) -> None:
     service.replies("/models", fault)
     with pytest.raises(ServiceError, match=told):
         client.list_page("/models", ())
@@ -123,7 +129,7 @@ def test_requests_keep_to_the_budget(service: Service, tmp_path: Path) -> None:
     for _ in range(4):
         client.list_page("/models", ())
     times = [request.at for request in service.requests]
-    assert all(later - earlier > 0.09 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier > 0.09 for earlier, later in pairwise(times))
 
 
 def test_no_server_is_told_within_seconds(tmp_path: Path) -> None:

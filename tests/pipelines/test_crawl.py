@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from pipelines.client import ServiceError
 from pipelines.dialects import DIALECTS
 from pipelines.settings import Settings
 from pipelines.snapshot import SnapshotReport, take_snapshot
-
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -60,7 +60,9 @@ def test_a_cursor_that_comes_back_ends_the_walk_as_partial(service: Service, liv
     assert "models: /models?" in report.reason
     assert "already read" in report.reason
     assert len(service.asked("/models")) == 3
-    assert raw("select status, reason, finished_at is not null from raw.snapshots") == [("partial", report.reason, True)]
+    assert raw("select status, reason, finished_at is not null from raw.snapshots") == [
+        ("partial", report.reason, True)
+    ]
     assert report.endpoints["enum"]["distinct_ids"] == 1, "the other endpoints were walked all the same"
 
 
@@ -157,7 +159,9 @@ def test_later_walks_through_the_gallery_end_at_what_is_stored(service: Service,
     service.date = "Fri, 02 Jan 2026 12:00:00 GMT"
     report = take_snapshot(settings, DAY + timedelta(1))
     assert report.endpoints["image"]["pages"] == 4, "105 104, 103 102, 101 100, 99 98: the last has nothing new"
-    assert raw("select max(entity_id::int), count(*), count(distinct entity_id) from raw.image_documents") == [(105, 9, 9)]
+    assert raw("select max(entity_id::int), count(*), count(distinct entity_id) from raw.image_documents") == [
+        (105, 9, 9)
+    ]
 
 
 def test_no_pages_for_images_means_no_request(service: Service, settings: Settings) -> None:
@@ -187,7 +191,7 @@ def test_windows_are_loaded_as_they_end_and_a_failure_keeps_what_its_window_has(
     paged = service.routes["/models"]
     service.routes["/models"] = lambda query: Reply(b"", 403) if query.get("page") == "5" else paged(query)
     small = settings.model_copy(update={"window_pages": 3})
-    with pytest.raises(ServiceError, match="page=5.*403"):
+    with pytest.raises(ServiceError, match=r"page=5.*403"):
         take_snapshot(small, DAY)
     assert raw("select count(*) from raw.model_observations") == [(8,)]
     assert raw("select status, finished_at, pages from raw.snapshots") == [("partial", None, 4)]

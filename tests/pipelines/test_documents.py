@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pipelines.documents import DOCUMENTS, UnreadableItemError, splice, split
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
@@ -49,7 +50,9 @@ def test_a_counter_object_that_is_not_flat_stays_in_the_payload(stats: str) -> N
     assert (document.payload, document.metrics) == (item, b"[]")
 
 
-@pytest.mark.parametrize(("count", "cut"), [("12", True), ("-1.5e3", True), ("null", True), ('"12"', False), ("{}", False)])
+@pytest.mark.parametrize(
+    ("count", "cut"), [("12", True), ("-1.5e3", True), ("null", True), ('"12"', False), ("{}", False)]
+)
 def test_model_count_is_cut_when_it_is_a_number_or_null(count: str, cut: bool) -> None:
     item = f'{{"username":"ann","modelCount":{count}}}'.encode()
     document = split("creator", item)
@@ -114,33 +117,43 @@ def _json(value: object, spaces: Iterator[str]) -> str:
     return next(spaces) + text + next(spaces)
 
 
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(['{"stats":{}}', "}", '\\"', "\u2028"])
-scalar = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
-number = st.sampled_from(["0", "-1", "1e5", "2.50", "12345678901234567890123", "null", '"7"', "true"]).map(lambda v: ("raw", v))
-keys = st.sampled_from(["stats", "id", "images", "modelVersions", "meta", "modelCount", "creator", "x"]) | text
-stats = st.lists(st.tuples(st.sampled_from(["downloadCount", "rating", "stats"]) | text, number | scalar), max_size=4).map(
-    lambda pairs: ("object", pairs)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ['{"stats":{}}', "}", '\\"', "\u2028"]
 )
+scalar = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
+number = st.sampled_from(["0", "-1", "1e5", "2.50", "12345678901234567890123", "null", '"7"', "true"]).map(
+    lambda v: ("raw", v)
+)
+keys = st.sampled_from(["stats", "id", "images", "modelVersions", "meta", "modelCount", "creator", "x"]) | text
+stats = st.lists(
+    st.tuples(st.sampled_from(["downloadCount", "rating", "stats"]) | text, number | scalar), max_size=4
+).map(lambda pairs: ("object", pairs))
 anything = st.recursive(
     scalar | number | stats,
-    lambda inner: st.lists(inner, max_size=3).map(lambda items: ("list", items))
-    | st.lists(st.tuples(keys, inner), max_size=3).map(lambda pairs: ("object", pairs)),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: ("list", items))
+        | st.lists(st.tuples(keys, inner), max_size=3).map(lambda pairs: ("object", pairs))
+    ),
     max_leaves=8,
 )
 
 
 def owner(**members: st.SearchStrategy) -> st.SearchStrategy:
-    """Objects with these members, each perhaps missing, twice, or something else altogether, in any order, among others."""
+    """Objects with these members, each perhaps missing, twice or something else altogether, in any order."""
     pairs = [st.tuples(st.just(key), value | anything) for key, value in members.items()]
     extras = st.lists(st.one_of(*pairs) | st.tuples(keys, anything), max_size=6)
     return extras.flatmap(st.permutations).map(lambda found: ("object", found))
 
 
 image = owner(id=number, stats=stats, meta=anything)
-version = owner(id=number, stats=stats, images=st.lists(image | anything, max_size=3).map(lambda items: ("list", items)))
+version = owner(
+    id=number, stats=stats, images=st.lists(image | anything, max_size=3).map(lambda items: ("list", items))
+)
 creator = owner(username=text, modelCount=number)
 model = owner(
-    stats=stats, creator=creator, modelVersions=st.lists(version | anything, max_size=3).map(lambda items: ("list", items))
+    stats=stats,
+    creator=creator,
+    modelVersions=st.lists(version | anything, max_size=3).map(lambda items: ("list", items)),
 )
 
 

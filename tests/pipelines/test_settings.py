@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import Settings, SettingsError, variable
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_everything_lies_under_the_data_directory_by_default(tmp_path: Path) -> None:
+    settings = Settings()
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.lake == tmp_path / "data" / "lake"
+    assert settings.warehouse == tmp_path / "data" / "warehouse.duckdb"
+    assert settings.analytics == tmp_path / "data" / "analytics.duckdb"
+
+
+@pytest.mark.parametrize("given", ["{0}/lake here", "file://{0}/lake%20here"])
+def test_a_lake_is_a_path_or_a_file_address(given: str, tmp_path: Path) -> None:
+    assert Settings(lake_url=given.format(tmp_path)).lake == tmp_path / "lake here"
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("CIVITAI_API_KEY=from-file\nCIVITAI_ETL_WINDOW_PAGES=7\nSOMETHING_ELSE=1\n")
+    monkeypatch.setenv("CIVITAI_ETL_WINDOW_PAGES", "8")
+    settings = Settings()
+    assert settings.window_pages == 8
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "from-file"
+    assert "from-file" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect", "loopback"),
+    [
+        ("https://civitai.com/api/v1/", "live", False),
+        ("https://civitai.red/api/v1", "live", False),
+        ("https://api.civitai.com/api/v1", "live", False),
+        ("http://127.0.0.1:8377/api/v1", "spec", True),
+        ("http://localhost/api/v1", "spec", True),
+        ("http://[::1]:80/api/v1", "spec", True),
+        ("https://127.0.0.1.example.org/api/v1", "spec", False),
+    ],
+)
+def test_the_dialect_follows_the_host(url: str, dialect: str, loopback: bool) -> None:
+    settings = Settings(api_url=url)
+    assert (settings.dialect_name, settings.is_loopback) == (dialect, loopback)
+    assert not settings.api_url.endswith("/")
+    assert Settings(api_url=url, dialect="spec").dialect_name == "spec"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CIVITAI_ETL_WINDOW_PAGES", "0", "greater than or equal to 1"),
+        ("CIVITAI_ETL_REQUESTS_PER_SECOND", "fast", "valid number"),
+        ("CIVITAI_ETL_DIALECT", "klingon", "'live' or 'spec'"),
+        ("CIVITAI_ETL_API_URL", "civitai.com", "https://civitai.com/api/v1"),
+        ("CIVITAI_ETL_API_URL", "https://x.org/api?token=a", "CIVITAI_API_KEY"),
+        ("CIVITAI_ETL_LAKE_URL", "s3://bucket/lake", "not supported yet"),
+    ],
+)
+def test_a_bad_setting_is_one_line_that_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name}: .*{told}") as error:
+        Settings()
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CIVITAI_API_KEY", "CIVITAI_ETL_DIALECT", "CIVITAI_ETL_LAKE_URL"):
+        monkeypatch.setenv(name, "")
+    settings = Settings()
+    assert (settings.api_key, settings.dialect, settings.lake_url) == (None, None, None)
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+    assert variable("api_key") == "CIVITAI_API_KEY"
+    assert variable("data_dir") == "CIVITAI_ETL_DATA_DIR"

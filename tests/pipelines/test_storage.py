@@ -1,0 +1,145 @@
+"""What a person is told when the data directory cannot be used, and how a writer keeps others out."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.lock import LockedError, writer_lock
+from pipelines.settings import Settings
+from pipelines.snapshot import take_snapshot
+from pipelines.storage import StorageError
+from tests.pipelines.conftest import DAY, rows, settings_for
+from tests.pipelines.service import Service
+
+NOBODY = 65534
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]
+    if os.geteuid() or not shutil.which("mount") or subprocess.run(command, check=False).returncode:
+        pytest.skip("only a user who may mount can make a small disk")
+    yield disk
+    # Lazily: an error that is still being reported may hold a file open.
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_is_one_line_and_the_crawl_goes_on_with_more_room(service: Service, small_disk: Path) -> None:
+    settings = settings_for(service.api_url, small_disk / "data", window_pages=2)
+    noise = [os.urandom(400_000).hex() for _ in range(9)]
+    service.pages("/models", lambda: [{"id": number, "x": text} for number, text in enumerate(noise)])
+    for _ in range(2):
+        with pytest.raises(StorageError) as error:
+            take_snapshot(settings, DAY)
+        assert str(error.value) == (
+            f"The disk that holds {settings.data_dir} is full: make room "
+            "or set CIVITAI_ETL_DATA_DIR to a larger one, then run again."
+        )
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    assert take_snapshot(settings, DAY).status == "complete"
+    counts = "count(*), count(distinct entity_id), sum(length(payload))"
+    ((documents, distinct, size),) = rows(settings, f"select {counts} from raw.model_documents")
+    assert documents == distinct == 9
+    assert size > sum(map(len, noise))
+
+
+def as_nobody(action: Callable[[], object]) -> str:
+    """What an ordinary user is told; root may write anywhere. A fork, since that user may not read this interpreter."""
+    if os.geteuid():
+        return told(action)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        os.write(writing, told(action).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def told(action: Callable[[], object]) -> str:
+    try:
+        action()
+    except CivitaiEtlError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever else comes is what the test is to show
+        return f"unexpected {error!r}"
+    return "no error"
+
+
+@pytest.fixture
+def open_path(tmp_path: Path) -> Path:
+    """A directory whose parents everybody may pass."""
+    for parent in [tmp_path, *tmp_path.parents]:
+        if not os.access(parent, os.W_OK) or parent == Path("/tmp"):
+            break
+        parent.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["it is there", "it would have to be made"])
+def test_a_directory_without_write_permission_is_one_line(open_path: Path, settings: Settings, missing: bool) -> None:
+    locked = open_path / "locked"
+    locked.mkdir(mode=0o555)
+    data_dir = locked / "data" if missing else locked
+    expected = (
+        f"{data_dir} cannot be written: give this user write permission there "
+        "or set CIVITAI_ETL_DATA_DIR to a directory of its own."
+    )
+    chosen = settings.model_copy(update={"data_dir": data_dir})
+    assert as_nobody(lambda: take_snapshot(chosen, DAY)) == expected
+    assert as_nobody(lambda: writer_lock(data_dir).__enter__()) == expected
+    assert list(locked.iterdir()) == []
+
+
+def test_a_data_directory_that_is_a_file_is_one_line(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for data_dir in (file, file / "data"):
+        with pytest.raises(StorageError, match="is no directory: set CIVITAI_ETL_DATA_DIR"):
+            take_snapshot(settings.model_copy(update={"data_dir": data_dir}), DAY)
+
+
+def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
+    with writer_lock(tmp_path), pytest.raises(LockedError, match=f"process {os.getpid()}\\) is writing to {tmp_path}"):
+        writer_lock(tmp_path).__enter__()
+    with writer_lock(tmp_path):
+        pass
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from pipelines.lock import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print("have it", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"have it\n"
+        with pytest.raises(LockedError, match=f"process {holder.pid}"):
+            writer_lock(tmp_path).__enter__()
+        holder.send_signal(signal.SIGKILL)
+    with writer_lock(tmp_path):
+        pass
