@@ -3,7 +3,7 @@
 A catalogue answers a query with a `Listing`: how many items there are, in order, and the bytes of any stretch of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -79,3 +79,22 @@ class Catalogue(Protocol):
         ...
 
     def enums(self) -> bytes: ...
+
+    def owner(self, version_id: int) -> bytes | None:
+        """The document of the model that a version stands in, or None if no shown model has it."""
+        ...
+
+    def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
+        """Hash -> ids of the versions with such a file, the first published first; unknown hashes are left out.
+
+        A hash is any of a file's (AutoV1 to BLAKE3), in upper or lower case; the keys are as they were asked.
+        """
+        ...
+
+    def users(self, text: str | None) -> Listing:
+        """Users by name; with `text` those whose name begins with it, whatever the case."""
+        ...
+
+    def has_image(self, image_id: int) -> bool: ...
+
+    def has_post(self, post_id: int) -> bool: ...

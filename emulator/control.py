@@ -1,4 +1,4 @@
-"""The control endpoint, outside /api/v1: sets the clock and tells the simulator's own account."""
+"""The control endpoint, outside /api/v1: sets the clock and the membership, and tells the simulator's own account."""
 
 from datetime import date
 from typing import Any
@@ -11,25 +11,31 @@ from starlette.routing import Route
 from emulator.account import account, changes
 from emulator.api import json_response
 from emulator.clock import Clock
+from emulator.member import QUOTA_KB, Member
 from emulator.parameters import BadParameterError
 
 
-def control_routes(clock: Clock) -> list[Route]:
+def control_routes(clock: Clock, member: Member) -> list[Route]:
     """The routes of the control endpoint.
 
     * `/control/clock`: GET; PUT or POST {"date": "YYYY-MM-DD"}
+    * `/control/member`: GET; PUT or POST {"tier": "Free" | "Founder" | "Bronze" | "Silver" | "Gold"}
     * `/control/account?date=D`: `emulator.account.account`, by default of the clock's date
     * `/control/changes?from=D1&to=D2`: `emulator.account.changes`
     """
 
     async def show_or_set_clock(request: Request) -> Response:
         if request.method in ("PUT", "POST"):
-            try:
-                wanted = msgspec.json.decode(await request.body(), type=dict[str, str])["date"]
-            except (msgspec.MsgspecError, KeyError):
-                raise BadParameterError('the clock takes {"date": "YYYY-MM-DD"}') from None
-            clock.set(_date(wanted))
+            clock.set(_date(await _setting(request, "date", "YYYY-MM-DD")))
         return _json({"date": clock.today.isoformat()})
+
+    async def show_or_set_member(request: Request) -> Response:
+        if request.method in ("PUT", "POST"):
+            tier = await _setting(request, "tier", "Silver")
+            if tier not in QUOTA_KB:
+                raise BadParameterError(f"the tier must be one of {', '.join(QUOTA_KB)}, not {tier!r}")
+            member.tier = tier
+        return _json({"tier": member.tier, "quotaKb": member.quota_kb, "usedKb": member.used_kb})
 
     async def tell_account(request: Request) -> Response:
         on = request.query_params.get("date")
@@ -43,9 +49,18 @@ def control_routes(clock: Clock) -> list[Route]:
 
     return [
         Route("/control/clock", show_or_set_clock, methods=["GET", "PUT", "POST"]),
+        Route("/control/member", show_or_set_member, methods=["GET", "PUT", "POST"]),
         Route("/control/account", tell_account),
         Route("/control/changes", tell_changes),
     ]
+
+
+async def _setting(request: Request, name: str, example: str) -> str:
+    """The one value of a body that sets something."""
+    try:
+        return msgspec.json.decode(await request.body(), type=dict[str, str])[name]
+    except (msgspec.MsgspecError, KeyError):
+        raise BadParameterError(f'the body must be like {{"{name}": "{example}"}}') from None
 
 
 def _date(text: str) -> date:

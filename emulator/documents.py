@@ -241,10 +241,11 @@ class ModelDocuments:
             "air": f"urn:air:{ecosystem}:{vocabulary.AIR_TYPES.get(kind, 'unknown')}:civitai:{model_id}@{version_id}",
             "downloadUrl": f"https://civitai.com/api/download/models/{version_id}",
         }
-        file_count = 0 if random[12] % 700 == 0 else 1 + (random[12] % 100 < 8) + (random[12] % 100 < 2)
-        fields["files"] = [
-            self._file(rank, place, version_id, kind, second, fields["name"]) for place in range(file_count)
+        files = [
+            self._file(rank, place, version_id, kind, second, fields["name"]) for place in range(file_count(seed, key))
         ]
+        # A version that drew the same well-known VAE twice has it once.
+        fields["files"] = list({file["id"]: file for file in reversed(files)}.values())[::-1]
         post_id = 50_000 + 3 * rank
         levels = _LEVEL_OF_IMAGE[model_level]
         share = random[13] / 65_536
@@ -257,46 +258,70 @@ class ModelDocuments:
         return fields
 
     def _file(self, rank: int, place: int, version_id: int, kind: str, second: int, name: str) -> dict[str, Any]:
-        seed = self._world.seed
-        random = draws(8, seed, "file", rank, place)
-        file_type, file_format, file_id = "Model", "SafeTensor", 3_000 + 5 * rank + place
-        if kind in ("Workflows", "Wildcards", "Poses"):
-            file_type, file_format = "Archive", "Other"
-        elif kind == "Other":
-            file_type, file_format = "Other", "Other"
-        elif random[0] % 100 < 7 or kind in ("Hypernetwork", "AestheticGradient"):
-            file_format = "PickleTensor"
-        quantiles = _FILE_KB.get(kind, _OTHER_KB)
-        if place > 0:
-            file_type = ("VAE", "Training Data", "Negative", "Config", "Model")[random[1] % 5]
-            file_format = "SafeTensor" if file_type in ("VAE", "Negative", "Model") else "Other"
-            quantiles = _OTHER_KB if file_type != "Model" else quantiles
-            if file_type == "VAE" and kind == "Checkpoint":
-                # One of a few well-known VAE files, which many versions share, id and hashes included.
-                file_id = 1 + random[2] % 5
-                random = draws(8, seed, "shared file", file_id)
+        file = file_identity(self._world.seed, rank, place, kind)
+        quantiles = _OTHER_KB if place > 0 and file.type != "Model" else _FILE_KB.get(kind, _OTHER_KB)
+        random = file.random
         size = _quantile(random[3], quantiles)
-        hashes = digest(40, seed, "hashes", file_id)
-        sha = (hashes[:32]).hex().upper()
-        known = {"AutoV1": hashes[32:36].hex().upper(), "AutoV2": sha[:10], "SHA256": sha}
-        known |= {"CRC32": hashes[36:40].hex().upper(), "Blake3": digest(32, seed, "blake3", file_id).hex().upper()}
-        if random[4] % 100 < 15:
-            del known["AutoV1"]
-        if random[4] % 1000 == 999:
-            known = {}
         return {
-            "id": file_id,
-            "name": f"{kind.lower()}_{version_id}_{name.replace(' ', '')}.{_FILE_SUFFIX[file_format]}",
+            "id": file.id,
+            "name": f"{kind.lower()}_{version_id}_{name.replace(' ', '')}.{_FILE_SUFFIX[file.format]}",
             "sizeKB": int(size) if random[5] % 4 == 0 else int(size * 1024) / 1024,
-            "type": file_type,
-            "format": file_format,
+            "type": file.type,
+            "format": file.format,
             "pickleScanResult": ("Success", "Success", "Danger", "Error", "Pending")[max(0, random[6] % 250 - 245)],
             "virusScanResult": "Success" if random[7] % 300 else "Pending",
             "scannedAt": timestamp(second - random[7] % 60, random[6]),
             "downloadUrl": f"https://civitai.com/api/download/models/{version_id}"
-            + (f"?type={file_type.replace(' ', '%20')}" if place else ""),
-            "hashes": known,
+            + (f"?type={file.type.replace(' ', '%20')}" if place else ""),
+            "hashes": file_hashes(self._world.seed, file),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What makes a file the same wherever it stands: its id, and the random numbers that belong to it."""
+
+    id: int
+    type: str
+    format: str
+    random: tuple[int, ...]
+
+
+def file_count(seed: int, version_key: int) -> int:
+    """How many files a version lists, before one that stands there twice is dropped."""
+    chance = draws(16, seed, "version", version_key)[12]
+    return 0 if chance % 700 == 0 else 1 + (chance % 100 < 8) + (chance % 100 < 2)
+
+
+def file_identity(seed: int, rank: int, place: int, kind: str) -> File:
+    """The file at a place of a version (by its rank) of a model of some kind."""
+    random = draws(8, seed, "file", rank, place)
+    file_type, file_format, file_id = "Model", "SafeTensor", 3_000 + 5 * rank + place
+    if kind in ("Workflows", "Wildcards", "Poses"):
+        file_type, file_format = "Archive", "Other"
+    elif kind == "Other":
+        file_type, file_format = "Other", "Other"
+    elif random[0] % 100 < 7 or kind in ("Hypernetwork", "AestheticGradient"):
+        file_format = "PickleTensor"
+    if place > 0:
+        file_type = ("VAE", "Training Data", "Negative", "Config", "Model")[random[1] % 5]
+        file_format = "SafeTensor" if file_type in ("VAE", "Negative", "Model") else "Other"
+        if file_type == "VAE" and kind == "Checkpoint":
+            # One of a few well-known VAE files, which many versions share, id and hashes included.
+            file_id = 1 + random[2] % 5
+            random = draws(8, seed, "shared file", file_id)
+    return File(file_id, file_type, file_format, random)
+
+
+def file_hashes(seed: int, file: File) -> dict[str, str]:
+    """The hashes of a file by algorithm, upper case; some have no AutoV1, a few were never hashed."""
+    if file.random[4] % 1000 == 999:
+        return {}
+    digits = digest(40, seed, "hashes", file.id).hex().upper()
+    sha, auto_v1, crc = digits[:64], digits[64:72], digits[72:]
+    known = {} if file.random[4] % 100 < 15 else {"AutoV1": auto_v1}
+    blake = digest(32, seed, "blake3", file.id).hex().upper()
+    return known | {"AutoV2": sha[:10], "SHA256": sha, "CRC32": crc, "Blake3": blake}
 
 
 def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:

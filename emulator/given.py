@@ -6,7 +6,7 @@ what is not usable is left out there. Creators, tags and images are derived from
 come in the order of the file and images newest first, by their ids.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -19,6 +19,7 @@ import msgspec
 from emulator import vocabulary
 from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, ModelQuery
 from emulator.catalogue_file import read_lines
+from emulator.versions import decoded, list_of, object_of
 
 _LEVEL_BITS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
 _REACTIONS = ("thumbsUpCount", "likeCount", "heartCount", "laughCount", "cryCount")
@@ -72,7 +73,7 @@ class GivenCatalogue:
 
     def __init__(self, path: Path) -> None:
         self.lines = read_lines(path)
-        self.models = [_model_facts(_decoded(line)) for line in self.lines]
+        self.models = [_model_facts(decoded(line)) for line in self.lines]
         #: The line of each id; the first one, if several have it.
         self.row_of = {facts.id: row for row, facts in reversed(list(enumerate(self.models))) if facts.id is not None}
 
@@ -85,9 +86,37 @@ class GivenCatalogue:
         """The nested images that have an id, each id once, the highest first."""
         found: dict[int, _ImageFacts] = {}
         for row, line in enumerate(self.lines):
-            for image in _image_facts(row, _decoded(line)):
+            for image in _image_facts(row, decoded(line)):
                 found.setdefault(image.id, image)
         return sorted(found.values(), key=lambda image: -image.id)
+
+    @cached_property
+    def version_rows(self) -> dict[int, int]:
+        """The line of each version id; the first one, if several have it."""
+        found: dict[int, int] = {}
+        for row, line in enumerate(self.lines):
+            for version in map(object_of, list_of(object_of(decoded(line)).get("modelVersions"))):
+                version_id = _integer(version.get("id"))
+                if version_id is not None:
+                    found.setdefault(version_id, row)
+        return found
+
+    @cached_property
+    def versions_of_hash(self) -> dict[str, list[int]]:
+        """Upper-case hash -> ids of the versions with such a file, the first published first."""
+        found: dict[str, dict[int, datetime]] = {}
+        for line in self.lines:
+            for version in map(object_of, list_of(object_of(decoded(line)).get("modelVersions"))):
+                version_id = _integer(version.get("id"))
+                for file in map(object_of, list_of(version.get("files"))):
+                    for text in object_of(file.get("hashes")).values():
+                        if isinstance(text, str) and version_id is not None:
+                            found.setdefault(text.upper(), {})[version_id] = _published(version)
+        return {text: [one for _, one in sorted((day, one) for one, day in ids.items())] for text, ids in found.items()}
+
+    @cached_property
+    def image_ids(self) -> frozenset[int]:
+        return frozenset(image.id for image in self.images)
 
     @cached_property
     def creators(self) -> list[dict[str, Any]]:
@@ -115,7 +144,7 @@ class GivenCatalogue:
 
     def image_document(self, image: _ImageFacts) -> bytes:
         """A nested image, with the creator's name and the time of its version where it has none of its own."""
-        document = _decoded(self.lines[image.row])
+        document = decoded(self.lines[image.row])
         version, place = image.place
         fields: dict[str, Any] = dict(document["modelVersions"][version]["images"][place])
         if image.created > _LONG_AGO:
@@ -193,6 +222,28 @@ class GivenMoment:
             }
         )
 
+    def owner(self, version_id: int) -> bytes | None:
+        row = self._given.version_rows.get(version_id)
+        return None if row is None else self._given.lines[row]
+
+    def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
+        known = self._given.versions_of_hash
+        return {text: known[text.upper()] for text in hashes if text.upper() in known}
+
+    def users(self, text: str | None) -> Listing:
+        wanted = (text or "").casefold()
+        users = [
+            {"id": 20_000 + 3 * number, **{name: one[name] for name in ("username", "image") if name in one}}
+            for number, one in enumerate(self._given.creators)
+        ]
+        return Listing([one for one in users if one["username"].casefold().startswith(wanted)], _encode)
+
+    def has_image(self, image_id: int) -> bool:
+        return image_id in self._given.image_ids
+
+    def has_post(self, post_id: int) -> bool:
+        return any(image.post_id == post_id for image in self._given.images)
+
     def _since(self, period: str | None) -> datetime:
         return self._now - timedelta(days=PERIOD_DAYS[period]) if period in PERIOD_DAYS else _LONG_AGO
 
@@ -212,18 +263,10 @@ def _filters(query: ModelQuery) -> bool:
     return query != ModelQuery(sort=query.sort)
 
 
-def _decoded(line: bytes) -> Any:
-    """The value of a line; None for one that is no JSON."""
-    try:
-        return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
 def _model_facts(document: Any) -> _ModelFacts:
-    model = _object(document)
-    creator, stats = _object(model.get("creator")), _object(model.get("stats"))
-    versions = [_object(version) for version in _list(model.get("modelVersions"))]
+    model = object_of(document)
+    creator, stats = object_of(model.get("creator")), object_of(model.get("stats"))
+    versions = [object_of(version) for version in list_of(model.get("modelVersions"))]
     return _ModelFacts(
         id=_integer(model.get("id")),
         name=_text(model.get("name")) or "",
@@ -231,7 +274,7 @@ def _model_facts(document: Any) -> _ModelFacts:
         nsfw=model.get("nsfw"),
         username=_text(creator.get("username")),
         avatar=_text(creator.get("image")),
-        tags=tuple(tag for tag in _list(model.get("tags")) if isinstance(tag, str)),
+        tags=tuple(tag for tag in list_of(model.get("tags")) if isinstance(tag, str)),
         base_models=frozenset(name for version in versions if (name := _text(version.get("baseModel")))),
         latest=max((_published(version) for version in versions), default=_LONG_AGO),
         rating=tuple(_number(stats.get(name)) for name in ("rating", "thumbsUpCount", "ratingCount", "downloadCount")),
@@ -240,14 +283,14 @@ def _model_facts(document: Any) -> _ModelFacts:
 
 
 def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
-    model = _object(document)
-    username = _text(_object(model.get("creator")).get("username"))
-    for number, version in enumerate(map(_object, _list(model.get("modelVersions")))):
-        for place, image in enumerate(map(_object, _list(version.get("images")))):
+    model = object_of(document)
+    username = _text(object_of(model.get("creator")).get("username"))
+    for number, version in enumerate(map(object_of, list_of(model.get("modelVersions")))):
+        for place, image in enumerate(map(object_of, list_of(version.get("images")))):
             image_id = _integer(image.get("id"))
             if image_id is None:
                 continue
-            stats = _object(image.get("stats"))
+            stats = object_of(image.get("stats"))
             yield _ImageFacts(
                 row=row,
                 place=(number, place),
@@ -283,14 +326,6 @@ def _moment(value: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str | None:

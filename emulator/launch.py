@@ -28,6 +28,10 @@ class Emulator:
         """Sets the emulator's clock to noon of a date."""
         self._ask("/clock", json.dumps({"date": on.isoformat()}).encode())
 
+    def set_tier(self, tier: str) -> None:
+        """Gives the key's member another membership (`emulator.member.QUOTA_KB`)."""
+        self._ask("/member", json.dumps({"tier": tier}).encode())
+
     def account(self, on: date) -> dict[str, Any]:
         """What exists on a date, with true counters (`emulator.account.account`); ids are text."""
         return self._ask(f"/account?date={on}")

@@ -6,7 +6,9 @@ stands once. What a schema refuses raises `BadParameterError`; parameters that n
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from emulator import vocabulary
 
@@ -14,6 +16,7 @@ MODEL_TYPES = tuple(name for name, _ in vocabulary.MODEL_TYPES)
 PERIODS = ("AllTime", "Year", "Month", "Week", "Day")
 
 Reader = Callable[[str, list[str]], Any]
+Body = TypeVar("Body")
 
 
 class BadParameterError(ValueError):
@@ -93,7 +96,15 @@ PARAMETERS: dict[str, dict[str, Reader]] = {
     },
     "listCreators": {"limit": integer(maximum=200), "page": integer(), "query": text},
     "listTags": {"limit": integer(maximum=200), "page": integer(), "query": text},
+    "listUsers": {"username": text, "limit": integer()},
+    "checkPermissions": {
+        "entityType": one_of("Model", "ModelVersion", "Image", "Post", "Article"),
+        "entityId": integer(),
+    },
+    "getVaultItem": {"modelVersionId": integer()},
 }
+#: Parameters without which an operation is refused.
+REQUIRED = {"checkPermissions": ("entityType", "entityId"), "getVaultItem": ("modelVersionId",)}
 
 
 def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -111,4 +122,18 @@ def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[st
         values = [value for key, value in pairs if key == name]
         if values:
             read[name] = reader(name, values)
+        elif name in REQUIRED.get(operation, ()):
+            raise BadParameterError(f"{name} is required")
     return read
+
+
+def read_body(body: bytes, schema: type[Body], wanted: str) -> Body:
+    """The value of a request's JSON body.
+
+    Raises:
+        BadParameterError: it is no JSON, or not what the operation takes.
+    """
+    try:
+        return msgspec.json.decode(body, type=schema)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadParameterError(f"the body must be {wanted} as JSON ({error})") from None

@@ -13,9 +13,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.api import BASE_PATH, answer_bad_parameter, answer_http_error, routes
+from emulator.api import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
 from emulator.clock import Clock, open_world
 from emulator.control import control_routes
+from emulator.member import Member
 from emulator.parameters import BadParameterError
 from emulator.simulation import NotSimulatedError
 
@@ -29,8 +30,9 @@ class CannotServeError(Exception):
 
 def make_application(clock: Clock, key: str, control: bool) -> ASGIApp:
     """The ASGI application: the Site API and, if asked for, the control endpoint."""
+    member = Member()
     application = Starlette(
-        routes=routes(clock, key) + (control_routes(clock) if control else []),
+        routes=SpecificationApi(clock, key, member).routes() + (control_routes(clock, member) if control else []),
         exception_handlers={
             BadParameterError: answer_bad_parameter,
             NotSimulatedError: answer_bad_parameter,

@@ -1,6 +1,6 @@
 """The simulated catalogue on one day, as the routes see it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,10 @@ from emulator import vocabulary
 from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, ModelQuery
 from emulator.counters import ModelCounters, VersionCounters, model_counters, version_counters
 from emulator.dice import Ints
-from emulator.documents import ModelDocuments, creator_fields
+from emulator.documents import ModelDocuments, creator_fields, timestamp
 from emulator.gallery import Gallery
-from emulator.simulation import HORIZON_DAYS, Simulation, day_number
+from emulator.hash_index import HashIndex
+from emulator.simulation import EPOCH_NOON, HORIZON_DAYS, Simulation, day_number
 
 _encode = msgspec.json.Encoder().encode
 #: How many different listings of a day are kept, so that the pages of a walk share one.
@@ -38,6 +39,10 @@ class SimulatedWorld:
             ahead = min(day + _GALLERY_DAYS, HORIZON_DAYS)
             self._gallery = ahead, Gallery(self.columns, ahead)
         return self._gallery[1]
+
+    @cached_property
+    def hash_index(self) -> HashIndex:
+        return HashIndex(self.columns)
 
     def on(self, on: date) -> "SimulatedDay":
         return SimulatedDay(self, on)
@@ -92,6 +97,44 @@ class SimulatedDay:
             }
         )
 
+    def owner(self, version_id: int) -> bytes | None:
+        version = self.find_version(version_id)
+        return None if version is None else self._model_document(int(self.columns.version_model[version]))
+
+    def find_version(self, version_id: int) -> int | None:
+        """The index of a version that is shown, by its id."""
+        columns = self.columns
+        ids = columns.version_id[columns.by_publication]
+        if not len(ids) or not ids[0] <= version_id <= ids[-1]:
+            return None
+        place = int(np.searchsorted(ids, version_id))
+        version = int(columns.by_publication[place])
+        return version if ids[place] == version_id and self.version_shown[version] else None
+
+    def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
+        columns, found = self.columns, {}
+        for text in hashes:
+            versions = [version for version in self._world.hash_index.versions(text) if self.version_shown[version]]
+            if versions:
+                versions.sort(key=lambda version: (columns.version_second[version], columns.version_id[version]))
+                found[text] = columns.version_id[versions].tolist()
+        return found
+
+    def users(self, text: str | None) -> Listing:
+        names = self.columns.usernames
+        wanted = (text or "").casefold()
+        rows = np.flatnonzero(self.columns.creator_visible(self.day)).tolist()
+        chosen = [row for row in rows if names[row].casefold().startswith(wanted)]
+        return Listing(sorted(chosen, key=names.__getitem__), self._user_document)
+
+    def has_image(self, image_id: int) -> bool:
+        gallery = self.gallery
+        return bool(np.isin(gallery.image_id[: gallery.until(self.day)], image_id).any())
+
+    def has_post(self, post_id: int) -> bool:
+        gallery = self.gallery
+        return bool(np.isin(gallery.post_id[: gallery.until(self.day)], post_id).any())
+
     def _listing(self, key: Any, make: Callable[[], Listing]) -> Listing:
         listing = self._listings.get(key)
         if listing is None:
@@ -105,6 +148,11 @@ class SimulatedDay:
     @cached_property
     def model_visible(self) -> npt.NDArray[np.bool_]:
         return self.columns.model_visible(self.day)
+
+    @cached_property
+    def version_shown(self) -> npt.NDArray[np.bool_]:
+        """Per version: it is published and so is its model."""
+        return self.columns.version_visible(self.day) & self.model_visible[self.columns.version_model]
 
     @cached_property
     def version_counters(self) -> VersionCounters:
@@ -240,7 +288,17 @@ class SimulatedDay:
         fields["link"] = f"https://civitai.com/api/v1/models?username={fields['username']}"
         return _encode(fields)
 
+    def _user_document(self, creator: int) -> bytes:
+        joined = EPOCH_NOON + (int(self.columns.creator_joined[creator]) - 1) * 86_400
+        fields = {"id": user_id(creator), **creator_fields(self.columns, creator, self.day)}
+        return _encode(fields | {"tier": "Free", "createdAt": timestamp(joined - 3600)})
+
     def _tag_document(self, tag: int) -> bytes:
         name = vocabulary.tag_name(tag)
         link = f"https://civitai.com/api/v1/models?tag={name.replace(' ', '%20')}"
         return _encode({"name": name, "modelCount": int(self.model_count_of_tag[tag]), "link": link})
+
+
+def user_id(creator: int) -> int:
+    """The id of the user behind a creator of the simulation."""
+    return 20_000 + 3 * creator

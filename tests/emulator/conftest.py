@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,31 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 FIRST_DAY = date(2026, 1, 1)
 
 
+#: Status, headers by lower-case name, body.
+Answer = tuple[int, dict[str, str], bytes]
+
+
 class Client:
     """Asks for paths below the emulator's API address."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def get(
-        self, path: str, query: Any = (), headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
+    def get(self, path: str, query: Any = (), headers: dict[str, str] | None = None) -> Answer:
+        return self.send("GET", path, query, headers=headers)
+
+    def send(
+        self, method: str, path: str, query: Any = (), body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
         host, base = urlsplit(self.emulator.api_url)[1:3]
         connection = http.client.HTTPConnection(host, timeout=60)
         address = base + path.removeprefix(self.emulator.api_url)
-        connection.request("GET", f"{address}?{urlencode(query)}" if query else address, headers=headers or {})
+        sent = None if body is None else json.dumps(body).encode()
+        connection.request(method, f"{address}?{urlencode(query)}" if query else address, sent, headers=headers or {})
         response = connection.getresponse()
-        body = response.read()
+        answered = response.read()
         connection.close()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, answered
 
     def json(self, path: str, *pairs: tuple[str, object], **query: object) -> Any:
         status, _, body = self.get(path, [*pairs, *query.items()])
@@ -60,6 +68,18 @@ def simulated() -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def models(simulated: Client) -> list[dict[str, Any]]:
     return simulated.items("/models", limit=200)
+
+
+@pytest.fixture(scope="session")
+def validate(specification: dict[str, Any]) -> Callable[[str, Any], None]:
+    """Validates a value against a schema of the specification, by its name."""
+    import jsonschema
+
+    def validate_against(name: str, value: Any) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": specification["components"]}
+        jsonschema.validate(value, schema, format_checker=jsonschema.FormatChecker())
+
+    return validate_against
 
 
 @pytest.fixture(scope="session")

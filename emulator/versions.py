@@ -1,0 +1,55 @@
+"""What is told of single versions, read out of the document of the model that they stand in.
+
+So a version is the same wherever it is asked for, in a simulated and in a given catalogue. Fields that a document does
+not have, or that are of another type, are left out.
+"""
+
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Nested(msgspec.Struct):
+    modelVersions: list[msgspec.Raw]  # noqa: N815 -- the API's name
+
+
+def decoded(document: bytes) -> Any:
+    """The value of a document; None for one that is no JSON."""
+    try:
+        return msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def object_of(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def find_version(model: bytes, version_id: int) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """The decoded model, the decoded version with that id, and its place; the version must be there."""
+    document = object_of(decoded(model))
+    versions = list_of(document.get("modelVersions"))
+    place = next(n for n, version in enumerate(versions) if object_of(version).get("id") == version_id)
+    return document, versions[place], place
+
+
+def version_document(model: bytes, version_id: int) -> bytes:
+    """The version as it stands in its model, byte for byte; with its `modelId` if the model left that out."""
+    document, version, place = find_version(model, version_id)
+    if "modelId" in version:
+        return bytes(msgspec.json.decode(model, type=_Nested).modelVersions[place])
+    return _encode(version | {"modelId": document["id"]} if "id" in document else version)
+
+
+def mini_document(model: bytes, version_id: int) -> bytes:
+    """The version in the specification's short form."""
+    document, version, _ = find_version(model, version_id)
+    told = {"id": version_id, "modelId": document.get("id")}
+    told |= {name: version.get(name) for name in ("name", "baseModel", "air", "downloadUrl")}
+    return _encode({name: value for name, value in told.items() if value is not None})
