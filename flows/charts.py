@@ -31,14 +31,16 @@ RATING_MEASURES = {
 def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """One row per base model and calendar day, days without a snapshot included (their numbers are null).
 
-    Columns: `snapshot_date`, `base_model`; `downloads_per_day` and `versions_per_day`, flows divided by the days of the
-    span that the snapshot closes; `downloads_share`; `rating`, `approval_rate`, `approval_lower_bound`.
+    Columns: `snapshot_date`, `base_model`; `downloads`, the flow; `downloads_per_day` and `versions_per_day`, flows
+    divided by the days of the span that the snapshot closes; `downloads_share`; `rating`, `approval_rate`,
+    `approval_lower_bound`.
     """
     frame: pl.DataFrame = connection.sql(
         """
         select
             day.snapshot_date,
             base_model,
+            mart.downloads_delta::bigint as downloads,
             mart.downloads_delta / mart.days_since_previous as downloads_per_day,
             mart.versions_published / mart.days_since_previous as versions_per_day,
             mart.downloads_share::double as downloads_share,
@@ -65,8 +67,8 @@ def leading(frame: pl.DataFrame, count: int) -> list[str]:
     """The `count` base models with the most downloads over the dates of `frame`, first the one with most."""
     return (
         frame.group_by("base_model")
-        .agg(pl.col("downloads_per_day").sum())
-        .sort("downloads_per_day", "base_model", descending=[True, False])
+        .agg(pl.col("downloads").sum())
+        .sort("downloads", "base_model", descending=[True, False])
         .head(count)["base_model"]
         .to_list()
     )
@@ -96,7 +98,7 @@ def share_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.Chart:
 def versions_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.Chart:
     """New versions per day, stacked; what is not among `base_models` is one grey part."""
     return _stacked(
-        frame, base_models, "versions_per_day", "new versions per day", ",.0f", "New versions per day by base model"
+        frame, base_models, "versions_per_day", "new versions per day", ",.2~f", "New versions per day by base model"
     )
 
 
@@ -168,7 +170,8 @@ def _stacked(
         .mark_bar(binSpacing=1)
         .encode(
             x=_date_axis().timeUnit("yearmonthdate"),
-            y=alt.Y(f"{column}:Q", title=axis, axis=alt.Axis(format=number_format)),
+            # Shares add up to one but for the last bit of a float: no nicer axis than that.
+            y=alt.Y(f"{column}:Q", title=axis, scale=alt.Scale(nice=False), axis=alt.Axis(format=number_format)),
             color=_colour(order, legend=alt.Legend(title=None, orient="right", symbolType="square")),
             order="rank:Q",
             tooltip=_tooltip(column, axis, number_format),
