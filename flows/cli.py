@@ -120,8 +120,8 @@ def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] 
     Parameters
     ----------
     snapshot_date
-        UTC date of the snapshot, such as 2026-01-31. Default: the service's today. A real service answers only for
-        today, so another date is for an emulator.
+        UTC date of the snapshot, such as 2026-01-31. Default: today. A real service answers only for today, so
+        another date is for an emulator.
     """
     from flows.console import progress_display
     from flows.steps import run_daily_snapshot

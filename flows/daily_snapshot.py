@@ -83,7 +83,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
     """Crawl the service and publish its tables; returns the path of `analytics.duckdb`.
 
     Args:
-        snapshot_date: UTC date of the snapshot; None is the service's today, and all that a real service can answer.
+        snapshot_date: UTC date of the snapshot; None is today, and all that a real service can answer.
 
     Raises:
         PartialSnapshotError: what was seen is published, but not all was seen.

@@ -75,8 +75,8 @@ def print_status(settings: Settings, max_age: timedelta) -> int:
         )
     if covered.dates:
         print(
-            f"Coverage:  {covered.dates[0]} to {covered.dates[-1]}; {len(covered.dates):,} days with a snapshot, "
-            f"{len(covered.partial):,} of them partial, {len(covered.missing):,} days without."
+            f"Coverage:  {covered.dates[0]} to {covered.dates[-1]}; days with a snapshot: {len(covered.dates):,} "
+            f"(partial: {len(covered.partial):,}), without: {len(covered.missing):,}."
         )
         for label, days in (("Partial", covered.partial), ("Missing", covered.missing)):
             if days:

@@ -33,8 +33,7 @@ def run_daily_snapshot(
 
     Args:
         settings: where to read from and write to.
-        snapshot_date: the UTC date to be photographed; None is the service's today, the only date that a real service
-            can answer for.
+        snapshot_date: the UTC date to be photographed; None is today, the only date that a real service can answer for.
         progress: is told about every phase.
 
     Raises:

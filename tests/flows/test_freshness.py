@@ -33,6 +33,6 @@ def test_status_ends_with_zero_when_fresh_and_with_four_when_stale(analytics, ca
     settings = Settings(data_dir=analytics.parent)
     age = datetime.now(UTC) - datetime(2026, 1, 6, 3, tzinfo=UTC)
     assert freshness.print_status(settings, age + timedelta(minutes=5)) == 0
-    assert "4 days with a snapshot, 1 of them partial, 2 days without" in capsys.readouterr().out
+    assert "days with a snapshot: 4 (partial: 1), without: 2." in capsys.readouterr().out
     assert freshness.print_status(settings, age - timedelta(minutes=5)) == 4
     assert "STALE" in capsys.readouterr().out
