@@ -63,9 +63,10 @@ class Loader:
             # The process may have been killed after it packed its state and before it kept it here.
             self._pipeline.sync_destination()
         if self._drained.exists():
-            # A job that was killed between its commit and dlt's note of it has run twice. Only appended rows suffer,
-            # and only in a drain; the marker outlives a kill between the drain and this.
-            remove_second_copies(self._warehouse)
+            # A job that was killed between its commit and dlt's note of it has run twice: into its table, or into the
+            # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
+            if "crawl" in self.state():
+                remove_second_copies(self._warehouse, self.state()["crawl"]["crawl_id"])
             self._drained.unlink()
         self._sweep()
 

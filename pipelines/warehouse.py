@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.raw import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
+from pipelines.raw import KINDS, REJECTS, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -92,13 +92,16 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     )
 
 
-def remove_second_copies(path: Path) -> None:
-    """Delete documents that are stored twice; for the writer, after a load job may have run a second time."""
+def remove_second_copies(path: Path, crawl_id: str) -> None:
+    """Delete rows that are stored twice; for the writer, after a load job of `crawl_id` may have run a second time."""
+    keyed = [table(kind) for kind in KINDS for table in (documents_table, observations_table)]
     with duckdb.connect(str(path)) as connection:
-        for kind in KINDS:
-            table = documents_table(kind)
+        for table in (*keyed, REJECTS, SNAPSHOTS):
             if has_table(connection, table):
+                name, key = table.qualified_name, ", ".join(table.key)
+                concerned = "crawl_id = $crawl_id" if "crawl_id" in table.schema.names else "$crawl_id is not null"
                 connection.execute(
-                    f"delete from {table.qualified_name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
-                    f"from {table.qualified_name} group by {', '.join(table.key)} having count(*) > 1)"
+                    f"delete from {name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
+                    f"from {name} where {concerned} group by {key} having count(*) > 1)",
+                    {"crawl_id": crawl_id},
                 )

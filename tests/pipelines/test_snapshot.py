@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import pytest
 import urllib3
@@ -207,6 +208,20 @@ def test_lost_working_files_of_dlt_are_no_loss(service: Service, settings: Setti
     assert (report.crawl_id, report.status) == ("2026-01-01.1", "complete")
     assert [query.get("page") for query in service.asked("/models")[asked_before:]] == ["2", "3"]
     assert raw("select count(*), count(distinct entity_id) from raw.model_observations") == [(5, 5)]
+
+
+def test_rows_that_a_load_job_stored_twice_are_kept_once(service: Service, settings: Settings, raw: Raw) -> None:
+    cut_off(service, settings, DAY)
+    # What a kill between the commit of a job and dlt's note of it leaves once dlt has run the job again.
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        for table in ("model_documents", "model_observations", "snapshots"):
+            connection.execute(f"insert into raw.{table} select * from raw.{table}")
+    (settings.data_dir / "dlt" / "drained").touch()
+    report = take_snapshot(settings, DAY)
+    assert (report.crawl_id, report.status) == ("2026-01-01.1", "complete")
+    for table, number in (("model_documents", 5), ("model_observations", 5), ("snapshots", 1)):
+        assert raw(f"select count(*) from raw.{table}") == [(number,)]
+    assert not (settings.data_dir / "dlt" / "drained").exists()
 
 
 def test_the_key_is_nowhere_under_the_data_directory(service: Service, settings: Settings) -> None:
