@@ -28,6 +28,8 @@ MOST_ATTEMPTS = 3
 #: What is counted per endpoint; items = distinct_ids + duplicates + rejected.
 COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
 
+#: The values of a row in the order of its table's columns.
+Row = tuple[Any, ...]
 NewRows = Iterator[tuple[RawTable, pa.Table]]
 
 
@@ -70,9 +72,9 @@ class EndpointCrawl:
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._reject_keys: set[tuple[str, int]] = set()
-        self._documents: list[tuple[Document, datetime]] = []
-        self._observations: list[tuple[Document, datetime, int]] = []
-        self._rejects: list[tuple[str, int, datetime, str, bytes]] = []
+        self._documents: list[Row] = []
+        self._observations: list[Row] = []
+        self._rejects: list[Row] = []
         self._pages_held = 0
 
     @property
@@ -104,43 +106,15 @@ class EndpointCrawl:
         if not all_of_them and self._pages_held < PAGES_PER_TABLE:
             return
         kind = self.endpoint.kind
-        if self._documents:
-            table = documents_table(kind)
-            columns: list[list[Any]] = [
-                [document.entity_id for document, _ in self._documents],
-                [document.content_hash for document, _ in self._documents],
-                [moment for _, moment in self._documents],
-                [document.payload for document, _ in self._documents],
-            ]
-            yield table, arrow_table(table, columns)
-        if self._observations:
-            table = observations_table(kind)
-            number = len(self._observations)
-            columns = [
-                [self._snapshot_date] * number,
-                [document.entity_id for document, _, _ in self._observations],
-                [document.content_hash for document, _, _ in self._observations],
-                [moment for _, moment, _ in self._observations],
-                [self._crawl_id] * number,
-                [number_of_pass for _, _, number_of_pass in self._observations],
-                [document.metrics for document, _, _ in self._observations],
-            ]
-            yield table, arrow_table(table, columns)
-        if self._rejects:
-            number = len(self._rejects)
-            request, position, moment, reason, payload = zip(*self._rejects, strict=True)
-            columns = [
-                [self._crawl_id] * number,
-                [self._snapshot_date] * number,
-                [kind] * number,
-                list(request),
-                list(position),
-                list(moment),
-                list(reason),
-                list(payload),
-            ]
-            yield REJECTS, arrow_table(REJECTS, columns)
-        self._documents, self._observations, self._rejects, self._pages_held = [], [], [], 0
+        for table, rows in (
+            (documents_table(kind), self._documents),
+            (observations_table(kind), self._observations),
+            (REJECTS, self._rejects),
+        ):
+            if rows:
+                yield table, arrow_table(table, rows)
+                rows.clear()
+        self._pages_held = 0
 
     def _query(self) -> Arguments:
         if self.walk.query is None:
@@ -175,17 +149,22 @@ class EndpointCrawl:
         return ids, new
 
     def _observe(self, document: Document, moment: datetime) -> None:
-        if document.entity_id not in self._known.observed:
-            self._observations.append((document, moment, self.walk.rank + 1))
-        if document.content_hash not in self._known.hashes:
-            self._known.hashes.add(document.content_hash)
-            self._documents.append((document, moment))
+        entity_id, content_hash, payload, metrics = document
+        if entity_id not in self._known.observed:
+            crawl_pass = self.walk.rank + 1
+            self._observations.append(
+                (self._snapshot_date, entity_id, content_hash, moment, self._crawl_id, crawl_pass, metrics)
+            )
+        if content_hash not in self._known.hashes:
+            self._known.hashes.add(content_hash)
+            self._documents.append((entity_id, content_hash, moment, payload))
 
     def _reject(self, page: Page, position: int, reason: str, item: bytes) -> None:
         # A pass that is walked again meets them again, at the same place.
         if (page.request, position) not in self._reject_keys:
             self._reject_keys.add((page.request, position))
-            self._rejects.append((page.request, position, page.answered_at, reason, item))
+            place = (self._crawl_id, self._snapshot_date, self.endpoint.kind, page.request, position)
+            self._rejects.append((*place, page.answered_at, reason, item))
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
         walk, following = self.walk, self._following(sent, page)
@@ -269,7 +248,9 @@ class GalleryCrawl(EndpointCrawl):
     @property
     def reached_mark(self) -> int | None:
         """The mark for the next walk."""
-        return max([*map(int, self.met), self.mark or 0]) or None if self.walk.done else self.mark
+        if not self.walk.done or self.walk.problem:
+            return self.mark
+        return max([*map(int, self.met), self.mark or 0]) or None
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
         super()._advance(sent, page, ids, new)
@@ -414,6 +395,8 @@ class Crawl:
         return datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
 
 
-def arrow_table(table: RawTable, columns: list[list[Any]]) -> pa.Table:
-    arrays = [pa.array(column, column_type) for column, column_type in zip(columns, table.schema.types, strict=True)]
+def arrow_table(table: RawTable, rows: list[Row]) -> pa.Table:
+    """Rows, their values in the order of the columns of `table`, as Arrow."""
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(values, values_type) for values, values_type in zip(columns, table.schema.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=table.schema)

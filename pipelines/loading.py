@@ -100,7 +100,7 @@ def plain_errors() -> Iterator[None]:
         raise
     except Exception as error:
         for cause in chain(error):
-            if isinstance(cause, CivitaiEtlError):
+            if isinstance(cause, CivitaiEtlError | KeyboardInterrupt):
                 raise cause from None
         raise
 

@@ -164,6 +164,16 @@ def test_later_walks_through_the_gallery_end_at_what_is_stored(service: Service,
     ]
 
 
+def test_a_loop_in_the_gallery_does_not_move_the_mark(service: Service, settings: Settings) -> None:
+    service.pages("/images", lambda: [{"id": number} for number in range(10, 0, -1)])
+    take_snapshot(settings, DAY)
+    looping = {"items": [{"id": 20}, {"id": 19}], "metadata": {"nextPage": "?page=2"}}
+    service.replies("/images", Reply(looping))
+    assert take_snapshot(settings, DAY + timedelta(1)).status == "partial"
+    service.pages("/images", lambda: [{"id": number} for number in range(20, 0, -1)])
+    assert take_snapshot(settings, DAY + timedelta(1)).endpoints["image"]["distinct_ids"] == 12
+
+
 def test_no_pages_for_images_means_no_request(service: Service, settings: Settings) -> None:
     report = take_snapshot(settings.model_copy(update={"image_pages": 0}), DAY)
     assert service.asked("/images") == []

@@ -157,7 +157,7 @@ model = owner(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(["model", "image", "creator", "tag", "enum"]))
 def test_splice_gives_back_every_document_that_split_took(data: st.DataObject, kind: str) -> None:
     inner = {"model": model, "image": image, "creator": creator, "tag": owner(modelCount=number), "enum": owner()}[kind]

@@ -263,7 +263,7 @@ def test_a_crawl_that_is_killed_again_and_again_ends_as_if_undisturbed(emulator:
     killed = settings_for(emulator.api_url, tmp_path / "killed", image_pages=4, window_pages=3)
     moments = random.Random(3)
     kills = 0
-    for _ in range(8):
+    for _ in range(6):
         command = [sys.executable, "-c", CRAWL, emulator.api_url, str(killed.data_dir)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
             assert process.stdout is not None
@@ -271,7 +271,7 @@ def test_a_crawl_that_is_killed_again_and_again_ends_as_if_undisturbed(emulator:
             time.sleep(moments.uniform(0.1, 1.3))
             kills += process.poll() is None
             os.kill(process.pid, signal.SIGKILL)
-    assert kills >= 5
+    assert kills >= 4
     take_snapshot(killed, DAY)
     assert contents(killed) == contents(calm)
     leftovers = [path.name for path in (killed.data_dir / "dlt" / "civitai_etl" / "normalize").iterdir()]
