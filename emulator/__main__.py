@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 from emulator.catalogue_file import write_day
-from emulator.server import DEFAULT_PORT, CannotServeError, serve
+from emulator.server import DEFAULT_PORT, DIALECTS, CannotServeError, serve
 from emulator.simulation import NotSimulatedError
 
 
@@ -25,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     simulation.add_argument("--date", type=date.fromisoformat, help="the emulator's date (today)")
     server = commands.add_parser("serve", parents=[simulation], help="serve the Site API on 127.0.0.1")
     server.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"0 for any free one ({DEFAULT_PORT})")
-    server.add_argument("--dialect", choices=("spec", "live"), default="spec", help="spec; live comes later")
+    server.add_argument(
+        "--dialect", choices=DIALECTS, default="spec", help="as specified, or as it answers today (spec)"
+    )
     server.add_argument("--catalogue", type=Path, help="serve these documents (NDJSON, .zst or not)")
     server.add_argument("--key", default="test-key", help="the bearer key that is right (test-key)")
     server.add_argument("--control", action="store_true", help="offer /control: clock and account")

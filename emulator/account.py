@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator import vocabulary
+from emulator.live_catalogue import LiveDay, LiveModelQuery
 from emulator.simulated import SimulatedDay
 from emulator.simulation import Simulation
 
@@ -74,6 +75,41 @@ def account(day: SimulatedDay) -> dict[str, Any]:
     told["images"] = {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None}
     told["counts"] = {name: len(told[name]) for name in ("models", "versions", "creators", "tags", "baseModels")}
     told["counts"]["images"] = images
+    return told
+
+
+def live_account(live: LiveDay) -> dict[str, Any]:
+    """What exists on a date, as `account` has it, with the counters of the live dialect and what it does not show.
+
+    `models` have `downloadCount`, `thumbsUpCount`, `thumbsDownCount`, `commentCount` and `tippedAmountCount`,
+    `versions` the first three, `modelId` and `baseModel`, all true, also where the service answers null: `hidden` lists
+    the ids of those models by counter (`downloadCount` hides that of their versions, too). `listed` has the ids of the
+    models in each listing, `default` and `nsfw`; `unlisted` the `models` and `versions` that exist but are in neither.
+    """
+    day, traits, columns = live.day, live.traits, live.day.columns
+    told = account(day)
+    row_of = {str(model_id): row for row, model_id in enumerate(columns.model_id.tolist())}
+    for model_id, counters in told["models"].items():
+        for name in ("favoriteCount", "ratingCount", "rating"):
+            del counters[name]
+        counters["tippedAmountCount"] = traits.tips(row_of[model_id], day.model_counters)
+    for counters in told["versions"].values():
+        del counters["ratingCount"], counters["rating"]
+    listed: dict[str, list[int]] = {}
+    versions: set[int] = set()
+    for name, mature in (("default", False), ("nsfw", True)):
+        query = LiveModelQuery(sort="Oldest", mature=mature)
+        shown = {int(row): live.versions_listed(int(row), query) for row in live.models(query).rows}
+        listed[name] = sorted(int(columns.model_id[row]) for row, ids in shown.items() if ids is not None)
+        versions.update(version_id for ids in shown.values() for version_id in ids or ())
+    every = {*listed["default"], *listed["nsfw"]}
+    told["listed"] = listed
+    told["unlisted"] = {
+        "models": [int(model_id) for model_id in told["models"] if int(model_id) not in every],
+        "versions": [int(version_id) for version_id in told["versions"] if int(version_id) not in versions],
+    }
+    hidden = {"downloadCount": traits.downloads_hidden(day.day), "tippedAmountCount": traits.tips_hidden(day.day)}
+    told["hidden"] = {name: columns.model_id[mask & day.model_visible].tolist() for name, mask in hidden.items()}
     return told
 
 

@@ -8,19 +8,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.account import account, changes
+from emulator.account import account, changes, live_account
 from emulator.api import json_response
 from emulator.clock import Clock
+from emulator.live_api import LiveApi
 from emulator.member import QUOTA_KB, Member
 from emulator.parameters import BadParameterError
 
 
-def control_routes(clock: Clock, member: Member) -> list[Route]:
+def control_routes(clock: Clock, member: Member, live: LiveApi | None) -> list[Route]:
     """The routes of the control endpoint.
 
     * `/control/clock`: GET; PUT or POST {"date": "YYYY-MM-DD"}
     * `/control/member`: GET; PUT or POST {"tier": "Free" | "Founder" | "Bronze" | "Silver" | "Gold"}
-    * `/control/account?date=D`: `emulator.account.account`, by default of the clock's date
+    * `/control/account?date=D`: `emulator.account.account`, by default of the clock's date; in the live dialect
+      `emulator.account.live_account`
     * `/control/changes?from=D1&to=D2`: `emulator.account.changes`
     """
 
@@ -39,7 +41,8 @@ def control_routes(clock: Clock, member: Member) -> list[Route]:
 
     async def tell_account(request: Request) -> Response:
         on = request.query_params.get("date")
-        return _json(account(clock.simulated(_date(on) if on else clock.today)))
+        day = clock.simulated(_date(on) if on else clock.today)
+        return _json(account(day) if live is None else live_account(live.live_day(day)))
 
     async def tell_changes(request: Request) -> Response:
         since, until = (_date(request.query_params.get(name, "")) for name in ("from", "to"))

@@ -4,7 +4,7 @@ What a document says about a thing is made once into a frame, its bytes with a h
 counters are then set into the holes. So a model costs hashing and encoding once, and a join on every other day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from emulator.dice import digest, draws
 from emulator.simulation import EPOCH, Simulation, day_of
 
 #: Stands for a stats object in a frame; no text can contain it, since JSON escapes the quotation marks of a text.
-_HOLE = "@stats"
+HOLE = "@stats"
 _HOLE_BYTES = b'"@stats"'
 #: How much memory the frames may take: those of some 25,000 models.
 _CACHE_BYTES = 256 * 2**20
@@ -70,7 +70,7 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
         "nsfwLevel": level,
         "nsfw": level > 2,
         "createdAt": timestamp(second, random[44] * 3),
-        "stats": _HOLE,
+        "stats": HOLE,
     }
     if random[45] >= 60:
         sentences = vocabulary.SENTENCES
@@ -97,11 +97,11 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
     """A document without its counters.
 
     `events` tells its state (`Simulation.events_so_far`); `pieces` are the bytes between the stats objects; `versions`
-    are the versions shown, as indices into the simulation, and `images` how many nested images each has.
+    are the versions shown, as indices into the simulation, and `images` how many nested images with counters each has.
     """
 
     events: int
@@ -114,21 +114,47 @@ class _Frame:
         """About how much memory it takes, in bytes."""
         return sum(map(len, self.pieces)) + 64 * len(self.pieces) + 200
 
+    def filled(self, stats: list[bytes]) -> bytes:
+        """The document with a stats object in each hole, in order."""
+        parts = [b""] * (2 * len(self.pieces) - 1)
+        parts[::2], parts[1::2] = self.pieces, stats
+        return b"".join(parts)
+
+
+def cut(fields: dict[str, Any]) -> list[bytes]:
+    """The pieces of a document: its JSON, cut at the holes."""
+    return _encode(fields).split(_HOLE_BYTES)
+
+
+class FrameCache:
+    """The frames that were made last, by whatever tells them apart."""
+
+    def __init__(self) -> None:
+        self._frames: dict[Hashable, Frame] = {}
+        self._bytes = 0
+
+    def frame(self, key: Hashable, events: int, make: Callable[[], Frame]) -> Frame:
+        """The frame of that key and state: kept, or made now."""
+        frame = self._frames.get(key)
+        if frame is None or frame.events != events:
+            old = self._frames.pop(key, None)
+            frame = self._frames[key] = make()
+            self._bytes += frame.size - (old.size if old else 0)
+            while self._bytes > _CACHE_BYTES:
+                self._bytes -= self._frames.pop(next(iter(self._frames))).size
+        return frame
+
 
 class ModelDocuments:
-    """Makes the documents of the models of a simulation, and keeps the frames that were made last."""
+    """Makes the documents of the models of a simulation."""
 
     def __init__(self, world: Simulation) -> None:
         self._world = world
-        self._frames: dict[int, _Frame] = {}
-        self._cached_bytes = 0
+        self._frames = FrameCache()
 
     def document(self, model: int, day: int, events: int, versions: VersionCounters, models: ModelCounters) -> bytes:
         """The document of a model (by its index) on a day: its frame, with that day's counters."""
-        frame = self._frames.get(model)
-        if frame is None or frame.events != events:
-            frame = self._make_frame(model, day, events)
-            self._keep(model, frame)
+        frame = self._frames.frame(model, events, lambda: self._make_frame(model, day, events))
         stats = [
             b'{"downloadCount":%d,"favoriteCount":%d,"commentCount":%d,"ratingCount":%d,"rating":%s,'
             b'"thumbsUpCount":%d,"thumbsDownCount":%d}'
@@ -159,18 +185,14 @@ class ModelDocuments:
                     versions.thumbs_down[version],
                 )
             )
-        parts = [b""] * (2 * len(frame.pieces) - 1)
-        parts[::2], parts[1::2] = frame.pieces, stats
-        return b"".join(parts)
+        return frame.filled(stats)
 
-    def _keep(self, model: int, frame: _Frame) -> None:
-        old = self._frames.pop(model, None)
-        self._cached_bytes += frame.size - (old.size if old else 0)
-        self._frames[model] = frame
-        while self._cached_bytes > _CACHE_BYTES:
-            self._cached_bytes -= self._frames.pop(next(iter(self._frames))).size
+    def _make_frame(self, model: int, day: int, events: int) -> Frame:
+        fields, shown = self.fields(model, day)
+        return Frame(events, cut(fields), shown, [len(version["images"]) for version in fields["modelVersions"]])
 
-    def _make_frame(self, model: int, day: int, events: int) -> _Frame:
+    def fields(self, model: int, day: int) -> tuple[dict[str, Any], list[int]]:
+        """A document with holes, as a dictionary, and its versions as indices into the simulation."""
         world, seed = self._world, self._world.seed
         model_id = int(world.model_id[model])
         kind = vocabulary.MODEL_TYPES[world.model_type[model]][0]
@@ -190,7 +212,7 @@ class ModelDocuments:
             "allowCommercialUse": vocabulary.LICENCES[licence],
             "allowDerivatives": random[2] % 10 < 8,
             "allowDifferentLicense": random[3] % 10 < 6,
-            "stats": _HOLE,
+            "stats": HOLE,
         }
         creator = int(world.model_creator[model])
         if day < world.creator_deleted[creator]:
@@ -203,10 +225,8 @@ class ModelDocuments:
         visible = (world.version_published[span] <= day) & (day < world.version_removed[span])
         shown = (np.flatnonzero(visible) + span.start).tolist()[::-1]  # the newest first
         level = fields["nsfwLevel"]
-        documents = [self._version(version, model_id, kind, level, day) for version in shown]
-        fields["modelVersions"] = documents
-        pieces = _encode(fields).split(_HOLE_BYTES)
-        return _Frame(events, pieces, shown, [len(document["images"]) for document in documents])
+        fields["modelVersions"] = [self._version(version, model_id, kind, level, day) for version in shown]
+        return fields, shown
 
     def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int) -> dict[str, Any]:
         world, seed = self._world, self._world.seed
@@ -254,7 +274,7 @@ class ModelDocuments:
             | {"postId": post_id}
             for place in range(min(10, int(1 + 11 * (0.6 * share + 0.4 * (2 - share) * share))))
         ]
-        fields["stats"] = _HOLE
+        fields["stats"] = HOLE
         return fields
 
     def _file(self, rank: int, place: int, version_id: int, kind: str, second: int, name: str) -> dict[str, Any]:
@@ -322,6 +342,16 @@ def file_hashes(seed: int, file: File) -> dict[str, str]:
     known = {} if file.random[4] % 100 < 15 else {"AutoV1": auto_v1}
     blake = digest(32, seed, "blake3", file.id).hex().upper()
     return known | {"AutoV2": sha[:10], "SHA256": sha, "CRC32": crc, "Blake3": blake}
+
+
+def auto_v3(seed: int, file_id: int) -> str:
+    """The AutoV3 hash of a file of format SafeTensor, which the specification does not know."""
+    return digest(6, seed, "autov3", file_id).hex().upper()
+
+
+def user_id(creator: int) -> int:
+    """The id of the user behind a creator of the simulation."""
+    return 20_000 + 3 * creator
 
 
 def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:

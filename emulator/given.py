@@ -158,7 +158,7 @@ class GivenMoment:
     """A given catalogue at a moment; implements `emulator.catalogue.Catalogue`."""
 
     def __init__(self, given: GivenCatalogue, now: datetime) -> None:
-        self._given = given
+        self.given = given
         self._now = now
 
     @property
@@ -166,7 +166,7 @@ class GivenMoment:
         return self._now
 
     def models(self, query: ModelQuery) -> Listing:
-        facts = self._given.models
+        facts = self.given.models
         rows = [row for row, model in enumerate(facts) if self._matches(model, query)] if _filters(query) else None
         chosen = range(len(facts)) if rows is None else rows
         if query.sort == "Newest":
@@ -175,19 +175,19 @@ class GivenMoment:
             chosen = sorted(chosen, key=lambda row: facts[row].downloads, reverse=True)
         elif query.sort == "Highest Rated":
             chosen = sorted(chosen, key=lambda row: facts[row].rating, reverse=True)
-        return Listing(chosen, self._given.lines.__getitem__)
+        return Listing(chosen, self.given.lines.__getitem__)
 
     def model(self, model_id: int) -> bytes | None:
-        row = self._given.row_of.get(model_id)
-        return None if row is None else self._given.lines[row]
+        row = self.given.row_of.get(model_id)
+        return None if row is None else self.given.lines[row]
 
     def images(self, query: ImageQuery) -> Listing:
         if query == ImageQuery(sort="Newest") or query == ImageQuery():
-            return Listing(self._given.images, self._given.image_document)
+            return Listing(self.given.images, self.given.image_document)
         since = self._since(query.period)
         chosen = [
             image
-            for image in self._given.images
+            for image in self.given.images
             if (query.post_id is None or image.post_id == query.post_id)
             and (query.model_id is None or image.model_id == query.model_id)
             and (query.version_id is None or image.version_id == query.version_id)
@@ -199,18 +199,18 @@ class GivenMoment:
             chosen.sort(key=lambda image: -image.reactions)
         elif query.sort == "Most Comments":
             chosen.sort(key=lambda image: -image.comments)
-        return Listing(chosen, self._given.image_document)
+        return Listing(chosen, self.given.image_document)
 
     def creators(self, text: str | None) -> Listing:
         wanted = (text or "").casefold()
-        return Listing([one for one in self._given.creators if wanted in one["username"].casefold()], _encode)
+        return Listing([one for one in self.given.creators if wanted in one["username"].casefold()], _encode)
 
     def tags(self, text: str | None) -> Listing:
         wanted = (text or "").casefold()
-        return Listing([one for one in self._given.tags if wanted in one["name"].casefold()], _encode)
+        return Listing([one for one in self.given.tags if wanted in one["name"].casefold()], _encode)
 
     def enums(self) -> bytes:
-        models = self._given.models
+        models = self.given.models
         base_models = sorted({name for model in models for name in model.base_models})
         return _encode(
             {
@@ -223,26 +223,26 @@ class GivenMoment:
         )
 
     def owner(self, version_id: int) -> bytes | None:
-        row = self._given.version_rows.get(version_id)
-        return None if row is None else self._given.lines[row]
+        row = self.given.version_rows.get(version_id)
+        return None if row is None else self.given.lines[row]
 
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
-        known = self._given.versions_of_hash
+        known = self.given.versions_of_hash
         return {text: known[text.upper()] for text in hashes if text.upper() in known}
 
     def users(self, text: str | None) -> Listing:
         wanted = (text or "").casefold()
         users = [
             {"id": 20_000 + 3 * number, **{name: one[name] for name in ("username", "image") if name in one}}
-            for number, one in enumerate(self._given.creators)
+            for number, one in enumerate(self.given.creators)
         ]
         return Listing([one for one in users if one["username"].casefold().startswith(wanted)], _encode)
 
     def has_image(self, image_id: int) -> bool:
-        return image_id in self._given.image_ids
+        return image_id in self.given.image_ids
 
     def has_post(self, post_id: int) -> bool:
-        return any(image.post_id == post_id for image in self._given.images)
+        return any(image.post_id == post_id for image in self.given.images)
 
     def _since(self, period: str | None) -> datetime:
         return self._now - timedelta(days=PERIOD_DAYS[period]) if period in PERIOD_DAYS else _LONG_AGO

@@ -8,7 +8,7 @@ import numpy as np
 
 from emulator import vocabulary
 from emulator.dice import Ints
-from emulator.documents import file_count, file_hashes, file_identity
+from emulator.documents import auto_v3, file_count, file_hashes, file_identity
 from emulator.simulation import Simulation
 
 _DIGITS = 8
@@ -34,7 +34,13 @@ class HashIndex:
         kind = vocabulary.MODEL_TYPES[world.model_type[world.version_model[version]]][0]
         rank, key = int(world.version_rank[version]), int(world.version_key[version])
         files = [file_identity(world.seed, rank, place, kind) for place in range(file_count(world.seed, key))]
-        return {text for file in files for text in file_hashes(world.seed, file).values()}
+        found: set[str] = set()
+        for file in files:
+            hashes = file_hashes(world.seed, file)
+            found.update(hashes.values())
+            if hashes and file.format == "SafeTensor":
+                found.add(auto_v3(world.seed, file.id))
+        return found
 
     def versions(self, hash_text: str) -> list[int]:
         """The versions, published or not, with a file that has this hash; any case."""

@@ -16,27 +16,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
 from emulator.clock import Clock, open_world
 from emulator.control import control_routes
+from emulator.live_api import AnswerError, LiveApi, answer_error, answer_other_error
 from emulator.member import Member
 from emulator.parameters import BadParameterError
 from emulator.simulation import NotSimulatedError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8377
+DIALECTS = ("spec", "live")
 
 
 class CannotServeError(Exception):
     """The emulator cannot start; the text says why in one line and what to do."""
 
 
-def make_application(clock: Clock, key: str, control: bool) -> ASGIApp:
+def make_application(clock: Clock, key: str, control: bool, dialect: str = "spec") -> ASGIApp:
     """The ASGI application: the Site API and, if asked for, the control endpoint."""
     member = Member()
+    live = LiveApi(clock, key, member) if dialect == "live" else None
+    api = live or SpecificationApi(clock, key, member)
     application = Starlette(
-        routes=SpecificationApi(clock, key, member).routes() + (control_routes(clock, member) if control else []),
+        routes=api.routes() + (control_routes(clock, member, live) if control else []),
         exception_handlers={
             BadParameterError: answer_bad_parameter,
             NotSimulatedError: answer_bad_parameter,
-            HTTPException: answer_http_error,
+            AnswerError: answer_error,
+            HTTPException: answer_other_error if live else answer_http_error,
         },
     )
 
@@ -72,7 +77,7 @@ def serve(
         models: size of the simulated catalogue on 2026-01-01.
         seed: of the simulated catalogue.
         on: the date of the emulator's clock; None follows the real one.
-        dialect: "spec".
+        dialect: "spec" for the service as its specification has it, "live" for the service as it answers today.
         catalogue: documents to serve instead of a simulation (NDJSON, .zst or not).
         key: the bearer key that the service knows.
         control: whether to offer /control.
@@ -80,8 +85,8 @@ def serve(
     Raises:
         CannotServeError: an option makes no sense, the file cannot be read, or the port is taken.
     """
-    if dialect != "spec":
-        raise CannotServeError(f"the dialect {dialect!r} is not there yet; serve the dialect 'spec'")
+    if dialect not in DIALECTS:
+        raise CannotServeError(f"there is no dialect {dialect!r}; the dialects are {' and '.join(DIALECTS)}")
     # Named as TCP, since asyncio turns Nagle's delay (40 ms an answer) off only for sockets that say so.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -96,7 +101,7 @@ def serve(
         except (OSError, NotSimulatedError) as error:
             raise CannotServeError(str(error)) from None
         config = uvicorn.Config(
-            make_application(clock, key, control),
+            make_application(clock, key, control, dialect),
             access_log=False,
             log_level="warning",
             lifespan="off",

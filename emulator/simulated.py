@@ -13,7 +13,7 @@ from emulator import vocabulary
 from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, ModelQuery
 from emulator.counters import ModelCounters, VersionCounters, model_counters, version_counters
 from emulator.dice import Ints
-from emulator.documents import ModelDocuments, creator_fields, timestamp
+from emulator.documents import ModelDocuments, creator_fields, timestamp, user_id
 from emulator.gallery import Gallery
 from emulator.hash_index import HashIndex
 from emulator.simulation import EPOCH_NOON, HORIZON_DAYS, Simulation, day_number
@@ -58,7 +58,7 @@ class SimulatedDay:
     def __init__(self, world: SimulatedWorld, on: date) -> None:
         self.date = on
         self.day = day_number(on)
-        self._world = world
+        self.world = world
         self.columns = world.columns
         self._listings: dict[Any, Listing] = {}
 
@@ -70,14 +70,19 @@ class SimulatedDay:
         return self._listing(query, lambda: Listing(self._select_models(query).data, self._model_document))
 
     def model(self, model_id: int) -> bytes | None:
+        index = self.find_model(model_id)
+        return None if index is None else self._model_document(index)
+
+    def find_model(self, model_id: int) -> int | None:
+        """The index of a model that is shown, by its id."""
         ids = self.columns.model_id
         if not ids[0] <= model_id <= ids[-1]:
             return None
         index = int(np.searchsorted(ids, model_id))
-        return self._model_document(index) if ids[index] == model_id and self.model_visible[index] else None
+        return index if ids[index] == model_id and self.model_visible[index] else None
 
     def images(self, query: ImageQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_images(query).data, self._image_document))
+        return self._listing(query, lambda: Listing(self._select_images(query).data, self.image_document))
 
     def creators(self, text: str | None) -> Listing:
         return self._listing(("creators", text), lambda: Listing(self._select_creators(text), self._creator_document))
@@ -114,7 +119,7 @@ class SimulatedDay:
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
         columns, found = self.columns, {}
         for text in hashes:
-            versions = [version for version in self._world.hash_index.versions(text) if self.version_shown[version]]
+            versions = [version for version in self.world.hash_index.versions(text) if self.version_shown[version]]
             if versions:
                 versions.sort(key=lambda version: (columns.version_second[version], columns.version_id[version]))
                 found[text] = columns.version_id[versions].tolist()
@@ -180,7 +185,7 @@ class SimulatedDay:
         return np.bincount(columns.slot_tag[counted], minlength=len(columns.tag_first_used))
 
     @cached_property
-    def _last_version_second(self) -> Ints:
+    def last_version_second(self) -> Ints:
         """Per model: when its latest visible version was published (the service's lastVersionAt), else the model."""
         columns = self.columns
         visible = columns.version_visible(self.day)
@@ -190,7 +195,7 @@ class SimulatedDay:
 
     @cached_property
     def gallery(self) -> Gallery:
-        return self._world.gallery(self.day)
+        return self.world.gallery(self.day)
 
     @cached_property
     def _reactions(self) -> Ints:
@@ -221,14 +226,14 @@ class SimulatedDay:
             slots = columns.slot_active(self.day) & np.isin(columns.slot_tag, tags)
             chosen &= np.bincount(columns.slot_model[slots], minlength=len(chosen)) > 0
         if query.period in PERIOD_DAYS:
-            chosen &= self._last_version_second >= self.now.timestamp() - 86_400 * PERIOD_DAYS[query.period]
+            chosen &= self.last_version_second >= self.now.timestamp() - 86_400 * PERIOD_DAYS[query.period]
         rows = np.flatnonzero(chosen)
         if query.query is not None:
             text = query.query.casefold()
             found = [text in columns.model_name(model, self.day).casefold() for model in rows.tolist()]
             rows = rows[np.array(found, dtype=bool)]
         if query.sort == "Newest":
-            return rows[np.lexsort((-rows, -self._last_version_second[rows]))]
+            return rows[np.lexsort((-rows, -self.last_version_second[rows]))]
         counters = self.model_counters
         thumbs, downloads = -counters.thumbs_up[rows], -counters.downloads[rows]
         first, second = (downloads, thumbs) if query.sort == "Most Downloaded" else (thumbs, downloads)
@@ -277,9 +282,9 @@ class SimulatedDay:
 
     def _model_document(self, model: int) -> bytes:
         events = int(self._events[model])
-        return self._world.documents.document(model, self.day, events, self.version_counters, self.model_counters)
+        return self.world.documents.document(model, self.day, events, self.version_counters, self.model_counters)
 
-    def _image_document(self, image: int) -> bytes:
+    def image_document(self, image: int) -> bytes:
         return self.gallery.document(image, int(self._reactions[image]), int(self._comments[image]))
 
     def _creator_document(self, creator: int) -> bytes:
@@ -297,8 +302,3 @@ class SimulatedDay:
         name = vocabulary.tag_name(tag)
         link = f"https://civitai.com/api/v1/models?tag={name.replace(' ', '%20')}"
         return _encode({"name": name, "modelCount": int(self.model_count_of_tag[tag]), "link": link})
-
-
-def user_id(creator: int) -> int:
-    """The id of the user behind a creator of the simulation."""
-    return 20_000 + 3 * creator

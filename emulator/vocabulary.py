@@ -30,6 +30,16 @@ AIR_TYPES = {
     "Controlnet": "controlnet",
 }
 FILE_TYPES = ("Model", "VAE", "Config", "Negative", "Training Data", "Archive", "Other")
+#: What the live service knows (civitai-api.md, 11).
+LIVE_MODEL_TYPES = (
+    "Checkpoint", "TextualInversion", "Hypernetwork", "AestheticGradient", "LORA", "LoCon", "DoRA", "Controlnet",
+    "Upscaler", "MotionModule", "VAE", "TextEncoder", "UNet", "CLIPVision", "Poses", "Wildcards", "Workflows",
+    "ComfyWorkflows", "Detection", "VisionLanguage", "CLIP", "LLM", "Other",
+)  # fmt: skip
+LIVE_FILE_TYPES = (
+    "Model", "Text Encoder", "Vision Encoder", "Pruned Model", "Negative", "Training Data", "VAE", "Config", "Archive",
+    "UNet", "Diffusion Model", "CLIPVision", "ControlNet", "Workflow", "Upscaler", "Enhancement LoRA", "Other",
+)  # fmt: skip
 BASE_MODEL_TYPES = ("Standard", "Inpainting", "Refiner", "Pix2Pix")
 LICENCES: tuple[tuple[str, ...], ...] = (
     ("Image", "RentCivit", "Rent", "Sell"),

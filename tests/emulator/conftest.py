@@ -57,11 +57,27 @@ class Client:
         assert len(items) == page["metadata"]["totalItems"]
         return items
 
+    def walk(self, path: str, **query: object) -> list[list[Any]]:
+        """The items of all pages, page by page, by following nextCursor."""
+        page = self.json(path, **query)
+        pages = [page["items"]]
+        while "nextCursor" in page["metadata"]:
+            page = self.json(path, **query, cursor=page["metadata"]["nextCursor"])
+            pages.append(page["items"])
+        return pages
+
 
 @pytest.fixture(scope="session")
 def simulated() -> Iterator[Client]:
     """400 models on 2026-01-01. Tests that set its clock use `moved` instead."""
     with launch(models=400, on=FIRST_DAY) as emulator:
+        yield Client(emulator)
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Client]:
+    """600 models on 2026-01-01, in the live dialect."""
+    with launch(models=600, on=FIRST_DAY, dialect="live") as emulator:
         yield Client(emulator)
 
 

@@ -56,7 +56,6 @@ def test_a_taken_port_gives_one_clear_line():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dialect", "live"], "the dialect 'live' is not there yet"),
         (["--date", "2019-01-01"], "days from 2022-11-01 to 2027-12-31, not 2019-01-01"),
         (["--models", "0"], "at least 1 model"),
         (["--catalogue", "/nowhere/models.ndjson"], "/nowhere/models.ndjson"),

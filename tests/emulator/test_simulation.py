@@ -187,7 +187,7 @@ def test_base_models_come_in_waves_and_new_names_keep_coming():
 
 
 def test_models_keep_being_born_at_a_plausible_rate(day):
-    later = day._world.on(date(2026, 1, 31))
+    later = day.world.on(date(2026, 1, 31))
     born = later.model_visible & ~day.model_visible
     assert 0.02 <= born.sum() / day.model_visible.sum() <= 0.06
 
