@@ -280,7 +280,7 @@ def emulator(
     models: PositiveInt = 2000,
     seed: int = 1,
     on: Annotated[date | None, Parameter(name="--date")] = None,
-    dialect: Literal["spec"] = "spec",
+    dialect: Literal["spec", "live"] = "spec",
     catalogue: Path | None = None,
     key: str = "test-key",
     control: bool = False,
@@ -300,7 +300,7 @@ def emulator(
     on
         UTC date of the emulator's clock. Default: today.
     dialect
-        `spec`: as the specification has it.
+        `spec`: the service as its specification has it. `live`: as it answers today.
     catalogue
         A file of real model documents, NDJSON or NDJSON compressed with zstd, served as they are instead of a
         simulated catalogue.
