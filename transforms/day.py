@@ -128,17 +128,19 @@ class DayBuild:
 
         A row that stands twice to the letter is one row; a second row with another content is set aside.
         """
+        good, bad = check(table, self.completed(table, rows))
+        if bad.is_empty():
+            return rows
         key = natural_key(table)
         first, repeated = first_of_each(rows.unique(maintain_order=True).sort(key, maintain_order=True), key)
-        full = self.completed(table, first)
-        good, bad = check(table, full)
+        good, bad = check(table, self.completed(table, first))
         again = self.completed(table, repeated).with_columns(
             reason=pl.lit("the key stands in another record of the day")
         )
         for rows_refused in (bad, again):
             if rows_refused.height:
                 self.quarantine.append(refused(table, rows_refused, self.on, self.day.crawl_id))
-        return first.join(good.select(key), on=key, how="semi", maintain_order="left") if bad.height else first
+        return first.join(good.select(key), on=key, how="semi", maintain_order="left")
 
     def completed(self, table: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
         """Candidate rows in the table's schema, as they would be if they were new."""
@@ -238,16 +240,18 @@ class DayBuild:
     def add_images(self, staged: dict[str, Staged]) -> None:
         """Images of showcases and of the gallery; one in both keeps its version and the gallery's attributes."""
         showcase = staged["model"].rows[DimImage.table_name()]
+        showcase = showcase.filter(pl.col("image_id").is_null() | pl.col("image_id").is_first_distinct())
         gallery = staged["image"].rows[DimImage.table_name()]
+        in_both = showcase.join(gallery, on="image_id", how="semi", maintain_order="left")
+        shown = showcase.join(gallery, on="image_id", how="anti", maintain_order="left")
         attributes = [name for name in gallery.columns if name != "image_id"]
         met = (
-            pl.concat([gallery, showcase])
-            .filter(pl.col("image_id").is_not_null())
+            pl.concat([gallery, in_both])
             .group_by("image_id", maintain_order=True)
             .agg(pl.col(name).drop_nulls().first() for name in attributes)
+            .select(gallery.columns)
         )
-        nameless = showcase.filter(pl.col("image_id").is_null())
-        self.add_new(DimImage, self.candidates(DimImage, pl.concat([met, nameless.select(met.columns)])), ["image_id"])
+        self.add_new(DimImage, self.candidates(DimImage, pl.concat([met, shown])), ["image_id"])
 
     # Facts
 

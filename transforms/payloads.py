@@ -1,9 +1,9 @@
 """What may arrive: one msgspec struct per payload kind covers every generation of the service's answers.
 
-`decode` validates documents against the structs and returns them as a polars frame. It happens in two steps, because
-polars' JSON decoder fails a whole batch for one wrong scalar, rounds 5.5 to 5 and cannot read a field that is a list in
-one year and a string in the next: msgspec validates each document (its message names the JSON path) and writes what the
-structs declare back as canonical JSON, in which every field has one type; polars decodes that.
+Documents are decoded in two steps, because polars' JSON decoder fails a whole batch for one wrong scalar, rounds 5.5 to
+5 and cannot read a field that is a list in one year and a string in the next: `validate` has msgspec check each
+document (its message names the JSON path) and write what the structs declare back as canonical JSON, in which every
+field has one type; `read` has polars decode that.
 
 Fields have the service's own names. A field whose type differs between generations declares the type that it has after
 `__post_init__` with `Canonical`. Sources: ../shared/civitai-api.md, sections 2 to 7, and the recorded payloads.
@@ -24,7 +24,7 @@ Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
-    """The type of a field once `__post_init__` has settled on one shape."""
+    """The type of a field once `__post_init__` has settled on one shape; None: it is checked and then not read."""
     return Meta(extra={"canonical": kind})
 
 
@@ -80,11 +80,11 @@ class Hashes(Payload):
     SHA256: str | None = None
     CRC32: str | None = None
     BLAKE3: str | None = None
-    Blake3: str | None = None  # the specification's spelling
+    Blake3: Annotated[str | None, Canonical(None)] = None  # the specification's spelling
 
     def __post_init__(self) -> None:
         if self.Blake3 is not None:
-            self.BLAKE3, self.Blake3 = self.BLAKE3 or self.Blake3, None
+            self.BLAKE3 = self.BLAKE3 or self.Blake3
 
 
 class File(Payload):
@@ -92,7 +92,7 @@ class File(Payload):
     name: str | None = None
     sizeKB: float | None = None
     type: str | None = None
-    format: str | None = None  # the specification; the service has metadata.format
+    format: Annotated[str | None, Canonical(None)] = None  # the specification; the service has metadata.format
     metadata: FileMetadata | None = None
     pickleScanResult: str | None = None
     pickleScanMessage: str | None = None
@@ -118,13 +118,13 @@ class Image(Payload):
     width: Integer | None = None
     height: Integer | None = None
     hash: str | None = None
-    nsfw: Annotated[bool | str | None, Canonical(str)] = None
+    nsfw: Annotated[bool | str | None, Canonical(None)] = None
     nsfwLevel: Annotated[Integer | str | None, Canonical(int)] = None
-    browsingLevel: Integer | None = None
+    browsingLevel: Annotated[Integer | None, Canonical(None)] = None
     createdAt: datetime | None = None
     postId: Integer | None = None
     username: str | None = None
-    stats: Stats | None = None  # blanked by the load; what is left here must fit all the same
+    stats: Annotated[Stats | None, Canonical(None)] = None  # blanked by the load; what is left here must fit
 
     def __post_init__(self) -> None:
         if self.browsingLevel is not None:
@@ -132,7 +132,6 @@ class Image(Payload):
         elif not isinstance(self.nsfwLevel, int):
             word = self.nsfwLevel if self.nsfwLevel is not None else self.nsfw
             self.nsfwLevel = BROWSING_LEVELS.get(word) if isinstance(word, str) else None
-        self.nsfw = None
         # Details and early lists have no id; the file name in the address is the id (civitai-api.md, 2).
         if self.id is None and self.url is not None:
             digits = self.url.rsplit("/", 1)[-1].split(".", 1)[0]
@@ -157,7 +156,7 @@ class Version(Payload):
     supportsGeneration: bool | None = None
     trainedWords: list[str] | None = None
     downloadUrl: str | None = None
-    stats: Stats | None = None
+    stats: Annotated[Stats | None, Canonical(None)] = None
     files: list[File] | None = None
     images: list[Image] | None = None
 
@@ -193,7 +192,7 @@ class Model(Payload):
     allowDifferentLicense: bool | None = None
     creator: ModelCreator | None = None
     tags: Annotated[list[str | TagObject] | None, Canonical(list[str])] = None
-    stats: Stats | None = None
+    stats: Annotated[Stats | None, Canonical(None)] = None
     modelVersions: list[Version] | None = None
 
     def __post_init__(self) -> None:
@@ -240,31 +239,36 @@ _SCALARS: dict[Any, type[pl.DataType]] = {
 
 def dtype_of(kind: Any) -> pl.DataType:
     """The polars type of the canonical JSON of a struct, list or scalar; timestamps are ISO text."""
-    if get_origin(kind) is Annotated:
-        base, *metas = get_args(kind)
-        canonical = next((meta.extra["canonical"] for meta in metas if meta.extra), base)
-        return dtype_of(canonical)
+    kind = canonical_type(kind)
     if kind in _SCALARS:
         return _SCALARS[kind]()
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        hints = get_type_hints(kind, include_extras=True)
-        return pl.Struct({name: dtype_of(hint) for name, hint in hints.items()})
     if get_origin(kind) is list:
         return pl.List(dtype_of(get_args(kind)[0]))
+    if isinstance(kind, type):
+        hints = get_type_hints(kind, include_extras=True)
+        return pl.Struct({name: dtype_of(hint) for name, hint in hints.items() if canonical_type(hint) is not None})
     (inner,) = (arm for arm in get_args(kind) if arm is not type(None))
     return dtype_of(inner)
 
 
-def decode(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[pl.Series, dict[int, str]]:
-    """Validates JSON documents and decodes those that are valid.
+def canonical_type(kind: Any) -> Any:
+    """What an annotation says of the canonical type, or else the annotated type."""
+    if get_origin(kind) is not Annotated:
+        return kind
+    base, *metas = get_args(kind)
+    return next((meta.extra["canonical"] for meta in metas if meta.extra), base)
+
+
+def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[list[str], dict[int, str]]:
+    """Validates JSON documents.
 
     Args:
         kind: a struct of this module, or a list of one.
         documents: UTF-8 JSON.
 
     Returns:
-        A series with one decoded value per valid document, in order, and for every other document its position
-        and what is wrong with it, with the JSON path ("Expected `int | null`, got `str` - at `$.id`").
+        The canonical JSON of every valid document, in order, and for every other document its position and what is
+        wrong with it, with the JSON path ("Expected `int | null`, got `str` - at `$.id`").
     """
     decoder, encoder = msgspec.json.Decoder(kind), msgspec.json.Encoder()
     canonical, errors = [], {}
@@ -273,5 +277,9 @@ def decode(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[pl.Ser
             canonical.append(encoder.encode(decoder.decode(document)).decode())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             errors[position] = str(error)
-    text = pl.Series("document", canonical, dtype=pl.String)
-    return text.str.json_decode(dtype_of(kind)), errors
+    return canonical, errors
+
+
+def read(kind: type[Struct] | Any, canonical: list[str]) -> pl.Series:
+    """One value per canonical document (`validate`)."""
+    return pl.Series("document", canonical, dtype=pl.String).str.json_decode(dtype_of(kind))

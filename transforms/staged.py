@@ -7,11 +7,13 @@ received, and the rest of the day goes on.
 
 import re
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from pipelines.documents import splice
 from transforms import payloads
@@ -21,13 +23,17 @@ from transforms.raw_reader import RawReader
 from transforms.tables import DimCreator, DimImage, DimTag, OpsQuarantine
 
 #: From decoded documents to candidate rows, per payload kind: what a new list endpoint adds here is one line.
-FLATTEN: dict[str, Callable[[pl.DataFrame], dict[str, pl.DataFrame]]] = {
+Flatten = Callable[[pl.DataFrame], dict[str, pl.DataFrame]]
+FLATTEN: dict[str, Flatten] = {
     "model": flatten_models,
     "image": lambda documents: {DimImage.table_name(): flatten_images(documents)},
     "creator": lambda documents: {DimCreator.table_name(): flatten_creators(documents)},
     "tag": lambda documents: {DimTag.table_name(): flatten_tag_list(documents)},
     "enum": lambda documents: {},  # noqa: ARG005 (kept in raw; no table reads it yet)
 }
+
+#: Batches of documents that may wait to be read: bounds memory.
+BATCHES_UNDER_WAY = 3
 
 #: Documents of a kind and day that are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 200
@@ -64,24 +70,30 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     observations = raw.observations(kind, on)
     metrics, metric_errors = decode_metrics(observations)
     news = observations.join(settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left")
-    payload = payloads.PAYLOADS[kind]
-    collected = {name: [rows] for name, rows in FLATTEN[kind](empty_documents(kind)).items()}
+    payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]
+    collected: list[Future[dict[str, pl.DataFrame]]] = []
     decoded: list[pl.DataFrame] = []
     quarantine: list[pl.DataFrame] = []
     drift: dict[str, str] = {}
     refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
-    for batch in raw.documents(kind, pl.concat([news, refused]).unique("entity_id")):
-        documents, errors = payloads.decode(payload, map(str.encode, batch["payload"]))
-        reasons = [errors.get(n) or metric_errors.get(entity_id) for n, entity_id in enumerate(batch["entity_id"])]
-        records = batch.with_columns(reason=pl.Series(reasons, dtype=pl.String))
-        is_decoded = pl.Series([n not in errors for n in range(batch.height)], dtype=pl.Boolean)
-        documents = documents.filter(records.filter(is_decoded)["reason"].is_null())
-        for name, rows in FLATTEN[kind](documents.struct.unnest()).items():
-            collected[name].append(rows)
-        if not decoded:
-            drift = unknown_paths(payload, batch["payload"].head(DRIFT_SAMPLE))
-        decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id"))
-        quarantine.append(set_aside(kind, on, records.filter(pl.col("reason").is_not_null())))
+    # msgspec validates one batch here while polars reads the one before in the other thread.
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        collected.append(reader.submit(flatten_batch, payload, flatten, []))
+        for batch in raw.documents(kind, pl.concat([news, refused]).unique("entity_id")):
+            is_refused = batch["entity_id"].is_in(list(metric_errors))
+            sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
+            canonical, errors = payloads.validate(payload, map(str.encode, sound["payload"]))
+            collected.append(reader.submit(flatten_batch, payload, flatten, canonical))
+            collected[-BATCHES_UNDER_WAY].result() if len(collected) > BATCHES_UNDER_WAY else None
+            if not decoded:
+                drift = unknown_paths(payload, batch["payload"].head(DRIFT_SAMPLE))
+            reason = pl.Series("reason", [errors.get(n) for n in range(sound.height)], dtype=pl.String)
+            records = sound.with_columns(reason)
+            broken = broken.with_columns(
+                reason=pl.Series([metric_errors[i] for i in broken["entity_id"]], dtype=pl.String)
+            )
+            decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id"))
+            quarantine.append(set_aside(kind, on, pl.concat([records.drop_nulls("reason"), broken])))
     set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
     bad = set_aside_rows.select("entity_id").unique()
     return Staged(
@@ -90,16 +102,15 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
         ),
         metrics=metrics.join(bad, on="entity_id", how="anti", maintain_order="left"),
         decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String}), *decoded]),
-        rows={name: pl.concat(frames) for name, frames in collected.items()},
+        rows={name: pl.concat(future.result()[name] for future in collected) for name in collected[0].result()},
         quarantine=set_aside_rows,
         drift=drift,
     )
 
 
-def empty_documents(kind: str) -> pl.DataFrame:
-    """A frame of no documents, with the columns of the kind's payload."""
-    documents, _ = payloads.decode(payloads.PAYLOADS[kind], [])
-    return documents.struct.unnest()
+def flatten_batch(payload: type[Struct], flatten: Flatten, canonical: list[str]) -> dict[str, pl.DataFrame]:
+    """The candidate rows of a batch of validated documents."""
+    return flatten(payloads.read(payload, canonical).struct.unnest())
 
 
 def decode_metrics(observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -107,10 +118,12 @@ def decode_metrics(observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, 
     entity whose counters are not what they are declared to be, the reason with its JSON path.
     """
     entity_ids, texts = observations["entity_id"], observations["metrics"]
-    values, errors = payloads.decode(list[payloads.Metric], map(str.encode, texts))
+    canonical, errors = payloads.validate(list[payloads.Metric], map(str.encode, texts))
     is_valid = pl.Series([position not in errors for position in range(len(texts))], dtype=pl.Boolean)
     metrics = (
-        pl.DataFrame({"entity_id": entity_ids.filter(is_valid), "metric": values})
+        pl.DataFrame(
+            {"entity_id": entity_ids.filter(is_valid), "metric": payloads.read(list[payloads.Metric], canonical)}
+        )
         .explode("metric")
         .filter(pl.col("metric").is_not_null())
         .unnest("metric")

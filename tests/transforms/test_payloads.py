@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from transforms.payloads import Creator, Enums, Image, Model, Tag, Version, decode
+from transforms.payloads import Creator, Enums, Image, Model, Payload, Tag, Version, read, validate
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
-KINDS = {
+KINDS: dict[str, type[Payload]] = {
     "model": Model,
     "models_list": Model,
     "model_version": Version,
@@ -19,6 +20,11 @@ KINDS = {
 }
 #: An error body that the authors of the documentation put beside the answers.
 NO_DOCUMENT = "model_versions_docs_example_6"
+
+
+def decode(kind: type[Payload], documents: list[bytes]) -> tuple[pl.Series, dict[int, str]]:
+    canonical, errors = validate(kind, documents)
+    return read(kind, canonical), errors
 
 
 def recorded() -> Iterator[Path]:
