@@ -30,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     server.add_argument("--catalogue", type=Path, help="serve these documents (NDJSON, .zst or not)")
     server.add_argument("--key", default="test-key", help="the bearer key that is right (test-key)")
-    server.add_argument("--control", action="store_true", help="offer /control: clock and account")
+    server.add_argument(
+        "--faults", default="", metavar="SPEC", help="what goes wrong: '429=1 chance=0.05; reset nth=3'"
+    )
+    server.add_argument("--control", action="store_true", help="offer /control: clock, account, faults, requests")
     server.add_argument("--attached", action="store_true", help="end when standard input is closed")
     dump = commands.add_parser("dump", parents=[simulation], help="write a day's model documents as NDJSON")
     dump.add_argument("--out", type=Path, required=True, help="file to write; .zst compresses")
@@ -52,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
                 catalogue=options.catalogue,
                 key=options.key,
                 control=options.control,
+                faults=options.faults,
             )
     except (CannotServeError, NotSimulatedError, OSError) as error:
         print(f"emulator: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The control endpoint, outside /api/v1: sets the clock and the membership, and tells the simulator's own account."""
+"""The control endpoint, outside /api/v1: sets clock, membership and faults, and tells the simulator's own account."""
 
 from datetime import date
 from typing import Any
@@ -11,51 +11,77 @@ from starlette.routing import Route
 from emulator.account import account, changes, live_account
 from emulator.api import json_response
 from emulator.clock import Clock
+from emulator.faults import BadFaultsError
+from emulator.faulty import Faulty
 from emulator.live_api import LiveApi
 from emulator.member import QUOTA_KB, Member
-from emulator.parameters import BadParameterError
+from emulator.parameters import BadParameterError, integer
 
 
-def control_routes(clock: Clock, member: Member, live: LiveApi | None) -> list[Route]:
+class Control:
     """The routes of the control endpoint.
 
     * `/control/clock`: GET; PUT or POST {"date": "YYYY-MM-DD"}
     * `/control/member`: GET; PUT or POST {"tier": "Free" | "Founder" | "Bronze" | "Silver" | "Gold"}
     * `/control/account?date=D`: `emulator.account.account`, by default of the clock's date; in the live dialect
       `emulator.account.live_account`
+    * `/control/faults`: GET; PUT or POST {"faults": SPEC} in the language of `emulator.faults`, "" for none
+    * `/control/requests?since=N`: the requests below /api/v1 after the Nth (`emulator.request_log.Logged`)
     * `/control/changes?from=D1&to=D2`: `emulator.account.changes`
     """
 
-    async def show_or_set_clock(request: Request) -> Response:
-        if request.method in ("PUT", "POST"):
-            clock.set(_date(await _setting(request, "date", "YYYY-MM-DD")))
-        return _json({"date": clock.today.isoformat()})
+    def __init__(self, clock: Clock, member: Member, live: LiveApi | None, faulty: Faulty) -> None:
+        self._clock = clock
+        self._member = member
+        self._live = live
+        self._faulty = faulty
 
-    async def show_or_set_member(request: Request) -> Response:
+    def routes(self) -> list[Route]:
+        return [
+            Route("/control/clock", self.show_or_set_clock, methods=["GET", "PUT", "POST"]),
+            Route("/control/member", self.show_or_set_member, methods=["GET", "PUT", "POST"]),
+            Route("/control/faults", self.show_or_order_faults, methods=["GET", "PUT", "POST"]),
+            Route("/control/requests", self.tell_requests),
+            Route("/control/account", self.tell_account),
+            Route("/control/changes", self.tell_changes),
+        ]
+
+    async def show_or_set_clock(self, request: Request) -> Response:
+        if request.method in ("PUT", "POST"):
+            self._clock.set(_date(await _setting(request, "date", "YYYY-MM-DD")))
+        return _json({"date": self._clock.today.isoformat()})
+
+    async def show_or_set_member(self, request: Request) -> Response:
         if request.method in ("PUT", "POST"):
             tier = await _setting(request, "tier", "Silver")
             if tier not in QUOTA_KB:
                 raise BadParameterError(f"the tier must be one of {', '.join(QUOTA_KB)}, not {tier!r}")
-            member.tier = tier
-        return _json({"tier": member.tier, "quotaKb": member.quota_kb, "usedKb": member.used_kb})
+            self._member.tier = tier
+        return _json({"tier": self._member.tier, "quotaKb": self._member.quota_kb, "usedKb": self._member.used_kb})
 
-    async def tell_account(request: Request) -> Response:
+    async def show_or_order_faults(self, request: Request) -> Response:
+        if request.method in ("PUT", "POST"):
+            try:
+                self._faulty.order(await _setting(request, "faults", "503 nth=3; reset chance=0.01"))
+            except BadFaultsError as error:
+                raise BadParameterError(str(error)) from None
+        struck = {rule.text: rule.struck for rule in self._faulty.faults.rules}
+        return _json({"faults": self._faulty.faults.text, "struck": struck})
+
+    async def tell_requests(self, request: Request) -> Response:
+        since = integer(0)("since", [request.query_params.get("since", "0")])
+        return _json({"requests": self._faulty.log.since(since)})
+
+    async def tell_account(self, request: Request) -> Response:
         on = request.query_params.get("date")
-        day = clock.simulated(_date(on) if on else clock.today)
-        return _json(account(day) if live is None else live_account(live.live_day(day)))
+        day = self._clock.simulated(_date(on) if on else self._clock.today)
+        return _json(account(day) if self._live is None else live_account(self._live.live_day(day)))
 
-    async def tell_changes(request: Request) -> Response:
+    async def tell_changes(self, request: Request) -> Response:
         since, until = (_date(request.query_params.get(name, "")) for name in ("from", "to"))
         if since > until:
             raise BadParameterError(f"from ({since}) is later than to ({until})")
-        return _json(changes(clock.simulated(since), clock.simulated(until)))
-
-    return [
-        Route("/control/clock", show_or_set_clock, methods=["GET", "PUT", "POST"]),
-        Route("/control/member", show_or_set_member, methods=["GET", "PUT", "POST"]),
-        Route("/control/account", tell_account),
-        Route("/control/changes", tell_changes),
-    ]
+        return _json(changes(self._clock.simulated(since), self._clock.simulated(until)))
 
 
 async def _setting(request: Request, name: str, example: str) -> str:

@@ -32,6 +32,17 @@ class Emulator:
         """Gives the key's member another membership (`emulator.member.QUOTA_KB`)."""
         self._ask("/member", json.dumps({"tier": tier}).encode())
 
+    def order_faults(self, spec: str) -> None:
+        """Orders faults in the language of `emulator.faults` instead of those before; "" for none."""
+        self._ask("/faults", json.dumps({"faults": spec}).encode())
+
+    def requests(self, since: int = 0) -> list[dict[str, Any]]:
+        """What was asked below /api/v1 after the request with the number `since`: number, method, request (path and
+        query, secrets masked), status (None without an answer), fault (the rule that struck), at and until (seconds).
+        """
+        answered: list[dict[str, Any]] = self._ask(f"/requests?since={since}")["requests"]
+        return answered
+
     def account(self, on: date) -> dict[str, Any]:
         """What exists on a date, with true counters (`emulator.account.account`); ids are text."""
         return self._ask(f"/account?date={on}")
@@ -72,6 +83,7 @@ def launch(
     dialect: str = "spec",
     catalogue: Path | None = None,
     key: str = "test-key",
+    faults: str = "",
 ) -> Iterator[Emulator]:
     """An emulator on a free port, with the control endpoint, that ends with the `with` block or with this process.
 
@@ -83,7 +95,7 @@ def launch(
         RuntimeError: it did not start; the text is what it said.
     """
     options: dict[str, object] = {"--port": 0, "--models": models, "--seed": seed, "--date": on, "--dialect": dialect}
-    options |= {"--key": key} | ({"--catalogue": catalogue.absolute()} if catalogue else {})
+    options |= {"--key": key, "--faults": faults} | ({"--catalogue": catalogue.absolute()} if catalogue else {})
     command = [sys.executable, "-m", "emulator", "serve", "--control", "--attached"]
     command += [str(part) for option in options.items() for part in option]
     root = Path(__file__).resolve().parent.parent

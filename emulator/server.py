@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.api import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
 from emulator.clock import Clock, open_world
-from emulator.control import control_routes
+from emulator.control import Control
+from emulator.faults import BadFaultsError, read_faults
+from emulator.faulty import Faulty
 from emulator.live_api import AnswerError, LiveApi, answer_error, answer_other_error
 from emulator.member import Member
 from emulator.parameters import BadParameterError
@@ -30,13 +32,19 @@ class CannotServeError(Exception):
     """The emulator cannot start; the text says why in one line and what to do."""
 
 
-def make_application(clock: Clock, key: str, control: bool, dialect: str = "spec") -> ASGIApp:
-    """The ASGI application: the Site API and, if asked for, the control endpoint."""
+def make_application(
+    clock: Clock, key: str, *, control: bool = False, dialect: str = "spec", faults: str = ""
+) -> ASGIApp:
+    """The ASGI application: the Site API with its faults and, if asked for, the control endpoint.
+
+    Raises:
+        BadFaultsError: the order of faults is not in its language.
+    """
     member = Member()
     live = LiveApi(clock, key, member) if dialect == "live" else None
     api = live or SpecificationApi(clock, key, member)
     application = Starlette(
-        routes=api.routes() + (control_routes(clock, member, live) if control else []),
+        routes=api.routes(),
         exception_handlers={
             BadParameterError: answer_bad_parameter,
             NotSimulatedError: answer_bad_parameter,
@@ -44,6 +52,9 @@ def make_application(clock: Clock, key: str, control: bool, dialect: str = "spec
             HTTPException: answer_other_error if live else answer_http_error,
         },
     )
+    faulty = Faulty(application, clock, dialect, read_faults(faults))
+    if control:
+        application.routes.extend(Control(clock, member, live, faulty).routes())
 
     async def with_date(scope: Scope, receive: Receive, send: Send) -> None:
         """Every answer bears the emulator's own time, from which a client takes the service's."""
@@ -54,7 +65,8 @@ def make_application(clock: Clock, key: str, control: bool, dialect: str = "spec
                 message["headers"] = [*message["headers"], (b"date", now.encode())]
             await send(message)
 
-        await application(scope, receive, send_dated)
+        # A fault that closes the connection reaches it by the server's own `send`.
+        await faulty({**scope, "connection": send}, receive, send_dated)
 
     return with_date
 
@@ -69,6 +81,7 @@ def serve(
     catalogue: Path | None = None,
     key: str = "test-key",
     control: bool = False,
+    faults: str = "",
 ) -> None:
     """Serves until it is interrupted or terminated, and prints its address when it answers.
 
@@ -81,6 +94,7 @@ def serve(
         catalogue: documents to serve instead of a simulation (NDJSON, .zst or not).
         key: the bearer key that the service knows.
         control: whether to offer /control.
+        faults: what goes wrong, in the language of `emulator.faults`.
 
     Raises:
         CannotServeError: an option makes no sense, the file cannot be read, or the port is taken.
@@ -98,10 +112,11 @@ def serve(
             raise CannotServeError(f"port {port} on {HOST} {reason}; choose another, or 0 for any") from None
         try:
             clock = Clock(open_world(models, seed, catalogue), on)
-        except (OSError, NotSimulatedError) as error:
+            application = make_application(clock, key, control=control, dialect=dialect, faults=faults)
+        except (OSError, NotSimulatedError, BadFaultsError) as error:
             raise CannotServeError(str(error)) from None
         config = uvicorn.Config(
-            make_application(clock, key, control, dialect),
+            application,
             access_log=False,
             log_level="warning",
             lifespan="off",

@@ -1,0 +1,210 @@
+"""Faults on order: what goes wrong, and when, as a small language.
+
+    SPEC      = "" | PART { ";" PART }
+    PART      = RULE | "seed=" N                      (of chance; 1 unless it is given)
+    RULE      = KIND [ "=" ARGUMENT ] { CONDITION }   (the first rule that strikes a request decides; spaces in between)
+
+    KIND        what the answer is                                            ARGUMENT
+    400 .. 599  that status, with the service's own body                      seconds of Retry-After; +SECONDS: a date
+    html        200 with a page of HTML
+    cut         200 with the first half of the JSON
+    truncated   the connection closes in the middle of the body
+    reset       the connection is reset before any answer
+    slow        the body comes drop by drop                                   seconds that it takes (1)
+    repeated-cursor   the next page is the page that was asked for
+    duplicated  the items of the page before, once more
+    shifted     from here on rows have moved: N came before this page, so     N (1)
+                that its first ones are known; -N: N went, so that N are missed
+    poison      any page that has this record fails until it is alone         ID[:500|:broken][:served|:spoiled|:always]
+
+    CONDITION
+    path=REGEX  only requests whose path below /api/v1 and query begin like that
+    nth=LIST    only these of them, from 1: 3 or 2,5 or 4-6 or 7-
+    every=N     only every Nth of them
+    chance=P    each with this probability, from 0 to 1
+    times=N     no more often than that
+
+Example: `429=1 chance=0.05; reset nth=3 path=/models; poison=1008:broken; seed=7`.
+
+A poisoned page is a 500, or 200 with broken JSON. Alone on its page the record is served as it is, or spoiled (its name
+is no text), or the page always fails.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from emulator.dice import digest
+
+STATUSES = range(400, 600)
+KINDS = ("html", "cut", "truncated", "reset", "slow", "repeated-cursor", "duplicated", "shifted", "poison")
+#: Kinds that take the answer of the service and change it; the others stand for it.
+CHANGING = ("cut", "truncated", "slow", "repeated-cursor", "duplicated", "shifted")
+
+
+class BadFaultsError(ValueError):
+    """The order of faults is not in the language; the text says which part, and what is expected."""
+
+
+@dataclass(frozen=True)
+class Poison:
+    """Which record it is, how its pages fail, and what becomes of it on a page of its own."""
+
+    record: str
+    broken: bool = False
+    alone: str = "served"
+
+
+@dataclass
+class Rule:
+    """One rule, and how often it was met and has struck."""
+
+    text: str
+    kind: str
+    status: int = 200
+    seconds: float | None = None
+    as_date: bool = False
+    rows: int = 1
+    poison: Poison | None = None
+    path: re.Pattern[str] = re.compile("")
+    nth: tuple[tuple[int, float], ...] = ()
+    every: int = 1
+    chance: float = 1.0
+    times: float = float("inf")
+    met: int = field(default=0, init=False)
+    struck: int = field(default=0, init=False)
+
+    def strikes(self, address: str, seed: int, place: int) -> bool:
+        """Whether this request is one of its own; counts it.
+
+        Args:
+            address: path below /api/v1, and query.
+            seed: of chance.
+            place: of the rule in its order.
+        """
+        if not self.path.match(address):
+            return False
+        self.met += 1
+        drawn = int.from_bytes(digest(4, seed, "fault", place, self.met), "big") / 2**32
+        strikes = (
+            (not self.nth or any(first <= self.met <= last for first, last in self.nth))
+            and self.met % self.every == 0
+            and drawn < self.chance
+            and self.struck < self.times
+        )
+        self.struck += strikes
+        return strikes
+
+
+@dataclass
+class Faults:
+    """An order of faults; an empty one lets everything pass."""
+
+    text: str
+    rules: list[Rule]
+    seed: int
+
+    def next(self, address: str) -> Rule | None:
+        """The rule that decides about a request, if any does; poison is none of them."""
+        return next(
+            (
+                rule
+                for place, rule in enumerate(self.rules)
+                if rule.poison is None and rule.strikes(address, self.seed, place)
+            ),
+            None,
+        )
+
+    def poisons(self, address: str) -> list[tuple[Rule, Poison]]:
+        """The records that poison a request's page, if they are on it."""
+        return [
+            (rule, rule.poison)
+            for place, rule in enumerate(self.rules)
+            if rule.poison is not None and rule.strikes(address, self.seed, place)
+        ]
+
+
+def read_faults(text: str) -> Faults:
+    """Reads an order of faults.
+
+    Raises:
+        BadFaultsError: a part is not in the language of this module.
+    """
+    rules, seed = [], 1
+    for part in filter(None, map(str.strip, text.split(";"))):
+        if part.startswith("seed="):
+            seed = int(_number(part, "seed", part.removeprefix("seed="), whole=True))
+        else:
+            rules.append(_rule(part))
+    return Faults(text, rules, seed)
+
+
+def _rule(text: str) -> Rule:
+    (head, *conditions) = text.split()
+    kind, _, argument = head.partition("=")
+    if kind.isdecimal() and int(kind) in STATUSES:
+        rule = Rule(text, "status", status=int(kind))
+    elif kind in KINDS:
+        rule = Rule(text, kind)
+    else:
+        expected = f"a status from {STATUSES[0]} to {STATUSES[-1]}, {', '.join(KINDS)}"
+        raise BadFaultsError(f"{kind!r} in {text!r} is no kind of fault; kinds are {expected}")
+    if rule.kind == "poison":
+        rule.poison = _poison(text, argument)
+    elif argument and rule.kind == "shifted":
+        rule.rows = int(_number(text, kind, argument.removeprefix("-"), whole=True)) * (-1 if argument[0] == "-" else 1)
+    elif argument and rule.kind in {"status", "slow"}:
+        rule.as_date = rule.kind == "status" and argument.startswith("+")
+        rule.seconds = _number(text, kind, argument.removeprefix("+") if rule.as_date else argument)
+    elif argument:
+        raise BadFaultsError(f"{kind} in {text!r} takes no argument")
+    for condition in conditions:
+        _add_condition(rule, condition)
+    return rule
+
+
+def _poison(text: str, argument: str) -> Poison:
+    record, *how = argument.split(":")
+    modes = [one for one in how if one in {"500", "broken"}]
+    alone = [one for one in how if one in {"served", "spoiled", "always"}]
+    if not record or len(modes) > 1 or len(alone) > 1 or len(modes) + len(alone) < len(how):
+        raise BadFaultsError(f"poison in {text!r} must be like poison=ID[:500|:broken][:served|:spoiled|:always]")
+    return Poison(record, modes == ["broken"], alone[0] if alone else "served")
+
+
+def _add_condition(rule: Rule, condition: str) -> None:
+    name, equals, value = condition.partition("=")
+    if name == "path" and equals:
+        try:
+            rule.path = re.compile(value)
+        except re.error as error:
+            raise BadFaultsError(f"path in {rule.text!r} is no regular expression ({error})") from None
+    elif name == "nth" and equals:
+        rule.nth = tuple(_span(rule.text, part) for part in value.split(","))
+    elif name == "every" and equals:
+        rule.every = max(1, int(_number(rule.text, name, value, whole=True)))
+    elif name == "times" and equals:
+        rule.times = _number(rule.text, name, value, whole=True)
+    elif name == "chance" and equals:
+        rule.chance = _number(rule.text, name, value)
+        if rule.chance > 1:
+            raise BadFaultsError(f"chance in {rule.text!r} must be from 0 to 1, not {value}")
+    else:
+        raise BadFaultsError(
+            f"{condition!r} in {rule.text!r} is no condition; those are path=, nth=, every=, chance=, times="
+        )
+
+
+def _span(text: str, part: str) -> tuple[int, float]:
+    found = re.fullmatch(r"(\d+)(-(\d*))?", part, re.ASCII)
+    if found is None:
+        raise BadFaultsError(f"nth in {text!r} must be like 3 or 2,5 or 4-6 or 7-, not {part!r}")
+    first = int(found[1])
+    if found[2] is None:
+        return first, first
+    return first, int(found[3]) if found[3] else float("inf")
+
+
+def _number(text: str, name: str, value: str, whole: bool = False) -> float:
+    if not re.fullmatch(r"\d+" if whole else r"\d+(\.\d+)?", value, re.ASCII):
+        raise BadFaultsError(f"{name} in {text!r} must be a {'whole ' if whole else ''}number, not {value!r}")
+    return float(value)

@@ -1,0 +1,297 @@
+"""Between the connection and the Site API: makes the ordered faults and keeps the log of requests."""
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote_plus
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.api import BASE_PATH, error_response, json_response
+from emulator.clock import Clock
+from emulator.faults import CHANGING, Faults, Poison, Rule, read_faults
+from emulator.request_log import RequestLog
+
+_HTML = (
+    b"<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
+    b"<body>We're adjusting a few things, be back in a few minutes...</body></html>"
+)
+_SLOW_PARTS = 10
+_encode = msgspec.json.Encoder().encode
+
+
+class _Page(msgspec.Struct):
+    items: list[msgspec.Raw]
+    metadata: dict[str, Any]
+
+
+class _Identified(msgspec.Struct):
+    id: Any = None
+    username: Any = None
+    name: Any = None
+
+    def is_called(self, record: str) -> bool:
+        return record in {str(self.id), str(self.username), str(self.name)}
+
+
+@dataclass
+class _Walk:
+    """What was answered last on a path, and how far rows have moved since the walk began."""
+
+    items: list[bytes] = field(default_factory=list)
+    carried: list[bytes] | None = None
+    deleted: int = 0
+
+
+@dataclass
+class _Answer:
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Faulty:
+    """An ASGI application around another one.
+
+    Args:
+        application: answers whatever is not faulty, and what is before it is changed.
+        clock: the service's time.
+        dialect: whose errors the faults look like.
+        faults: the order; `order` gives another.
+    """
+
+    def __init__(self, application: ASGIApp, clock: Clock, dialect: str, faults: Faults) -> None:
+        self._application = application
+        self._clock = clock
+        self._live = dialect == "live"
+        self.faults = faults
+        self.log = RequestLog()
+        self._walks: dict[str, _Walk] = {}
+
+    def order(self, text: str) -> None:
+        """Replaces the faults on order; counting starts anew. Raises BadFaultsError, and then changes nothing."""
+        self.faults = read_faults(text)
+        self._walks.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(BASE_PATH):
+            await self._application(scope, receive, send)
+            return
+        at = time.time()
+        query = scope["query_string"].decode("latin-1")
+        address = scope["path"].removeprefix(BASE_PATH) + (f"?{query}" if query else "")
+        rule = self.faults.next(address)
+        status: int | None = None
+        told = rule.text if rule else None
+
+        async def watch(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            if rule is None and not self.faults.rules:
+                await self._application(scope, receive, watch)
+            elif rule is None or rule.kind in CHANGING:
+                answer, told = self._changed(await self._ask(scope, receive), rule, scope, address)
+                await _deliver(answer, rule, scope, receive, watch)
+            elif rule.kind == "reset":
+                await _close(scope, receive, reset=True)
+            else:
+                response = self._error(rule, scope["path"])
+                await response(scope, receive, watch)
+        finally:
+            self.log.add(scope["method"], address, status, told, at)
+
+    async def _ask(self, scope: Scope, receive: Receive) -> _Answer:
+        """The whole answer of the application."""
+        answer = _Answer(200, [], b"")
+        parts = []
+
+        async def take(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answer.status, answer.headers = message["status"], list(message["headers"])
+            else:
+                parts.append(message.get("body", b""))
+
+        await self._application(scope, receive, take)
+        answer.body = b"".join(parts)
+        return answer
+
+    def _error(self, rule: Rule, path: str) -> Response:
+        """The answer of a fault that stands for the service's own."""
+        if rule.kind == "html":
+            return Response(_HTML, 200, media_type="text/html")
+        headers = {}
+        if rule.seconds is not None:
+            until = format_datetime(self._clock.catalogue().now + timedelta(seconds=rule.seconds), usegmt=True)
+            headers["Retry-After"] = until if rule.as_date else f"{rule.seconds:g}"
+        if self._live:
+            return _live_error(rule.status, path, headers)
+        return error_response(rule.status, f"Ordered fault: {_phrase(rule.status)}", headers)
+
+    def _changed(self, answer: _Answer, rule: Rule | None, scope: Scope, address: str) -> tuple[_Answer, str | None]:
+        """An answer with its fault, and which fault that was."""
+        told = rule.text if rule else None
+        page = _page_of(answer)
+        if page is None:
+            if rule is not None and rule.kind == "cut":
+                answer.body = answer.body[: len(answer.body) // 2]
+            return answer, told
+        items = [bytes(item) for item in page.items]
+        for poisoned, poison in self.faults.poisons(address):
+            place = next((n for n, item in enumerate(items) if _identity(item).is_called(poison.record)), None)
+            if place is not None and (len(items) > 1 or poison.alone != "served"):
+                return self._poisoned(answer, page, place, poison), poisoned.text
+        walk = self._walk(scope)
+        served = self._moved(walk, rule, items, page.metadata)
+        if rule is not None and rule.kind == "duplicated" and walk.items:
+            served = walk.items
+        if rule is not None and rule.kind == "repeated-cursor":
+            _repeat(page.metadata, scope)
+        walk.items = items
+        if served != items or walk.deleted or rule is not None:
+            answer.body = _page_bytes(served, page.metadata)
+        if rule is not None and rule.kind == "cut":
+            answer.body = answer.body[: len(answer.body) // 2]
+        return answer, told
+
+    def _walk(self, scope: Scope) -> _Walk:
+        """The walk that a request belongs to: a first page begins another."""
+        query = _query(scope)
+        if "cursor" not in query and query.get("page", "1") == "1":
+            self._walks[scope["path"]] = _Walk()
+        return self._walks.setdefault(scope["path"], _Walk())
+
+    def _moved(self, walk: _Walk, rule: Rule | None, items: list[bytes], metadata: dict[str, Any]) -> list[bytes]:
+        """The items of a page after rows have moved, now or on an earlier page of the walk."""
+        if rule is not None and rule.kind == "shifted" and walk.items:
+            if rule.rows > 0:
+                walk.carried = [*walk.items, *(walk.carried or [])][-rule.rows :]
+            else:
+                walk.deleted -= rule.rows
+                items = items[-rule.rows :]
+        if walk.deleted and "totalItems" in metadata:
+            metadata["totalItems"] -= walk.deleted
+        if not walk.carried:
+            return items
+        rows = [*walk.carried, *items]
+        ends = not ({"nextPage", "nextCursor"} & metadata.keys())
+        kept = len(rows) if ends else len(rows) - len(walk.carried)
+        walk.carried = rows[kept:]
+        return rows[:kept]
+
+    def _poisoned(self, answer: _Answer, page: _Page, place: int, poison: Poison) -> _Answer:
+        items = [bytes(item) for item in page.items]
+        if len(items) == 1 and poison.alone == "spoiled":
+            items[0] = _encode(msgspec.json.decode(items[0]) | {"name": {"spoiled": True}})
+        elif poison.broken:
+            items[place] = items[place][: len(items[place]) // 2]
+        else:
+            error = self._error(Rule("", "status", status=500), "")
+            return _Answer(500, error.raw_headers, bytes(error.body))
+        answer.body = _page_bytes(items, page.metadata)
+        return answer
+
+
+def _live_error(status: int, path: str, headers: dict[str, str]) -> Response:
+    """An error as the live service tells it (civitai-api.md, 1)."""
+    if status == 451:
+        error = "Access to this service is not available in your region due to legal restrictions."
+        return json_response(_encode({"error": error, "code": "REGION_BLOCKED"}), 451, headers)
+    if status == 503:
+        busy, overloaded = (
+            "Server busy, please retry shortly.",
+            "Model search is temporarily overloaded — please retry.",
+        )
+        body = {"error": busy if path.endswith("/images") else overloaded}
+        return json_response(_encode(body), 503, {"Retry-After": "2", "Cache-Control": "no-store"} | headers)
+    if status == 500:
+        body = {"message": "An unexpected error occurred", "error": "Ordered fault"}
+        return json_response(_encode(body), 500, headers)
+    if status > 500 or status == 429:  # they come from the edge
+        return Response(_HTML, status, headers, media_type="text/html")
+    return json_response(_encode({"error": _phrase(status)}), status, headers)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"Error {status}"
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    pairs = (part.partition("=") for part in scope["query_string"].decode("latin-1").split("&"))
+    return {name: value for name, _, value in pairs}
+
+
+def _page_of(answer: _Answer) -> _Page | None:
+    """The page of a list that an answer is, if it is one."""
+    if answer.status != 200:
+        return None
+    try:
+        return msgspec.json.decode(answer.body, type=_Page)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _page_bytes(items: list[bytes], metadata: dict[str, Any]) -> bytes:
+    return b'{"items":[' + b",".join(items) + b'],"metadata":' + _encode(metadata) + b"}"
+
+
+def _identity(item: bytes) -> _Identified:
+    return msgspec.json.decode(item, type=_Identified) if item.startswith(b"{") else _Identified()
+
+
+def _repeat(metadata: dict[str, Any], scope: Scope) -> None:
+    """Makes the page that was asked for the next one; a first page has no cursor to repeat and goes on."""
+    query = _query(scope)
+    if "nextCursor" in metadata and "cursor" in query:
+        metadata["nextCursor"] = unquote_plus(query["cursor"])
+    if "nextPage" in metadata and ("cursor" in query or "nextCursor" not in metadata):
+        address = metadata["nextPage"].partition("?")[0]
+        metadata["nextPage"] = f"{address}?{scope['query_string'].decode('latin-1')}"
+
+
+async def _deliver(answer: _Answer, rule: Rule | None, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends an answer: at once, drop by drop, or only half of it."""
+    body = answer.body
+    headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if rule is not None and rule.kind == "truncated":
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await _close(scope, receive, reset=False)
+        return
+    if rule is not None and rule.kind == "slow":
+        size = max(1, -(-len(body) // _SLOW_PARTS))
+        while len(body) > size:
+            await send({"type": "http.response.body", "body": body[:size], "more_body": True})
+            body = body[size:]
+            await asyncio.sleep((1 if rule.seconds is None else rule.seconds) / _SLOW_PARTS)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _close(scope: Scope, receive: Receive, reset: bool) -> None:
+    """Closes the connection under the server, which offers no way to do so; with a reset if that is asked for."""
+    # `send` is a method of the server's object for one request and its answer.
+    transport: asyncio.Transport = scope["connection"].__self__.transport
+    if reset:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    else:
+        transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass

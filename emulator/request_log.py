@@ -1,0 +1,43 @@
+"""The log of what was asked and answered, for tests that check budgets, Retry-After and how often was asked again."""
+
+import re
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+#: The oldest requests are forgotten beyond that.
+_KEPT = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A request: its place in the log from 1, when it came and when its answer was out, in seconds since 1970."""
+
+    number: int
+    method: str
+    request: str
+    status: int | None
+    fault: str | None
+    at: float
+    until: float
+
+    def fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class RequestLog:
+    """The requests below /api/v1, oldest first. `status` is None where there was no answer, `fault` the ordered one."""
+
+    def __init__(self) -> None:
+        self._requests: deque[Logged] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    def add(self, method: str, request: str, status: int | None, fault: str | None, at: float) -> None:
+        self._count += 1
+        shown = re.sub(r"(?<=[?&]token=)[^&]*", "***", request)
+        self._requests.append(Logged(self._count, method, shown, status, fault, at, time.time()))
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        """The requests after the one with that number."""
+        return [logged.fields() for logged in self._requests if logged.number > number]
