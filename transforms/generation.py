@@ -5,6 +5,7 @@ A generation starts from the published one (or from nothing), is taken from snap
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
 import polars as pl
@@ -33,6 +34,9 @@ class Generation:
         """Starts from the `published` files; where `kept` has a day of a fact, that file stands for it."""
         self.lake = lake
         self._files = list(published)
+        # Parquet is compressed in the other thread while the day goes on.
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writes: list[Future[LakeFile]] = []
         self._kept = {(file.table, file.snapshot_date): file for file in kept if file.part == "daily"}
         self._changing: dict[str, pl.DataFrame] = {}
         self._changed: set[str] = set()
@@ -40,7 +44,7 @@ class Generation:
     def rows(self, table: str) -> pl.DataFrame:
         """The rows that may still change: all of them, or the open ones of a type 2 table."""
         if table not in self._changing:
-            files = [file for file in self._files if file.table == table and file.part in CHANGING_PARTS]
+            files = [file for file in self.files() if file.table == table and file.part in CHANGING_PARTS]
             self._changing[table] = self.lake.read(files, self._schema(table))
         return self._changing[table]
 
@@ -56,33 +60,42 @@ class Generation:
         if (table, on) in self._kept:
             self._files.append(self._kept[table, on])
         elif rows.height:
-            key = declared.primary_key() or declared.column_names()
-            self._files.append(self.lake.write(rows.select(declared.column_names()), table, part=part, key=key, on=on))
+            self._write(table, rows.select(declared.column_names()), part, on)
 
     def immutable(self, table: str) -> pl.LazyFrame:
         """The rows of a table's immutable parts."""
-        files = [file for file in self._files if file.table == table and file.part not in CHANGING_PARTS]
+        files = [file for file in self.files() if file.table == table and file.part not in CHANGING_PARTS]
         return self.lake.scan(files, self._schema(table))
+
+    def files(self) -> list[LakeFile]:
+        """The files that are written so far."""
+        self._files += [write.result() for write in self._writes]
+        self._writes.clear()
+        return self._files
 
     def finish(self) -> list[LakeFile]:
         """Writes the rows that changed, and gives the files of the whole generation.
 
         A table without rows has one empty file, so that its view has its columns.
         """
-        for table in self._changed:
-            self._files = [file for file in self._files if file.table != table or file.part not in CHANGING_PARTS]
+        kept = [file for file in self.files() if file.table not in self._changed or file.part not in CHANGING_PARTS]
+        self._files = kept
+        for table in sorted(self._changed):
             part = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
-            self._files.append(self._write(table, self._changing[table], part))
+            self._write(table, self._changing[table], part)
         self._changed.clear()
-        filled = {file.table for file in self._files}
-        self._files += [self._write(table, STAR[table].empty(), "whole") for table in STAR if table not in filled]
-        return sorted(self._files, key=lambda file: (file.table, file.part, str(file.snapshot_date), file.path))
+        filled = {file.table for file in self.files()}
+        for table, declared in STAR.items():
+            if table not in filled:
+                self._write(table, declared.empty(), "whole")
+        return sorted(self.files(), key=lambda file: (file.table, file.part, str(file.snapshot_date), file.path))
 
-    def _write(self, table: str, rows: pl.DataFrame, part: str) -> LakeFile:
+    def _write(self, table: str, rows: pl.DataFrame, part: str, on: date | None = None) -> None:
         if table in STAR:
-            key = STAR[table].primary_key() or STAR[table].column_names()
-            return self.lake.write(rows, table, part=part, key=key)
-        return self.lake.write(rows, table, part=part, key=STATE_KEYS[table], area="state")
+            area, key = "star", STAR[table].primary_key() or STAR[table].column_names()
+        else:
+            area, key = "state", STATE_KEYS[table]
+        self._writes.append(self._writer.submit(self.lake.write, rows, table, part=part, key=key, area=area, on=on))
 
     @staticmethod
     def _schema(table: str) -> dict[str, pl.DataType]:

@@ -37,7 +37,7 @@ class Lake:
         self.root = root
 
     def write(
-        self, frame: pl.DataFrame, table: str, *, part: str, key: list[str], area: str = "star", on: date | None = None
+        self, frame: pl.DataFrame, table: str, *, part: str, key: list[str], area: str, on: date | None
     ) -> LakeFile:
         """Writes a frame, whose columns are in their declared order, sorted by `key`."""
         folder = self.root / area / table

@@ -58,13 +58,9 @@ class Metric(Payload):
     """The counters that the load cut out of a document, with their owner (pipelines.raw.observations_table)."""
 
     owner: str
-    id: Annotated[Integer | str | None, Canonical(str)] = None
+    id: Annotated[Integer | str | None, Canonical(str)] = None  # polars reads a number as text
     stats: Stats | None = None
     modelCount: Integer | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.id, int):
-            self.id = str(self.id)
 
 
 class FileMetadata(Payload):
