@@ -7,6 +7,7 @@
     KIND        what the answer is                                            ARGUMENT
     400 .. 599  that status, with the service's own body                      seconds of Retry-After; +SECONDS: a date
     html        200 with a page of HTML
+    empty       200 with no items and no next page, as after a timeout of the service's database
     cut         200 with the first half of the JSON
     truncated   the connection closes in the middle of the body
     reset       the connection is reset before any answer
@@ -36,9 +37,9 @@ from dataclasses import dataclass, field
 from emulator.dice import digest
 
 STATUSES = range(400, 600)
-KINDS = ("html", "cut", "truncated", "reset", "slow", "repeated-cursor", "duplicated", "shifted", "poison")
+KINDS = ("html", "empty", "cut", "truncated", "reset", "slow", "repeated-cursor", "duplicated", "shifted", "poison")
 #: Kinds that take the answer of the service and change it; the others stand for it.
-CHANGING = ("cut", "truncated", "slow", "repeated-cursor", "duplicated", "shifted")
+CHANGING = ("empty", "cut", "truncated", "slow", "repeated-cursor", "duplicated", "shifted")
 
 
 class BadFaultsError(ValueError):

@@ -154,17 +154,29 @@ class Faulty:
             if place is not None and (len(items) > 1 or poison.alone != "served"):
                 return self._poisoned(answer, page, place, poison), poisoned.text
         walk = self._walk(scope)
-        served = self._moved(walk, rule, items, page.metadata)
-        if rule is not None and rule.kind == "duplicated" and walk.items:
-            served = walk.items
-        if rule is not None and rule.kind == "repeated-cursor":
-            _repeat(page.metadata, scope)
+        served = self._served(rule, walk, items, page.metadata, scope)
         walk.items = items
         if served != items or walk.deleted or rule is not None:
             answer.body = _page_bytes(served, page.metadata)
         if rule is not None and rule.kind == "cut":
             answer.body = answer.body[: len(answer.body) // 2]
         return answer, told
+
+    def _served(
+        self, rule: Rule | None, walk: _Walk, items: list[bytes], metadata: dict[str, Any], scope: Scope
+    ) -> list[bytes]:
+        """The items of a page with its fault; changes the metadata where that belongs to it."""
+        kind = rule.kind if rule else None
+        moved = self._moved(walk, rule, items, metadata)
+        if kind == "repeated-cursor":
+            _repeat(metadata, scope)
+        if kind == "duplicated" and walk.items:
+            return walk.items
+        if kind == "empty":
+            for name in ("nextPage", "nextCursor"):
+                metadata.pop(name, None)
+            return []
+        return moved
 
     def _walk(self, scope: Scope) -> _Walk:
         """The walk that a request belongs to: a first page begins another."""

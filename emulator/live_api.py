@@ -110,6 +110,8 @@ _MODELS: dict[str, Reader] = {
     "hidden": _flag,
     "checkpointType": one_of("Trained", "Merge"),
     "archived": _coerced,
+    "supportsGeneration": _coerced,
+    "primaryFileOnly": _flag,
     "allowDerivatives": _refused,
     "allowNoCredit": _refused,
     "allowDifferentLicense": _refused,
@@ -231,7 +233,7 @@ class LiveApi:
         self._clock = clock
         self._key = key
         self._member = member
-        self._shown: tuple[Catalogue, LiveCatalogue] | None = None
+        self._shown: LiveDay | LiveGiven | None = None
         self._simulation: tuple[LiveTraits, LiveDocuments] | None = None
 
     def routes(self) -> list[Route]:
@@ -262,9 +264,12 @@ class LiveApi:
     def show(self) -> LiveCatalogue:
         """The catalogue of the moment as the live service shows it."""
         catalogue = self._clock.catalogue()
-        if self._shown is None or self._shown[0] is not catalogue:
-            self._shown = catalogue, self._live(catalogue)
-        return self._shown[1]
+        shown = self._shown
+        if isinstance(shown, LiveGiven) and isinstance(catalogue, GivenMoment):
+            shown.day = catalogue
+        elif shown is None or shown.day is not catalogue:
+            shown = self._shown = self._live(catalogue)
+        return shown
 
     def live_day(self, day: SimulatedDay) -> LiveDay:
         if self._simulation is None:
@@ -272,7 +277,7 @@ class LiveApi:
             self._simulation = traits, LiveDocuments(day.columns, day.world.documents, traits)
         return LiveDay(day, *self._simulation)
 
-    def _live(self, catalogue: Catalogue) -> LiveCatalogue:
+    def _live(self, catalogue: Catalogue) -> LiveDay | LiveGiven:
         if isinstance(catalogue, SimulatedDay):
             return self.live_day(catalogue)
         assert isinstance(catalogue, GivenMoment)
@@ -344,6 +349,8 @@ class LiveApi:
             types=sent.get("types", ()),
             base_models=sent.get("baseModels", ()),
             text=sent.get("query"),
+            generation=sent.get("supportsGeneration", False),
+            primary_only=sent.get("primaryFileOnly", False),
         )
 
     async def model(self, request: Request) -> Response:

@@ -26,6 +26,8 @@ from emulator.simulated import SimulatedDay
 from emulator.versions import decoded, find_version, list_of, object_of
 
 _LEVEL_NAMES = {0: "None", 1: "None", 2: "Soft", 4: "Mature", 8: "X", 16: "X", 32: "Blocked"}
+#: How many orders of /models are kept, so that the pages of a walk share one.
+_KEPT_ORDERS = 16
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,6 +55,13 @@ class LiveModelQuery:
     types: tuple[str, ...] = ()
     base_models: tuple[str, ...] = ()
     text: str | None = None
+    generation: bool = False
+    primary_only: bool = False
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the documents of the list have less in them than those of other queries."""
+        return bool(self.base_models or self.generation or self.primary_only)
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,7 @@ class LiveDay:
     def models(self, query: LiveModelQuery) -> Keyset:
         order = self._orders.get(query)
         if order is None:
-            if len(self._orders) >= 16:
+            if len(self._orders) >= _KEPT_ORDERS:
                 del self._orders[next(iter(self._orders))]
             columns = self.day.columns
             latest = self.day.last_version_second * 1000
@@ -182,7 +191,7 @@ class LiveDay:
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
         view = View(ALL_LEVELS if query.mature else PG, gated=query.named)
         document = self._model(int(row), view)
-        return with_base_models(document, query.base_models) if document and query.base_models else document
+        return narrowed(document, query) if document and query.narrows else document
 
     def versions_listed(self, row: int, query: LiveModelQuery) -> list[int] | None:
         """The ids of the versions that a listing shows of a model; None if it drops the model."""
@@ -289,16 +298,29 @@ class LiveDay:
 
 
 class LiveGiven:
-    """A given catalogue behind the live service's ways to ask. There are no browsing levels and no hidden versions."""
+    """A given catalogue behind the live service's ways to ask. There are no browsing levels and no hidden versions.
+
+    `day` is the moment that it is shown at.
+    """
 
     def __init__(self, moment: GivenMoment) -> None:
         self.day = moment
         self._given = moment.given
+        self._orders: dict[LiveModelQuery, Keyset] = {}
 
     def knows_user(self, username: str) -> bool:
         return any(one["username"].casefold() == username for one in self._given.creators)
 
     def models(self, query: LiveModelQuery) -> Keyset:
+        if query.period is not None:  # what that lets through changes with the time
+            return self._order(query)
+        if query not in self._orders:
+            if len(self._orders) >= _KEPT_ORDERS:
+                del self._orders[next(iter(self._orders))]
+            self._orders[query] = self._order(query)
+        return self._orders[query]
+
+    def _order(self, query: LiveModelQuery) -> Keyset:
         plain = ModelQuery(
             query=query.text, tag=query.tag, username=query.username, types=query.types, period=query.period
         )
@@ -332,7 +354,7 @@ class LiveGiven:
 
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
         line = self._given.lines[int(row)]
-        return with_base_models(line, query.base_models) if query.base_models else line
+        return narrowed(line, query) if query.narrows else line
 
     def model(self, model_id: int) -> bytes | None:
         return self.day.model(model_id)
@@ -399,13 +421,21 @@ class LiveGiven:
         return sorted({name for model in self._given.models for name in model.base_models})
 
 
-def with_base_models(document: bytes, base_models: tuple[str, ...]) -> bytes:
-    """A model with only those versions: the filter of the list is one of its versions, too (2)."""
+def narrowed(document: bytes, query: LiveModelQuery) -> bytes | None:
+    """A model with only the versions and files that the query lets through (2); None without any such version."""
     fields = object_of(decoded(document))
-    versions = list_of(fields.get("modelVersions"))
-    return _encode(
-        fields | {"modelVersions": [one for one in versions if object_of(one).get("baseModel") in base_models]}
-    )
+    versions = [
+        version
+        for version in map(object_of, list_of(fields.get("modelVersions")))
+        if (not query.base_models or version.get("baseModel") in query.base_models)
+        and (not query.generation or version.get("supportsGeneration") is True)
+    ]
+    if query.primary_only:
+        for version in versions:
+            version["files"] = [
+                file for file in list_of(version.get("files")) if object_of(file).get("primary") is True
+            ]
+    return _encode(fields | {"modelVersions": versions}) if versions else None
 
 
 def _tag_document(name: str) -> bytes:

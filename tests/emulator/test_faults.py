@@ -61,7 +61,7 @@ def walked(client, is_live, **query):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("42O", "'42O' in '42O' is no kind of fault; kinds are a status from 400 to 599, html, cut"),
+        ("42O", "'42O' in '42O' is no kind of fault; kinds are a status from 400 to 599, html, empty, cut"),
         ("200", "'200' in '200' is no kind of fault"),
         ("503 sometimes", "'sometimes' in '503 sometimes' is no condition; those are path=, nth=, every="),
         ("503 nth=x", "nth in '503 nth=x' must be like 3 or 2,5 or 4-6 or 7-, not 'x'"),
@@ -166,6 +166,12 @@ def test_html_is_a_success_that_is_no_json(client, emulator):
     assert status == 200
     assert headers["content-type"].startswith("text/html")
     assert b"We're adjusting a few things" in body
+
+
+def test_an_empty_page_ends_a_walk_silently(client, emulator, is_live):
+    pages = walked(client, is_live)
+    emulator.order_faults("empty nth=2 path=/models")
+    assert walked(client, is_live) == [pages[0], []]
 
 
 def test_a_cut_body_is_a_whole_answer_with_half_the_json(client, emulator):

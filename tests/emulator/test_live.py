@@ -341,6 +341,19 @@ def test_booleans_of_the_query_have_their_traps(live, account):
     assert refused(live, "/models", {"checkpointType": "Standard"})[0] == 400
 
 
+def test_some_filters_take_parts_of_the_documents_away(live, mature):
+    """2: supportsGeneration leaves only such versions, primaryFileOnly only such files."""
+    whole = {model["id"]: model for model in mature}
+    covered = list(chain(*live.walk("/models", sort="Oldest", nsfw="true", supportsGeneration="false")))  # means true
+    assert 10 < len(covered) < len(mature)
+    for model in covered:
+        assert model["modelVersions"] == [
+            version for version in whole[model["id"]]["modelVersions"] if version["supportsGeneration"]
+        ]
+    for model in live.json("/models", sort="Oldest", nsfw="true", primaryFileOnly="true")["items"]:
+        assert all(len(version["files"]) == 1 for version in model["modelVersions"])
+
+
 def test_favorites_and_hidden_need_a_key_even_if_false(live):
     """1: it is the name of the parameter that counts."""
     for name in ("favorites", "hidden"):
