@@ -1,8 +1,10 @@
 """What every test starts from: no settings of the person who runs them, no telemetry, and one demo for all."""
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +13,19 @@ import pytest
 for name in [name for name in os.environ if name.startswith(("CIVITAI_", "PREFECT_"))]:
     del os.environ[name]
 os.environ["DO_NOT_TRACK"] = "1"
+
+
+@pytest.fixture(scope="session")
+def looping_service(tmp_path_factory):
+    """An emulator whose second page of models brings nothing new: a crawl that ends partial."""
+    from emulator.launch import launch
+
+    with launch(models=9) as emulator, urllib.request.urlopen(f"{emulator.api_url}/models") as page:
+        model = json.load(page)["items"][0]
+    catalogue = tmp_path_factory.mktemp("loop") / "models.ndjson"
+    catalogue.write_text(500 * (json.dumps(model) + "\n"))
+    with launch(catalogue=catalogue) as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")

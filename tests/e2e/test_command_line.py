@@ -50,6 +50,17 @@ def test_a_date_that_is_complete_takes_one_line_and_asks_nothing(published):
     assert ended.stdout == "Snapshot 2026-01-01 is complete already; nothing was asked of the service.\n"
 
 
+def test_a_partial_snapshot_is_published_says_why_and_ends_with_three(civitai_etl, looping_service):
+    civitai_etl.settings["CIVITAI_ETL_API_URL"] = looping_service.api_url
+    ended = civitai_etl.run("snapshot", "--date", "2026-01-01")
+    assert ended.returncode == 3, ended.stderr
+    assert "Snapshot 2026-01-01: PARTIAL (" in ended.stdout
+    assert civitai_etl.sql("select count(*) from star.fact_model_daily") == ["1"]
+    status = civitai_etl.run("status")
+    assert status.returncode == 4
+    assert "no complete snapshot" in status.stdout
+
+
 def test_rebuild_into_another_directory_gives_the_same_files(published, tmp_path):
     ended = published.run("rebuild", "--into", tmp_path / "again")
     assert ended.returncode == 0, ended.stderr

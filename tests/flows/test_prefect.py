@@ -118,6 +118,19 @@ def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server
     assert "Snapshot 2026-01-01: complete" in artifacts["daily-snapshot"]["data"]
 
 
+def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(server, looping_service, tmp_path):
+    settings = Settings(data_dir=tmp_path, api_url=looping_service.api_url)
+    environment = os.environ | prefect_environment(settings) | {"PREFECT_API_URL": server.api_url}
+    environment |= {"CIVITAI_ETL_API_URL": settings.api_url, "CIVITAI_ETL_REQUESTS_PER_SECOND": "0"}
+    program = "from flows.daily_snapshot import daily_snapshot; daily_snapshot()"
+    subprocess.run([sys.executable, "-c", program], env=environment, cwd=tmp_path, check=False, capture_output=True)
+    (run,) = server.ask("/flow_runs/filter", {"flow_runs": {"deployment_id": {"is_null_": True}}})
+    assert run["state"]["type"] == "FAILED"
+    assert "PARTIAL (" in run["state"]["message"]
+    assert settings.analytics.exists()
+    assert {"row-counts", "daily-snapshot"} <= {row["key"] for row in server.artifacts(run["id"])}
+
+
 def test_of_two_runs_at_once_the_second_is_cancelled(server, service, served):
     _, deployment = served
     first = server.run(deployment, {"snapshot_date": "2026-01-02"})
