@@ -49,6 +49,8 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     except duckdb.Error as error:
         raise CivitaiEtlError(f"{analytics} cannot be opened: {str(error).splitlines()[0]}") from None
     with connection:
+        # Days are UTC days wherever the reader sits.
+        connection.execute("set TimeZone = 'UTC'")
         yield connection
 
 

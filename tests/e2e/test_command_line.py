@@ -90,6 +90,11 @@ def test_sql_reads_a_query_from_standard_input_and_writes_every_format(civitai_e
     assert "does not exist" in published.fails("sql", "from star.nothing")
 
 
+def test_times_are_utc_wherever_the_reader_sits(published):
+    published.settings["TZ"] = "America/New_York"
+    assert published.sql("select max(started_at) from star.ops_snapshot") == ["2026-01-01 12:00:00+00"]
+
+
 def test_doctor_lists_settings_without_the_key_and_ends_with_one_when_the_service_refuses_it(civitai_etl):
     assert civitai_etl.run("doctor").returncode == 0
     civitai_etl.settings["CIVITAI_API_KEY"] = "a-key-that-is-wrong"
