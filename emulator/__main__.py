@@ -67,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _end_with_standard_input() -> None:
     """Waits for the end of standard input: it comes when the process at its other end stops, however it does."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 65_536):  # not by way of sys.stdin, whose lock would stop the interpreter's end
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

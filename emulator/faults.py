@@ -16,6 +16,8 @@
     duplicated  the items of the page before, once more
     shifted     from here on rows have moved: N came before this page, so     N (1)
                 that its first ones are known; -N: N went, so that N are missed
+    later       a sound answer, but the clock moves on before it: the
+                catalogue changes in the middle of a walk                     days (1)
     poison      any page that has this record fails until it is alone         ID[:500|:broken][:served|:spoiled|:always]
 
     CONDITION
@@ -37,9 +39,21 @@ from dataclasses import dataclass, field
 from emulator.dice import digest
 
 STATUSES = range(400, 600)
-KINDS = ("html", "empty", "cut", "truncated", "reset", "slow", "repeated-cursor", "duplicated", "shifted", "poison")
-#: Kinds that take the answer of the service and change it; the others stand for it.
-CHANGING = ("empty", "cut", "truncated", "slow", "repeated-cursor", "duplicated", "shifted")
+KINDS = (
+    "html",
+    "empty",
+    "cut",
+    "truncated",
+    "reset",
+    "slow",
+    "repeated-cursor",
+    "duplicated",
+    "shifted",
+    "later",
+    "poison",
+)
+#: Kinds that take the answer of the service, and most of them change it; the others stand for it.
+CHANGING = ("empty", "cut", "truncated", "slow", "repeated-cursor", "duplicated", "shifted", "later")
 
 
 class BadFaultsError(ValueError):
@@ -64,7 +78,7 @@ class Rule:
     status: int = 200
     seconds: float | None = None
     as_date: bool = False
-    rows: int = 1
+    count: int = 1
     poison: Poison | None = None
     path: re.Pattern[str] = re.compile("")
     nth: tuple[tuple[int, float], ...] = ()
@@ -152,7 +166,11 @@ def _rule(text: str) -> Rule:
     if rule.kind == "poison":
         rule.poison = _poison(text, argument)
     elif argument and rule.kind == "shifted":
-        rule.rows = int(_number(text, kind, argument.removeprefix("-"), whole=True)) * (-1 if argument[0] == "-" else 1)
+        rule.count = int(_number(text, kind, argument.removeprefix("-"), whole=True)) * (
+            -1 if argument[0] == "-" else 1
+        )
+    elif argument and rule.kind == "later":
+        rule.count = int(_number(text, kind, argument, whole=True))
     elif argument and rule.kind in {"status", "slow"}:
         rule.as_date = rule.kind == "status" and argument.startswith("+")
         rule.seconds = _number(text, kind, argument.removeprefix("+") if rule.as_date else argument)
@@ -206,6 +224,6 @@ def _span(text: str, part: str) -> tuple[int, float]:
 
 
 def _number(text: str, name: str, value: str, whole: bool = False) -> float:
-    if not re.fullmatch(r"\d+" if whole else r"\d+(\.\d+)?", value, re.ASCII):
+    if not re.fullmatch(r"\d+" if whole else r"\d+|\d*\.\d+", value, re.ASCII):
         raise BadFaultsError(f"{name} in {text!r} must be a {'whole ' if whole else ''}number, not {value!r}")
     return float(value)

@@ -103,6 +103,8 @@ class Faulty:
             if rule is None and not self.faults.rules:
                 await self._application(scope, receive, watch)
             elif rule is None or rule.kind in CHANGING:
+                if rule is not None and rule.kind == "later":
+                    self._clock.set(self._clock.today + timedelta(days=rule.count))
                 answer, told = self._changed(await self._ask(scope, receive), rule, scope, address)
                 await _deliver(answer, rule, scope, receive, watch)
             elif rule.kind == "reset":
@@ -188,11 +190,11 @@ class Faulty:
     def _moved(self, walk: _Walk, rule: Rule | None, items: list[bytes], metadata: dict[str, Any]) -> list[bytes]:
         """The items of a page after rows have moved, now or on an earlier page of the walk."""
         if rule is not None and rule.kind == "shifted" and walk.items:
-            if rule.rows > 0:
-                walk.carried = [*walk.items, *(walk.carried or [])][-rule.rows :]
+            if rule.count > 0:
+                walk.carried = [*walk.items, *(walk.carried or [])][-rule.count :]
             else:
-                walk.deleted -= rule.rows
-                items = items[-rule.rows :]
+                walk.deleted -= rule.count
+                items = items[-rule.count :]
         if walk.deleted and "totalItems" in metadata:
             metadata["totalItems"] -= walk.deleted
         if not walk.carried:

@@ -244,6 +244,24 @@ def test_shifted_rows_come_twice_if_some_were_born_and_never_if_some_went(client
         assert totals == [len(everything), len(everything) - 3, len(everything) - 3, len(everything)]
 
 
+def test_the_catalogue_can_change_in_the_middle_of_a_walk(client, emulator, is_live):
+    sort = "Oldest" if is_live else "Newest"
+    before = list(chain(*walked(client, is_live, sort=sort)))
+    emulator.order_faults("later=10 path=/models nth=3-5")
+    try:
+        during = list(chain(*walked(client, is_live, sort=sort)))
+        assert client.get("/enums")[1]["date"] == "Sat, 31 Jan 2026 12:00:00 GMT"
+        emulator.order_faults("")
+        after = list(chain(*walked(client, is_live, sort=sort)))
+        assert after != before
+        assert during[:40] == before[:40]
+        assert during[-20:] == after[-20:]
+        if is_live:
+            assert set(during) >= set(before) & set(after)
+    finally:
+        emulator.set_date(FIRST_DAY)
+
+
 def test_a_poisoned_page_fails_until_the_record_is_alone(client, emulator, is_live):
     every = list(chain(*walked(client, is_live)))
     poison = every[5]

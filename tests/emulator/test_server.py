@@ -110,9 +110,10 @@ def test_a_launched_emulator_does_not_outlive_a_killed_parent():
     pytest.fail("the emulator still answers")
 
 
-def test_an_emulator_that_cannot_start_says_so():
-    with pytest.raises(RuntimeError, match="did not start"), launch(models=0):
+def test_an_emulator_that_cannot_start_says_so(capfd):
+    with pytest.raises(RuntimeError, match=r"did not start \(exit 1\)"), launch(models=0):
         pass
+    assert capfd.readouterr().err == "emulator: a simulated catalogue needs at least 1 model, not 0\n"
 
 
 def test_the_emulator_imports_none_of_the_other_packages():
