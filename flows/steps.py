@@ -13,7 +13,7 @@ from pathlib import Path
 from pipelines.lock import writer_lock
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
-from pipelines.snapshot import SnapshotReport, take_snapshot
+from pipelines.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.storage import storage_errors
 from transforms.build import BuildReport, build, rebuild
 
@@ -67,6 +67,7 @@ def rebuild_star(
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
     with writer_lock(settings.data_dir), _also_locked(into), storage_errors(into or settings.lake):
+        drain(settings)
         return rebuild(
             settings.warehouse,
             into / "lake" if into else settings.lake,

@@ -77,6 +77,13 @@ def take_snapshot(
         return _report(crawl.row(), already_complete=False, requests=crawl.client.requests)
 
 
+def drain(settings: Settings) -> None:
+    """Finish what a killed load left behind, so that raw has whole windows only. The caller holds the writer lock."""
+    if settings.warehouse.exists():
+        with storage_errors(settings.data_dir), plain_errors():
+            Loader(settings).drain()
+
+
 def _crawls(settings: Settings) -> list[dict[str, Any]]:
     if not settings.warehouse.exists():
         return []

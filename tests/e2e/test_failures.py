@@ -83,11 +83,7 @@ def test_a_full_disk_is_one_line_leaves_the_old_tables_and_passes_with_room(civi
     civitai_etl.settings["CIVITAI_ETL_DATA_DIR"] = str(small_disk / "data")
     service.set_date(service_day := _day(1))
     assert civitai_etl.run("snapshot", "--date", service_day).returncode == 0
-    filler = small_disk / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1 << 16))
-            file.flush()
+    filler = fill(small_disk)
     service.set_date(_day(2))
     line = civitai_etl.fails("snapshot", "--date", _day(2))
     assert "full" in line
@@ -97,6 +93,35 @@ def test_a_full_disk_is_one_line_leaves_the_old_tables_and_passes_with_room(civi
     ended = civitai_etl.run("snapshot", "--date", _day(2))
     assert ended.returncode == 0, ended.stderr
     assert published_days(civitai_etl) == ["2026-01-01", "2026-01-02"]
+
+
+def test_a_disk_that_is_full_when_the_star_is_written_leaves_the_old_one_whole(civitai_etl, service, small_disk):
+    civitai_etl.settings["CIVITAI_ETL_LAKE_URL"] = str(small_disk / "lake")
+    service.set_date(_day(1))
+    assert civitai_etl.run("snapshot", "--date", _day(1)).returncode == 0
+    before = sorted(small_disk.rglob("*.parquet"))
+    filler = fill(small_disk)
+    service.set_date(_day(2))
+    line = civitai_etl.fails("snapshot", "--date", _day(2))
+    assert "full" in line
+    assert str(small_disk) in line
+    assert published_days(civitai_etl) == ["2026-01-01"]
+    assert sorted(small_disk.rglob("*.parquet")) == before
+    assert [path for path in small_disk.rglob("*") if path.name.endswith(".tmp")] == []
+    filler.unlink()
+    ended = civitai_etl.run("snapshot", "--date", _day(2))
+    assert ended.returncode == 0, ended.stderr
+    assert published_days(civitai_etl) == ["2026-01-01", "2026-01-02"]
+
+
+def fill(disk):
+    """Leave no room on a disk; gives the file to delete."""
+    filler = disk / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    return filler
 
 
 def _day(number):
