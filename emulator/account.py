@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from emulator import vocabulary
 from emulator.live_catalogue import LiveDay, LiveModelQuery
+from emulator.live_traits import LICENCE_IS_LIST, LICENCE_IS_TEXT
 from emulator.simulated import SimulatedDay
 from emulator.simulation import Simulation
 
@@ -165,6 +166,38 @@ def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
         },
         "images": {"born": new_images.tolist(), "gone": [], "returned": [], "changed": {}},
     }
+
+
+def live_changes(before: LiveDay, after: LiveDay) -> dict[str, Any]:
+    """What differs between two dates, as `changes` has it, with the reasons of the live dialect beside the others.
+
+    Those are: archived, taken_down, availability (an early access ended), rated (a version was), licence_form (all
+    models at once). Whether a creator hides counters changes no document but its counters.
+    """
+    traits, columns = before.traits, before.day.columns
+    first, last = before.day.day, after.day.day
+    told = changes(before.day, after.day)
+
+    def between(moment: npt.NDArray[np.int64]) -> Mask:
+        return (first < moment) & (moment <= last)
+
+    def of_models(mask: Mask) -> Mask:
+        shown = columns.version_visible(first) & columns.version_visible(last)
+        return np.bincount(columns.version_model[mask & shown], minlength=len(columns.model_id)) > 0
+
+    new_form = any(first < day <= last for day in (LICENCE_IS_LIST, LICENCE_IS_TEXT))
+    reasons = {
+        "archived": between(traits.archived_on),
+        "taken_down": between(traits.taken_down_on),
+        "availability": of_models(between(traits.public_on)),
+        "rated": of_models(between(traits.rated_on)),
+        "licence_form": np.full(len(columns.model_id), new_form),
+    }
+    both = before.day.model_visible & after.day.model_visible
+    for reason, mask in reasons.items():
+        for model in columns.model_id[mask & both].tolist():
+            told["models"]["changed"].setdefault(str(model), []).append(reason)
+    return told
 
 
 def model_changes(columns: Simulation, first: int, last: int) -> dict[str, Mask]:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.account import account, changes, live_account
+from emulator.account import account, changes, live_account, live_changes
 from emulator.api import json_response
 from emulator.clock import Clock
 from emulator.faults import BadFaultsError
@@ -27,7 +27,7 @@ class Control:
       `emulator.account.live_account`
     * `/control/faults`: GET; PUT or POST {"faults": SPEC} in the language of `emulator.faults`, "" for none
     * `/control/requests?since=N`: the requests below /api/v1 after the Nth (`emulator.request_log.Logged`)
-    * `/control/changes?from=D1&to=D2`: `emulator.account.changes`
+    * `/control/changes?from=D1&to=D2`: `emulator.account.changes`, or `live_changes`
     """
 
     def __init__(self, clock: Clock, member: Member, live: LiveApi | None, faulty: Faulty) -> None:
@@ -81,7 +81,10 @@ class Control:
         since, until = (_date(request.query_params.get(name, "")) for name in ("from", "to"))
         if since > until:
             raise BadParameterError(f"from ({since}) is later than to ({until})")
-        return _json(changes(self._clock.simulated(since), self._clock.simulated(until)))
+        before, after = self._clock.simulated(since), self._clock.simulated(until)
+        if self._live is not None:
+            return _json(live_changes(self._live.live_day(before), self._live.live_day(after)))
+        return _json(changes(before, after))
 
 
 async def _setting(request: Request, name: str, example: str) -> str:

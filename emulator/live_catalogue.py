@@ -222,7 +222,8 @@ class LiveDay:
 
     def _find_version(self, version_id: int) -> int | None:
         """A version that is rated; without its file it raises MissingFileError."""
-        version = self.day.find_version(version_id)
+        # Whether the model is still there is not looked at (4).
+        version = self.day.find_version(version_id, with_model=False)
         if version is None or self.traits.rated_on[version] > self.day.day:
             return None
         if not self._documents.has_primary(version):

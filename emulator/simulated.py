@@ -106,15 +106,16 @@ class SimulatedDay:
         version = self.find_version(version_id)
         return None if version is None else self._model_document(int(self.columns.version_model[version]))
 
-    def find_version(self, version_id: int) -> int | None:
-        """The index of a version that is shown, by its id."""
+    def find_version(self, version_id: int, with_model: bool = True) -> int | None:
+        """The index of a version that is shown, by its id; if its model must not be, too, of any published one."""
         columns = self.columns
         ids = columns.version_id[columns.by_publication]
         if not len(ids) or not ids[0] <= version_id <= ids[-1]:
             return None
         place = int(np.searchsorted(ids, version_id))
         version = int(columns.by_publication[place])
-        return version if ids[place] == version_id and self.version_shown[version] else None
+        shown = self.version_shown if with_model else self.columns.version_visible(self.day)
+        return version if ids[place] == version_id and shown[version] else None
 
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
         columns, found = self.columns, {}

@@ -11,7 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from emulator.account import live_changes
 from emulator.launch import launch
+from emulator.live_catalogue import LiveDay
+from emulator.live_documents import LiveDocuments
 from emulator.live_traits import EARLY_ACCESS_DAYS, LiveTraits
 from emulator.simulated import SimulatedWorld
 from emulator.simulation import day_of
@@ -267,12 +270,14 @@ def test_an_unknown_tag_is_ignored_and_an_unknown_user_is_a_404(live, mature):
     whole = live.json("/models", nsfw="true")["items"]
     assert live.json("/models", nsfw="true", tag="no such tag")["items"] == whole
     tagged = list(chain(*live.walk("/models", nsfw="true", tag="style")))
+    assert list(chain(*live.walk("/models", nsfw="true", tagname="style"))) == tagged
     assert sorted(ids(tagged)) == sorted(model["id"] for model in mature if "style" in model["tags"])
     assert refused(live, "/models", {"username": "nobody"}) == (404, {"message": "User not found"})
     name = next(model["creator"]["username"] for model in mature if model.get("creator", {}).get("username"))
     owned = list(chain(*live.walk("/models", nsfw="true", username=name.upper())))
     assert owned
     assert {model["creator"]["username"] for model in owned} == {name}
+    assert list(chain(*live.walk("/models", nsfw="true", user=name))) == owned
 
 
 def test_ids_come_in_batches_and_show_what_is_not_public_yet(live, mature, account):
@@ -540,6 +545,21 @@ def test_version_ids_have_other_errors(live):
         assert refused(live, f"/model-versions/{bad}") == (400, {"error": "Missing modelVersionId"})
     assert refused(live, "/model-versions/5") == (404, {"error": "Model not found"})
     assert refused(live, f"/model-versions/{2**31}") == (500, {"error": "Failed to fetch model version details"})
+
+
+def test_a_version_outlives_its_model_but_not_for_its_hash(live, account):
+    """4: /model-versions/{id} looks only at the version's status, by-hash at both."""
+    world = SimulatedWorld(600, 1)
+    columns, traits, day = world.columns, LiveTraits(world.columns), world.on(FIRST_DAY)
+    orphans = columns.version_visible(day.day) & ~day.version_shown & ~traits.without_primary
+    orphans &= columns.model_born[columns.version_model] <= day.day
+    version = next(int(v) for v in orphans.nonzero()[0] if world.hash_index.hashes(int(v)))
+    told = live.json(f"/model-versions/{columns.version_id[version]}")
+    assert str(told["modelId"]) not in account["models"]
+    assert live.get(f"/models/{told['modelId']}")[0] == 404
+    own = [text for file in told["files"] if file["id"] > 1000 for text in file["hashes"].values()]
+    assert own
+    assert all(live.get(f"/model-versions/by-hash/{text}")[0] == 404 for text in own)
 
 
 def test_a_version_has_naive_scan_times_and_its_own_fields(live, union, account):
@@ -971,4 +991,36 @@ def test_both_dialects_show_the_same_world(simulated):
             for key, counters in told[kind].items():
                 assert counters["downloadCount"] == spec[kind][key]["downloadCount"]
         later = date(2026, 1, 20)
-        assert emulator.changes(FIRST_DAY, later) == simulated.emulator.changes(FIRST_DAY, later)
+        told, spec = emulator.changes(FIRST_DAY, later), simulated.emulator.changes(FIRST_DAY, later)
+        for kind in ("creators", "tags", "images"):
+            assert told[kind] == spec[kind]
+        for what in ("born", "gone", "returned"):
+            assert told["models"][what] == spec["models"][what]
+        for key, reasons in spec["models"]["changed"].items():
+            assert set(reasons) <= set(told["models"]["changed"][key])
+
+
+@pytest.mark.parametrize(
+    ("since", "until"), [(date(2026, 1, 1), date(2026, 3, 1)), (date(2025, 11, 20), date(2025, 11, 25))]
+)
+def test_the_account_of_changes_is_what_the_live_details_show(since, until):
+    def without_counters(value):
+        if isinstance(value, dict):
+            return {key: without_counters(item) for key, item in value.items() if key != "stats"}
+        return [without_counters(item) for item in value] if isinstance(value, list) else value
+
+    world = SimulatedWorld(800, 1)
+    traits = LiveTraits(world.columns)
+    documents = LiveDocuments(world.columns, world.documents, traits)
+    before, after = (LiveDay(world.on(on), traits, documents) for on in (since, until))
+    changed = live_changes(before, after)["models"]["changed"]
+    differing = set()
+    for model_id in world.columns.model_id[before.day.model_visible & after.day.model_visible].tolist():
+        old, new = before.model(model_id), after.model(model_id)
+        if (old and without_counters(json.loads(old))) != (new and without_counters(json.loads(new))):
+            differing.add(str(model_id))
+    assert differing <= set(changed)
+    # What a version without its file does, nobody sees.
+    assert len(set(changed) - differing) < len(changed) / 20
+    reasons = {reason for told in changed.values() for reason in told}
+    assert reasons >= ({"archived", "taken_down", "availability"} if since.year == 2026 else {"licence_form"})
