@@ -29,8 +29,8 @@
 
 Example: `429=1 chance=0.05; reset nth=3 path=/models; poison=1008:broken; seed=7`.
 
-A poisoned page is a 500, or 200 with broken JSON. Alone on its page the record is served as it is, or spoiled (its name
-is no text), or the page always fails.
+A rule counts the requests that no rule before it has struck. A poisoned page is a 500, or 200 with broken JSON. Alone
+on its page the record is served as it is, or spoiled (its name is no text), or the page always fails.
 """
 
 import re

@@ -598,7 +598,7 @@ class LiveApi:
                 {
                     "ModelType": vocabulary.LIVE_MODEL_TYPES,
                     "ModelFileType": vocabulary.LIVE_FILE_TYPES,
-                    "ActiveBaseModel": [one for one in base_models if not one.startswith(("SD 3", "SVD"))],
+                    "ActiveBaseModel": [one for one in base_models if not one.startswith(vocabulary.RESTRICTED_BASES)],
                     "BaseModel": base_models,
                     "BaseModelType": vocabulary.BASE_MODEL_TYPES,
                 }

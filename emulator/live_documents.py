@@ -29,6 +29,7 @@ from emulator.simulation import EPOCH_NOON, Simulation
 
 #: Showcase images of a version in lists and model details, and in version details (2).
 LIST_IMAGES, VERSION_IMAGES = 20, 10
+_MATURE = 4 | 8 | 16
 _encode = msgspec.json.Encoder().encode
 
 
@@ -118,8 +119,21 @@ class LiveDocuments:
         world = self._world
         span = range(int(world.version_start[model]), int(world.version_start[model + 1]))
         since = world.version_published if view.gated else self._traits.public_on
-        seen = [version for version in reversed(span) if since[version] <= day < world.version_removed[version]]
+        mature = not view.detail and world.model_nsfw_level[model] & _MATURE
+        seen = [
+            version
+            for version in reversed(span)
+            if since[version] <= day < world.version_removed[version]
+            and not (mature and self._is_restricted(version, day))
+        ]
         return [version for version in seen if self.has_primary(version)] if seen else None
+
+    def _is_restricted(self, version: int, day: int) -> bool:
+        """Whether the licence of a version's base model forbids mature images, so that lists leave it out (2)."""
+        world = self._world
+        corrected = world.version_corrected[version] <= day
+        base = (world.version_corrected_base if corrected else world.version_base)[version]
+        return str(vocabulary.BASE_MODELS[base][0]).startswith(vocabulary.RESTRICTED_BASES)
 
     def has_primary(self, version: int) -> bool:
         """Whether a version has the file that its downloadUrl means."""

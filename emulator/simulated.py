@@ -96,7 +96,7 @@ class SimulatedDay:
             {
                 "ModelType": [name for name, _ in vocabulary.MODEL_TYPES],
                 "ModelFileType": vocabulary.FILE_TYPES,
-                "ActiveBaseModel": [name for name in known if not name.startswith(("SD 3", "SVD", "SDXL Turbo"))],
+                "ActiveBaseModel": [name for name in known if not name.startswith(vocabulary.RESTRICTED_BASES)],
                 "BaseModel": known,
                 "BaseModelType": vocabulary.BASE_MODEL_TYPES,
             }

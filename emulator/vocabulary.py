@@ -40,6 +40,8 @@ LIVE_FILE_TYPES = (
     "Model", "Text Encoder", "Vision Encoder", "Pruned Model", "Negative", "Training Data", "VAE", "Config", "Archive",
     "UNet", "Diffusion Model", "CLIPVision", "ControlNet", "Workflow", "Upscaler", "Enhancement LoRA", "Other",
 )  # fmt: skip
+#: How the names of base models begin whose licence restricts mature images.
+RESTRICTED_BASES = ("SD 3", "SVD", "SDXL Turbo")
 BASE_MODEL_TYPES = ("Standard", "Inpainting", "Refiner", "Pix2Pix")
 LICENCES: tuple[tuple[str, ...], ...] = (
     ("Image", "RentCivit", "Rent", "Sell"),

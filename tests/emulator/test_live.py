@@ -13,7 +13,7 @@ import pytest
 
 from emulator.account import live_changes
 from emulator.launch import launch
-from emulator.live_catalogue import LiveDay
+from emulator.live_catalogue import LiveDay, LiveModelQuery
 from emulator.live_documents import LiveDocuments
 from emulator.live_traits import EARLY_ACCESS_DAYS, LiveTraits
 from emulator.simulated import SimulatedWorld
@@ -503,6 +503,22 @@ def test_a_version_without_its_file_is_dropped_but_its_model_stays(live, mature,
               for version_id in account["unlisted"]["versions"]
               if live.get(f"/model-versions/{version_id}")[0] == 404}  # fmt: skip
     assert '{"error": "Missing model file"}' in bodies
+
+
+def test_mature_versions_on_restricted_bases_are_in_no_list():
+    """2: SD 3*, SVD*, SDXL Turbo; the detail of the model has them."""
+    world = SimulatedWorld(1500, 1)
+    day, traits = world.on(FIRST_DAY), LiveTraits(world.columns)
+    live_day = LiveDay(day, traits, LiveDocuments(world.columns, world.documents, traits))
+    found = {"list": 0, "detail": 0}
+    for row in day.model_visible.nonzero()[0].tolist():
+        if world.columns.model_nsfw_level[row] < 4:
+            continue
+        listed = live_day.listed(row, LiveModelQuery(mature=True))
+        for kind, document in (("list", listed), ("detail", live_day.model(int(world.columns.model_id[row])))):
+            versions = json.loads(document)["modelVersions"] if document else []
+            found[kind] += sum(one["baseModel"].startswith(("SD 3", "SVD", "SDXL Turbo")) for one in versions)
+    assert found["list"] == 0 < found["detail"]
 
 
 # single models and versions
