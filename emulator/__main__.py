@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Thread
 
+from emulator import faults
 from emulator.catalogue_file import write_day
 from emulator.server import DEFAULT_PORT, DIALECTS, CannotServeError, serve
 from emulator.simulation import NotSimulatedError
@@ -23,16 +24,20 @@ def main(arguments: list[str] | None = None) -> int:
     simulation.add_argument("--models", type=int, default=2000, help="models on 2026-01-01 (2000)")
     simulation.add_argument("--seed", type=int, default=1, help="another seed is another catalogue (1)")
     simulation.add_argument("--date", type=date.fromisoformat, help="the emulator's date (today)")
-    server = commands.add_parser("serve", parents=[simulation], help="serve the Site API on 127.0.0.1")
+    server = commands.add_parser(
+        "serve",
+        parents=[simulation],
+        help="serve the Site API on 127.0.0.1",
+        epilog=faults.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     server.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"0 for any free one ({DEFAULT_PORT})")
     server.add_argument(
         "--dialect", choices=DIALECTS, default="spec", help="as specified, or as it answers today (spec)"
     )
     server.add_argument("--catalogue", type=Path, help="serve these documents (NDJSON, .zst or not)")
     server.add_argument("--key", default="test-key", help="the bearer key that is right (test-key)")
-    server.add_argument(
-        "--faults", default="", metavar="SPEC", help="what goes wrong: '429=1 chance=0.05; reset nth=3'"
-    )
+    server.add_argument("--faults", default="", metavar="SPEC", help="what goes wrong, see below")
     server.add_argument("--control", action="store_true", help="offer /control: clock, account, faults, requests")
     server.add_argument("--attached", action="store_true", help="end when standard input is closed")
     dump = commands.add_parser("dump", parents=[simulation], help="write a day's model documents as NDJSON")
