@@ -6,8 +6,10 @@ other 4xx) stops at once, with a message that says what to do. The API key trave
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -100,6 +102,7 @@ class Client:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
+        self._ahead: _ReadAhead | None = None
         self._pool = urllib3.PoolManager(
             headers=headers,
             retries=False,
@@ -122,11 +125,18 @@ class Client:
         """
         return self._fetch(path, arguments, _decode_document)
 
+    def read_ahead(self, path: str, arguments: Arguments) -> None:
+        """Ask already for what will be asked for next, while the caller works on what it has.
+
+        One attempt is made ahead; if it fails, the next call makes the others.
+        """
+        self._ahead = _ReadAhead(_request(path, arguments), self._attempt)
+
     def _fetch(self, path: str, arguments: Arguments, decode: Decode) -> Page:
-        request = path + (f"?{urlencode(arguments)}" if arguments else "")
+        request = _request(path, arguments)
         for attempt in range(1, self._max_attempts + 1):
             try:
-                body, answered_at = self._attempt(request)
+                body, answered_at = self._answer_ahead(request) or self._attempt(request)
                 items, metadata = decode(body)
                 return Page(request, items, metadata, answered_at)
             except _TransientError as failure:
@@ -135,6 +145,14 @@ class Client:
                 self.retries += 1
                 time.sleep(_wait(attempt, failure))
         raise AssertionError("max_attempts is at least one")
+
+    def _answer_ahead(self, request: str) -> tuple[bytes, datetime] | None:
+        """What was read ahead, if it was this request; whatever is under way ends first: one request at a time."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        ahead.wait()
+        return ahead.result() if ahead.request == request else None
 
     def _attempt(self, request: str) -> tuple[bytes, datetime]:
         self._budget.take()
@@ -183,6 +201,33 @@ class Client:
         if self._key:
             what = what.replace(self._key, "***")
         return ServiceError(f"{self._api_url}{request}: {what}")
+
+
+class _ReadAhead:
+    """One attempt at a request, in a thread that keeps no process from ending."""
+
+    def __init__(self, request: str, attempt: Callable[[str], tuple[bytes, datetime]]) -> None:
+        self.request = request
+        self._answer: Future[tuple[bytes, datetime]] = Future()
+        self._thread = threading.Thread(target=self._run, args=(attempt,), daemon=True)
+        self._thread.start()
+
+    def _run(self, attempt: Callable[[str], tuple[bytes, datetime]]) -> None:
+        try:
+            self._answer.set_result(attempt(self.request))
+        except BaseException as error:  # noqa: BLE001 (raised again by `result`, where somebody waits for it)
+            self._answer.set_exception(error)
+
+    def wait(self) -> None:
+        self._thread.join()
+
+    def result(self) -> tuple[bytes, datetime]:
+        """What the attempt gave, or raised."""
+        return self._answer.result()
+
+
+def _request(path: str, arguments: Arguments) -> str:
+    return path + (f"?{urlencode(arguments)}" if arguments else "")
 
 
 def next_page_query(url: str) -> Arguments:

@@ -87,8 +87,9 @@ class EndpointCrawl:
         """What a crawl that is stopped now can count on when it goes on."""
         return self.walk
 
-    def step(self, client: Client) -> Page:
-        """Ask for the next page, take it in and find out what follows.
+    def step(self, client: Client, *, goes_on: bool) -> Page:
+        """Ask for the next page, take it in and find out what follows; where the walk `goes_on` after this page, the
+        service works on the page that follows while this one is taken in.
 
         Raises:
             ServiceError: the service gave no page; nothing has changed.
@@ -97,6 +98,9 @@ class EndpointCrawl:
         fetch = client.list_page if self.endpoint.items == "items" else client.document
         page = fetch(self.endpoint.path, sent)
         self._visited.add(sent)
+        following = self._following(sent, page)
+        if goes_on and following is not None and following not in self._visited:
+            client.read_ahead(self.endpoint.path, following)
         page_ids, new = self._take(page)
         self._advance(sent, page, page_ids, new)
         return page
@@ -327,7 +331,9 @@ class Crawl:
         each = self.endpoints[name]
         while self._pages_left > 0 and not each.walk.done and not self.failure:
             try:
-                page = each.step(self.client)
+                # Not past the window, which is what a kill may lose; and a gallery ends where a page says so.
+                goes_on = self._pages_left > 1 and not each.endpoint.gallery
+                page = each.step(self.client, goes_on=goes_on)
             except ServiceError as failure:
                 if not self._pages_taken:
                     raise
