@@ -44,7 +44,8 @@ class Generation:
     def rows(self, table: str) -> pl.DataFrame:
         """The rows that may still change: all of them, or the open ones of a type 2 table."""
         if table not in self._changing:
-            files = [file for file in self.files() if file.table == table and file.part in CHANGING_PARTS]
+            # Changing parts are written at the end only, so there is no write under way to wait for.
+            files = [file for file in self._files if file.table == table and file.part in CHANGING_PARTS]
             self._changing[table] = self.lake.read(files, self._schema(table))
         return self._changing[table]
 

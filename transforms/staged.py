@@ -32,8 +32,9 @@ FLATTEN: dict[str, Flatten] = {
     "enum": lambda documents: {},  # noqa: ARG005 (kept in raw; no table reads it yet)
 }
 
-#: Batches of documents that may wait to be read: bounds memory.
-BATCHES_UNDER_WAY = 3
+#: Threads that read batches of documents, and batches that may wait for them: bounds memory.
+READERS = 2
+BATCHES_UNDER_WAY = 4
 
 #: Documents of a kind and day that are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 200
@@ -76,15 +77,15 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     quarantine: list[pl.DataFrame] = []
     drift: dict[str, str] = {}
     refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
-    # msgspec validates one batch here while polars reads the one before in the other thread.
-    with ThreadPoolExecutor(max_workers=1) as reader:
+    # msgspec validates one batch here while polars reads those before in other threads.
+    with ThreadPoolExecutor(max_workers=READERS) as reader:
         collected.append(reader.submit(flatten_batch, payload, flatten, []))
         for batch in raw.documents(kind, pl.concat([news, refused]).unique("entity_id")):
             is_refused = batch["entity_id"].is_in(list(metric_errors))
             sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
             canonical, errors = payloads.validate(payload, map(str.encode, sound["payload"]))
             collected.append(reader.submit(flatten_batch, payload, flatten, canonical))
-            collected[-BATCHES_UNDER_WAY].result() if len(collected) > BATCHES_UNDER_WAY else None
+            collected[max(0, len(collected) - BATCHES_UNDER_WAY)].result()
             if not decoded:
                 drift = unknown_paths(payload, batch["payload"].head(DRIFT_SAMPLE))
             reason = pl.Series("reason", [errors.get(n) for n in range(sound.height)], dtype=pl.String)
