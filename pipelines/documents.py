@@ -64,12 +64,8 @@ class Document(NamedTuple):
     metrics: bytes
 
 
-class _Counter(NamedTuple):
-    position: int
-    owner: str
-    owner_id: bytes
-    key: str
-    value: bytes
+#: What stands at a declared position: where, its owner, the owner's id as JSON, the counter's name, its bytes.
+_Counter = tuple[int, str, bytes, str, bytes]
 
 
 def split(kind: str, item: bytes) -> Document:
@@ -116,33 +112,51 @@ def splice(kind: str, payload: bytes, metrics: bytes) -> bytes:
 
 
 class _Reader:
-    """Reads the declared members of one owner as views of the bytes; members that do not fit are passed over."""
+    """Reads the declared members of one owner as views of the bytes; members that do not fit are passed over.
+
+    A document in which all of them fit, as almost every one does, is read in one go (`tree`); else member by member.
+    """
 
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
         keys = [*owner.counters, *owner.objects, *owner.lists, *([owner.id] if owner.id else [])]
         names = {key: f"member{number}" for number, key in enumerate(keys)}
-        members = [(name, Raw, msgspec.field(default=Raw(b""), name=key)) for key, name in names.items()]
-        self.decode = msgspec.json.Decoder(msgspec.defstruct(owner.name.title(), members, gc=False)).decode
         self._id = names.get(owner.id or "")
         self._counters = [(key, names[key]) for key in owner.counters]
         self._objects = [(names[key], _Reader(inner)) for key, inner in owner.objects.items()]
         self._lists = [(names[key], _Reader(inner)) for key, inner in owner.lists.items()]
+        types: dict[str, Any] = dict.fromkeys(names.values(), Raw)
+        self.decode = msgspec.json.Decoder(_struct(owner, names, types)).decode
+        types |= {name: inner.tree | None for name, inner in self._objects}
+        types |= {name: list[inner.tree] | None for name, inner in self._lists}  # type: ignore[name-defined]
+        self.tree: Any = _struct(owner, names, types)
+        self._decode_tree = msgspec.json.Decoder(self.tree).decode
 
     def read(self, document: bytes) -> tuple[str, list[_Counter]]:
         """The id of a whole document, and what stands at its declared positions, in document order."""
-        members = self.decode(document)
         found: list[_Counter] = []
-        self.collect(members, pa.py_buffer(document).address, found)
+        origin = pa.py_buffer(document).address
+        try:
+            members = self._decode_tree(document)
+        except msgspec.ValidationError:
+            members = self.decode(document)
+            self.collect(members, origin, found)
+        else:
+            self.collect_tree(members, origin, found)
         found.sort()
         return self._entity_id(members), found
 
+    def collect_tree(self, members: Any, origin: int, found: list[_Counter]) -> None:
+        self._collect_counters(members, origin, found)
+        for name, inner in self._objects:
+            if (value := getattr(members, name)) is not None:
+                inner.collect_tree(value, origin, found)
+        for name, inner in self._lists:
+            for element in getattr(members, name) or ():
+                inner.collect_tree(element, origin, found)
+
     def collect(self, members: Any, origin: int, found: list[_Counter]) -> None:
-        for key, name in self._counters:
-            value = getattr(members, name)
-            if value:
-                position = pa.py_buffer(value).address - origin
-                found.append(_Counter(position, self.owner.name, self._owner_id(members), key, bytes(value)))
+        self._collect_counters(members, origin, found)
         for name, inner in self._objects:
             value = getattr(members, name)
             if value and memoryview(value)[0] == _OBJECT:
@@ -153,6 +167,12 @@ class _Reader:
                 for element in _ELEMENTS.decode(value):
                     if memoryview(element)[0] == _OBJECT:
                         inner.collect(inner.decode(element), origin, found)
+
+    def _collect_counters(self, members: Any, origin: int, found: list[_Counter]) -> None:
+        for key, name in self._counters:
+            if value := getattr(members, name):
+                position = pa.py_buffer(value).address - origin
+                found.append((position, self.owner.name, self._owner_id(members), key, bytes(value)))
 
     def _owner_id(self, members: Any) -> bytes:
         raw = bytes(getattr(members, self._id)) if self._id else b""
@@ -172,6 +192,15 @@ class _Reader:
         if raw[:1] != b'"' or raw == b'""':
             raise UnreadableItemError(f"{key} is not a name: {raw[:40].decode()}")
         return msgspec.json.decode(raw, type=str)
+
+
+def _struct(owner: Owner, names: dict[str, str], types: dict[str, Any]) -> Any:
+    """A struct of the declared members of an owner, by their names and the types given; an absent one is empty."""
+    members = [
+        (name, types[name], msgspec.field(default=Raw(b"") if types[name] is Raw else None, name=key))
+        for key, name in names.items()
+    ]
+    return msgspec.defstruct(owner.name.title(), members, gc=False)
 
 
 _OBJECT, _ARRAY = b"{["
