@@ -255,7 +255,7 @@ def canonical_type(kind: Any) -> Any:
     return next((meta.extra["canonical"] for meta in metas if meta.extra), base)
 
 
-def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[list[str], dict[int, str]]:
+def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[list[bytes], dict[int, str]]:
     """Validates JSON documents.
 
     Args:
@@ -270,12 +270,12 @@ def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[list
     canonical, errors = [], {}
     for position, document in enumerate(documents):
         try:
-            canonical.append(encoder.encode(decoder.decode(document)).decode())
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            canonical.append(encoder.encode(decoder.decode(document)))
+        except msgspec.DecodeError as error:
             errors[position] = str(error)
     return canonical, errors
 
 
-def read(kind: type[Struct] | Any, canonical: list[str]) -> pl.Series:
+def read(kind: type[Struct] | Any, canonical: list[bytes]) -> pl.Series:
     """One value per canonical document (`validate`)."""
-    return pl.Series("document", canonical, dtype=pl.String).str.json_decode(dtype_of(kind))
+    return pl.Series("document", canonical, dtype=pl.Binary).cast(pl.String).str.json_decode(dtype_of(kind))
