@@ -16,7 +16,8 @@ def pipeline(api_url: str, data_dir: str) -> None:
     from pipelines.snapshot import take_snapshot
     from transforms.build import build
 
-    settings = Settings(data_dir=Path(data_dir), api_url=api_url, requests_per_second=0)
+    # The documents have no gallery: what the service lists there is left out. Creators, tags and enums are crawled.
+    settings = Settings(data_dir=Path(data_dir), api_url=api_url, requests_per_second=0, image_pages=0)
     take_snapshot(settings, ON)
     build(settings.warehouse, settings.lake, settings.analytics)
 

@@ -19,7 +19,7 @@ from transforms.day import Balance, DayBuild, SnapshotDay
 from transforms.facts import CompleteCrawl
 from transforms.generation import Generation
 from transforms.lake import Lake, LakeFile
-from transforms.publish import publish, read_manifest
+from transforms.publish import follow, publish, read_manifest
 from transforms.raw_reader import RawReader
 from transforms.tables import DimDate, OpsSnapshot
 
@@ -69,13 +69,15 @@ def build(
         crawls = raw.crawls()
         published = read_manifest(analytics)
         known = _crawls_in(published, Lake(lake))
-        news = crawls.join(known, on=["crawl_id", "status", "observations"], how="anti")
-        if news.is_empty():
+        news = _dates_with_news(crawls, known)
+        if not news:
+            if published:
+                follow(Lake(lake), published)
             return BuildReport((), rows_per_table(published), (), published=False)
-        is_late = known.height > 0 and news["snapshot_date"].min() <= known["snapshot_date"].max()  # type: ignore[operator]
+        is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]
         star = Generation(Lake(lake), published=[] if is_late else published)
-        first = None if is_late else news["snapshot_date"].min()
-        return _fold(star, raw, analytics, crawls, first, max_quarantine_share, progress)  # type: ignore[arg-type]
+        days = [day for day in snapshot_days(crawls) if is_late or day.on in news]
+        return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, progress)
 
 
 def rebuild(
@@ -95,13 +97,17 @@ def rebuild(
             made anew. The rest of the star always is, for history has no middle.
     """
     with RawReader(warehouse) as raw:
-        kept = [
-            file
-            for file in read_manifest(analytics)
-            if not (from_date or date.min) <= (file.snapshot_date or date.max) <= (to_date or date.max)
-        ]
+        crawls = raw.crawls()
+        days = snapshot_days(crawls)
+        remade = {day.on for day in days if (from_date or date.min) <= day.on <= (to_date or date.max)}
+        kept: list[LakeFile] = []
+        if len(remade) < len(days):
+            published = read_manifest(analytics)
+            # What came late changes its date and every date after it.
+            late = min(_dates_with_news(crawls, _crawls_in(published, Lake(lake))), default=date.max)
+            kept = [f for f in published if f.snapshot_date not in remade and (f.snapshot_date or date.max) < late]
         star = Generation(Lake(lake), kept=kept)
-        return _fold(star, raw, analytics, raw.crawls(), None, max_quarantine_share, progress)
+        return _fold(star, raw, analytics, crawls, days, remade, max_quarantine_share, progress)
 
 
 def _fold(
@@ -109,32 +115,40 @@ def _fold(
     raw: RawReader,
     analytics: Path,
     crawls: pl.DataFrame,
-    first: date | None,
+    days: list[SnapshotDay],
+    judged: set[date],
     max_quarantine_share: float,
     progress: Progress,
 ) -> BuildReport:
-    days = [day for day in snapshot_days(crawls) if first is None or day.on >= first]
+    """Takes the star through `days`, publishes it and reports; the quarantine of the dates in `judged` is held against
+    the share that is allowed.
+    """
     balances: list[Balance] = []
     for number, day in enumerate(days, start=1):
-        of_day = DayBuild(star, raw, day).run()
-        _refuse_bad_books(of_day, max_quarantine_share)
+        work = DayBuild(star, raw, day)
+        of_day = work.run()
+        _refuse_uneven_books(of_day)
+        if day.on in judged:
+            _refuse_too_much_quarantine(of_day, work.quarantined, max_quarantine_share)
         balances += of_day
         progress.update("transform", number, len(days), unit="days")
     star.replace(OpsSnapshot.table_name(), OpsSnapshot.validate(crawls.select(OpsSnapshot.column_names()), cast=True))
-    star.replace(DimDate.table_name(), calendar(crawls))
+    star.replace(DimDate.table_name(), calendar(snapshot_days(crawls)))
     files = star.finish()
     publish(star.lake, analytics, files)
     return BuildReport(tuple(day.on for day in days), rows_per_table(files), tuple(balances), published=True)
 
 
 def snapshot_days(crawls: pl.DataFrame) -> list[SnapshotDay]:
-    """The snapshot dates of raw, oldest first, each with its crawls and what came before. A crawl without a single
+    """The snapshot dates of raw, oldest first, each with its crawls and what came before. A date without a single
     observation is a gap: it makes no snapshot.
     """
     days: list[SnapshotDay] = []
     last_complete = None
-    for (on,), of_day in crawls.filter(pl.col("observations") > 0).group_by("snapshot_date", maintain_order=True):
+    for (on,), of_day in crawls.group_by("snapshot_date", maintain_order=True):
         assert isinstance(on, date)
+        if not of_day["observations"].sum():
+            continue
         days.append(SnapshotDay(on, of_day, days[-1].on if days else None, last_complete))
         complete = of_day.filter(pl.col("status") == "complete")
         if complete.height:
@@ -142,28 +156,19 @@ def snapshot_days(crawls: pl.DataFrame) -> list[SnapshotDay]:
     return days
 
 
-def calendar(crawls: pl.DataFrame) -> pl.DataFrame:
+def calendar(observed: list[SnapshotDay]) -> pl.DataFrame:
     """dim_date: every day from the first snapshot to the last."""
-    observed = (
-        crawls.filter(pl.col("observations") > 0)
-        .group_by("snapshot_date")
-        .agg(is_complete=(pl.col("status") == "complete").any())
-    )
-    if observed.is_empty():
+    is_complete = {day.on: day.is_complete for day in observed}
+    if not is_complete:
         return DimDate.empty()
     day = pl.col("date")
-    days = pl.date_range(pl.col("snapshot_date").min(), pl.col("snapshot_date").max(), timedelta(days=1))
-    rows = (
-        observed.select(date=days)
-        .join(observed, left_on="date", right_on="snapshot_date", how="left", maintain_order="left")
-        .with_columns(
-            year=day.dt.year(),
-            month=day.dt.month(),
-            iso_week=day.dt.week(),
-            weekday=day.dt.weekday(),
-            has_snapshot=pl.col("is_complete").is_not_null(),
-            is_complete=pl.col("is_complete").fill_null(False),  # noqa: FBT003
-        )
+    rows = pl.select(date=pl.date_range(min(is_complete), max(is_complete), timedelta(days=1))).with_columns(
+        year=day.dt.year(),
+        month=day.dt.month(),
+        iso_week=day.dt.week(),
+        weekday=day.dt.weekday(),
+        has_snapshot=day.is_in(list(is_complete)),
+        is_complete=day.is_in([on for on, complete in is_complete.items() if complete]),
     )
     return DimDate.validate(rows, cast=True)
 
@@ -185,7 +190,12 @@ def _crawls_in(published: list[LakeFile], lake: Lake) -> pl.DataFrame:
     return rows.select("crawl_id", "snapshot_date", "status", "observations")
 
 
-def _refuse_bad_books(balances: list[Balance], max_quarantine_share: float) -> None:
+def _dates_with_news(crawls: pl.DataFrame, known: pl.DataFrame) -> set[date]:
+    """The dates of crawls that the published star has not, or not as they are now."""
+    return set(crawls.join(known, on=["crawl_id", "status", "observations"], how="anti")["snapshot_date"])
+
+
+def _refuse_uneven_books(balances: list[Balance]) -> None:
     for books in balances:
         if not books.is_even:
             raise UnevenBooksError(
@@ -193,12 +203,17 @@ def _refuse_bad_books(balances: list[Balance], max_quarantine_share: float) -> N
                 f"loaded {books.loaded} + quarantined {books.quarantined} + duplicates {books.duplicates}. "
                 "Nothing was published; please report this with the row of raw.snapshots."
             )
+
+
+def _refuse_too_much_quarantine(balances: list[Balance], quarantined: pl.DataFrame, most: float) -> None:
     received = sum(books.received for books in balances)
-    quarantined = sum(books.quarantined for books in balances)
-    if quarantined > max(QUARANTINE_TOLERATED, max_quarantine_share * received):
+    number = sum(books.quarantined for books in balances)
+    if number > max(QUARANTINE_TOLERATED, most * received):
+        reasons = quarantined.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
+        kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
         raise QuarantineError(
-            f"{quarantined} of {received} records of {balances[0].snapshot_date} do not fit their declaration, more "
-            f"than the share of {max_quarantine_share:.1%} that CIVITAI_ETL_MAX_QUARANTINE_SHARE allows. Nothing was "
-            "published and raw keeps every record: see what the service changed, mend the declaration, then run "
-            "`civitai-etl rebuild`."
+            f"{number} of {received} records of {balances[0].snapshot_date} do not fit their declaration, more than "
+            f"the share of {most:.1%} that CIVITAI_ETL_MAX_QUARANTINE_SHARE allows. {times} times, first in {kind} "
+            f"{entity_id}: {reason}. Nothing was published and raw keeps every record: mend the declaration or allow a "
+            "larger share, then run `civitai-etl rebuild`."
         )

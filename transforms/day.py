@@ -98,6 +98,8 @@ class DayBuild:
         self.day = day
         self.on = day.on
         self.quarantine: list[pl.DataFrame] = []
+        #: The day's rows of ops_quarantine, once it has run.
+        self.quarantined = OpsQuarantine.empty()
         #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
         self.books: dict[str, tuple[int, int]] = {}
 
@@ -159,8 +161,7 @@ class DayBuild:
         """
         rows = {table.table_name(): self.candidates(table, models.rows[table.table_name()]) for table in MODEL_TABLES}
         seen = models.observations.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
-        buried = self.raw.tombstones(self.on, "model").select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
-        buried = buried.join(seen, on="model_id", how="anti")
+        buried = self.buried_models().join(seen, on="model_id", how="anti")
         listed = models.decoded.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
         listed = listed if self.day.is_complete else listed.clear()
 
@@ -200,6 +201,11 @@ class DayBuild:
         self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
         return rows
 
+    def buried_models(self) -> pl.DataFrame:
+        """model_id of the models that answered 404; only a complete crawl may bury."""
+        tombstones = self.raw.tombstones(self.on, "model").select(model_id=pl.col("entity_id").cast(pl.Int64))
+        return tombstones if self.day.is_complete else tombstones.clear()
+
     def advance(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
         name = table.table_name()
         if rows[name].height or gone.height:
@@ -227,8 +233,10 @@ class DayBuild:
         self.enter(DimCreator, creators, named)
         tags = staged["tag"].rows[DimTag.table_name()].unique("tag", keep="first", maintain_order=True)
         self.enter(DimTag, tags, opened[BridgeModelTag.table_name()].select("tag").unique())
-        base_models = opened[DimModelVersion.table_name()].select("base_model").unique()
-        self.enter(DimBaseModel, describe(base_models), base_models.clear())
+        # All of them, so that a name that was listed since is classified as it would be by a rebuild.
+        known = self.star.rows(DimBaseModel.table_name()).select("base_model")
+        base_models = pl.concat([known, opened[DimModelVersion.table_name()].select("base_model")]).unique()
+        self.refresh(DimBaseModel, describe(base_models.sort("base_model")))
 
     def enter(self, table: type[Table], listed: pl.DataFrame, named: pl.DataFrame) -> None:
         """Refreshes a table of names: `listed` brings attributes, `named` only names that may be new."""
@@ -299,10 +307,15 @@ class DayBuild:
         )
         served = self.star.rows(DimModelVersion.table_name())
         observed = counted.join(served, on="version_id", how="semi", maintain_order="left")
-        if self.day.is_complete:  # every served version of an observed model was in its document, with counters or not
-            seen = models.observations.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
-            silent = served.join(seen, on="model_id", how="semi").join(observed, on="version_id", how="anti")
-            observed = pl.concat([observed, silent.select("version_id")], how="diagonal")
+        # Versions without counters were observed too: those of today's documents, and those of documents that did not
+        # change since a complete crawl, which are all that their model has.
+        unchanged = models.observations.join(models.decoded, on="entity_id", how="anti")
+        of_unchanged = unchanged.select(model_id=pl.col("entity_id").cast(pl.Int64))
+        listed = pl.concat(
+            [opened.select("version_id"), served.join(of_unchanged, on="model_id", how="semi").select("version_id")]
+        ).unique(maintain_order=True)
+        silent = listed.join(observed, on="version_id", how="anti", maintain_order="left")
+        observed = pl.concat([observed, silent], how="diagonal")
         rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "published_at"))
         return rows.select("version_id", "downloads_delta"), rows.filter("is_birth").select("version_id")
 
@@ -345,7 +358,10 @@ class DayBuild:
         )
 
     def add_mart(self, before: pl.DataFrame, flows: pl.DataFrame, births: pl.DataFrame) -> None:
-        rows = base_model_day(before, self.served_versions(), flows, births, self.on, self.day.previous)
+        known_births = births if self.day.last_complete else None
+        rows = base_model_day(
+            before, self.served_versions(), flows, known_births, on=self.on, previous=self.day.previous
+        )
         self.star.add(MartBaseModelDaily.table_name(), MartBaseModelDaily.validate(rows, cast=True), self.on)
 
     # Bookkeeping
@@ -355,12 +371,12 @@ class DayBuild:
         table = StateEntity.table_name()
         seen = []
         for kind, records in staged.items():
-            observed = self.raw_observed(kind, records)
+            observed = self.all_records(records)
             is_settled = pl.col("is_valid") & (kind != "model" or self.day.is_complete)
             seen.append(observed.select(pl.lit(kind).alias("kind"), "entity_id", "content_hash", is_settled=is_settled))
         today = pl.concat(seen)
-        buried = self.raw.tombstones(self.on, "model").select(
-            pl.lit("model").alias("kind"), "entity_id", is_buried=True
+        buried = self.buried_models().select(
+            kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
         )
         earlier = self.star.rows(table).join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
         earlier = earlier.join(buried, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
@@ -368,7 +384,8 @@ class DayBuild:
         )
         self.star.replace(table, pl.concat([earlier.drop("is_buried"), today]))
 
-    def raw_observed(self, kind: str, records: Staged) -> pl.DataFrame:
+    @staticmethod
+    def all_records(records: Staged) -> pl.DataFrame:
         """entity_id, content_hash and is_valid of all records of a kind, set aside or not."""
         valid = records.observations.select("entity_id", "content_hash", is_valid=True)
         bad = records.quarantine.select("entity_id").with_columns(content_hash=pl.lit(""), is_valid=pl.lit(False))  # noqa: FBT003
@@ -388,7 +405,8 @@ class DayBuild:
             ),
         )
         rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
-        self.star.add(OpsQuarantine.table_name(), OpsQuarantine.validate(rows, cast=True), self.on)
+        self.quarantined = OpsQuarantine.validate(rows, cast=True)
+        self.star.add(OpsQuarantine.table_name(), self.quarantined, self.on)
         drift = pl.DataFrame(
             [
                 (kind, path, self.on, example)
@@ -408,8 +426,9 @@ class DayBuild:
         )
         valid, bad = records.observations.height, records.quarantine.height
         recorded, refused_rows = self.books.get(kind, (valid, 0))
-        # A date that was crawled again meets ids that it has already; a single crawl has stored every id that it met.
-        met_again = distinct - valid - bad if self.day.crawls.height > 1 else 0
+        # A date that was crawled again meets ids that it has already; but no crawl met more ids than the date has.
+        most = max((counts.get("distinct_ids", 0) for counts in said), default=0)
+        met_again = distinct - valid - bad if len(said) > 1 and most <= valid + bad <= distinct else 0
         return Balance(
             self.on,
             kind,

@@ -32,7 +32,7 @@ NOT_DECODED = {
 }
 
 
-def unknown_paths(kind: type[Struct], documents: Iterable[str]) -> dict[str, str]:
+def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[str, str]:
     """The paths that documents have and `kind` does not declare, each with a value found there, shortened."""
     found: dict[str, str] = {}
     for document in documents:

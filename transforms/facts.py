@@ -4,8 +4,8 @@ The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
 
 * a flow is the counter minus its last non-null value at any earlier observation, through absence and tombstones; null
   if either is missing, so between two dates with known counters the flows add up to the difference;
-* at an entity's first observation the flow is null, unless it was published after the last complete crawl before began:
-  then the whole counter is flow and the span runs from that crawl;
+* at an entity's first observation the flow is null, unless it was published after the last complete crawl before it
+  began: then the whole counter is flow and the span runs from that crawl;
 * a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated.
 
 What was last known of each entity is carried in a state frame (`empty_state`), so that a day costs what the day has.

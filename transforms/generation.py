@@ -79,8 +79,8 @@ class Generation:
 
         A table without rows has one empty file, so that its view has its columns.
         """
-        kept = [file for file in self.files() if file.table not in self._changed or file.part not in CHANGING_PARTS]
-        self._files = kept
+        stale = [file for file in self.files() if file.table in self._changed and file.part in CHANGING_PARTS]
+        self._files = [file for file in self._files if file.part != "empty" and file not in stale]
         for table in sorted(self._changed):
             part = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
             self._write(table, self._changing[table], part)
@@ -88,7 +88,7 @@ class Generation:
         filled = {file.table for file in self.files()}
         for table, declared in STAR.items():
             if table not in filled:
-                self._write(table, declared.empty(), "whole")
+                self._write(table, declared.empty(), "empty")
         return sorted(self.files(), key=lambda file: (file.table, file.part, str(file.snapshot_date), file.path))
 
     def _write(self, table: str, rows: pl.DataFrame, part: str, on: date | None = None) -> None:

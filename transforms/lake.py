@@ -2,24 +2,30 @@
 
 A file is written aside and moved to its name, `star/<table>/[snapshot_date=D/]<hash>.parquet`, so that a name always
 stands for whole bytes. The same rows give the same bytes: sorted by key, in one chunk, with fixed row groups and an
-eager write (stack-notes.md). A file that is already there is not written again.
+eager write (stack-notes.md).
 """
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from pipelines.errors import CivitaiEtlError
+
 ROW_GROUP_ROWS = 122_880
+AREAS = ("star", "state")
+#: A content-named file, or what a killed writer left of one.
+OWN_NAME = re.compile(r"[0-9a-f]{32}\.parquet|\.[0-9]+\.tmp")
 
 
 @dataclass(frozen=True, order=True)
 class LakeFile:
-    """A file of the lake. `part` is whole, open, closed, appended or daily; `snapshot_date` is the day that it belongs
-    to, if any; `path` is relative to the lake.
+    """A file of the lake. `part` is whole, open, closed, appended, daily or empty; `snapshot_date` is the day that it
+    belongs to, if any; `path` is relative to the lake.
     """
 
     table: str
@@ -28,6 +34,10 @@ class LakeFile:
     path: str
     rows: int
     bytes: int
+
+
+class MissingFileError(CivitaiEtlError):
+    """A file that the published star names is not there."""
 
 
 class Lake:
@@ -57,12 +67,27 @@ class Lake:
             path = folder / f"{digest}.parquet"
             size = aside.stat().st_size
             aside.replace(path)
+            sync(folder)
         finally:
             aside.unlink(missing_ok=True)
         return LakeFile(table, part, on, str(path.relative_to(self.root)), frame.height, size)
 
+    def own_files(self) -> list[Path]:
+        """Every file that `write` made or was about to make, whichever generation it is of."""
+        found = [path for area in AREAS for path in (self.root / area).glob("*/**/*") if OWN_NAME.fullmatch(path.name)]
+        return [path for path in found if path.is_file()]
+
     def read(self, files: list[LakeFile], schema: dict[str, pl.DataType]) -> pl.DataFrame:
-        """The rows of several files of one table."""
+        """The rows of several files of one table.
+
+        Raises:
+            MissingFileError: one of them is gone.
+        """
+        for file in files:
+            if not (self.root / file.path).exists():
+                raise MissingFileError(
+                    f"{self.root / file.path} is gone: run `civitai-etl rebuild`, which makes the star anew from raw."
+                )
         frames = [pl.read_parquet(self.root / file.path, hive_partitioning=False) for file in files]
         return pl.concat([pl.DataFrame(schema=schema), *frames]).rechunk()
 
@@ -71,3 +96,12 @@ class Lake:
         if not files:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet([self.root / file.path for file in files], hive_partitioning=False)
+
+
+def sync(path: Path) -> None:
+    """Has the operating system write a file or a folder down."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -14,7 +14,8 @@ def base_model_day(
     before: pl.DataFrame,
     after: pl.DataFrame,
     flows: pl.DataFrame,
-    births: pl.DataFrame,
+    births: pl.DataFrame | None,
+    *,
     on: date,
     previous: date | None,
 ) -> pl.DataFrame:
@@ -25,15 +26,17 @@ def base_model_day(
             hidden).
         after: the same on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count and rating.
         flows: version_id and downloads_delta of the versions observed on `on`.
-        births: version_id of versions first seen on `on` and published since the last complete crawl.
+        births: version_id of versions first seen on `on` and published since the last complete crawl; None where there
+            was none yet, so that nobody knows.
         on: the snapshot date.
         previous: the snapshot date before; None at the first.
     """
+    born = flows.clear() if births is None else births
     versions = (
         before.select("version_id", base_model_before="base_model", stock_before=DOWNLOADS, was_there=True)
         .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
         .join(flows, on="version_id", how="left")
-        .join(births.select("version_id", is_birth=True), on="version_id", how="left")
+        .join(born.select("version_id", is_birth=True), on="version_id", how="left")
         .with_columns(pl.col("was_there", "is_there", "is_birth").fill_null(False))  # noqa: FBT003
     )
     stock, stock_before, flow = pl.col(DOWNLOADS), pl.col("stock_before"), pl.col("downloads_delta").fill_null(0)
@@ -64,6 +67,7 @@ def base_model_day(
             thumbs_down_count=total("thumbs_down_count"),
             rating_count=total("rating_count"),
             rating_points=((pl.col("rating") * 100).round().cast(pl.Int64) * pl.col("rating_count")).sum(),
+            ratings_with_points=pl.col("rating_count").filter(pl.col("rating").is_not_null()).sum(),
         )
     )
     departures = (
@@ -90,12 +94,12 @@ def base_model_day(
         .with_columns(
             snapshot_date=pl.lit(on),
             days_since_previous=pl.lit(days, dtype=pl.Int32),
-            versions_published=pl.when(pl.lit(previous is not None)).then("versions_published"),
+            versions_published=pl.when(pl.lit(births is not None)).then("versions_published"),
             versions_reclassified=pl.col("versions_moved_in") - pl.col("versions_moved_out"),
             downloads_reclassified=pl.col("downloads_moved_in") - pl.col("downloads_moved_out"),
             downloads_hidden=pl.col("downloads_shown") - pl.col("downloads_hid"),
             downloads_share=ratio(pl.col("downloads_delta"), pl.col("downloads_delta").sum()),
-            rating=ratio(pl.col("rating_points"), pl.col("rating_count")) / 100,
+            rating=ratio(pl.col("rating_points"), pl.col("ratings_with_points")) / 100,
             approval_rate=ratio(up, votes),
             approval_lower_bound=wilson_lower_bound(up, votes),
         )

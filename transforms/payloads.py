@@ -36,6 +36,10 @@ class Payload(Struct, omit_defaults=True, gc=False):
     """A JSON object; what is not declared is passed over. It has no cycles, so the collector need not follow it."""
 
 
+class Blank(Struct, forbid_unknown_fields=True):
+    """What the load leaves where it cut counters out; any that it could not cut would be lost, so they are refused."""
+
+
 class Stats(Payload):
     """Counters of a model, version or image, of every generation; null is hidden or not given, never zero."""
 
@@ -120,7 +124,7 @@ class Image(Payload):
     createdAt: datetime | None = None
     postId: Integer | None = None
     username: str | None = None
-    stats: Annotated[Stats | None, Canonical(None)] = None  # blanked by the load; what is left here must fit
+    stats: Annotated[Blank | None, Canonical(None)] = None
 
     def __post_init__(self) -> None:
         if self.browsingLevel is not None:
@@ -152,7 +156,7 @@ class Version(Payload):
     supportsGeneration: bool | None = None
     trainedWords: list[str] | None = None
     downloadUrl: str | None = None
-    stats: Annotated[Stats | None, Canonical(None)] = None
+    stats: Annotated[Blank | None, Canonical(None)] = None
     files: list[File] | None = None
     images: list[Image] | None = None
 
@@ -188,7 +192,7 @@ class Model(Payload):
     allowDifferentLicense: bool | None = None
     creator: ModelCreator | None = None
     tags: Annotated[list[str | TagObject] | None, Canonical(list[str])] = None
-    stats: Annotated[Stats | None, Canonical(None)] = None
+    stats: Annotated[Blank | None, Canonical(None)] = None
     modelVersions: list[Version] | None = None
 
     def __post_init__(self) -> None:

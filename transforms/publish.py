@@ -15,7 +15,8 @@ from pathlib import Path
 
 import duckdb
 
-from transforms.lake import Lake, LakeFile
+from pipelines.errors import CivitaiEtlError
+from transforms.lake import Lake, LakeFile, sync
 from transforms.tables import TABLES, HistoryTable, Table
 
 #: A publish keeps what the last three name, and whatever is younger than a day: a reader may still be on it.
@@ -30,14 +31,28 @@ COMMIT = "manifest.json"
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
-    """The files of the generation that is published; none before the first publish."""
+    """The files of the generation that is published; none before the first publish.
+
+    Raises:
+        UnreadableStarError: the file is there and is no database of ours.
+    """
     if not analytics.exists():
         return []
-    with duckdb.connect(analytics, read_only=True) as connection:
-        rows = connection.execute(
-            "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM build.manifest"
-        ).fetchall()
+    try:
+        with duckdb.connect(analytics, read_only=True) as connection:
+            rows = connection.execute(
+                "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM build.manifest"
+            ).fetchall()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise UnreadableStarError(
+            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
+        ) from error
     return [LakeFile(*row) for row in rows]
+
+
+class UnreadableStarError(CivitaiEtlError):
+    """The published star cannot be read."""
 
 
 def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
@@ -51,6 +66,11 @@ def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
         sync(analytics.parent)
     finally:
         aside.unlink(missing_ok=True)
+    follow(lake, files)
+
+
+def follow(lake: Lake, files: list[LakeFile]) -> None:
+    """What comes after the commit, and is made up for when it was cut off: the manifest, and cleaning up."""
     write_manifests(lake, files)
     delete_superseded(lake)
 
@@ -121,7 +141,10 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
         }
         for table in TABLES
     }
-    write_whole(lake.root / "star" / COMMIT, json.dumps({"tables": tables}, indent=1))
+    manifest, text = lake.root / "star" / COMMIT, json.dumps({"tables": tables}, indent=1)
+    if manifest.exists() and manifest.read_text() == text:
+        return
+    write_whole(manifest, text)
     generation = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     write_whole(lake.root / "state" / "generations" / f"{generation}.json", json.dumps([file.path for file in files]))
 
@@ -139,23 +162,16 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def delete_superseded(lake: Lake) -> None:
-    """Deletes files that none of the last publishes names and that are older than a day."""
+    """Deletes files of ours that none of the last publishes names and that are older than a day, and what killed
+    writers left half-written. Nothing else in the lake is touched, whoever put it there.
+    """
     generations = sorted((lake.root / "state" / "generations").glob("*.json"))
     kept = {path for generation in generations[-GENERATIONS_KEPT:] for path in json.loads(generation.read_text())}
     for generation in generations[:-GENERATIONS_KEPT]:
         generation.unlink()
     limit = time.time() - FILES_KEPT_FOR.total_seconds()
-    for file in lake.root.glob("*/**/*.parquet"):
+    for file in lake.own_files():
         if str(file.relative_to(lake.root)) not in kept and file.stat().st_mtime < limit:
             file.unlink()
             with suppress(OSError):  # the folder of a day that still has files
                 file.parent.rmdir()
-
-
-def sync(path: Path) -> None:
-    """Has the operating system write a file or a folder down."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

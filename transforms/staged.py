@@ -16,6 +16,7 @@ import polars as pl
 from msgspec import Struct
 
 from pipelines.documents import splice
+from pipelines.errors import CivitaiEtlError
 from transforms import payloads
 from transforms.drift import unknown_paths
 from transforms.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
@@ -36,8 +37,8 @@ FLATTEN: dict[str, Flatten] = {
 READERS = 2
 BATCHES_UNDER_WAY = 4
 
-#: Documents of a kind and day that are searched for paths that no declaration knows.
-DRIFT_SAMPLE = 200
+#: About how many documents of a batch are searched for paths that no declaration knows.
+DRIFT_SAMPLE = 100
 
 _METRIC_POSITION = re.compile(r"\$\[(\d+)\]")
 _OWNER_PATHS = {
@@ -47,6 +48,10 @@ _OWNER_PATHS = {
     "creator": "$",
     "tag": "$",
 }
+
+
+class LostDocumentsError(CivitaiEtlError):
+    """Observations point to documents that are not there."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +80,19 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     collected: list[Future[dict[str, pl.DataFrame]]] = []
     decoded: list[pl.DataFrame] = []
     quarantine: list[pl.DataFrame] = []
-    drift: dict[str, str] = {}
+    drift = unknown_paths(list[payloads.Metric], every_nth(observations["metrics"]))
     refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
+    wanted = pl.concat([news, refused]).unique("entity_id")
     # msgspec validates one batch here while polars reads those before in other threads.
     with ThreadPoolExecutor(max_workers=READERS) as reader:
         collected.append(reader.submit(flatten_batch, payload, flatten, []))
-        for batch in raw.documents(kind, pl.concat([news, refused]).unique("entity_id")):
+        for batch in raw.documents(kind, wanted):
             is_refused = batch["entity_id"].is_in(list(metric_errors))
             sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
             canonical, errors = payloads.validate(payload, sound["payload"].cast(pl.Binary))
             collected.append(reader.submit(flatten_batch, payload, flatten, canonical))
             collected[max(0, len(collected) - BATCHES_UNDER_WAY)].result()
-            if not decoded:
-                drift = unknown_paths(payload, batch["payload"].head(DRIFT_SAMPLE))
+            drift = unknown_paths(payload, every_nth(batch["payload"])) | drift
             reason = pl.Series("reason", [errors.get(n) for n in range(sound.height)], dtype=pl.String)
             records = sound.with_columns(reason)
             broken = broken.with_columns(
@@ -95,6 +100,12 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
             )
             decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id"))
             quarantine.append(set_aside(kind, on, pl.concat([records.drop_nulls("reason"), broken])))
+    found = sum(frame.height for frame in [*decoded, *quarantine])
+    if found != wanted.height:
+        raise LostDocumentsError(
+            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {found} of them. "
+            "The warehouse is damaged: restore it from a backup. Nothing was published."
+        )
     set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
     bad = set_aside_rows.select("entity_id").unique()
     return Staged(
@@ -107,6 +118,11 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
         quarantine=set_aside_rows,
         drift=drift,
     )
+
+
+def every_nth(texts: pl.Series) -> pl.Series:
+    """About DRIFT_SAMPLE texts from all over a series."""
+    return texts.gather_every(max(1, len(texts) // DRIFT_SAMPLE))
 
 
 def flatten_batch(payload: type[Struct], flatten: Flatten, canonical: list[bytes]) -> dict[str, pl.DataFrame]:

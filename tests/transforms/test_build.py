@@ -79,7 +79,9 @@ def test_a_build_with_too_much_in_quarantine_fails_and_leaves_the_old_star(works
     workshop.build()
     broken = [b'{"id": %d, "modelVersions": 5}' % number for number in range(100, 120)]
     workshop.raw.crawl(DAYS[1], model=[model(1), *broken])
-    with pytest.raises(QuarantineError, match="20 of 21 records of 2026-01-02"):
+    with pytest.raises(
+        QuarantineError, match=r"20 of 21 records of 2026-01-02.* 20 times, first in model 100: Expected `array"
+    ):
         workshop.build()
     assert workshop.sql("SELECT max(snapshot_date) FROM star.fact_model_daily") == [(DAYS[0],)]
     workshop.build(max_quarantine_share=1.0)
@@ -216,6 +218,109 @@ def test_every_table_and_column_has_its_comment_in_the_database(workshop: Worksh
         )
         == []
     )
+
+
+def test_nothing_in_the_lake_that_is_not_ours_is_deleted_and_what_killed_writers_left_is(workshop: Workshop) -> None:
+    foreign = workshop.lake / "other_project" / "sub" / "precious.parquet"
+    alike = workshop.lake / "star" / "dim_model" / "notes.parquet"
+    leftover = workshop.lake / "star" / "dim_model" / ".4711.tmp"
+    for path in (foreign, alike, leftover):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        long_ago = time.time() - FILES_KEPT_FOR.total_seconds() - 60
+        os.utime(path, (long_ago, long_ago))
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    assert (foreign.exists(), alike.exists(), leftover.exists()) == (True, True, False)
+
+
+def test_a_manifest_that_did_not_follow_its_commit_follows_with_the_next_build(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    manifest = workshop.lake / "star" / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text("{}")
+    workshop.build()
+    assert manifest.read_text() == text
+
+
+def test_an_unreadable_star_is_told_in_a_line_and_a_rebuild_makes_it_anew(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.analytics.write_bytes(b"no database")
+    with pytest.raises(CivitaiEtlError, match="run `civitai-etl rebuild`"):
+        workshop.build()
+    rebuild(workshop.raw.path, workshop.lake, workshop.analytics)
+    assert workshop.value("SELECT count(*) FROM star.model") == 1
+    (file,) = (workshop.lake / "star" / "ops_snapshot").glob("*.parquet")
+    file.unlink()
+    with pytest.raises(CivitaiEtlError, match="run `civitai-etl rebuild`"):
+        workshop.build()
+
+
+def test_late_data_is_not_swallowed_by_a_rebuild_that_begins_after_it(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], status="partial", model=[model(1)])
+    workshop.raw.crawl(DAYS[1], model=[model(1), model(2)])
+    workshop.build()
+    workshop.raw.crawl(DAYS[0], number=2, model=[model(1), model(2)])
+    rebuild(workshop.raw.path, workshop.lake, workshop.analytics, from_date=DAYS[1])
+    assert workshop.value("SELECT count(*) FROM star.fact_model_daily") == 4
+    assert workshop.files() == workshop.rebuild_into("again").files()
+
+
+def test_a_second_crawl_that_brings_no_row_still_completes_its_date(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10), version(11))])
+    workshop.raw.crawl(DAYS[1], status="partial", model=[model(1, version(10))])
+    workshop.build()
+    assert workshop.value("SELECT count(*) FROM star.model_version") == 2
+    workshop.raw.crawl(DAYS[1], number=2, model=[model(1, version(10))])
+    (books, *_) = [books for books in workshop.build().balances if books.snapshot_date == DAYS[1]]
+    assert (books.received, books.loaded, books.duplicates) == (2, 1, 1)
+    assert workshop.sql("SELECT version_id FROM star.model_version") == [(10,)]
+    assert workshop.value("SELECT is_complete FROM star.dim_date WHERE date = DATE '2026-01-02'")
+
+
+def test_observations_lost_on_a_date_of_two_crawls_are_noticed(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], status="partial", model=[model(1)])
+    workshop.raw.crawl(DAYS[0], number=2, model=[model(1), model(2), model(3)])
+    with duckdb.connect(workshop.raw.path) as connection:
+        connection.execute("DELETE FROM raw.model_observations WHERE entity_id != '1'")
+    with pytest.raises(CivitaiEtlError, match="do not balance for model"):
+        workshop.build()
+
+
+def test_a_document_that_raw_lost_is_noticed(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    with duckdb.connect(workshop.raw.path) as connection:
+        connection.execute("DELETE FROM raw.model_documents WHERE entity_id = '2'")
+    with pytest.raises(CivitaiEtlError, match="2 documents are needed for the model observations"):
+        workshop.build()
+
+
+def test_counters_that_the_load_could_not_cut_are_set_aside_and_new_ones_are_drift(workshop: Workshop) -> None:
+    workshop.raw.crawl(
+        DAYS[0],
+        model=[
+            model(1, stats={"downloadCount": 150, "byDay": [1, 2]}),
+            model(2, stats={"downloads": 150}),
+            model(3, stats=None),
+        ],
+    )
+    workshop.build()
+    assert workshop.sql("SELECT entity_id FROM star.ops_quarantine") == [("1",)]
+    assert "$.stats" in workshop.value("SELECT reason FROM star.ops_quarantine")
+    assert ("model", "$[].stats.downloads") in workshop.sql("SELECT kind, path FROM star.ops_drift")
+    assert workshop.sql("SELECT model_id, download_count FROM star.fact_model_daily ORDER BY 1") == [
+        (2, None),
+        (3, None),
+    ]
+
+
+def test_a_path_that_only_late_documents_have_is_drift_too(workshop: Workshop) -> None:
+    workshop.raw.crawl(
+        DAYS[0], model=[model(number) for number in range(1, 400)] + [model(n, shiny=1) for n in range(400, 420)]
+    )
+    workshop.build()
+    assert workshop.sql("SELECT path FROM star.ops_drift") == [("$.shiny",)]
 
 
 def test_without_a_warehouse_the_error_says_what_to_do(workshop: Workshop) -> None:

@@ -38,6 +38,7 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any] | None:
             model_id * 10 + number,
             base_model=draw(st.sampled_from(["SD 1.5", "Pony"])),
             publishedAt=f"2026-01-{draw(st.integers(1, 9)):02}T12:00:00.000Z",
+            images=[{"id": number, "url": "u"} for number in draw(st.sets(st.integers(1, 3), max_size=2))],
             stats={"downloadCount": draw(count), "thumbsUpCount": draw(count), "thumbsDownCount": 1},
         )
         for number in draw(st.sets(st.integers(0, 2), max_size=3))
@@ -45,6 +46,7 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any] | None:
     return model(
         model_id,
         name=draw(st.sampled_from(["a", "b"])),
+        description=draw(st.sampled_from([None, "one", "two"])),
         tags=draw(st.lists(st.sampled_from(["x", "y", " y"]), max_size=2)),
         stats={"downloadCount": draw(count)},
     ) | {"modelVersions": versions}
@@ -67,7 +69,8 @@ def histories(draw: st.DrawFn) -> list[Day]:
 
 def write(workshop: Workshop, day: Day) -> None:
     listed = [state for state in day.models.values() if state is not None]
-    workshop.raw.crawl(day.on, status=day.status, buried=day.buried, model=listed)
+    tags = [{"name": tag} for state in listed for tag in state["tags"]]
+    workshop.raw.crawl(day.on, status=day.status, buried=day.buried, model=listed, tag=tags)
 
 
 def expected_flows(history: list[Day]) -> dict[tuple[date, int], tuple[int | None, int | None]]:

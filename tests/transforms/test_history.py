@@ -1,6 +1,10 @@
 """The rules of type 2 history (DESIGN 5), through raw tables and the published star."""
 
+import polars as pl
+import pytest
+
 from tests.transforms.conftest import DAYS, Workshop, model, version
+from transforms import base_models
 
 
 def periods(workshop: Workshop, table: str, column: str, condition: str = "true") -> list[tuple[object, ...]]:
@@ -190,3 +194,22 @@ def test_the_calendar_shows_gaps_and_partial_days(workshop: Workshop) -> None:
         (2, False, False),
         (3, True, False),
     ]
+
+
+def test_only_a_complete_crawl_buries(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    workshop.raw.crawl(DAYS[1], status="partial", model=[model(2)], buried=(1,))
+    workshop.build()
+    assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True), (2, 1, None, True)]
+
+
+def test_a_base_model_that_is_listed_later_is_classified_with_the_next_build(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, "Brand New 9B"))])
+    workshop.build()
+    listing = pl.DataFrame([{"base_model": "Brand New 9B", "family": "F", "ecosystem": "e", "modality": "image"}])
+    monkeypatch.setattr(base_models, "listed", lambda: listing)
+    workshop.raw.crawl(DAYS[1], model=[model(1, version(10, "Brand New 9B"))])
+    workshop.build()
+    assert workshop.sql("SELECT family, day(first_seen_on) FROM star.dim_base_model") == [("F", 1)]

@@ -26,7 +26,7 @@ class MartBaseModelDaily(Table):
     version_count = dy.Int64(min=0, description="Versions that are served.")
     versions_published = dy.Int64(
         nullable=True,
-        description="Versions first seen on this date and published since the last complete crawl; null at the first.",
+        description="Versions first seen now and published since the last complete crawl; null before there is one.",
     )
     versions_entered = dy.Int64(min=0, description="Versions that were not there at the snapshot before.")
     versions_left = dy.Int64(min=0, description="Versions that are gone since the snapshot before.")
@@ -43,7 +43,8 @@ class MartBaseModelDaily(Table):
         description="Stock of counters that were shown again, less that of counters that were hidden."
     )
     downloads_share = dy.Float64(
-        nullable=True, description="Its part of the date's flow over all base models, 0 to 1; null without a flow."
+        nullable=True,
+        description="Its part of the date's flow over all base models; beyond 0 to 1 only where a flow is negative.",
     )
     thumbs_up_count = dy.Int64(nullable=True, description="Stock: recommendations; null if none is known.")
     thumbs_down_count = dy.Int64(nullable=True, description="Stock: dissuasions; null if none is known.")
@@ -58,5 +59,5 @@ class MartBaseModelDaily(Table):
     )
 
     @dy.rule()
-    def a_share_is_at_most_the_whole(cls) -> pl.Expr:  # noqa: N805 (dataframely passes the class)
+    def approval_is_a_share(cls) -> pl.Expr:  # noqa: N805 (dataframely passes the class)
         return pl.col("approval_rate").is_null() | pl.col("approval_rate").is_between(0, 1)

@@ -34,6 +34,8 @@ class OpsSnapshot(Table):
 class OpsQuarantine(Table):
     """One row per record that was set aside on a snapshot date, with its reason and payload."""
 
+    storage = "daily"
+
     snapshot_date = dy.Date(description="Snapshot date of the record.")
     crawl_id = dy.String(description="The crawl that brought it.")
     kind = dy.String(

@@ -9,7 +9,7 @@ from transforms.tables.declaration import Table
 
 
 class StateEntity(Table):
-    """One row per payload kind and entity: the document that was seen last and the counters known last.
+    """One row per payload kind and entity: the document that was seen last.
 
     `is_settled` says that this document needs no second look: it was valid, it was decoded under a complete crawl, and
     the entity was not found gone since.
