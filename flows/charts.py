@@ -29,35 +29,48 @@ RATING_MEASURES = {
 
 
 def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """One row per base model and calendar day, days without a snapshot included (their numbers are null).
+    """One row per base model and calendar day; numbers stand at complete snapshots only and are null on other days.
 
-    Columns: `snapshot_date`, `base_model`; `downloads`, the flow; `downloads_per_day` and `versions_per_day`, flows
-    divided by the days of the span that the snapshot closes; `downloads_share`; `rating`, `approval_rate`,
-    `approval_lower_bound`.
+    A partial snapshot has the flow of what it reached and leaves the rest to a later one: alone it would look like a
+    fall, and the day after it like a rise. Its flow counts with the next complete snapshot.
+
+    Columns: `snapshot_date`, `base_model`; `downloads`, the flow since the complete snapshot before;
+    `downloads_per_day` and `versions_per_day`, flows divided by the days between the two; `downloads_share`; `rating`,
+    `approval_rate`, `approval_lower_bound`.
     """
     frame: pl.DataFrame = connection.sql(
         """
+        with complete as (
+            select date as snapshot_date, date - lag(date) over (order by date) as days
+            from star.dim_date where is_complete
+        ),
+        flow as (
+            select
+                complete.snapshot_date,
+                base_model,
+                any_value(complete.days) as days,
+                sum(downloads_delta)::bigint as downloads,
+                sum(versions_published) as published
+            from star.mart_base_model_daily as mart
+            asof join complete on mart.snapshot_date <= complete.snapshot_date
+            group by all
+        )
         select
-            day.snapshot_date,
-            base_model,
-            mart.downloads_delta::bigint as downloads,
-            mart.downloads_delta / mart.days_since_previous as downloads_per_day,
-            mart.versions_published / mart.days_since_previous as versions_per_day,
-            mart.downloads_share::double as downloads_share,
-            mart.rating::double as rating,
-            mart.approval_rate::double as approval_rate,
-            mart.approval_lower_bound::double as approval_lower_bound
-        from (
-            select range::date as snapshot_date
-            from range(
-                (select min(snapshot_date) from star.mart_base_model_daily),
-                (select max(snapshot_date) + 1 from star.mart_base_model_daily),
-                interval 1 day
-            )
-        ) as day
+            day.date as snapshot_date,
+            named.base_model,
+            flow.downloads,
+            flow.downloads / flow.days as downloads_per_day,
+            flow.published::double / flow.days as versions_per_day,
+            (flow.downloads / nullif(sum(flow.downloads) over (partition by day.date), 0))::double as downloads_share,
+            if(is_complete, mart.rating, null)::double as rating,
+            if(is_complete, mart.approval_rate, null)::double as approval_rate,
+            if(is_complete, mart.approval_lower_bound, null)::double as approval_lower_bound
+        from star.dim_date as day
         cross join (select distinct base_model from star.mart_base_model_daily) as named
-        left join star.mart_base_model_daily as mart using (snapshot_date, base_model)
-        order by base_model, day.snapshot_date
+        left join flow on flow.snapshot_date = day.date and flow.base_model = named.base_model
+        left join star.mart_base_model_daily as mart
+            on mart.snapshot_date = day.date and mart.base_model = named.base_model
+        order by named.base_model, day.date
         """
     ).pl()
     return frame

@@ -31,6 +31,8 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         # Half of all cold starts miss the default of 20 s and leave a half-migrated database behind.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+        # Kept in memory, a lease would be lost in a power cut while the slot that it holds stays taken in the database.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # The runs are processes of their own: they find the same tables from wherever they are started.
         "CIVITAI_ETL_DATA_DIR": str(settings.data_dir),
     }

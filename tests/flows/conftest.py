@@ -31,6 +31,13 @@ def analytics(tmp_path: Path) -> Path:
         )
         connection.execute(
             """
+            create table star.dim_date as
+            select make_date(2026, 1, day) as date, day in (1, 2, 3, 6) as has_snapshot, day in (1, 2, 6) as is_complete
+            from (values (1), (2), (3), (4), (5), (6)) as days(day)
+            """
+        )
+        connection.execute(
+            """
             create table star.ops_snapshot as
             select
                 format('2026-01-{:02d}.1', day) as crawl_id,

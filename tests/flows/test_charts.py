@@ -17,9 +17,14 @@ def values(frame, base_model, column):
     return frame.filter(base_model=base_model).sort("snapshot_date")[column].to_list()
 
 
-def test_a_flow_over_three_days_is_drawn_per_day_and_the_days_between_are_a_gap(frame):
-    assert values(frame, "A", "downloads_per_day") == [None, 600, 600, None, None, 600]
-    assert values(frame, "A", "versions_per_day") == [None, 3, 3, None, None, 1]
+def test_a_flow_over_a_gap_and_a_partial_day_is_drawn_per_day_at_the_next_complete_one(frame):
+    assert values(frame, "A", "downloads_per_day") == [None, 600, None, None, None, 600]
+    assert values(frame, "A", "versions_per_day") == [None, 3, None, None, None, 1.5]
+
+
+def test_the_part_of_a_flow_that_a_partial_day_saw_makes_no_dip_and_no_peak(frame):
+    assert values(frame, "A", "downloads") == [None, 600, None, None, None, 600 + 3 * 600]
+    assert values(frame, "A", "downloads_share") == [None, 0.6, None, None, None, 0.6]
 
 
 def test_the_base_models_with_most_downloads_lead(frame):
