@@ -23,7 +23,7 @@ Arguments = tuple[tuple[str, str], ...]
 class Endpoint:
     """A list endpoint: what it yields, how it pages, and the ranked passes that together are its whole list.
 
-    `kind` is the payload kind (`pipelines.raw.KINDS`). `items` says where the documents are: in the list `items` of the
+    `kind` is the payload kind (`pipelines.raw.KINDS`). The first pass to see an id wins. `items` says where the documents are: in the list `items` of the
     body, or the body is one itself. A `gallery` is never walked to its end but newest-first down to what is stored.
     """
 
@@ -62,12 +62,15 @@ SPEC = Dialect(
     ),
 )
 
-#: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2); /tags never says that
-#: it has another page (7).
+#: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2). With `nsfw=true` the
+#: list lacks models that the default has, and the other way round (0.3): the whole list is the union of both. /tags
+#: never says that it has another page (7).
 LIVE = Dialect(
     "live",
     (
-        Endpoint("models", "model", "/models", "cursor", 100, ((("sort", "Oldest"), ("nsfw", "true")),)),
+        Endpoint(
+            "models", "model", "/models", "cursor", 100, ((("sort", "Oldest"), ("nsfw", "true")), (("sort", "Oldest"),))
+        ),
         Endpoint("creators", "creator", "/creators", "next_page", 200),
         Endpoint("tags", "tag", "/tags", "until_empty", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
