@@ -39,6 +39,14 @@ class ServiceError(CivitaiEtlError):
     """The service did not give a usable answer; names the request, what was wrong and what to do."""
 
 
+class NotFoundError(ServiceError):
+    """The service says that it does not have what was asked for, at `answered_at`."""
+
+    def __init__(self, message: str, answered_at: datetime) -> None:
+        super().__init__(message)
+        self.answered_at = answered_at
+
+
 class _TransientError(Exception):
     """A failure that may pass: why, and how long to wait at least (None: as the back-off has it)."""
 
@@ -121,6 +129,7 @@ class Client:
         """Fetch an endpoint whose body is itself the one item.
 
         Raises:
+            NotFoundError: it answered 404.
             ServiceError: as for `list_page`.
         """
         return self._fetch(path, arguments, _decode_document)
@@ -173,7 +182,8 @@ class Client:
             if wait is not None and wait > _LONGEST_RETRY_AFTER:
                 raise self._error(request, f"it asks for a pause of {wait:.0f} s; run again after that")
             raise _TransientError(f"it answered {answer.status} {text}".rstrip(), wait)
-        raise self._error(request, self._refusal(answer.status, text, answer.headers.get("Location")))
+        refusal = self._error(request, self._refusal(answer.status, text, answer.headers.get("Location")))
+        raise NotFoundError(str(refusal), answered_at) if answer.status == 404 else refusal
 
     def _refusal(self, status: int, text: str, location: str | None) -> str:
         if status == 401:

@@ -23,8 +23,9 @@ Arguments = tuple[tuple[str, str], ...]
 class Endpoint:
     """A list endpoint: what it yields, how it pages, and the ranked passes that together are its whole list.
 
-    `kind` is the payload kind (`pipelines.raw.KINDS`). The first pass to see an id wins. `items` says where the documents are: in the list `items` of the
-    body, or the body is one itself. A `gallery` is never walked to its end but newest-first down to what is stored.
+    `kind` is the payload kind (`pipelines.raw.KINDS`). The first pass to see an id wins. `items` says where the
+    documents are: in the list `items` of the body, or the body is one itself. A `gallery` is never walked to its end
+    but newest-first down to what is stored.
     """
 
     name: str
@@ -42,11 +43,27 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Reconcile:
+    """How ids that the list endpoint `list_name` no longer shows are asked for.
+
+    Each has a `path`/<id>, where 404 means gone. Where `path` itself answers for `batch_size` ids at once (`ids`, with
+    `arguments`), it is asked first.
+    """
+
+    list_name: str
+    kind: str
+    path: str
+    batch_size: int = 0
+    arguments: Arguments = ()
+
+
+@dataclass(frozen=True)
 class Dialect:
-    """The list endpoints of a service, in the order in which a snapshot walks them."""
+    """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists."""
 
     name: Literal["live", "spec"]
     endpoints: tuple[Endpoint, ...]
+    reconcile: Reconcile
 
 
 #: Page numbers are walked newest-first: what is published meanwhile pushes rows to later pages, where they are met
@@ -60,6 +77,7 @@ SPEC = Dialect(
         Endpoint("enums", "enum", "/enums", "single", items="body"),
         Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
     ),
+    Reconcile("models", "model", "/models"),
 )
 
 #: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2). With `nsfw=true` the
@@ -76,6 +94,7 @@ LIVE = Dialect(
         Endpoint("enums", "enum", "/enums", "single", items="body"),
         Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
     ),
+    Reconcile("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
 )
 
 DIALECTS = {dialect.name: dialect for dialect in (SPEC, LIVE)}

@@ -1,4 +1,4 @@
-"""Loading with dlt: the source of one crawl, a resource per list endpoint, and the pipeline into the raw warehouse.
+"""Loading with dlt: the source of one crawl, a resource for each of its parts, and the pipeline into the raw warehouse.
 
 One run is one window of a crawl and one load package: rows, the crawl's line in `raw.snapshots` and, in dlt's state,
 what it takes to go on all arrive together. dlt has no checkpoint inside an extract, so a killed crawl goes on at its
@@ -20,8 +20,9 @@ import dlt
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
-from pipelines.crawl import Crawl, NewRows
+from pipelines.crawl import Crawl
 from pipelines.errors import CivitaiEtlError
+from pipelines.harvest import NewRows
 from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table
 from pipelines.settings import Settings
 from pipelines.storage import chain
@@ -35,7 +36,8 @@ _TEMPORARY = re.compile("[0-9a-f]{16}")
 
 #: New keys only: what is stored already, by a load that was cut off or in the past, is not stored twice.
 _INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
-_UPSERT = {"disposition": "merge", "strategy": "upsert"}
+#: Not `upsert`, which for ever refuses a staging copy that a killed job has filled twice.
+_REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
 
 
 class Loader:
@@ -111,6 +113,7 @@ def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource
         # The documents of a first crawl are all new: to append them spares the staging copy of a merge, half the load.
         appended = documents_table(endpoint_crawl.endpoint.kind) if endpoint_crawl.is_first else None
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
+    yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile(), None)
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
 
 
@@ -124,7 +127,7 @@ def _account(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
     state = dlt.current.source_state()
     state["crawl"] = crawl.state()
     state["image_mark"] = crawl.image_mark
-    yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _UPSERT)
+    yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _REPLACE)
 
 
 def _marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:

@@ -16,6 +16,7 @@ import polars as pl
 from msgspec import Struct
 
 from pipelines.documents import splice
+from pipelines.raw import RECONCILE_PASS
 from transforms import payloads
 from transforms.drift import unknown_paths
 from transforms.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
@@ -53,9 +54,11 @@ _OWNER_PATHS = {
 class Staged:
     """What a kind brought on a date.
 
-    `observations`: entity_id, content_hash, crawl_id of the valid records. `metrics`: entity_id, owner, id (text) and
-    the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records whose document was decoded. `rows`:
-    candidate rows by table. `quarantine`: rows of ops_quarantine. `drift`: path and example of unknown paths.
+    `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
+    answered when it was asked for by id, and only its counters count (`pipelines.raw.RECONCILE_PASS`). `metrics`:
+    entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records
+    whose document was decoded. `rows`: candidate rows by table. `quarantine`: rows of ops_quarantine. `drift`: path and
+    example of unknown paths.
     """
 
     observations: pl.DataFrame
@@ -70,7 +73,10 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     """Stages a kind on a date; `settled` has entity_id and content_hash of documents that need no second look."""
     observations = raw.observations(kind, on)
     metrics, metric_errors = decode_metrics(observations)
-    news = observations.join(settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left")
+    is_listed = pl.col("crawl_pass") != RECONCILE_PASS
+    news = observations.filter(is_listed).join(
+        settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
+    )
     payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]
     collected: list[Future[dict[str, pl.DataFrame]]] = []
     decoded: list[pl.DataFrame] = []
@@ -98,7 +104,7 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
     bad = set_aside_rows.select("entity_id").unique()
     return Staged(
-        observations=observations.select("entity_id", "content_hash", "crawl_id").join(
+        observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
             bad, on="entity_id", how="anti", maintain_order="left"
         ),
         metrics=metrics.join(bad, on="entity_id", how="anti", maintain_order="left"),

@@ -86,7 +86,8 @@ def test_no_first_request_sends_a_page(dialect: Any) -> None:
 
 
 def test_a_cursor_is_followed_with_the_same_arguments(service: Service, live: Settings) -> None:
-    service.replies("/models", cursor_page([1, 2], "2026-01-01 10:00|2"), cursor_page([3], 77), cursor_page([4]), **FIRST)
+    pages = cursor_page([1, 2], "2026-01-01 10:00|2"), cursor_page([3], 77), cursor_page([4])
+    service.replies("/models", *pages, **FIRST)
     report = take_snapshot(live, DAY)
     first = {"limit": "100", "sort": "Oldest", "nsfw": "true"}
     assert service.asked("/models")[:3] == [first, first | {"cursor": "2026-01-01 10:00|2"}, first | {"cursor": "77"}]
