@@ -57,12 +57,14 @@ class NotFoundError(ServiceError):
 
 
 class BrokenAnswerError(ServiceError):
-    """The service answers, but never with what was asked for: `body` is what could be read of its last answer, which
-    came at `answered_at`, and `fault` says what was wrong with it.
+    """The service answers `request`, but never with what was asked for.
+
+    `body` is what could be read of its last answer, which came at `answered_at`; `fault` says what was wrong with it.
     """
 
-    def __init__(self, message: str, answer: "_Answer", fault: str) -> None:
+    def __init__(self, message: str, request: str, answer: "_Answer", fault: str) -> None:
         super().__init__(message)
+        self.request = request
         self.body = answer.body
         self.answered_at = answer.at
         self.fault = fault
@@ -293,9 +295,9 @@ class Client:
             )
         advice = f"{attempts} attempts failed; run again later, it goes on where it stopped"
         error = self._error(request, f"{failure}; {advice}")
-        return (
-            BrokenAnswerError(str(error), failure.broken, self._without_key(str(failure))) if failure.broken else error
-        )
+        if failure.broken is None:
+            return error
+        return BrokenAnswerError(str(error), request, failure.broken, self._without_key(str(failure)))
 
     def _error(self, request: str, what: str) -> ServiceError:
         return ServiceError(f"{self._api_url}{request}: {self._without_key(what)}")

@@ -106,6 +106,8 @@ class Crawl:
                     raise
                 self.failure = failure
                 break
+            if page is None:
+                continue
             self._pages_taken += 1
             self._pages_left -= not each.endpoint.gallery
             self._clock = page.answered_at

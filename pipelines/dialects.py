@@ -36,6 +36,8 @@ class Endpoint:
     passes: tuple[Arguments, ...] = ((),)
     items: Literal["items", "body"] = "items"
     gallery: bool = False
+    #: A cursor ends with the id of the record that comes next, and orders by it: "2026-08-01 12:34:56.789|123".
+    cursor_names_next: bool = False
 
     def arguments(self, rank: int) -> Arguments:
         """The query of the first request of a pass. It never has `page`, which the live service ignores."""
@@ -87,7 +89,13 @@ LIVE = Dialect(
     "live",
     (
         Endpoint(
-            "models", "model", "/models", "cursor", 100, ((("sort", "Oldest"), ("nsfw", "true")), (("sort", "Oldest"),))
+            "models",
+            "model",
+            "/models",
+            "cursor",
+            100,
+            ((("sort", "Oldest"), ("nsfw", "true")), (("sort", "Oldest"),)),
+            cursor_names_next=True,
         ),
         Endpoint("creators", "creator", "/creators", "next_page", 200),
         Endpoint("tags", "tag", "/tags", "until_empty", 200),

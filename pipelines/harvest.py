@@ -11,12 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.client import Page
+from pipelines.client import BrokenAnswerError, Page
 from pipelines.documents import Document, UnreadableItemError, split
 from pipelines.raw import REJECTS, SIGHTINGS, TOMBSTONES, RawTable, documents_table, observations_table
 from pipelines.warehouse import Known
 
 PAGES_PER_TABLE = 10
+
+#: More broken records than these in a row are a broken service.
+BROKEN_IN_A_ROW = 3
 
 #: What is counted; items = distinct_ids + duplicates + rejected.
 COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
@@ -86,6 +89,10 @@ class Harvest:
             self._reject_keys.add((request, position))
             place = (self._crawl_id, self._snapshot_date, self.kind, request, position)
             self._keep(REJECTS, (*place, moment, reason, item))
+
+    def reject_answer(self, error: BrokenAnswerError) -> None:
+        """Count and keep what could be read of an answer that should have been one item."""
+        self.reject(error.request, 0, error.answered_at, error.fault, error.body)
 
     def bury(self, ids: Collection[str], moment: datetime) -> None:
         """Collect the tombstones of ids that the service no longer has."""

@@ -12,10 +12,10 @@ from datetime import date, datetime
 
 import msgspec
 
-from pipelines.client import Client, NotFoundError
+from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page
 from pipelines.dialects import Reconcile
 from pipelines.documents import UnreadableItemError, split
-from pipelines.harvest import Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
 from pipelines.raw import RECONCILE_PASS
 from pipelines.warehouse import Known
 
@@ -64,6 +64,8 @@ class ReconcileCrawl:
         self._harvest = Harvest(rules.kind, walk, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
+        # Ids whose answers were broken since the last good one.
+        self._broken: list[tuple[str, BrokenAnswerError]] = []
         self._may_bury = False
 
     @property
@@ -103,7 +105,10 @@ class ReconcileCrawl:
 
     def _ask_for_many(self, client: Client) -> datetime:
         batch = self._batches[0]
-        page = client.list_page(self._rules.path, (*self._rules.arguments, ("ids", ",".join(batch))))
+        try:
+            page = client.list_page(self._rules.path, (*self._rules.arguments, ("ids", ",".join(batch))))
+        except BrokenAnswerError as error:
+            page = Page(error.request, [], {}, error.answered_at)
         # A service that does not know `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
         found = set(self._harvest.take(replace(page, items=wanted), RECONCILE_PASS))
@@ -120,6 +125,11 @@ class ReconcileCrawl:
         except NotFoundError as answer:
             self.walk.denied.append(entity_id)
             moment = answer.answered_at
+        except BrokenAnswerError as error:
+            if len(self._broken) == BROKEN_IN_A_ROW:
+                raise
+            self._broken.append((self._alone.popleft(), error))
+            return error.answered_at
         else:
             moment = page.answered_at
             if self._id_of(page.items[0]) == entity_id:
@@ -130,7 +140,15 @@ class ReconcileCrawl:
                 self._harvest.reject(page.request, 0, moment, reason, bytes(page.items[0]))
         self._alone.popleft()
         self.walk.asked += 1
+        self._set_broken_aside()
         return moment
+
+    def _set_broken_aside(self) -> None:
+        for entity_id, error in self._broken:
+            self._harvest.reject_answer(error)
+            self.walk.unreadable.append(entity_id)
+            self.walk.asked += 1
+        self._broken.clear()
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
         walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(self._max_share * len(self._expected)))
@@ -141,6 +159,7 @@ class ReconcileCrawl:
                 f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows: none is taken as gone"
             )
         elif not self._batches and not self._alone:
+            self._set_broken_aside()
             walk.done = True
             if self._may_bury:
                 self._harvest.bury(walk.denied, moment)

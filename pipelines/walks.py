@@ -1,17 +1,24 @@
 """How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
 
-`Walk` is all that a crawl has to remember of an endpoint to go on after it was stopped.
+A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is set
+aside and stepped over. `Walk` is all that a crawl has to remember of an endpoint to go on after it was stopped.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date
 
-from pipelines.client import Client, Page, next_page_query
+from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
-from pipelines.harvest import Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
 from pipelines.warehouse import Known
 
 MOST_ATTEMPTS = 3
+
+#: Parts of a broken page are tried so often; a record that stands alone is tried as often as a whole page.
+PART_ATTEMPTS = 2
+
+_NAMES_NEXT = re.compile(r"(.*\|)(\d+)")
 
 
 @dataclass
@@ -20,6 +27,8 @@ class Walk(Counts):
 
     `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
     the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
+    `broken_within` is None while whole pages are asked for; else it says among how many of the next records there is
+    one that breaks the page on which it stands.
     """
 
     rank: int = 0
@@ -27,6 +36,7 @@ class Walk(Counts):
     query: list[list[str]] | None = None
     total: int | None = None
     total_changed: bool = False
+    broken_within: int | None = None
     done: bool = False
     problem: str | None = None
 
@@ -41,6 +51,9 @@ class EndpointCrawl:
         # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
+        # Records that were stepped over since the last good answer, and the walk as it was before the first of them.
+        self._stepped_over: list[BrokenAnswerError] = []
+        self._walk_before: Walk | None = None
 
     @property
     def is_first(self) -> bool:
@@ -50,21 +63,28 @@ class EndpointCrawl:
     @property
     def kept_walk(self) -> Walk:
         """What a crawl that is stopped now can count on when it goes on."""
-        return self.walk
+        return self._walk_before or self.walk
 
-    def step(self, client: Client, *, goes_on: bool) -> Page:
-        """Ask for the next page, take it in and find out what follows; where the walk `goes_on` after this page, the
-        service works on the page that follows while this one is taken in.
+    def step(self, client: Client, *, goes_on: bool) -> Page | None:
+        """Ask for the next page, take it in and find out what follows; None if that page has to be asked for in parts.
+
+        Where the walk `goes_on` after this page, the service works on what follows while this one is taken in.
 
         Raises:
-            ServiceError: the service gave no page; nothing has changed.
+            ServiceError: the service gave no page; what is kept of the walk has not changed.
         """
         sent = self._query()
-        fetch = client.list_page if self.endpoint.items == "items" else client.document
-        page = fetch(self.endpoint.path, sent)
+        try:
+            page = self._fetch(client, sent)
+        except BrokenAnswerError as error:
+            self._narrow(client, sent, error)
+            return None
+        self._set_aside(self._stepped_over)
+        self._stepped_over, self._walk_before = [], None
         self._visited.add(sent)
         following = self._following(sent, page)
-        if goes_on and following is not None and following not in self._visited:
+        is_whole = self.walk.broken_within is None
+        if goes_on and is_whole and following is not None and following not in self._visited:
             client.read_ahead(self.endpoint.path, following)
         # Before the page is taken in, for the ids that were met may be those of the crawl.
         met_before = len(self.met)
@@ -77,6 +97,77 @@ class EndpointCrawl:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
         return self._harvest.new_rows(all_of_them=all_of_them)
 
+    def _fetch(self, client: Client, sent: Arguments) -> Page:
+        if self.endpoint.items == "body":
+            return client.document(self.endpoint.path, sent)
+        is_part = self.walk.broken_within is not None and self._limit(sent) > 1
+        return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS if is_part else None)
+
+    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> None:
+        """Go on with a part of the page that is broken, or past the record that is."""
+        walk, limit = self.walk, self._limit(sent)
+        if self.endpoint.limit is None or len(self._stepped_over) == BROKEN_IN_A_ROW:
+            raise error
+        if limit > 1:
+            walk.broken_within = limit
+            self._go_to(self._part(sent, self._offset(sent)))
+            return
+        walk.broken_within = 0
+        past = self._past(sent)
+        if past is None:
+            first = _with(self.endpoint.arguments(walk.rank), limit=1)
+            if sent == first:
+                raise error
+            # If this fails too, it is not the record.
+            client.list_page(self.endpoint.path, first)
+            self._set_aside([error])
+            self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
+            return
+        self._walk_before = self._walk_before or replace(walk, broken_within=1)
+        self._stepped_over.append(error)
+        self._go_to(past)
+
+    def _set_aside(self, broken: list[BrokenAnswerError]) -> None:
+        for error in broken:
+            self._harvest.reject_answer(error)
+
+    def _past(self, sent: Arguments) -> Arguments | None:
+        """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
+        if self.endpoint.next_page != "cursor":
+            return self._part(sent, self._offset(sent) + 1)
+        named = _NAMES_NEXT.fullmatch(dict(sent).get("cursor", ""))
+        if not (named and self.endpoint.cursor_names_next):
+            return None
+        return self._part(_with(sent, cursor=f"{named[1]}{int(named[2]) + 1}"), 0)
+
+    def _part(self, query: Arguments, offset: int) -> Arguments:
+        """`query` with the limit that suits what is known to be broken; by page numbers, to begin at `offset`.
+
+        Whole pages come back as soon as nothing is suspected and, by page numbers, one of them begins here.
+        """
+        within, full = self.walk.broken_within, self.endpoint.limit
+        assert within is not None
+        assert full is not None
+        largest = max(1, within // 2) if within else full
+        if self.endpoint.next_page == "cursor":
+            limit, place = largest, {}
+        else:
+            limit = max(part for part in range(1, largest + 1) if full % part == 0 and offset % part == 0)
+            place = {"page": offset // limit + 1}
+        if limit == full:
+            self.walk.broken_within = None
+        return _with(query, limit=limit, **place)
+
+    def _limit(self, query: Arguments) -> int:
+        return int(dict(query).get("limit", self.endpoint.limit or 1))
+
+    def _offset(self, query: Arguments) -> int:
+        """How many records come before a page."""
+        return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
+
+    def _go_to(self, query: Arguments) -> None:
+        self.walk.query = [list(argument) for argument in query]
+
     def _query(self) -> Arguments:
         if self.walk.query is None:
             return self.endpoint.arguments(self.walk.rank)
@@ -84,16 +175,20 @@ class EndpointCrawl:
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
         walk, following = self.walk, self._following(sent, page)
+        was_part = walk.broken_within is not None
+        if walk.broken_within is not None and following is not None:
+            walk.broken_within = max(0, walk.broken_within - self._limit(sent))
+            following = self._part(following, self._offset(sent) + self._limit(sent))
         total = page.metadata.get("totalItems")
         if isinstance(total, int) and total > 0:
             walk.total_changed |= walk.total is not None and walk.total != total
             walk.total = total
         if following is None:
             self._end_of_pass()
-        elif following in self._visited or (ids and not new):
+        elif following in self._visited or (ids and not new and not was_part):
             self._stop(f"{page.request} leads back to pages that were already read")
         else:
-            walk.query = [list(argument) for argument in following]
+            self._go_to(following)
 
     def _following(self, sent: Arguments, page: Page) -> Arguments | None:
         """The query of the next page, or None at the end of the pass."""
@@ -125,6 +220,7 @@ class EndpointCrawl:
     def _begin(self, rank: int, attempt: int) -> None:
         walk = self.walk
         walk.rank, walk.attempt, walk.query, walk.total, walk.total_changed = rank, attempt, None, None, False
+        walk.broken_within = None
         self.met = set()
         self._visited.clear()
 
@@ -177,3 +273,8 @@ class GalleryCrawl(EndpointCrawl):
 
     def _end_of_pass(self) -> None:
         self.walk.done = True
+
+
+def _with(query: Arguments, **values: object) -> Arguments:
+    """A query with other values."""
+    return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
