@@ -61,11 +61,15 @@ class Reconcile:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists."""
+    """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists.
+
+    `news` are the lists that a refresh reads between two snapshots.
+    """
 
     name: Literal["live", "spec"]
     endpoints: tuple[Endpoint, ...]
     reconcile: Reconcile
+    news: tuple[Endpoint, ...]
 
 
 #: Page numbers are walked newest-first: what is published meanwhile pushes rows to later pages, where they are met
@@ -80,6 +84,16 @@ SPEC = Dialect(
         Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
     ),
     Reconcile("models", "model", "/models"),
+    (
+        Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+    ),
+)
+
+#: `period` is that of the latest version (civitai-api.md, 2).
+_LAST_DAY: tuple[Arguments, ...] = (
+    (("sort", "Oldest"), ("period", "Day"), ("nsfw", "true")),
+    (("sort", "Oldest"), ("period", "Day")),
 )
 
 #: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2). With `nsfw=true` the
@@ -103,6 +117,10 @@ LIVE = Dialect(
         Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
     ),
     Reconcile("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
+    (
+        Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY),
+        Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
+    ),
 )
 
 DIALECTS = {dialect.name: dialect for dialect in (SPEC, LIVE)}

@@ -8,10 +8,10 @@ last loaded window. Everything that dlt writes lies under the data directory.
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
 os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
@@ -22,11 +22,14 @@ from dlt.extract.resource import DltResource
 
 from pipelines.crawl import Crawl
 from pipelines.errors import CivitaiEtlError
-from pipelines.harvest import NewRows
+from pipelines.harvest import NewRows, arrow_table
 from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table
 from pipelines.settings import Settings
 from pipelines.storage import chain
 from pipelines.warehouse import remove_second_copies
+
+if TYPE_CHECKING:
+    from pipelines.refresh import NewsWalk
 
 _PIPELINE = "civitai_etl"
 _SOURCE = "civitai"
@@ -92,6 +95,14 @@ class Loader:
         """
         self._pipeline.run(_source(crawl, closing), loader_file_format="parquet")
 
+    def load_news(self, walks: "Sequence[NewsWalk]") -> None:
+        """Walk lists of news down to their marks and load their documents, all in one package.
+
+        Raises:
+            CivitaiEtlError: a list could not be read so far; nothing is loaded, and the marks stay.
+        """
+        self._pipeline.run(_news(walks), loader_file_format="parquet")
+
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
@@ -115,6 +126,31 @@ def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
     yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile(), None)
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
+
+
+@dlt.source(name=_SOURCE)
+def _news(walks: "Sequence[NewsWalk]") -> Iterator[DltResource]:
+    for walk in walks:
+        pages = dlt.resource(walk.pages(), name=walk.endpoint.name, selected=False)
+        if walk.endpoint.gallery:
+            # One mark a page, since neighbours may be out of order; dlt closes the walk at the first page without news.
+            pages.add_step(
+                dlt.sources.incremental(
+                    "newest",
+                    initial_value=walk.mark,
+                    row_order="desc",
+                    range_start="open",
+                    on_cursor_value_missing="include",
+                )
+            )
+        yield pages | dlt.transformer(_documents, name=f"{walk.endpoint.name}_documents")(walk)
+
+
+def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:
+    table = documents_table(walk.endpoint.kind)
+    walk.documents += len(page["rows"])
+    if page["rows"]:
+        yield _marked(table, arrow_table(table, page["rows"]), _INSERT_ONLY)
 
 
 def _rows(rows: NewRows, appended: RawTable | None) -> Iterator[Any]:

@@ -82,7 +82,7 @@ class EndpointCrawl:
         self._set_aside(self._stepped_over)
         self._stepped_over, self._walk_before = [], None
         self._visited.add(sent)
-        following = self._following(sent, page)
+        following = following_query(self.endpoint, self.walk.rank, sent, page)
         is_whole = self.walk.broken_within is None
         if goes_on and is_whole and following is not None and following not in self._visited:
             client.read_ahead(self.endpoint.path, following)
@@ -174,7 +174,7 @@ class EndpointCrawl:
         return tuple((name, value) for name, value in self.walk.query)
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
-        walk, following = self.walk, self._following(sent, page)
+        walk, following = self.walk, following_query(self.endpoint, self.walk.rank, sent, page)
         was_part = walk.broken_within is not None
         if walk.broken_within is not None and following is not None:
             walk.broken_within = max(0, walk.broken_within - self._limit(sent))
@@ -189,22 +189,6 @@ class EndpointCrawl:
             self._stop(f"{page.request} leads back to pages that were already read")
         else:
             self._go_to(following)
-
-    def _following(self, sent: Arguments, page: Page) -> Arguments | None:
-        """The query of the next page, or None at the end of the pass."""
-        match self.endpoint.next_page:
-            case "cursor":
-                cursor = page.metadata.get("nextCursor")
-                first = self.endpoint.arguments(self.walk.rank)
-                return None if cursor is None or cursor == "" else (*first, ("cursor", str(cursor)))
-            case "next_page":
-                address = page.metadata.get("nextPage")
-                return next_page_query(address) if isinstance(address, str) and address else None
-            case "until_empty":
-                number = int(dict(sent).get("page", 1)) + 1
-                return (*self.endpoint.arguments(self.walk.rank), ("page", str(number))) if page.items else None
-            case "single":
-                return None
 
     def _end_of_pass(self) -> None:
         walk = self.walk
@@ -278,3 +262,19 @@ class GalleryCrawl(EndpointCrawl):
 def _with(query: Arguments, **values: object) -> Arguments:
     """A query with other values."""
     return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
+
+
+def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) -> Arguments | None:
+    """The query of the page that follows, or None at the end of the pass `rank`."""
+    match endpoint.next_page:
+        case "cursor":
+            cursor = page.metadata.get("nextCursor")
+            return None if cursor is None or cursor == "" else (*endpoint.arguments(rank), ("cursor", str(cursor)))
+        case "next_page":
+            address = page.metadata.get("nextPage")
+            return next_page_query(address) if isinstance(address, str) and address else None
+        case "until_empty":
+            number = int(dict(sent).get("page", 1)) + 1
+            return (*endpoint.arguments(rank), ("page", str(number))) if page.items else None
+        case "single":
+            return None

@@ -106,6 +106,14 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     )
 
 
+def stored_hashes(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+    """The hashes of all stored documents of a kind."""
+    if not has_table(connection, documents_table(kind)):
+        return set()
+    found = connection.execute(f"select content_hash from {documents_table(kind).qualified_name}")
+    return {content_hash for (content_hash,) in found.fetchall()}
+
+
 def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date) -> set[str]:
     """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since."""
     if not has_table(connection, observations_table(kind)):
