@@ -36,7 +36,7 @@ class Endpoint:
     passes: tuple[Arguments, ...] = ((),)
     items: Literal["items", "body"] = "items"
     gallery: bool = False
-    #: A cursor ends with the id of the record that comes next, and orders by it: "2026-08-01 12:34:56.789|123".
+    #: A cursor is the moment and the id of the record that comes next: "2026-08-01 12:34:56.789|123".
     cursor_names_next: bool = False
 
     def arguments(self, rank: int) -> Arguments:

@@ -6,7 +6,7 @@ aside and stepped over. `Walk` is all that a crawl has to remember of an endpoin
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
@@ -15,10 +15,13 @@ from pipelines.warehouse import Known
 
 MOST_ATTEMPTS = 3
 
+#: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
+ASKED_AGAIN = 2
+
 #: Parts of a broken page are tried so often; a record that stands alone is tried as often as a whole page.
 PART_ATTEMPTS = 2
 
-_NAMES_NEXT = re.compile(r"(.*\|)(\d+)")
+_NAMES_NEXT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
 
 
 @dataclass
@@ -51,9 +54,11 @@ class EndpointCrawl:
         # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
+        self._asked_again = 0
         # Records that were stepped over since the last good answer, and the walk as it was before the first of them.
         self._stepped_over: list[BrokenAnswerError] = []
         self._walk_before: Walk | None = None
+        self._made_cursor: str | None = None
 
     @property
     def is_first(self) -> bool:
@@ -66,7 +71,7 @@ class EndpointCrawl:
         return self._walk_before or self.walk
 
     def step(self, client: Client, *, goes_on: bool) -> Page | None:
-        """Ask for the next page, take it in and find out what follows; None if that page has to be asked for in parts.
+        """Ask for the next page, take it in and find out what follows; None if it is to be asked for again or in parts.
 
         Where the walk `goes_on` after this page, the service works on what follows while this one is taken in.
 
@@ -81,8 +86,10 @@ class EndpointCrawl:
             return None
         self._set_aside(self._stepped_over)
         self._stepped_over, self._walk_before = [], None
-        self._visited.add(sent)
         following = following_query(self.endpoint, self.walk.rank, sent, page)
+        if self._is_doubtful(sent, page, following) and self._may_ask_again():
+            return None
+        self._visited.add(sent)
         is_whole = self.walk.broken_within is None
         if goes_on and is_whole and following is not None and following not in self._visited:
             client.read_ahead(self.endpoint.path, following)
@@ -102,6 +109,17 @@ class EndpointCrawl:
             return client.document(self.endpoint.path, sent)
         is_part = self.walk.broken_within is not None and self._limit(sent) > 1
         return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS if is_part else None)
+
+    def _is_doubtful(self, sent: Arguments, page: Page, following: Arguments | None) -> bool:
+        """Whether a page leads back, or ends a list with nothing although there was more to come, or was before."""
+        if following is not None:
+            return following == sent or following in self._visited
+        was_promised = self.walk.query is not None or self.walk.items > 0
+        return not page.items and was_promised and self.endpoint.next_page in ("cursor", "next_page")
+
+    def _may_ask_again(self) -> bool:
+        self._asked_again += 1
+        return self._asked_again <= ASKED_AGAIN
 
     def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> None:
         """Go on with a part of the page that is broken, or past the record that is."""
@@ -124,7 +142,10 @@ class EndpointCrawl:
             self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
             return
         self._walk_before = self._walk_before or replace(walk, broken_within=1)
-        self._stepped_over.append(error)
+        # Behind a cursor of our own that did not help, it is the same record still.
+        if dict(sent).get("cursor") != self._made_cursor or self._made_cursor is None:
+            self._stepped_over.append(error)
+            self._made_cursor = dict(past).get("cursor")
         self._go_to(past)
 
     def _set_aside(self, broken: list[BrokenAnswerError]) -> None:
@@ -135,10 +156,17 @@ class EndpointCrawl:
         """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
         if self.endpoint.next_page != "cursor":
             return self._part(sent, self._offset(sent) + 1)
-        named = _NAMES_NEXT.fullmatch(dict(sent).get("cursor", ""))
+        cursor = dict(sent).get("cursor", "")
+        named = _NAMES_NEXT.fullmatch(cursor)
         if not (named and self.endpoint.cursor_names_next):
             return None
-        return self._part(_with(sent, cursor=f"{named[1]}{int(named[2]) + 1}"), 0)
+        moment, entity_id = datetime.fromisoformat(named[1]), int(named[2])
+        if cursor == self._made_cursor:  # the service goes by the moment alone
+            moment += timedelta(milliseconds=1)
+        else:
+            entity_id += 1
+        past = f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
+        return self._part(_with(sent, cursor=past), 0)
 
     def _part(self, query: Arguments, offset: int) -> Arguments:
         """`query` with the limit that suits what is known to be broken; by page numbers, to begin at `offset`.
@@ -185,10 +213,13 @@ class EndpointCrawl:
             walk.total = total
         if following is None:
             self._end_of_pass()
+        elif ids and not new and not was_part and self._may_ask_again():
+            return
         elif following in self._visited or (ids and not new and not was_part):
             self._stop(f"{page.request} leads back to pages that were already read")
         else:
             self._go_to(following)
+        self._asked_again = 0
 
     def _end_of_pass(self) -> None:
         walk = self.walk
