@@ -1,13 +1,16 @@
 """The HTTP client of the crawl: asks politely, tries again where that helps, and explains where it does not.
 
-One request at a time, within the request budget. What passes (a lost connection, 429, 5xx, a body that is cut off or is
+One request at a time, within the request budget, and slower for a while after the service says that it is too much.
+What passes (a lost connection, 429, 5xx, a body that is cut off or is
 no JSON) is asked for again, later each time and never before the service's own Retry-After; what does not pass (every
 other 4xx) stops at once, with a message that says what to do. The API key travels in the Authorization header only.
 """
 
+import math
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.response import BaseHTTPResponse
 
 from pipelines.dialects import Arguments
 from pipelines.errors import CivitaiEtlError
@@ -34,18 +38,59 @@ _FIRST_WAIT_REFUSED = 0.2
 _LONGEST_RETRY_AFTER = 600.0
 _EXCERPT = 200
 
+#: How the rate comes back after the service has said that it is too much: shares of the budget.
+_CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
+#: The service says that it is too much.
+_TOO_MUCH = frozenset({429, 503})
+
 
 class ServiceError(CivitaiEtlError):
     """The service did not give a usable answer; names the request, what was wrong and what to do."""
 
 
-class _TransientError(Exception):
-    """A failure that may pass: why, and how long to wait at least (None: as the back-off has it)."""
+class NotFoundError(ServiceError):
+    """The service says that it does not have what was asked for, at `answered_at`."""
 
-    def __init__(self, why: str, wait: float | None = None, refused: bool = False) -> None:
+    def __init__(self, message: str, answered_at: datetime) -> None:
+        super().__init__(message)
+        self.answered_at = answered_at
+
+
+class BrokenAnswerError(ServiceError):
+    """The service answers `request`, but never with what was asked for.
+
+    `body` is what could be read of its last answer, which came at `answered_at`; `fault` says what was wrong with it.
+    """
+
+    def __init__(self, message: str, request: str, answer: "_Answer", fault: str) -> None:
+        super().__init__(message)
+        self.request = request
+        self.body = answer.body
+        self.answered_at = answer.at
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What could be read of an answer, and the service's own time of it."""
+
+    body: bytes
+    at: datetime
+
+
+class _TransientError(Exception):
+    """A failure that may pass: why, and how long to wait at least (None: as the back-off has it).
+
+    `broken` is the answer where it may be this one page that fails, and not the service.
+    """
+
+    def __init__(
+        self, why: str, wait: float | None = None, refused: bool = False, broken: _Answer | None = None
+    ) -> None:
         super().__init__(why)
         self.wait = wait
         self.refused = refused
+        self.broken = broken
 
 
 @dataclass(frozen=True)
@@ -61,7 +106,7 @@ class Page:
     answered_at: datetime
 
 
-Decode = Callable[[bytes], tuple[list[msgspec.Raw], dict[str, Any]]]
+Decode = Callable[["_Answer"], tuple[list[msgspec.Raw], dict[str, Any]]]
 
 
 class _ListBody(msgspec.Struct):
@@ -74,18 +119,46 @@ _ANY_BODY = msgspec.json.Decoder(msgspec.Raw)
 
 
 class RequestBudget:
-    """A token bucket of capacity one: requests start at least `1 / per_second` apart; 0 is no budget."""
+    """A token bucket of capacity one: requests start at least `1 / per_second` apart; 0 is no budget.
+
+    No window of one second has more than `per_second` requests, wherever in it they arrive. Every `slow_down` halves
+    the rate; it comes back by an eighth of the budget with every ten answers that ask for nothing of the kind.
+    """
 
     def __init__(self, per_second: float) -> None:
-        self._interval = 1 / per_second if per_second else 0.0
-        self._next = 0.0
+        self._per_second = per_second
+        self._share = 1.0
+        self._calm = 0
+        self._last = self._paused_until = -math.inf
+        # A request reaches the service at any moment until it is answered, so the window counts from its answer.
+        self._window = max(1.0, 1 / per_second) if per_second else 0.0
+        self._answered: deque[float] = deque(maxlen=max(1, int(per_second)))
 
     def take(self) -> None:
         """Wait until the next request may start."""
-        now = time.monotonic()
-        if now < self._next:
-            time.sleep(self._next - now)
-        self._next = max(now, self._next) + self._interval
+        start = self._paused_until
+        if self._per_second:
+            start = max(start, self._last + 1 / (self._per_second * self._share))
+        if len(self._answered) == self._answered.maxlen:
+            start = max(start, self._answered[0] + self._window)
+        if (wait := start - time.monotonic()) > 0:
+            time.sleep(wait)
+        self._last = time.monotonic()
+
+    def answered(self) -> None:
+        """A request has ended, well or not."""
+        self._answered.append(time.monotonic())
+        self._calm += 1
+        if self._calm == _CALM_ANSWERS:
+            self._calm, self._share = 0, min(1.0, self._share + _RECOVERY)
+
+    def slow_down(self) -> None:
+        """The service says that it is too much."""
+        self._calm, self._share = 0, max(_SLOWEST, self._share / 2)
+
+    def pause(self, seconds: float) -> None:
+        """No request may start for so long."""
+        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
 
 class Client:
@@ -109,21 +182,23 @@ class Client:
             timeout=urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds),
         )
 
-    def list_page(self, path: str, arguments: Arguments) -> Page:
-        """Fetch one page of a list endpoint.
+    def list_page(self, path: str, arguments: Arguments, attempts: int | None = None) -> Page:
+        """Fetch one page of a list endpoint; `attempts` are fewer than the set ones.
 
         Raises:
+            BrokenAnswerError: there are answers, but none is usable.
             ServiceError: no usable answer, after all attempts or where another attempt cannot help.
         """
-        return self._fetch(path, arguments, _decode_list)
+        return self._fetch(path, arguments, _decode_list, min(attempts or self._max_attempts, self._max_attempts))
 
     def document(self, path: str, arguments: Arguments) -> Page:
         """Fetch an endpoint whose body is itself the one item.
 
         Raises:
-            ServiceError: as for `list_page`.
+            NotFoundError: it answered 404.
+            BrokenAnswerError, ServiceError: as for `list_page`.
         """
-        return self._fetch(path, arguments, _decode_document)
+        return self._fetch(path, arguments, _decode_document, self._max_attempts)
 
     def read_ahead(self, path: str, arguments: Arguments) -> None:
         """Ask already for what will be asked for next, while the caller works on what it has.
@@ -132,21 +207,22 @@ class Client:
         """
         self._ahead = _ReadAhead(_request(path, arguments), self._attempt)
 
-    def _fetch(self, path: str, arguments: Arguments, decode: Decode) -> Page:
+    def _fetch(self, path: str, arguments: Arguments, decode: Decode, attempts: int) -> Page:
         request = _request(path, arguments)
-        for attempt in range(1, self._max_attempts + 1):
+        for attempt in range(1, attempts + 1):
             try:
-                body, answered_at = self._answer_ahead(request) or self._attempt(request)
-                items, metadata = decode(body)
-                return Page(request, items, metadata, answered_at)
+                answer = self._answer_ahead(request) or self._attempt(request)
+                items, metadata = decode(answer)
+                return Page(request, items, metadata, answer.at)
             except _TransientError as failure:
-                if attempt == self._max_attempts:
-                    raise self._gave_up(request, failure) from None
+                if attempt == attempts:
+                    raise self._gave_up(request, failure, attempts) from None
                 self.retries += 1
-                time.sleep(_wait(attempt, failure))
-        raise AssertionError("max_attempts is at least one")
+                if failure.wait is None:
+                    time.sleep(_back_off(attempt, failure))
+        raise AssertionError("there is at least one attempt")
 
-    def _answer_ahead(self, request: str) -> tuple[bytes, datetime] | None:
+    def _answer_ahead(self, request: str) -> _Answer | None:
         """What was read ahead, if it was this request; whatever is under way ends first: one request at a time."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
@@ -154,26 +230,49 @@ class Client:
         ahead.wait()
         return ahead.result() if ahead.request == request else None
 
-    def _attempt(self, request: str) -> tuple[bytes, datetime]:
+    def _attempt(self, request: str) -> _Answer:
         self._budget.take()
         self.requests += 1
         try:
-            answer = self._pool.request("GET", self._api_url + request, redirect=False)
+            response = self._pool.request("GET", self._api_url + request, redirect=False, preload_content=False)
+            answer = self._read(response)
         except NewConnectionError as error:
             raise _TransientError(_reason(error), refused=True) from None
         except HTTPError as error:
             raise _TransientError(f"the connection failed ({_reason(error)})") from None
-        self.bytes += len(answer.data)
-        answered_at = _http_date(answer.headers.get("Date")) or datetime.now(UTC)
-        if answer.status == 200:
-            return answer.data, answered_at
-        text = _excerpt(answer.data)
-        if answer.status >= 500 or (answer.status in _RETRYABLE_STATUS and "too many pages" not in text):
-            wait = _retry_after(answer.headers.get("Retry-After"), answered_at)
+        finally:
+            self._budget.answered()
+        if response.status == 200:
+            return answer
+        if response.status in _TOO_MUCH:
+            self._budget.slow_down()
+        text = _excerpt(answer.body)
+        if response.status >= 500 or (response.status in _RETRYABLE_STATUS and "too many pages" not in text):
+            wait = _retry_after(response.headers.get("Retry-After"), answer.at)
             if wait is not None and wait > _LONGEST_RETRY_AFTER:
                 raise self._error(request, f"it asks for a pause of {wait:.0f} s; run again after that")
-            raise _TransientError(f"it answered {answer.status} {text}".rstrip(), wait)
-        raise self._error(request, self._refusal(answer.status, text, answer.headers.get("Location")))
+            self._budget.pause(wait or 0)
+            broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
+            raise _TransientError(f"it answered {response.status} {text}".rstrip(), wait, broken=broken)
+        refusal = self._error(request, self._refusal(response.status, text, response.headers.get("Location")))
+        raise NotFoundError(str(refusal), answer.at) if response.status == 404 else refusal
+
+    def _read(self, response: BaseHTTPResponse) -> _Answer:
+        body = bytearray()
+        answered_at = _http_date(response.headers.get("Date")) or datetime.now(UTC)
+        try:
+            # Piece by piece: to read all of it at once loses what there is of an answer that breaks off.
+            while piece := response.read1():
+                body += piece
+            fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
+        except HTTPError as error:
+            fault = _reason(error)
+        self.bytes += len(body)
+        answer = _Answer(bytes(body), answered_at)
+        if fault:
+            response.close()
+            raise _TransientError(f"its answer broke off ({fault})", broken=answer)
+        return answer
 
     def _refusal(self, status: int, text: str, location: str | None) -> str:
         if status == 401:
@@ -189,30 +288,34 @@ class Client:
             return f"it redirects to {host}: set CIVITAI_ETL_API_URL to the address that answers itself"
         return f"it answered {status} {text}; another attempt would not help"
 
-    def _gave_up(self, request: str, failure: _TransientError) -> ServiceError:
+    def _gave_up(self, request: str, failure: _TransientError, attempts: int) -> ServiceError:
         if failure.refused:
             return ServiceError(
                 f"No server answers at {self._api_url} ({failure}): is CIVITAI_ETL_API_URL right, is the service up?"
             )
-        advice = f"{self._max_attempts} attempts failed; run again later, it goes on where it stopped"
-        return self._error(request, f"{failure}; {advice}")
+        advice = f"{attempts} attempts failed; run again later, it goes on where it stopped"
+        error = self._error(request, f"{failure}; {advice}")
+        if failure.broken is None:
+            return error
+        return BrokenAnswerError(str(error), request, failure.broken, self._without_key(str(failure)))
 
     def _error(self, request: str, what: str) -> ServiceError:
-        if self._key:
-            what = what.replace(self._key, "***")
-        return ServiceError(f"{self._api_url}{request}: {what}")
+        return ServiceError(f"{self._api_url}{request}: {self._without_key(what)}")
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
 
 
 class _ReadAhead:
     """One attempt at a request, in a thread that keeps no process from ending."""
 
-    def __init__(self, request: str, attempt: Callable[[str], tuple[bytes, datetime]]) -> None:
+    def __init__(self, request: str, attempt: Callable[[str], _Answer]) -> None:
         self.request = request
-        self._answer: Future[tuple[bytes, datetime]] = Future()
+        self._answer: Future[_Answer] = Future()
         self._thread = threading.Thread(target=self._run, args=(attempt,), daemon=True)
         self._thread.start()
 
-    def _run(self, attempt: Callable[[str], tuple[bytes, datetime]]) -> None:
+    def _run(self, attempt: Callable[[str], _Answer]) -> None:
         try:
             self._answer.set_result(attempt(self.request))
         except BaseException as error:  # noqa: BLE001 (raised again by `result`, where somebody waits for it)
@@ -221,7 +324,7 @@ class _ReadAhead:
     def wait(self) -> None:
         self._thread.join()
 
-    def result(self) -> tuple[bytes, datetime]:
+    def result(self) -> _Answer:
         """What the attempt gave, or raised."""
         return self._answer.result()
 
@@ -236,26 +339,24 @@ def next_page_query(url: str) -> Arguments:
     return tuple((name, value) for name, value in query if name != "token")
 
 
-def _decode_list(body: bytes) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def _decode_list(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     try:
-        page = _LIST_BODY.decode(body)
+        page = _LIST_BODY.decode(answer.body)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _TransientError(
-            f"it answered 200 with a body that is no page of items ({error}): {_excerpt(body)}"
-        ) from None
+        why = f"it answered 200 with a body that is no page of items ({error}): {_excerpt(answer.body)}"
+        raise _TransientError(why, broken=answer) from None
     return page.items, page.metadata if isinstance(page.metadata, dict) else {}
 
 
-def _decode_document(body: bytes) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def _decode_document(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     try:
-        return [_ANY_BODY.decode(body)], {}
+        return [_ANY_BODY.decode(answer.body)], {}
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _TransientError(f"it answered 200 with a body that is no JSON ({error}): {_excerpt(body)}") from None
+        why = f"it answered 200 with a body that is no JSON ({error}): {_excerpt(answer.body)}"
+        raise _TransientError(why, broken=answer) from None
 
 
-def _wait(attempt: int, failure: _TransientError) -> float:
-    if failure.wait is not None:
-        return failure.wait
+def _back_off(attempt: int, failure: _TransientError) -> float:
     first = _FIRST_WAIT_REFUSED if failure.refused else _FIRST_WAIT
     jitter = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
     return min(_LONGEST_WAIT, first * 2.0 ** (attempt - 1)) * jitter

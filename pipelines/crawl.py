@@ -1,274 +1,27 @@
-"""One crawl: walks every list endpoint of a dialect, page by page, and hands over what it finds as Arrow tables.
+"""One crawl: walks every list endpoint of a dialect page by page, then asks for what the lists no longer show.
 
-An id is observed once per crawl: whatever meets it again is a duplicate. A document that is already stored is not
-handed over again. For every endpoint items = distinct ids + duplicates + rejected, always. `Walk` is all that a crawl
-has to remember of an endpoint to go on after it was stopped.
+It can be stopped between any two answers and gone on with in another process; `snapshot` decides which crawl that is.
 """
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pyarrow as pa
-
-from pipelines.client import Client, Page, ServiceError, next_page_query
-from pipelines.dialects import DIALECTS, Arguments, Endpoint
-from pipelines.documents import Document, UnreadableItemError, split
+from pipelines.client import Client, ServiceError
+from pipelines.dialects import DIALECTS
+from pipelines.harvest import COUNTS, NewRows
 from pipelines.progress import Progress
-from pipelines.raw import REJECTS, RawTable, documents_table, observations_table
+from pipelines.reconcile import ReconcileCrawl, ReconcileWalk
 from pipelines.settings import Settings
+from pipelines.walks import EndpointCrawl, GalleryCrawl, Walk
 from pipelines.warehouse import Known
-
-PAGES_PER_TABLE = 10
-MOST_ATTEMPTS = 3
-
-#: What is counted per endpoint; items = distinct_ids + duplicates + rejected.
-COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
-
-#: The values of a row in the order of its table's columns.
-Row = tuple[Any, ...]
-NewRows = Iterator[tuple[RawTable, pa.Table]]
-
-
-@dataclass
-class Walk:
-    """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
-
-    `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
-    the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
-    """
-
-    rank: int = 0
-    attempt: int = 1
-    query: list[list[str]] | None = None
-    total: int | None = None
-    total_changed: bool = False
-    done: bool = False
-    problem: str | None = None
-    pages: int = 0
-    items: int = 0
-    distinct_ids: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-
-    def counts(self) -> dict[str, int]:
-        """The numbers of `raw.snapshots.endpoints`."""
-        return {name: getattr(self, name) for name in COUNTS}
-
-
-class EndpointCrawl:
-    """The walk of one endpoint: asks for its pages in turn, counts, and collects rows until they are handed over."""
-
-    def __init__(self, endpoint: Endpoint, walk: Walk, known: Known, crawl_id: str, snapshot_date: date) -> None:
-        self.endpoint = endpoint
-        self.walk = walk
-        self._known = known
-        self._crawl_id = crawl_id
-        self._snapshot_date = snapshot_date
-        # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
-        self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
-        self._visited: set[Arguments] = set()
-        self._reject_keys: set[tuple[str, int]] = set()
-        self._documents: list[Row] = []
-        self._observations: list[Row] = []
-        self._rejects: list[Row] = []
-        self._pages_held = 0
-
-    @property
-    def is_first(self) -> bool:
-        """Whether nothing of this kind was stored on any other date: all its documents are new."""
-        return self._known.is_first
-
-    @property
-    def kept_walk(self) -> Walk:
-        """What a crawl that is stopped now can count on when it goes on."""
-        return self.walk
-
-    def step(self, client: Client, *, goes_on: bool) -> Page:
-        """Ask for the next page, take it in and find out what follows; where the walk `goes_on` after this page, the
-        service works on the page that follows while this one is taken in.
-
-        Raises:
-            ServiceError: the service gave no page; nothing has changed.
-        """
-        sent = self._query()
-        fetch = client.list_page if self.endpoint.items == "items" else client.document
-        page = fetch(self.endpoint.path, sent)
-        self._visited.add(sent)
-        following = self._following(sent, page)
-        if goes_on and following is not None and following not in self._visited:
-            client.read_ahead(self.endpoint.path, following)
-        page_ids, new = self._take(page)
-        self._advance(sent, page, page_ids, new)
-        return page
-
-    def new_rows(self, *, all_of_them: bool = True) -> NewRows:
-        """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
-        if not all_of_them and self._pages_held < PAGES_PER_TABLE:
-            return
-        kind = self.endpoint.kind
-        for table, rows in (
-            (documents_table(kind), self._documents),
-            (observations_table(kind), self._observations),
-            (REJECTS, self._rejects),
-        ):
-            if rows:
-                yield table, arrow_table(table, rows)
-                rows.clear()
-        self._pages_held = 0
-
-    def _query(self) -> Arguments:
-        if self.walk.query is None:
-            return self.endpoint.arguments(self.walk.rank)
-        return tuple((name, value) for name, value in self.walk.query)
-
-    def _take(self, page: Page) -> tuple[list[str], int]:
-        """Count and collect the items of a page; gives their ids and how many this walk had not met before."""
-        walk, known = self.walk, self._known
-        ids: list[str] = []
-        new = 0
-        walk.pages += 1
-        self._pages_held += 1
-        for position, raw in enumerate(page.items):
-            item = bytes(raw)
-            walk.items += 1
-            try:
-                document = split(self.endpoint.kind, item)
-            except UnreadableItemError as error:
-                walk.rejected += 1
-                self._reject(page, position, str(error), item)
-                continue
-            ids.append(document.entity_id)
-            new += document.entity_id not in self.met
-            if document.entity_id in known.ids:
-                walk.duplicates += 1
-            else:
-                walk.distinct_ids += 1
-                known.ids.add(document.entity_id)
-                self._observe(document, page.answered_at)
-            self.met.add(document.entity_id)
-        return ids, new
-
-    def _observe(self, document: Document, moment: datetime) -> None:
-        entity_id, content_hash, payload, metrics = document
-        if entity_id not in self._known.observed:
-            crawl_pass = self.walk.rank + 1
-            self._observations.append(
-                (self._snapshot_date, entity_id, content_hash, moment, self._crawl_id, crawl_pass, metrics)
-            )
-        if content_hash not in self._known.hashes:
-            self._known.hashes.add(content_hash)
-            self._documents.append((entity_id, content_hash, moment, payload))
-
-    def _reject(self, page: Page, position: int, reason: str, item: bytes) -> None:
-        # A pass that is walked again meets them again, at the same place.
-        if (page.request, position) not in self._reject_keys:
-            self._reject_keys.add((page.request, position))
-            place = (self._crawl_id, self._snapshot_date, self.endpoint.kind, page.request, position)
-            self._rejects.append((*place, page.answered_at, reason, item))
-
-    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
-        walk, following = self.walk, self._following(sent, page)
-        total = page.metadata.get("totalItems")
-        if isinstance(total, int) and total > 0:
-            walk.total_changed |= walk.total is not None and walk.total != total
-            walk.total = total
-        if following is None:
-            self._end_of_pass()
-        elif following in self._visited or (ids and not new):
-            self._stop(f"{page.request} leads back to pages that were already read")
-        else:
-            walk.query = [list(argument) for argument in following]
-
-    def _following(self, sent: Arguments, page: Page) -> Arguments | None:
-        """The query of the next page, or None at the end of the pass."""
-        match self.endpoint.next_page:
-            case "cursor":
-                cursor = page.metadata.get("nextCursor")
-                first = self.endpoint.arguments(self.walk.rank)
-                return None if cursor is None or cursor == "" else (*first, ("cursor", str(cursor)))
-            case "next_page":
-                address = page.metadata.get("nextPage")
-                return next_page_query(address) if isinstance(address, str) and address else None
-            case "until_empty":
-                number = int(dict(sent).get("page", 1)) + 1
-                return (*self.endpoint.arguments(self.walk.rank), ("page", str(number))) if page.items else None
-            case "single":
-                return None
-
-    def _end_of_pass(self) -> None:
-        walk = self.walk
-        if walk.total_changed and walk.attempt < MOST_ATTEMPTS:
-            self._begin(walk.rank, walk.attempt + 1)
-        elif walk.total_changed:
-            self._stop(f"the list changed while it was read, {MOST_ATTEMPTS} times over")
-        elif walk.rank + 1 < len(self.endpoint.passes):
-            self._begin(walk.rank + 1, 1)
-        else:
-            walk.done = True
-
-    def _begin(self, rank: int, attempt: int) -> None:
-        walk = self.walk
-        walk.rank, walk.attempt, walk.query, walk.total, walk.total_changed = rank, attempt, None, None, False
-        self.met = set()
-        self._visited.clear()
-
-    def _stop(self, problem: str) -> None:
-        self.walk.done, self.walk.problem = True, problem
-
-
-class GalleryCrawl(EndpointCrawl):
-    """The walk of a list too long to be walked to its end: newest first, down to the mark of the last whole walk.
-
-    The mark moves with a whole walk only, so a walk that was cut starts over. The very first one has no mark and stops
-    after `first_pages` pages.
-    """
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        walk: Walk,
-        known: Known,
-        crawl_id: str,
-        snapshot_date: date,
-        *,
-        mark: int | None,
-        first_pages: int,
-    ) -> None:
-        if not walk.done:
-            walk = Walk(done=mark is None and not first_pages)
-            known.ids.clear()
-        super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
-        self.mark = mark
-        self._first_pages = first_pages
-
-    @property
-    def kept_walk(self) -> Walk:
-        return self.walk if self.walk.done else Walk()
-
-    @property
-    def reached_mark(self) -> int | None:
-        """The mark for the next walk."""
-        if not self.walk.done or self.walk.problem:
-            return self.mark
-        return max([*map(int, self.met), self.mark or 0]) or None
-
-    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
-        super()._advance(sent, page, ids, new)
-        if self.mark is None:
-            self.walk.done |= self.walk.pages == self._first_pages
-        elif ids and all(int(entity_id) <= self.mark for entity_id in ids):
-            self.walk.done = True
-
-    def _end_of_pass(self) -> None:
-        self.walk.done = True
 
 
 class Crawl:
-    """All endpoints of one crawl, walked window by window; `state` and `row` tell how far it is at any moment."""
+    """All lists of one crawl and what follows them, window by window; `state` and `row` tell how far it is."""
 
     def __init__(
         self,
@@ -276,12 +29,15 @@ class Crawl:
         snapshot_date: date,
         settings: Settings,
         known: Mapping[str, Known],
+        expected: Collection[str],
         progress: Progress,
         *,
         state: dict[str, Any] | None = None,
         image_mark: int | None = None,
     ) -> None:
-        """`state` is that of the crawl to go on with; without it, a new one begins."""
+        """`expected` are the ids of models that should be there still. `state` is that of the crawl to go on with;
+        without it, a new one begins.
+        """
         self.crawl_id = crawl_id
         self.dialect = DIALECTS[settings.dialect_name]
         self.client = Client(settings)
@@ -304,11 +60,22 @@ class Crawl:
                 if endpoint.gallery
                 else EndpointCrawl(*place)
             )
+        rules = self.dialect.reconcile
+        self.reconcile = ReconcileCrawl(
+            rules,
+            ReconcileWalk(**state["reconcile"]) if state else ReconcileWalk(),
+            known[rules.kind],
+            expected,
+            crawl_id,
+            snapshot_date,
+            max_share=settings.max_burial_share,
+        )
+        self._reconcile_begun = False
 
     @property
     def is_finished(self) -> bool:
-        """Whether every endpoint was walked to its end, or to where it could not go on."""
-        return all(each.walk.done for each in self.endpoints.values())
+        """Whether all lists were walked to their ends, or to where it could not go on, and what they lack is known."""
+        return self._lists_are_read and self.reconcile.walk.done
 
     @property
     def image_mark(self) -> int | None:
@@ -339,11 +106,42 @@ class Crawl:
                     raise
                 self.failure = failure
                 break
+            if page is None:
+                continue
             self._pages_taken += 1
             self._pages_left -= not each.endpoint.gallery
             self._clock = page.answered_at
             self.started_at = self.started_at or self._start(page.answered_at)
             self._progress.update(name, len(each.met), each.walk.total)
+            yield from each.new_rows(all_of_them=False)
+        yield from each.new_rows()
+
+    def walk_reconcile(self) -> NewRows:
+        """Ask for what the lists lack, once all are read, as far as the window allows; rows and failures as in `walk`.
+
+        A list that could not be read to its end says nothing of what it lacks, and while any could not, none is buried.
+
+        Raises:
+            ServiceError: the failure, if the window has brought nothing yet.
+        """
+        each = self.reconcile
+        if self._lists_are_read and not self._reconcile_begun and self._clock:
+            self._reconcile_begun = True
+            if self.endpoints[self.dialect.reconcile.list_name].walk.problem:
+                each.walk.done = True
+            elif not each.walk.done:
+                each.begin(self._clock, may_bury=not self._problems())
+        while self._reconcile_begun and self._pages_left > 0 and not each.walk.done and not self.failure:
+            try:
+                self._clock = each.step(self.client)
+            except ServiceError as failure:
+                if not self._pages_taken:
+                    raise
+                self.failure = failure
+                break
+            self._pages_taken += 1
+            self._pages_left -= 1
+            self._progress.update("reconcile", each.walk.asked, each.total)
             yield from each.new_rows(all_of_them=False)
         yield from each.new_rows()
 
@@ -354,13 +152,15 @@ class Crawl:
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "spent": self._spent(),
             "walks": {name: asdict(each.kept_walk) for name, each in self.endpoints.items()},
+            "reconcile": asdict(self.reconcile.walk),
         }
 
     def row(self) -> dict[str, Any]:
         """The row of `raw.snapshots` as it is now."""
-        walks = {each.endpoint.kind: each.kept_walk for each in self.endpoints.values()}
-        problems = [f"{name}: {each.walk.problem}" for name, each in self.endpoints.items() if each.walk.problem]
-        counts = {kind: walk.counts() for kind, walk in walks.items()}
+        problems = self._problems()
+        counts = {each.endpoint.kind: each.kept_walk.counts() for each in self.endpoints.values()}
+        reconciled, listed = self.reconcile.walk.counts(), counts[self.dialect.reconcile.kind]
+        counts[self.dialect.reconcile.kind] = {name: listed[name] + reconciled[name] for name in COUNTS}
         arguments = {
             each.endpoint.kind: [dict(each.endpoint.arguments(rank)) for rank in range(len(each.endpoint.passes))]
             for each in self.endpoints.values()
@@ -377,10 +177,18 @@ class Crawl:
             "passes": max(len(each.endpoint.passes) for each in self.endpoints.values()),
             **{name: sum(count[name] for count in counts.values()) for name in COUNTS},
             **self._spent(),
-            "reconciled_ids": 0,
+            "reconciled_ids": self.reconcile.walk.asked,
             "arguments": json.dumps(arguments),
             "endpoints": json.dumps(counts),
         }
+
+    @property
+    def _lists_are_read(self) -> bool:
+        return all(each.walk.done for each in self.endpoints.values())
+
+    def _problems(self) -> list[str]:
+        walks = {name: each.walk for name, each in self.endpoints.items()} | {"reconcile": self.reconcile.walk}
+        return [f"{name}: {walk.problem}" for name, walk in walks.items() if walk.problem]
 
     def _spent(self) -> dict[str, Any]:
         now = {
@@ -399,10 +207,3 @@ class Crawl:
         if first_answer.date() == self._snapshot_date:
             return first_answer
         return datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
-
-
-def arrow_table(table: RawTable, rows: list[Row]) -> pa.Table:
-    """Rows, their values in the order of the columns of `table`, as Arrow."""
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(values, values_type) for values, values_type in zip(columns, table.schema.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=table.schema)

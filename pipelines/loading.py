@@ -1,4 +1,4 @@
-"""Loading with dlt: the source of one crawl, a resource per list endpoint, and the pipeline into the raw warehouse.
+"""Loading with dlt: the source of one crawl, a resource for each of its parts, and the pipeline into the raw warehouse.
 
 One run is one window of a crawl and one load package: rows, the crawl's line in `raw.snapshots` and, in dlt's state,
 what it takes to go on all arrive together. dlt has no checkpoint inside an extract, so a killed crawl goes on at its
@@ -8,10 +8,10 @@ last loaded window. Everything that dlt writes lies under the data directory.
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
 os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
@@ -20,12 +20,16 @@ import dlt
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
-from pipelines.crawl import Crawl, NewRows
+from pipelines.crawl import Crawl
 from pipelines.errors import CivitaiEtlError
+from pipelines.harvest import NewRows, arrow_table
 from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table
 from pipelines.settings import Settings
 from pipelines.storage import chain
 from pipelines.warehouse import remove_second_copies
+
+if TYPE_CHECKING:
+    from pipelines.refresh import NewsWalk
 
 _PIPELINE = "civitai_etl"
 _SOURCE = "civitai"
@@ -35,7 +39,8 @@ _TEMPORARY = re.compile("[0-9a-f]{16}")
 
 #: New keys only: what is stored already, by a load that was cut off or in the past, is not stored twice.
 _INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
-_UPSERT = {"disposition": "merge", "strategy": "upsert"}
+#: Not `upsert`, which for ever refuses a staging copy that a killed job has filled twice.
+_REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
 
 
 class Loader:
@@ -90,6 +95,14 @@ class Loader:
         """
         self._pipeline.run(_source(crawl, closing), loader_file_format="parquet")
 
+    def load_news(self, walks: "Sequence[NewsWalk]") -> None:
+        """Walk lists of news down to their marks and load their documents, all in one package.
+
+        Raises:
+            CivitaiEtlError: a list could not be read so far; nothing is loaded, and the marks stay.
+        """
+        self._pipeline.run(_news(walks), loader_file_format="parquet")
+
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
@@ -111,7 +124,33 @@ def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource
         # The documents of a first crawl are all new: to append them spares the staging copy of a merge, half the load.
         appended = documents_table(endpoint_crawl.endpoint.kind) if endpoint_crawl.is_first else None
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
+    yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile(), None)
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
+
+
+@dlt.source(name=_SOURCE)
+def _news(walks: "Sequence[NewsWalk]") -> Iterator[DltResource]:
+    for walk in walks:
+        pages = dlt.resource(walk.pages(), name=walk.endpoint.name, selected=False)
+        if walk.endpoint.gallery:
+            # One mark a page, since neighbours may be out of order; dlt closes the walk at the first page without news.
+            pages.add_step(
+                dlt.sources.incremental(
+                    "newest",
+                    initial_value=walk.mark,
+                    row_order="desc",
+                    range_start="open",
+                    on_cursor_value_missing="include",
+                )
+            )
+        yield pages | dlt.transformer(_documents, name=f"{walk.endpoint.name}_documents")(walk)
+
+
+def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:
+    table = documents_table(walk.endpoint.kind)
+    walk.documents += len(page["rows"])
+    if page["rows"]:
+        yield _marked(table, arrow_table(table, page["rows"]), _INSERT_ONLY)
 
 
 def _rows(rows: NewRows, appended: RawTable | None) -> Iterator[Any]:
@@ -124,7 +163,7 @@ def _account(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
     state = dlt.current.source_state()
     state["crawl"] = crawl.state()
     state["image_mark"] = crawl.image_mark
-    yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _UPSERT)
+    yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _REPLACE)
 
 
 def _marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:

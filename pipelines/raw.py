@@ -16,6 +16,11 @@ import pyarrow as pa
 SCHEMA_NAME = "raw"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
+#: The `crawl_pass` of what no list showed and was answered when it was asked for by id; 1, 2, ... are passes through
+#: the list. Such an answer has another shape than an item of the list (civitai-api.md, 0.8): its entity was seen and
+#: its counters count, but what it has more or less than the list's item is no news.
+RECONCILE_PASS = 0
+
 #: The payload kinds that a snapshot collects; one pair of tables each.
 KINDS = ("model", "image", "creator", "tag", "enum")
 
@@ -52,7 +57,7 @@ def documents_table(kind: str) -> RawTable:
 def observations_table(kind: str) -> RawTable:
     """What was seen of each entity on each date. `metrics` is JSON: a list, in document order, of
     `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
-    where `<counter>` is `stats` or `modelCount`.
+    where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS.
     """
     return RawTable(
         f"{kind}_observations",
@@ -72,8 +77,8 @@ def observations_table(kind: str) -> RawTable:
 
 
 #: One row per crawl. `status` is complete | partial | failed; a crawl that is still under way is partial with no
-#: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `arguments` and
-#: `endpoints` are JSON: the query arguments per kind, and per kind
+#: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is
+#: how many were asked for by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
 #: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
 SNAPSHOTS = RawTable(
     "snapshots",
@@ -120,6 +125,20 @@ REJECTS = RawTable(
         ]
     ),
     key=("crawl_id", "kind", "request", "position"),
+)
+
+#: Ids that a crawl met when they had been observed already on its date, by an earlier crawl that ended partial: with
+#: its observations they are the ids that the crawl has met.
+SIGHTINGS = RawTable(
+    "sightings",
+    pa.schema(
+        [
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("entity_id", pa.string(), nullable=False),
+        ]
+    ),
+    key=("crawl_id", "kind", "entity_id"),
 )
 
 #: Entities that answered 404 when they were asked for by id, with the snapshot date of that answer.

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     max_quarantine_share: float = Field(
         0.01, ge=0, le=1, description="Share of quarantined records above which a run fails."
     )
+    max_burial_share: float = Field(
+        0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."
+    )
     api_key: SecretStr | None = Field(
         None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
     )

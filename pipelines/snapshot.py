@@ -10,14 +10,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.crawl import COUNTS, Crawl
+from pipelines.crawl import Crawl
+from pipelines.dialects import DIALECTS
 from pipelines.errors import CivitaiEtlError
+from pipelines.harvest import COUNTS
 from pipelines.loading import Loader, plain_errors
 from pipelines.progress import Progress, Silent
 from pipelines.raw import KINDS
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
-from pipelines.warehouse import Known, connect, crawl_number, crawls, known
+from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, known
 
 _SILENT = Silent()
 
@@ -37,6 +39,7 @@ class SnapshotReport:
     distinct_ids: int
     duplicates: int
     rejected: int
+    reconciled_ids: int
     retries: int
     bytes: int
     seconds: float
@@ -111,11 +114,13 @@ def _begin_or_go_on(
         for row in unfinished
         if row["crawl_id"] != crawl_id
     ]
+    stored, expected = _stored(settings, snapshot_date, crawl_id)
     crawl = Crawl(
         crawl_id,
         snapshot_date,
         settings,
-        _known(settings, snapshot_date, crawl_id),
+        stored,
+        expected,
         progress,
         state=state,
         image_mark=kept.get("image_mark") if earlier else None,
@@ -132,15 +137,18 @@ def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, se
     )
 
 
-def _known(settings: Settings, snapshot_date: date, crawl_id: str) -> dict[str, Known]:
+def _stored(settings: Settings, snapshot_date: date, crawl_id: str) -> tuple[dict[str, Known], set[str]]:
+    """What need not be taken again, and the ids that a reconcile would miss."""
     if not settings.warehouse.exists():
-        return {kind: Known() for kind in KINDS}
+        return {kind: Known() for kind in KINDS}, set()
+    reconciled = DIALECTS[settings.dialect_name].reconcile.kind
     with closing(connect(settings.warehouse)) as connection:
-        return {kind: known(connection, kind, snapshot_date, crawl_id) for kind in KINDS}
+        stored = {kind: known(connection, kind, snapshot_date, crawl_id) for kind in KINDS}
+        return stored, expected_ids(connection, reconciled, snapshot_date)
 
 
 def _report(row: dict[str, Any], *, already_complete: bool, requests: int) -> SnapshotReport:
-    numbers = {name: row[name] for name in (*COUNTS, "retries", "bytes", "seconds")}
+    numbers = {name: row[name] for name in (*COUNTS, "reconciled_ids", "retries", "bytes", "seconds")}
     return SnapshotReport(
         crawl_id=row["crawl_id"],
         snapshot_date=row["snapshot_date"],

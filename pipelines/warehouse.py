@@ -12,7 +12,17 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.raw import KINDS, REJECTS, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
+from pipelines.raw import (
+    KINDS,
+    REJECTS,
+    SCHEMA_NAME,
+    SIGHTINGS,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
+)
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -56,7 +66,7 @@ def crawl_number(row: dict[str, Any]) -> int:
 class Known:
     """What a crawl need not take again, for one kind.
 
-    `ids` were observed in this crawl and count as duplicates; `observed` have a stored observation of its date, by
+    `ids` were met by this crawl and count as duplicates; `observed` have a stored observation of its date, by
     whatever crawl; `hashes` are of stored documents. While `is_first` (nothing of another date is stored) they are the
     hashes of all of them, later those of the latest two dates: a document that comes back is left to the load.
     """
@@ -76,11 +86,15 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     def column(query: str, *parameters: object) -> set[Any]:
         return {value for (value,) in connection.execute(query, parameters).fetchall()}
 
+    ids = column(
+        f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)", snapshot_date, crawl_id
+    )
+    if has_table(connection, SIGHTINGS):
+        met_again = f"select entity_id from {SIGHTINGS.qualified_name} where (kind, crawl_id) = (?, ?)"
+        ids |= column(met_again, kind, crawl_id)
     is_first = column(f"select distinct snapshot_date from {observations}") <= {snapshot_date}
     return Known(
-        ids=column(
-            f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)", snapshot_date, crawl_id
-        ),
+        ids=ids,
         observed=column(f"select entity_id from {observations} where snapshot_date = ?", snapshot_date),
         hashes=column(
             f"select content_hash from {documents}"
@@ -92,11 +106,38 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     )
 
 
+def stored_hashes(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+    """The hashes of all stored documents of a kind."""
+    if not has_table(connection, documents_table(kind)):
+        return set()
+    found = connection.execute(f"select content_hash from {documents_table(kind).qualified_name}")
+    return {content_hash for (content_hash,) in found.fetchall()}
+
+
+def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date) -> set[str]:
+    """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since."""
+    if not has_table(connection, observations_table(kind)):
+        return set()
+    events = (
+        f"select entity_id, snapshot_date as seen_on, null as denied_on from {observations_table(kind).qualified_name}"
+    )
+    if has_table(connection, TOMBSTONES):
+        events += (
+            f" union all select entity_id, null, snapshot_date from {TOMBSTONES.qualified_name} where kind = '{kind}'"
+        )
+    found = connection.execute(
+        f"select entity_id from ({events}) where coalesce(seen_on, denied_on) < ? group by entity_id "
+        "having max(seen_on) >= coalesce(max(denied_on), max(seen_on))",
+        [snapshot_date],
+    )
+    return {entity_id for (entity_id,) in found.fetchall()}
+
+
 def remove_second_copies(path: Path, crawl_id: str) -> None:
     """Delete rows that are stored twice; for the writer, after a load job of `crawl_id` may have run a second time."""
     keyed = [table(kind) for kind in KINDS for table in (documents_table, observations_table)]
     with duckdb.connect(str(path)) as connection:
-        for table in (*keyed, REJECTS, SNAPSHOTS):
+        for table in (*keyed, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
             if has_table(connection, table):
                 name, key = table.qualified_name, ", ".join(table.key)
                 concerned = "crawl_id = $crawl_id" if "crawl_id" in table.schema.names else "$crawl_id is not null"

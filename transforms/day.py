@@ -158,6 +158,7 @@ class DayBuild:
         """Takes the tables of models, versions, files, hashes and tags to this date; returns their candidates.
 
         What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
+        A model that no list had, but that answered when it was asked for by id, was seen: nothing else is known of it.
         """
         rows = {table.table_name(): self.candidates(table, models.rows[table.table_name()]) for table in MODEL_TABLES}
         seen = models.observations.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
@@ -290,7 +291,10 @@ class DayBuild:
 
     def showcase_counters(self, models: Staged, gallery: pl.DataFrame) -> pl.DataFrame:
         """Counters of showcase images that carry any, of images that the gallery did not show on this date."""
-        metrics = models.metrics.filter(pl.col("owner") == "image")
+        listed = models.observations.filter("is_listed")
+        metrics = models.metrics.filter(pl.col("owner") == "image").join(
+            listed, on="entity_id", how="semi", maintain_order="left"
+        )
         images = metrics.select(
             pl.col("id").cast(pl.Int64, strict=False).alias("image_id"), *stats_columns(FactImageDaily)
         )
@@ -309,7 +313,7 @@ class DayBuild:
         observed = counted.join(served, on="version_id", how="semi", maintain_order="left")
         # Versions without counters were observed too: those of today's documents, and those of documents that did not
         # change since a complete crawl, which are all that their model has.
-        unchanged = models.observations.join(models.decoded, on="entity_id", how="anti")
+        unchanged = models.observations.filter("is_listed").join(models.decoded, on="entity_id", how="anti")
         of_unchanged = unchanged.select(model_id=pl.col("entity_id").cast(pl.Int64))
         listed = pl.concat(
             [opened.select("version_id"), served.join(of_unchanged, on="model_id", how="semi").select("version_id")]
@@ -386,8 +390,8 @@ class DayBuild:
 
     @staticmethod
     def all_records(records: Staged) -> pl.DataFrame:
-        """entity_id, content_hash and is_valid of all records of a kind, set aside or not."""
-        valid = records.observations.select("entity_id", "content_hash", is_valid=True)
+        """entity_id, content_hash and is_valid of all records of a kind that a list had, set aside or not."""
+        valid = records.observations.filter("is_listed").select("entity_id", "content_hash", is_valid=True)
         bad = records.quarantine.select("entity_id").with_columns(content_hash=pl.lit(""), is_valid=pl.lit(False))  # noqa: FBT003
         return pl.concat([valid, bad])
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from pipelines.documents import splice
 from pipelines.errors import CivitaiEtlError
+from pipelines.raw import RECONCILE_PASS
 from transforms import payloads
 from transforms.drift import unknown_paths
 from transforms.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
@@ -58,9 +59,11 @@ class LostDocumentsError(CivitaiEtlError):
 class Staged:
     """What a kind brought on a date.
 
-    `observations`: entity_id, content_hash, crawl_id of the valid records. `metrics`: entity_id, owner, id (text) and
-    the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records whose document was decoded. `rows`:
-    candidate rows by table. `quarantine`: rows of ops_quarantine. `drift`: path and example of unknown paths.
+    `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
+    answered when it was asked for by id, and only its counters count (`pipelines.raw.RECONCILE_PASS`). `metrics`:
+    entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records
+    whose document was decoded. `rows`: candidate rows by table. `quarantine`: rows of ops_quarantine. `drift`: path and
+    example of unknown paths.
     """
 
     observations: pl.DataFrame
@@ -75,7 +78,10 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     """Stages a kind on a date; `settled` has entity_id and content_hash of documents that need no second look."""
     observations = raw.observations(kind, on)
     metrics, metric_errors = decode_metrics(observations)
-    news = observations.join(settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left")
+    is_listed = pl.col("crawl_pass") != RECONCILE_PASS
+    news = observations.filter(is_listed).join(
+        settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
+    )
     payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]
     collected: list[Future[dict[str, pl.DataFrame]]] = []
     decoded: list[pl.DataFrame] = []
@@ -109,7 +115,7 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
     bad = set_aside_rows.select("entity_id").unique()
     return Staged(
-        observations=observations.select("entity_id", "content_hash", "crawl_id").join(
+        observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
             bad, on="entity_id", how="anti", maintain_order="left"
         ),
         metrics=metrics.join(bad, on="entity_id", how="anti", maintain_order="left"),

@@ -36,6 +36,11 @@ class Request:
 Route = Callable[[dict[str, str]], Reply]
 
 
+def empty(_: dict[str, str]) -> Reply:
+    """The route of a list that has nothing."""
+    return Reply({"items": [], "metadata": {}})
+
+
 class Service:
     """Routes by path below /api/v1; a list that has no route is empty. `requests` are all that came, in order."""
 
@@ -48,10 +53,20 @@ class Service:
     def asked(self, path: str) -> list[dict[str, str]]:
         return [request.query for request in self.requests if request.path == path]
 
-    def replies(self, path: str, *replies: Reply) -> None:
-        """Answer `path` with these, one after the other, and with the last one ever after."""
+    def replies(self, path: str, *replies: Reply, **where: str) -> None:
+        """Answer `path` with these, one after the other, and with the last one ever after.
+
+        With `where`, requests whose query does not have it are answered as before.
+        """
         waiting = list(replies)
-        self.routes[path] = lambda _: waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        others = self.routes.get(path, empty)
+
+        def route(query: dict[str, str]) -> Reply:
+            if not where.items() <= query.items():
+                return others(query)
+            return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+
+        self.routes[path] = route
 
     def pages(self, path: str, items: Callable[[], list[Any]], size: int = 2) -> None:
         """Serve what `items` gives at that moment in numbered pages with totals, as the specification has it."""
@@ -79,7 +94,7 @@ def running_service() -> Iterator[Service]:
             path = parts.path.removeprefix("/api/v1")
             query = dict(parse_qsl(parts.query))
             service.requests.append(Request(path, query, dict(self.headers), time.monotonic()))
-            reply = service.routes.get(path, lambda _: Reply({"items": [], "metadata": {}}))(query)
+            reply = service.routes.get(path, empty)(query)
             self.send_response_only(reply.status)
             headers = {"Date": service.date, "Content-Length": str(reply.promised or len(reply.payload))}
             for name, value in (headers | reply.headers).items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.client import Client, ServiceError, next_page_query
+from pipelines.client import BrokenAnswerError, Client, ServiceError, next_page_query
 from pipelines.settings import Settings
 from tests.pipelines.conftest import settings_for
 from tests.pipelines.service import Reply, Service
@@ -145,3 +145,69 @@ def test_no_server_is_told_within_seconds(tmp_path: Path) -> None:
 def test_only_the_query_of_a_next_page_counts_and_its_token_is_dropped() -> None:
     url = "https://else.where/api/v1/models?limit=100&query=a%20b&token=abc&tag=&page=2"
     assert next_page_query(url) == (("limit", "100"), ("query", "a b"), ("tag", ""), ("page", "2"))
+
+
+def busiest_second(service: Service) -> int:
+    """The most requests that the service saw in any window of one second."""
+    times = [request.at for request in service.requests]
+    return max(sum(first <= at < first + 1 for at in times) for first in times)
+
+
+def test_no_window_of_one_second_has_more_requests_than_the_budget(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", PAGE)
+    client = Client(settings_for(service.api_url, tmp_path, requests_per_second=4))
+    for _ in range(10):
+        client.list_page("/models", ())
+    assert busiest_second(service) <= 4
+    assert service.requests[-1].at - service.requests[0].at < 3.5
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_after_too_much_the_rate_is_halved_and_comes_back_step_by_step(
+    service: Service, tmp_path: Path, status: int
+) -> None:
+    service.replies("/models", Reply(b"", status, {"Retry-After": "0"}), Reply(b"", status, {"Retry-After": "0"}), PAGE)
+    client = Client(settings_for(service.api_url, tmp_path, requests_per_second=40))
+    for _ in range(75):
+        client.list_page("/models", ())
+    times = [request.at for request in service.requests]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    # At half the budget, at a quarter, then an eighth more with every ten answers.
+    spans = [gaps[0], *(sum(gaps[first : first + 10]) / 10 for first in range(1, 61, 10))]
+    assert spans == pytest.approx([0.05, 0.1, 0.067, 0.05, 0.04, 0.033, 0.029], rel=0.25)
+    assert sum(gaps[65:]) / 11 == pytest.approx(0.025, rel=0.3)
+    assert busiest_second(service) <= 40
+
+
+def test_a_retry_after_holds_for_whatever_is_asked_next(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", Reply(b"", 503, {"Retry-After": "1"}))
+    client = Client(settings_for(service.api_url, tmp_path, max_attempts=1))
+    with pytest.raises(ServiceError):
+        client.list_page("/models", ())
+    client.list_page("/tags", ())
+    first, second = service.requests
+    assert second.at - first.at >= 1
+
+
+def test_what_could_be_read_of_an_answer_that_is_always_broken_is_kept(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", Reply(b'{"items": [', promised=500))
+    service.replies("/tags", Reply(b'{"items": [nonsense'))
+    service.replies("/images", Reply(b"oh no", 500))
+    client = Client(settings_for(service.api_url, tmp_path, max_attempts=2))
+    for path, fault, body in (
+        ("/models", "broke off", b'{"items": ['),
+        ("/tags", "no page of items", b'{"items": [nonsense'),
+        ("/images", "it answered 500 oh no", b"oh no"),
+    ):
+        with pytest.raises(BrokenAnswerError, match="2 attempts") as error:
+            client.list_page(path, ())
+        assert fault in error.value.fault
+        assert error.value.body == body
+    assert client.requests == 6
+
+
+def test_a_service_that_is_too_busy_is_not_broken(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", Reply(b"", 503))
+    with pytest.raises(ServiceError) as error:
+        Client(settings_for(service.api_url, tmp_path, max_attempts=2)).list_page("/models", ())
+    assert not isinstance(error.value, BrokenAnswerError)

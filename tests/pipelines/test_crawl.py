@@ -17,6 +17,10 @@ from tests.pipelines.service import Reply, Service
 Raw = Callable[[str], list[tuple[Any, ...]]]
 
 
+#: What tells the first pass of the live dialect from the second.
+FIRST = {"nsfw": "true"}
+
+
 def cursor_page(ids: list[int], cursor: object = None) -> Reply:
     return Reply({"items": [{"id": number} for number in ids], "metadata": {"nextCursor": cursor} if cursor else {}})
 
@@ -31,6 +35,49 @@ def live(settings: Settings) -> Settings:
     return settings.model_copy(update={"dialect": "live"})
 
 
+def test_the_first_pass_to_see_an_id_wins_and_the_second_adds_what_it_lacks(
+    service: Service, live: Settings, raw: Raw
+) -> None:
+    service.replies("/models", cursor_page([1, 2]))
+    service.replies("/models", cursor_page([1, 3], "a"), cursor_page([4]), **FIRST)
+    report = take_snapshot(live, DAY)
+    assert [query.get("nsfw") for query in service.asked("/models")] == ["true", "true", None]
+    assert raw("select entity_id, crawl_pass from raw.model_observations order by all") == [
+        ("1", 1), ("2", 2), ("3", 1), ("4", 1),
+    ]  # fmt: skip
+    assert report.endpoints["model"] == {"pages": 3, "items": 5, "distinct_ids": 4, "duplicates": 1, "rejected": 0}
+    assert raw("select passes, status from raw.snapshots") == [(2, "complete")]
+
+
+def test_a_second_pass_that_brings_nothing_new_is_no_loop(service: Service, live: Settings) -> None:
+    service.routes["/models"] = lambda query: cursor_page([3, 4]) if "cursor" in query else cursor_page([1, 2], "a")
+    assert take_snapshot(live, DAY).status == "complete"
+
+
+def test_a_crawl_that_is_cut_off_in_its_second_pass_goes_on_there(service: Service, live: Settings, raw: Raw) -> None:
+    service.replies("/models", cursor_page([1, 3], "a"), Reply(b"", 403), cursor_page([2, 4]))
+    service.replies("/models", cursor_page([1, 2]), **FIRST)
+    with pytest.raises(ServiceError):
+        take_snapshot(live, DAY)
+    report = take_snapshot(live, DAY)
+    asked = [(query.get("nsfw"), query.get("cursor")) for query in service.asked("/models")]
+    assert asked == [("true", None), (None, None), (None, "a"), (None, "a")]
+    assert report.endpoints["model"] == {"pages": 3, "items": 6, "distinct_ids": 4, "duplicates": 2, "rejected": 0}
+    assert raw("select crawl_pass, count(*) from raw.model_observations group by 1 order by 1") == [(1, 2), (2, 2)]
+
+
+def test_a_change_of_pass_alone_stores_no_document(service: Service, live: Settings, raw: Raw) -> None:
+    service.replies("/models", cursor_page([1]))
+    service.replies("/models", cursor_page([1]), cursor_page([]), **FIRST)
+    for day in (DAY, DAY + timedelta(1)):
+        take_snapshot(live, day)
+    assert raw("select crawl_pass, content_hash from raw.model_observations order by all") == [
+        (1, (found := raw("select content_hash from raw.model_documents")[0][0])),
+        (2, found),
+    ]
+    assert raw("select count(*) from raw.model_documents") == [(1,)]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 def test_no_first_request_sends_a_page(dialect: Any) -> None:
     for endpoint in dialect.endpoints:
@@ -39,17 +86,19 @@ def test_no_first_request_sends_a_page(dialect: Any) -> None:
 
 
 def test_a_cursor_is_followed_with_the_same_arguments(service: Service, live: Settings) -> None:
-    service.replies("/models", cursor_page([1, 2], "2026-01-01 10:00|2"), cursor_page([3], 77), cursor_page([4]))
+    pages = cursor_page([1, 2], "2026-01-01 10:00|2"), cursor_page([3], 77), cursor_page([4])
+    service.replies("/models", *pages, **FIRST)
     report = take_snapshot(live, DAY)
     first = {"limit": "100", "sort": "Oldest", "nsfw": "true"}
-    assert service.asked("/models") == [first, first | {"cursor": "2026-01-01 10:00|2"}, first | {"cursor": "77"}]
+    assert service.asked("/models")[:3] == [first, first | {"cursor": "2026-01-01 10:00|2"}, first | {"cursor": "77"}]
     assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 4)
 
 
 def test_an_empty_page_with_a_cursor_is_not_the_end(service: Service, live: Settings) -> None:
-    service.replies("/models", cursor_page([1], "a"), cursor_page([], "b"), cursor_page([], "c"), cursor_page([2]))
+    pages = cursor_page([1], "a"), cursor_page([], "b"), cursor_page([], "c"), cursor_page([2])
+    service.replies("/models", *pages, **FIRST)
     assert take_snapshot(live, DAY).endpoints["model"] == {
-        "pages": 4, "items": 2, "distinct_ids": 2, "duplicates": 0, "rejected": 0,
+        "pages": 5, "items": 2, "distinct_ids": 2, "duplicates": 0, "rejected": 0,
     }  # fmt: skip
 
 
@@ -59,7 +108,7 @@ def test_a_cursor_that_comes_back_ends_the_walk_as_partial(service: Service, liv
     assert report.status == "partial"
     assert "models: /models?" in report.reason
     assert "already read" in report.reason
-    assert len(service.asked("/models")) == 3
+    assert len(service.asked("/models")) == 5, "the page that leads back is asked for twice again"
     assert raw("select status, reason, finished_at is not null from raw.snapshots") == [
         ("partial", report.reason, True)
     ]
@@ -69,12 +118,22 @@ def test_a_cursor_that_comes_back_ends_the_walk_as_partial(service: Service, liv
 def test_a_page_that_brings_no_new_id_ends_the_walk_as_partial(service: Service, live: Settings) -> None:
     service.routes["/models"] = lambda query: cursor_page([1, 2], len(service.requests))
     report = take_snapshot(live, DAY)
-    assert (report.status, report.endpoints["model"]["duplicates"]) == ("partial", 2)
-    assert len(service.asked("/models")) == 3, "the second page is the loop, and the third was read ahead meanwhile"
+    assert (report.status, report.endpoints["model"]["duplicates"]) == ("partial", 6)
+    assert len(service.asked("/models")) > 3, "the second page is the loop; it is asked for again before it is believed"
+
+
+def test_a_cursor_that_comes_back_once_and_an_end_that_is_none_are_asked_for_again(
+    service: Service, live: Settings
+) -> None:
+    pages = cursor_page([1], "a"), cursor_page([2], "a"), cursor_page([2], "b"), cursor_page([]), cursor_page([3])
+    service.replies("/models", *pages, **FIRST)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 3)
+    assert report.endpoints["model"]["duplicates"] == 0
 
 
 def test_a_last_page_may_repeat_what_was_met(service: Service, live: Settings) -> None:
-    service.replies("/models", cursor_page([1, 2], "a"), cursor_page([2]))
+    service.replies("/models", cursor_page([1, 2], "a"), cursor_page([2]), **FIRST)
     report = take_snapshot(live, DAY)
     assert (report.status, report.endpoints["model"]["duplicates"]) == ("complete", 1)
     assert balanced(report)
@@ -224,11 +283,12 @@ def test_a_failure_before_anything_arrived_stores_nothing(service: Service, sett
 
 
 def test_an_id_that_comes_again_after_a_resume_is_a_duplicate(service: Service, live: Settings, raw: Raw) -> None:
-    service.replies("/models", cursor_page([1, 2], "a"), Reply(b"", 403), cursor_page([2, 3], "b"), cursor_page([3, 4]))
+    pages = cursor_page([1, 2], "a"), Reply(b"", 403), cursor_page([2, 3], "b"), cursor_page([3, 4])
+    service.replies("/models", *pages, **FIRST)
     with pytest.raises(ServiceError):
         take_snapshot(live, DAY)
     report = take_snapshot(live, DAY)
-    assert report.endpoints["model"] == {"pages": 3, "items": 6, "distinct_ids": 4, "duplicates": 2, "rejected": 0}
+    assert report.endpoints["model"] == {"pages": 4, "items": 6, "distinct_ids": 4, "duplicates": 2, "rejected": 0}
     assert raw("select count(*) from raw.model_documents") == [(4,)]
 
 
@@ -249,7 +309,10 @@ def test_progress_counts_what_was_met_of_what_there_is(service: Service, setting
 def test_the_arguments_used_are_kept(service: Service, live: Settings, raw: Raw) -> None:
     take_snapshot(live, DAY)
     ((arguments,),) = raw("select arguments from raw.snapshots")
-    assert json.loads(arguments)["model"] == [{"limit": "100", "sort": "Oldest", "nsfw": "true"}]
+    assert json.loads(arguments)["model"] == [
+        {"limit": "100", "sort": "Oldest", "nsfw": "true"},
+        {"limit": "100", "sort": "Oldest"},
+    ]
 
 
 def test_two_data_directories_never_know_of_each_other(service: Service, settings: Settings, tmp_path: Any) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pipelines.documents import UnreadableItemError, split
 from pipelines.raw import (
     KINDS,
+    RECONCILE_PASS,
     REJECTS,
     SCHEMA_NAME,
     SNAPSHOTS,
@@ -35,10 +36,13 @@ class RawWriter:
         status: str = "complete",
         number: int = 1,
         buried: tuple[int, ...] = (),
+        reconciled: tuple[Any, ...] = (),
         started_at: datetime | None = None,
         **items: list[Any],
     ) -> None:
-        """Adds a crawl of `on`: `model=[{...}, b"..."], creator=[...]`, ...; `buried` are models that answered 404."""
+        """Adds a crawl of `on`: `model=[{...}, b"..."], creator=[...]`, ...; `buried` are models that answered 404 when
+        they were asked for by id, `reconciled` those that answered with a document.
+        """
         started_at = started_at or datetime.combine(on, time(3), tzinfo=UTC)
         crawl_id = f"{on}.{number}"
         rows: dict[str, list[dict[str, Any]]] = {REJECTS.name: [], TOMBSTONES.name: [], SNAPSHOTS.name: []}
@@ -50,7 +54,9 @@ class RawWriter:
             rows |= {documents.name: [], observations.name: []}
             seen: set[str] = set()
             rejected = duplicates = 0
-            for position, item in enumerate(items.get(kind, [])):
+            asked_for = reconciled if kind == "model" else ()
+            received_items = [*items.get(kind, []), *asked_for]
+            for position, item in enumerate(received_items):
                 received = item if isinstance(item, bytes) else json.dumps(item).encode()
                 try:
                     entity_id, content_hash, payload, metrics = split(kind, received)
@@ -82,13 +88,13 @@ class RawWriter:
                         "content_hash": content_hash,
                         "observed_at": started_at,
                         "crawl_id": crawl_id,
-                        "crawl_pass": 1,
+                        "crawl_pass": 1 if position < len(received_items) - len(asked_for) else RECONCILE_PASS,
                         "metrics": metrics.decode(),
                     }
                 )
             counts[kind] = {
                 "pages": 1,
-                "items": len(items.get(kind, [])),
+                "items": len(received_items),
                 "distinct_ids": len(seen),
                 "duplicates": duplicates,
                 "rejected": rejected,
@@ -118,7 +124,7 @@ class RawWriter:
                 "retries": 0,
                 "bytes": 0,
                 "seconds": 0.0,
-                "reconciled_ids": 0,
+                "reconciled_ids": len(reconciled) + len(buried),
                 "arguments": "{}",
                 "endpoints": json.dumps(counts),
                 **total,

@@ -82,6 +82,55 @@ def test_a_tombstone_of_a_model_that_the_lists_had_that_day_buries_nothing(works
     assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True)]
 
 
+def test_an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing(workshop: Workshop) -> None:
+    listed = model(1, version(10), version(11), tags=["sea"], stats={"downloadCount": 200})
+    # Nulls and empty lists dropped, a version less, one more that lists do not show, and what hangs on it.
+    early = version(12, availability="EarlyAccess", images=[{"id": 7, "stats": {"likeCount": 1}}])
+    sparse = {"id": 10, "baseModel": "Pony", "status": "Published", "stats": {"downloadCount": 104}}
+    detail = model(1, sparse, early, name="renamed", tags=["sky"], stats={"downloadCount": 208})
+    workshop.raw.crawl(DAYS[0], model=[listed, model(2)])
+    workshop.build()
+    tables = [
+        "dim_model", "model_text", "dim_model_version", "dim_file", "file_hash", "bridge_model_tag", "dim_image",
+        "dim_tag", "dim_base_model", "dim_creator",
+    ]  # fmt: skip
+    before = {table: sorted(workshop.sql(f"SELECT * FROM star.{table}"), key=str) for table in tables}
+
+    workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(detail,), buried=(1,))
+    workshop.build()
+    assert {table: sorted(workshop.sql(f"SELECT * FROM star.{table}"), key=str) for table in tables} == before
+    assert workshop.sql(
+        "SELECT download_count, downloads_delta FROM star.fact_model_daily "
+        "WHERE model_id = 1 AND day(snapshot_date) = 2 AND model_key IN (SELECT model_key FROM star.dim_model)"
+    ) == [(208, 8)]
+    assert workshop.sql(
+        "SELECT version_id, download_count, downloads_delta FROM star.fact_model_version_daily "
+        "WHERE model_id = 1 AND day(snapshot_date) = 2"
+    ) == [(10, 104, 4)]
+    assert workshop.value("SELECT count(*) FROM star.fact_image_daily") == 0
+
+    workshop.raw.crawl(DAYS[2], model=[listed, model(2)])
+    workshop.build()
+    assert {table: sorted(workshop.sql(f"SELECT * FROM star.{table}"), key=str) for table in tables} == before
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_a_change_that_a_list_shows_after_a_reconcile_is_dated_by_the_list(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.raw.crawl(DAYS[1], reconciled=(model(1, name="renamed"),))
+    workshop.raw.crawl(DAYS[2], model=[model(1, name="renamed")])
+    workshop.build()
+    assert periods(workshop, "dim_model", "name") == [("Model 1", 1, 3, False), ("renamed", 3, None, True)]
+
+
+def test_a_broken_answer_to_a_reconcile_is_set_aside_and_its_model_stays(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(model(1, stats={"downloadCount": "many"}),))
+    report = workshop.build()
+    assert [(books.loaded, books.quarantined) for books in report.balances if books.kind == "model"] == [(2, 0), (1, 1)]
+    assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True), (2, 1, None, True)]
+
+
 def test_a_version_file_hash_and_tag_that_a_complete_crawl_no_longer_lists_are_gone(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1, version(10), version(11), tags=["sea", "sky"])])
     workshop.raw.crawl(DAYS[1], model=[model(1, version(10), tags=["sky"])])

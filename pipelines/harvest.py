@@ -1,0 +1,130 @@
+"""What answers bring, counted and collected as rows until they are handed over as Arrow tables.
+
+An id is observed once per crawl: whatever meets it again is a duplicate. A document that is already stored is not
+handed over again. items = distinct ids + duplicates + rejected, always.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.client import BrokenAnswerError, Page
+from pipelines.documents import Document, UnreadableItemError, split
+from pipelines.raw import REJECTS, SIGHTINGS, TOMBSTONES, RawTable, documents_table, observations_table
+from pipelines.warehouse import Known
+
+PAGES_PER_TABLE = 10
+
+#: More broken records than these in a row are a broken service.
+BROKEN_IN_A_ROW = 3
+
+#: What is counted; items = distinct_ids + duplicates + rejected.
+COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
+
+#: The values of a row in the order of its table's columns.
+Row = tuple[Any, ...]
+NewRows = Iterator[tuple[RawTable, pa.Table]]
+
+
+@dataclass
+class Counts:
+    """How much was received; plain values, kept in dlt's state."""
+
+    pages: int = 0
+    items: int = 0
+    distinct_ids: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """The numbers of `raw.snapshots.endpoints`."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+class Harvest:
+    """The rows of one payload kind that a crawl has collected and not handed over yet; counts into `counts`."""
+
+    def __init__(self, kind: str, counts: Counts, known: Known, crawl_id: str, snapshot_date: date) -> None:
+        self.kind = kind
+        self.counts = counts
+        self.known = known
+        self._crawl_id = crawl_id
+        self._snapshot_date = snapshot_date
+        self._reject_keys: set[tuple[str, int]] = set()
+        self._rows: dict[str, tuple[RawTable, list[Row]]] = {}
+        self._pages_held = 0
+
+    def take(self, page: Page, crawl_pass: int) -> list[str]:
+        """Count and collect the items of a page; gives their ids."""
+        counts, known = self.counts, self.known
+        ids: list[str] = []
+        counts.pages += 1
+        self._pages_held += 1
+        for position, raw in enumerate(page.items):
+            item = bytes(raw)
+            try:
+                document = split(self.kind, item)
+            except UnreadableItemError as error:
+                self.reject(page.request, position, page.answered_at, str(error), item)
+                continue
+            counts.items += 1
+            ids.append(document.entity_id)
+            if document.entity_id in known.ids:
+                counts.duplicates += 1
+            else:
+                counts.distinct_ids += 1
+                known.ids.add(document.entity_id)
+                self._observe(document, page.answered_at, crawl_pass)
+        return ids
+
+    def reject(self, request: str, position: int, moment: datetime, reason: str, item: bytes) -> None:
+        """Count and keep the bytes of an item that cannot become a document."""
+        self.counts.items += 1
+        self.counts.rejected += 1
+        # A pass that is walked again meets them again, at the same place.
+        if (request, position) not in self._reject_keys:
+            self._reject_keys.add((request, position))
+            place = (self._crawl_id, self._snapshot_date, self.kind, request, position)
+            self._keep(REJECTS, (*place, moment, reason, item))
+
+    def reject_answer(self, error: BrokenAnswerError) -> None:
+        """Count and keep what could be read of an answer that should have been one item."""
+        self.reject(error.request, 0, error.answered_at, error.fault, error.body)
+
+    def bury(self, ids: Collection[str], moment: datetime) -> None:
+        """Collect the tombstones of ids that the service no longer has."""
+        for entity_id in ids:
+            self._keep(TOMBSTONES, (self._snapshot_date, self.kind, entity_id, self._crawl_id, moment))
+
+    def new_rows(self, *, all_of_them: bool = True) -> NewRows:
+        """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
+        if not all_of_them and self._pages_held < PAGES_PER_TABLE:
+            return
+        for table, rows in self._rows.values():
+            yield table, arrow_table(table, rows)
+        self._rows.clear()
+        self._pages_held = 0
+
+    def _observe(self, document: Document, moment: datetime, crawl_pass: int) -> None:
+        entity_id, content_hash, payload, metrics = document
+        if entity_id in self.known.observed:
+            self._keep(SIGHTINGS, (self._crawl_id, self.kind, entity_id))
+        else:
+            row = (self._snapshot_date, entity_id, content_hash, moment, self._crawl_id, crawl_pass, metrics)
+            self._keep(observations_table(self.kind), row)
+        if content_hash not in self.known.hashes:
+            self.known.hashes.add(content_hash)
+            self._keep(documents_table(self.kind), (entity_id, content_hash, moment, payload))
+
+    def _keep(self, table: RawTable, row: Row) -> None:
+        self._rows.setdefault(table.name, (table, []))[1].append(row)
+
+
+def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
+    """Rows, their values in the order of the columns of `table`, as Arrow."""
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(values, values_type) for values, values_type in zip(columns, table.schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=table.schema)

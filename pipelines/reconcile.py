@@ -1,0 +1,171 @@
+"""What a list no longer shows, asked for by id: it was missed, or it is gone.
+
+Only a 404 buries, and only once every id was asked for: a service that denies too many of its models is not believed,
+and neither is a crawl whose lists were not read to their ends. Until then nothing is a tombstone.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+import msgspec
+
+from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page
+from pipelines.dialects import Reconcile
+from pipelines.documents import UnreadableItemError, split
+from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.raw import RECONCILE_PASS
+from pipelines.warehouse import Known
+
+#: So few may go on any day, however small the catalogue is.
+BURIALS_TOLERATED = 3
+
+
+@dataclass
+class ReconcileWalk(Counts):
+    """How far the reconcile of a crawl is; plain values, kept in dlt's state.
+
+    `batched` is the last id that was asked for in a batch; `denied` answered 404 and `unreadable` something that is no
+    document; `asked` counts the ids that the service has spoken on. The others of them are observed by now.
+    """
+
+    batched: int = 0
+    denied: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    asked: int = 0
+    done: bool = False
+    problem: str | None = None
+
+
+class ReconcileCrawl:
+    """Asks for the ids of `expected` that the crawl has not observed, in order; many at once where the service can.
+
+    `max_share` is the part of `expected` that may be buried.
+    """
+
+    def __init__(
+        self,
+        rules: Reconcile,
+        walk: ReconcileWalk,
+        known: Known,
+        expected: Collection[str],
+        crawl_id: str,
+        snapshot_date: date,
+        *,
+        max_share: float,
+    ) -> None:
+        self.walk = walk
+        self._rules = rules
+        self._known = known
+        self._expected = expected
+        self._max_share = max_share
+        self._harvest = Harvest(rules.kind, walk, known, crawl_id, snapshot_date)
+        self._batches: deque[list[str]] = deque()
+        self._alone: deque[str] = deque()
+        # Ids whose answers were broken since the last good one.
+        self._broken: list[tuple[str, BrokenAnswerError]] = []
+        self._may_bury = False
+
+    @property
+    def total(self) -> int:
+        """How many ids there are to ask for."""
+        return self.walk.asked + sum(map(len, self._batches)) + len(self._alone)
+
+    def begin(self, clock: datetime, *, may_bury: bool) -> None:
+        """Find out what the lists have not shown, now that they have been read."""
+        settled = {*self.walk.denied, *self.walk.unreadable}
+        unseen = [
+            entity_id
+            for entity_id in self._expected
+            if not (entity_id in self._known.ids or entity_id in self._known.observed or entity_id in settled)
+        ]
+        unseen.sort(key=int)
+        size = self._rules.batch_size
+        batched = bisect_right(unseen, self.walk.batched, key=int) if size else len(unseen)
+        self._alone.extend(unseen[:batched])
+        self._batches.extend(unseen[first : first + size] for first in range(batched, len(unseen), size or 1))
+        self._may_bury = may_bury
+        self._end_where_nothing_is_left(clock)
+
+    def step(self, client: Client) -> datetime:
+        """Ask for the next batch, or for the next id alone; gives the time of the answer.
+
+        Raises:
+            ServiceError: the service gave no answer; nothing has changed.
+        """
+        moment = self._ask_for_many(client) if self._batches else self._ask_for_one(client)
+        self._end_where_nothing_is_left(moment)
+        return moment
+
+    def new_rows(self, *, all_of_them: bool = True) -> NewRows:
+        """Hand over the collected rows per raw table; with `all_of_them` false only when ten answers are collected."""
+        return self._harvest.new_rows(all_of_them=all_of_them)
+
+    def _ask_for_many(self, client: Client) -> datetime:
+        batch = self._batches[0]
+        try:
+            page = client.list_page(self._rules.path, (*self._rules.arguments, ("ids", ",".join(batch))))
+        except BrokenAnswerError as error:
+            page = Page(error.request, [], {}, error.answered_at)
+        # A service that does not know `ids` answers with the beginning of its list.
+        wanted = [item for item in page.items if self._id_of(item) in batch]
+        found = set(self._harvest.take(replace(page, items=wanted), RECONCILE_PASS))
+        self._batches.popleft()
+        self._alone.extend(entity_id for entity_id in batch if entity_id not in found)
+        self.walk.batched = int(batch[-1])
+        self.walk.asked += len(found)
+        return page.answered_at
+
+    def _ask_for_one(self, client: Client) -> datetime:
+        entity_id = self._alone[0]
+        try:
+            page = client.document(f"{self._rules.path}/{entity_id}", ())
+        except NotFoundError as answer:
+            self.walk.denied.append(entity_id)
+            moment = answer.answered_at
+        except BrokenAnswerError as error:
+            if len(self._broken) == BROKEN_IN_A_ROW:
+                raise
+            self._broken.append((self._alone.popleft(), error))
+            return error.answered_at
+        else:
+            moment = page.answered_at
+            if self._id_of(page.items[0]) == entity_id:
+                self._harvest.take(page, RECONCILE_PASS)
+            else:
+                self.walk.unreadable.append(entity_id)
+                reason = f"no document of {self._rules.kind} {entity_id}"
+                self._harvest.reject(page.request, 0, moment, reason, bytes(page.items[0]))
+        self._alone.popleft()
+        self.walk.asked += 1
+        self._set_broken_aside()
+        return moment
+
+    def _set_broken_aside(self) -> None:
+        for entity_id, error in self._broken:
+            self._harvest.reject_answer(error)
+            self.walk.unreadable.append(entity_id)
+            self.walk.asked += 1
+        self._broken.clear()
+
+    def _end_where_nothing_is_left(self, moment: datetime) -> None:
+        walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(self._max_share * len(self._expected)))
+        if len(walk.denied) > tolerated:
+            walk.done = True
+            walk.problem = (
+                f"more than {tolerated} of the {len(self._expected)} known ids answer 404, beyond the share of "
+                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows: none is taken as gone"
+            )
+        elif not self._batches and not self._alone:
+            self._set_broken_aside()
+            walk.done = True
+            if self._may_bury:
+                self._harvest.bury(walk.denied, moment)
+
+    def _id_of(self, item: msgspec.Raw) -> str | None:
+        try:
+            return split(self._rules.kind, bytes(item)).entity_id
+        except UnreadableItemError:
+            return None

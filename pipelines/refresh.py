@@ -1,0 +1,179 @@
+"""What is new since the last look, between two snapshots: documents of new models and new images.
+
+Documents only: what a thing did on a day is for snapshots to say, and the next one observes what it finds here, too. A
+newest-first list is read down to the mark of the last refresh that came to its end, or of the snapshot before it; all
+of it is one load package, so that one that was cut off starts over.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pipelines.client import Client, Page, ServiceError
+from pipelines.dialects import DIALECTS, Arguments, Endpoint
+from pipelines.documents import UnreadableItemError, split
+from pipelines.errors import CivitaiEtlError
+from pipelines.harvest import Row
+from pipelines.loading import Loader, plain_errors
+from pipelines.progress import Progress, Silent
+from pipelines.settings import Settings
+from pipelines.storage import storage_errors
+from pipelines.walks import following_query
+from pipelines.warehouse import connect, crawls, stored_hashes
+
+_SILENT = Silent()
+
+
+@dataclass(frozen=True)
+class RefreshReport:
+    """What a refresh came to; `documents` are new ones per payload kind, `rejected` items without a readable id."""
+
+    documents: dict[str, int]
+    requests: int
+    pages: int
+    rejected: int
+    retries: int
+    bytes: int
+    seconds: float
+
+
+@dataclass
+class NewsWalk:
+    """The walk of one list of news; counts as it goes.
+
+    `mark` is where the very first one ends. `stored` are hashes of documents that raw has.
+    """
+
+    endpoint: Endpoint
+    mark: Any
+    stored: set[str]
+    client: Client
+    progress: Progress
+    first_pages: int
+    pages_read: int = 0
+    rejected: int = 0
+    documents: int = 0
+    _visited: set[Arguments] = field(default_factory=set)
+
+    def pages(self) -> Iterator[dict[str, Any]]:
+        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None unknown.
+
+        Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
+
+        Raises:
+            ServiceError: the service gave no page, or leads in circles.
+        """
+        endpoint = self.endpoint
+        for rank in range(len(endpoint.passes)):
+            query: Arguments | None = endpoint.arguments(rank)
+            while query is not None:
+                page = self.client.list_page(endpoint.path, query)
+                self._visited.add(query)
+                self.pages_read += 1
+                yield {"newest": _newest(endpoint.kind, page), "rows": self._rows(page)}
+                self.progress.update(endpoint.name, self.documents)
+                query = following_query(endpoint, rank, query, page)
+                if query in self._visited:
+                    raise ServiceError(f"{page.request} leads back to pages that were already read")
+                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
+                    return
+
+    def _rows(self, page: Page) -> list[Row]:
+        rows: list[Row] = []
+        for item in page.items:
+            try:
+                entity_id, content_hash, payload, _ = split(self.endpoint.kind, bytes(item))
+            except UnreadableItemError:
+                self.rejected += 1
+                continue
+            if content_hash not in self.stored:
+                self.stored.add(content_hash)
+                rows.append((entity_id, content_hash, page.answered_at, payload))
+        return rows
+
+
+def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
+    """Load the documents of what is new since the last look. The caller holds the writer lock.
+
+    Raises:
+        CivitaiEtlError: there is no snapshot yet, the service gives no answer, or the disk refuses.
+    """
+    began = time.monotonic()
+    with storage_errors(settings.data_dir), plain_errors():
+        loader = Loader(settings)
+        loader.drain()
+        client = Client(settings)
+        walks = [
+            NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
+            for endpoint, mark, stored in _lists(settings, loader.state())
+        ]
+        loader.load_news(walks)
+    documents = dict.fromkeys((walk.endpoint.kind for walk in walks), 0)
+    for walk in walks:
+        documents[walk.endpoint.kind] += walk.documents
+    return RefreshReport(
+        documents=documents,
+        requests=client.requests,
+        pages=sum(walk.pages_read for walk in walks),
+        rejected=sum(walk.rejected for walk in walks),
+        retries=client.retries,
+        bytes=client.bytes,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
+    """The lists of news, each with its first mark and the hashes that are stored."""
+    with closing(connect(settings.warehouse)) as connection:
+        complete = [row["started_at"] for row in crawls(connection) if row["status"] == "complete"]
+        if not complete:
+            raise CivitaiEtlError("There is no complete snapshot to refresh yet: run `civitai-etl snapshot` first.")
+        marks = {"model": _as_mark(max(complete)), "image": state.get("image_mark")}
+        for endpoint in DIALECTS[settings.dialect_name].news:
+            yield endpoint, marks[endpoint.kind], stored_hashes(connection, endpoint.kind)
+
+
+class _Version(msgspec.Struct):
+    publishedAt: datetime | None = None  # noqa: N815 (the service's name)
+
+
+class _Dated(msgspec.Struct):
+    modelVersions: list[_Version] | None = None  # noqa: N815 (the service's name)
+
+
+class _Numbered(msgspec.Struct):
+    id: int
+
+
+def _published(item: bytes) -> str | None:
+    """When the newest version of a model was published: this is what the service orders models by."""
+    versions = msgspec.json.decode(item, type=_Dated).modelVersions or []
+    return max((_as_mark(version.publishedAt) for version in versions if version.publishedAt), default=None)
+
+
+def _as_mark(moment: datetime) -> str:
+    """Text of one length, so that marks compare as moments do; naive means UTC (civitai-api.md, 0.9)."""
+    zoned = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return zoned.isoformat(timespec="microseconds")
+
+
+_ORDER: dict[str, Callable[[bytes], Any]] = {
+    "model": _published,
+    "image": lambda item: msgspec.json.decode(item, type=_Numbered).id,
+}
+
+
+def _newest(kind: str, page: Page) -> Any:
+    """The highest value on a page of that by which its list is ordered."""
+    found = []
+    for item in page.items:
+        try:
+            found.append(_ORDER[kind](bytes(item)))
+        except msgspec.MsgspecError:
+            continue
+    return max((value for value in found if value is not None), default=None)

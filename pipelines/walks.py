@@ -1,0 +1,311 @@
+"""How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
+
+A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is set
+aside and stepped over. `Walk` is all that a crawl has to remember of an endpoint to go on after it was stopped.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
+from pipelines.dialects import Arguments, Endpoint
+from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.warehouse import Known
+
+MOST_ATTEMPTS = 3
+
+#: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
+ASKED_AGAIN = 2
+
+#: Parts of a broken page are tried so often; a record that stands alone is tried as often as a whole page.
+PART_ATTEMPTS = 2
+
+_NAMES_NEXT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
+
+
+@dataclass
+class Walk(Counts):
+    """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
+
+    `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
+    the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
+    `broken_within` is None while whole pages are asked for; else it says among how many of the next records there is
+    one that breaks the page on which it stands.
+    """
+
+    rank: int = 0
+    attempt: int = 1
+    query: list[list[str]] | None = None
+    total: int | None = None
+    total_changed: bool = False
+    broken_within: int | None = None
+    done: bool = False
+    problem: str | None = None
+
+
+class EndpointCrawl:
+    """The walk of one endpoint: asks for its pages in turn, counts, and collects rows until they are handed over."""
+
+    def __init__(self, endpoint: Endpoint, walk: Walk, known: Known, crawl_id: str, snapshot_date: date) -> None:
+        self.endpoint = endpoint
+        self.walk = walk
+        self._harvest = Harvest(endpoint.kind, walk, known, crawl_id, snapshot_date)
+        # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
+        self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
+        self._visited: set[Arguments] = set()
+        self._asked_again = 0
+        # Records that were stepped over since the last good answer, and the walk as it was before the first of them.
+        self._stepped_over: list[BrokenAnswerError] = []
+        self._walk_before: Walk | None = None
+        self._made_cursor: str | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing of this kind was stored on any other date: all its documents are new."""
+        return self._harvest.known.is_first
+
+    @property
+    def kept_walk(self) -> Walk:
+        """What a crawl that is stopped now can count on when it goes on."""
+        return self._walk_before or self.walk
+
+    def step(self, client: Client, *, goes_on: bool) -> Page | None:
+        """Ask for the next page, take it in and find out what follows; None if it is to be asked for again or in parts.
+
+        Where the walk `goes_on` after this page, the service works on what follows while this one is taken in.
+
+        Raises:
+            ServiceError: the service gave no page; what is kept of the walk has not changed.
+        """
+        sent = self._query()
+        try:
+            page = self._fetch(client, sent)
+        except BrokenAnswerError as error:
+            self._narrow(client, sent, error)
+            return None
+        self._set_aside(self._stepped_over)
+        self._stepped_over, self._walk_before = [], None
+        following = following_query(self.endpoint, self.walk.rank, sent, page)
+        if self._is_doubtful(sent, page, following) and self._may_ask_again():
+            return None
+        self._visited.add(sent)
+        is_whole = self.walk.broken_within is None
+        if goes_on and is_whole and following is not None and following not in self._visited:
+            client.read_ahead(self.endpoint.path, following)
+        # Before the page is taken in, for the ids that were met may be those of the crawl.
+        met_before = len(self.met)
+        ids = self._harvest.take(page, self.walk.rank + 1)
+        self.met.update(ids)
+        self._advance(sent, page, ids, len(self.met) - met_before)
+        return page
+
+    def new_rows(self, *, all_of_them: bool = True) -> NewRows:
+        """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
+        return self._harvest.new_rows(all_of_them=all_of_them)
+
+    def _fetch(self, client: Client, sent: Arguments) -> Page:
+        if self.endpoint.items == "body":
+            return client.document(self.endpoint.path, sent)
+        is_part = self.walk.broken_within is not None and self._limit(sent) > 1
+        return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS if is_part else None)
+
+    def _is_doubtful(self, sent: Arguments, page: Page, following: Arguments | None) -> bool:
+        """Whether a page leads back, or ends a list with nothing although there was more to come, or was before."""
+        if following is not None:
+            return following == sent or following in self._visited
+        was_promised = self.walk.query is not None or self.walk.items > 0
+        return not page.items and was_promised and self.endpoint.next_page in ("cursor", "next_page")
+
+    def _may_ask_again(self) -> bool:
+        self._asked_again += 1
+        return self._asked_again <= ASKED_AGAIN
+
+    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> None:
+        """Go on with a part of the page that is broken, or past the record that is."""
+        walk, limit = self.walk, self._limit(sent)
+        if self.endpoint.limit is None or len(self._stepped_over) == BROKEN_IN_A_ROW:
+            raise error
+        if limit > 1:
+            walk.broken_within = limit
+            self._go_to(self._part(sent, self._offset(sent)))
+            return
+        walk.broken_within = 0
+        past = self._past(sent)
+        if past is None:
+            first = _with(self.endpoint.arguments(walk.rank), limit=1)
+            if sent == first:
+                raise error
+            # If this fails too, it is not the record.
+            client.list_page(self.endpoint.path, first)
+            self._set_aside([error])
+            self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
+            return
+        self._walk_before = self._walk_before or replace(walk, broken_within=1)
+        # Behind a cursor of our own that did not help, it is the same record still.
+        if dict(sent).get("cursor") != self._made_cursor or self._made_cursor is None:
+            self._stepped_over.append(error)
+            self._made_cursor = dict(past).get("cursor")
+        self._go_to(past)
+
+    def _set_aside(self, broken: list[BrokenAnswerError]) -> None:
+        for error in broken:
+            self._harvest.reject_answer(error)
+
+    def _past(self, sent: Arguments) -> Arguments | None:
+        """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
+        if self.endpoint.next_page != "cursor":
+            return self._part(sent, self._offset(sent) + 1)
+        cursor = dict(sent).get("cursor", "")
+        named = _NAMES_NEXT.fullmatch(cursor)
+        if not (named and self.endpoint.cursor_names_next):
+            return None
+        moment, entity_id = datetime.fromisoformat(named[1]), int(named[2])
+        if cursor == self._made_cursor:  # the service goes by the moment alone
+            moment += timedelta(milliseconds=1)
+        else:
+            entity_id += 1
+        past = f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
+        return self._part(_with(sent, cursor=past), 0)
+
+    def _part(self, query: Arguments, offset: int) -> Arguments:
+        """`query` with the limit that suits what is known to be broken; by page numbers, to begin at `offset`.
+
+        Whole pages come back as soon as nothing is suspected and, by page numbers, one of them begins here.
+        """
+        within, full = self.walk.broken_within, self.endpoint.limit
+        assert within is not None
+        assert full is not None
+        largest = max(1, within // 2) if within else full
+        if self.endpoint.next_page == "cursor":
+            limit, place = largest, {}
+        else:
+            limit = max(part for part in range(1, largest + 1) if full % part == 0 and offset % part == 0)
+            place = {"page": offset // limit + 1}
+        if limit == full:
+            self.walk.broken_within = None
+        return _with(query, limit=limit, **place)
+
+    def _limit(self, query: Arguments) -> int:
+        return int(dict(query).get("limit", self.endpoint.limit or 1))
+
+    def _offset(self, query: Arguments) -> int:
+        """How many records come before a page."""
+        return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
+
+    def _go_to(self, query: Arguments) -> None:
+        self.walk.query = [list(argument) for argument in query]
+
+    def _query(self) -> Arguments:
+        if self.walk.query is None:
+            return self.endpoint.arguments(self.walk.rank)
+        return tuple((name, value) for name, value in self.walk.query)
+
+    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
+        walk, following = self.walk, following_query(self.endpoint, self.walk.rank, sent, page)
+        was_part = walk.broken_within is not None
+        if walk.broken_within is not None and following is not None:
+            walk.broken_within = max(0, walk.broken_within - self._limit(sent))
+            following = self._part(following, self._offset(sent) + self._limit(sent))
+        total = page.metadata.get("totalItems")
+        if isinstance(total, int) and total > 0:
+            walk.total_changed |= walk.total is not None and walk.total != total
+            walk.total = total
+        if following is None:
+            self._end_of_pass()
+        elif ids and not new and not was_part and self._may_ask_again():
+            return
+        elif following in self._visited or (ids and not new and not was_part):
+            self._stop(f"{page.request} leads back to pages that were already read")
+        else:
+            self._go_to(following)
+        self._asked_again = 0
+
+    def _end_of_pass(self) -> None:
+        walk = self.walk
+        if walk.total_changed and walk.attempt < MOST_ATTEMPTS:
+            self._begin(walk.rank, walk.attempt + 1)
+        elif walk.total_changed:
+            self._stop(f"the list changed while it was read, {MOST_ATTEMPTS} times over")
+        elif walk.rank + 1 < len(self.endpoint.passes):
+            self._begin(walk.rank + 1, 1)
+        else:
+            walk.done = True
+
+    def _begin(self, rank: int, attempt: int) -> None:
+        walk = self.walk
+        walk.rank, walk.attempt, walk.query, walk.total, walk.total_changed = rank, attempt, None, None, False
+        walk.broken_within = None
+        self.met = set()
+        self._visited.clear()
+
+    def _stop(self, problem: str) -> None:
+        self.walk.done, self.walk.problem = True, problem
+
+
+class GalleryCrawl(EndpointCrawl):
+    """The walk of a list too long to be walked to its end: newest first, down to the mark of the last whole walk.
+
+    The mark moves with a whole walk only, so a walk that was cut starts over. The very first one has no mark and stops
+    after `first_pages` pages.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        walk: Walk,
+        known: Known,
+        crawl_id: str,
+        snapshot_date: date,
+        *,
+        mark: int | None,
+        first_pages: int,
+    ) -> None:
+        if not walk.done:
+            walk = Walk(done=mark is None and not first_pages)
+            known.ids.clear()
+        super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
+        self.mark = mark
+        self._first_pages = first_pages
+
+    @property
+    def kept_walk(self) -> Walk:
+        return self.walk if self.walk.done else Walk()
+
+    @property
+    def reached_mark(self) -> int | None:
+        """The mark for the next walk."""
+        if not self.walk.done or self.walk.problem:
+            return self.mark
+        return max([*map(int, self.met), self.mark or 0]) or None
+
+    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
+        super()._advance(sent, page, ids, new)
+        if self.mark is None:
+            self.walk.done |= self.walk.pages == self._first_pages
+        elif ids and all(int(entity_id) <= self.mark for entity_id in ids):
+            self.walk.done = True
+
+    def _end_of_pass(self) -> None:
+        self.walk.done = True
+
+
+def _with(query: Arguments, **values: object) -> Arguments:
+    """A query with other values."""
+    return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
+
+
+def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) -> Arguments | None:
+    """The query of the page that follows, or None at the end of the pass `rank`."""
+    match endpoint.next_page:
+        case "cursor":
+            cursor = page.metadata.get("nextCursor")
+            return None if cursor is None or cursor == "" else (*endpoint.arguments(rank), ("cursor", str(cursor)))
+        case "next_page":
+            address = page.metadata.get("nextPage")
+            return next_page_query(address) if isinstance(address, str) and address else None
+        case "until_empty":
+            number = int(dict(sent).get("page", 1)) + 1
+            return (*endpoint.arguments(rank), ("page", str(number))) if page.items else None
+        case "single":
+            return None

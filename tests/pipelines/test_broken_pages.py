@@ -1,0 +1,203 @@
+"""Pages that always fail: the one record that breaks them is found, set aside and stepped over, and all else stays."""
+
+import math
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipelines.client import ServiceError
+from pipelines.settings import Settings
+from pipelines.snapshot import take_snapshot
+from tests.pipelines.conftest import DAY, rows
+from tests.pipelines.service import Reply, Service
+
+Raw = Callable[[str], list[tuple[Any, ...]]]
+
+FAULTS = [Reply(b"<html>Internal error</html>", 500), Reply(b'{"items": [{"id": '), Reply(b'{"items": [', promised=900)]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+
+
+@pytest.fixture
+def live(settings: Settings) -> Settings:
+    return settings.model_copy(update={"dialect": "live"})
+
+
+def numbered(service: Service, ids: Collection[int], poison: Collection[int], fault: Reply = FAULTS[0]) -> None:
+    """Models in numbered pages of the size that is asked for; a page with a broken record fails."""
+    ids = list(ids)
+
+    def route(query: dict[str, str]) -> Reply:
+        page, limit = int(query.get("page", 1)), int(query["limit"])
+        shown = ids[(page - 1) * limit : page * limit]
+        if set(shown) & set(poison):
+            return fault
+        more = {"nextPage": f"?limit={limit}&sort=Newest&page={page + 1}"} if page * limit < len(ids) else {}
+        return Reply({"items": [{"id": n} for n in shown], "metadata": {"totalItems": len(ids)} | more})
+
+    service.routes["/models"] = route
+
+
+def keyset(
+    service: Service, ids: Collection[int], poison: Collection[int], cursor: str = "2026-01-01 10:00:00.000|{}"
+) -> None:
+    """Models in the order of their ids, from the one that the cursor names; the second pass has none."""
+    ids = sorted(ids)
+
+    def route(query: dict[str, str]) -> Reply:
+        if "nsfw" not in query:
+            return Reply({"items": []})
+        first = int(query["cursor"].rpartition("|")[2]) if "cursor" in query else 0
+        rest = [n for n in ids if n >= first]
+        shown, following = rest[: int(query["limit"])], rest[int(query["limit"]) :]
+        if set(shown) & set(poison):
+            return FAULTS[0]
+        metadata = {"nextCursor": cursor.format(following[0])} if following else {}
+        return Reply({"items": [{"id": n} for n in shown], "metadata": metadata})
+
+    service.routes["/models"] = route
+
+
+def observed(raw: Raw) -> set[int]:
+    return {int(entity_id) for (entity_id,) in raw("select entity_id from raw.model_observations")}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["500", "broken JSON", "broken off"])
+def test_one_broken_record_among_numbered_pages_is_set_aside_alone(
+    service: Service, settings: Settings, raw: Raw, fault: Reply
+) -> None:
+    numbered(service, range(1, 501), {290}, fault)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.rejected) == ("complete", 1)
+    assert observed(raw) == set(range(1, 501)) - {290}
+    assert report.endpoints["model"]["distinct_ids"] == 499
+    ((kind, request, position, payload),) = raw("select kind, request, position, payload from raw.rejects")
+    assert (kind, position, payload) == ("model", 0, fault.payload)
+    assert request == "/models?limit=1&sort=Newest&page=290"
+
+
+@pytest.mark.parametrize("poison", [{1}, {200}, {201}, {455}, {1, 2}, {77, 78, 79}, {5, 199, 400, 455}], ids=str)
+def test_broken_records_anywhere_among_numbered_pages_cost_nothing_else(
+    service: Service, settings: Settings, raw: Raw, poison: set[int]
+) -> None:
+    numbered(service, range(1, 456), poison)
+    report = take_snapshot(settings.model_copy(update={"max_attempts": 2}), DAY)
+    assert (report.status, report.rejected) == ("complete", len(poison))
+    assert observed(raw) == set(range(1, 456)) - poison
+
+
+@pytest.mark.parametrize("poison", [{2}, {100}, {101}, {250}, {7, 8}, {30, 190}], ids=str)
+def test_broken_records_behind_cursors_that_name_them_are_stepped_over(
+    service: Service, live: Settings, raw: Raw, poison: set[int]
+) -> None:
+    keyset(service, range(1, 251), poison)
+    report = take_snapshot(live.model_copy(update={"max_attempts": 2}), DAY)
+    assert (report.status, report.rejected) == ("complete", len(poison))
+    assert observed(raw) == set(range(1, 251)) - poison
+
+
+def test_finding_a_broken_record_takes_few_requests(service: Service, live: Settings) -> None:
+    keyset(service, range(1, 501), {290})
+    take_snapshot(live.model_copy(update={"max_attempts": 3}), DAY)
+    assert len(service.asked("/models")) <= 7 + 3 + 3 + 3 * math.ceil(math.log2(100))
+
+
+def test_a_broken_record_behind_a_cursor_that_says_nothing_makes_the_snapshot_partial(
+    service: Service, live: Settings, raw: Raw
+) -> None:
+    opaque = {"first": [1, 2], "b": [3, 4]}
+
+    def route(query: dict[str, str]) -> Reply:
+        cursor = query.get("cursor", "first")
+        if cursor == "b":
+            return FAULTS[0]
+        shown = opaque[cursor][: int(query["limit"])]
+        return Reply({"items": [{"id": n} for n in shown], "metadata": {"nextCursor": "b"}})
+
+    service.routes["/models"] = route
+    service.pages("/tags", lambda: [{"name": "a"}] if len(service.asked("/tags")) < 2 else [])
+    report = take_snapshot(live.model_copy(update={"max_attempts": 2}), DAY)
+    assert report.status == "partial"
+    assert (
+        "models: /models?limit=1&sort=Oldest&nsfw=true&cursor=b stays broken and cannot be stepped over"
+        in report.reason
+    )
+    assert "500" in report.reason
+    assert raw("select request, payload from raw.rejects") == [
+        ("/models?limit=1&sort=Oldest&nsfw=true&cursor=b", FAULTS[0].payload)
+    ]
+    assert report.endpoints["tag"]["distinct_ids"] == 1, "the other lists were read all the same"
+
+
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+def test_a_service_that_is_broken_altogether_ends_the_run_and_nothing_is_stepped_over(
+    service: Service, settings: Settings, raw: Raw, dialect: str
+) -> None:
+    speaking = settings.model_copy(update={"dialect": dialect, "max_attempts": 2, "window_pages": 1})
+    (numbered if dialect == "spec" else keyset)(service, range(1, 601), ())
+    healthy = service.routes["/models"]
+    service.routes["/models"] = lambda query: healthy(query) if len(service.asked("/models")) < 3 else FAULTS[0]
+    with pytest.raises(ServiceError, match="500"):
+        take_snapshot(speaking, DAY)
+    assert len(service.requests) < 100
+    service.routes["/models"] = healthy
+    report = take_snapshot(speaking, DAY)
+    assert (report.crawl_id, report.status, report.rejected) == ("2026-01-01.1", "complete", 0)
+    assert observed(raw) == set(range(1, 601))
+
+
+def test_a_crawl_that_is_cut_off_among_the_parts_of_a_page_goes_on_there(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    numbered(service, range(1, 501), {290})
+    healthy = service.routes["/models"]
+    small = settings.model_copy(update={"window_pages": 1, "max_attempts": 2})
+    for cut in ("11", "57", "30"):
+        service.routes["/models"] = lambda query, cut=cut: (
+            Reply(b"", 403) if query.get("page") == cut else healthy(query)
+        )
+        with pytest.raises(ServiceError, match="403"):
+            take_snapshot(small, DAY)
+    service.routes["/models"] = healthy
+    report = take_snapshot(small, DAY)
+    assert (report.status, report.rejected, report.distinct_ids) == ("complete", 1, 500)
+    assert report.duplicates == 0
+    assert observed(raw) == set(range(1, 501)) - {290}
+
+
+def test_a_record_that_breaks_its_page_and_its_own_answer_is_neither_observed_nor_buried(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    numbered(service, range(1, 51), ())
+    take_snapshot(settings, DAY)
+    numbered(service, range(1, 51), {7, 9})
+    service.replies("/models/7", FAULTS[0])
+    service.replies("/models/9", Reply({"id": 9}))
+    report = take_snapshot(settings.model_copy(update={"max_attempts": 2}), DAY + timedelta(1))
+    assert (report.status, report.rejected, report.reconciled_ids) == ("complete", 3, 2)
+    assert raw("select request from raw.rejects where request not like '%?%'") == [("/models/7",)]
+    assert raw("select count(*) from raw.model_observations where day(snapshot_date) = 2") == [(49,)]
+    assert rows(settings, "select table_name from information_schema.tables where table_name = 'tombstones'") == []
+
+
+def test_a_service_that_breaks_while_it_is_asked_for_ids_ends_the_run(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    numbered(service, range(1, 51), ())
+    take_snapshot(settings, DAY)
+    numbered(service, range(11, 51), ())
+    for n in range(1, 11):
+        service.replies(f"/models/{n}", FAULTS[0])
+    hasty = settings.model_copy(update={"max_attempts": 1})
+    with pytest.raises(ServiceError, match="500"):
+        take_snapshot(hasty, DAY + timedelta(1))
+    assert [request.path for request in service.requests][-4:] == [f"/models/{n}" for n in (1, 2, 3, 4)]
+    for n in range(1, 11):
+        service.replies(f"/models/{n}", Reply({"id": n}))
+    report = take_snapshot(hasty, DAY + timedelta(1))
+    assert (report.status, report.rejected, report.reconciled_ids) == ("complete", 0, 10)
