@@ -4,6 +4,7 @@
 """
 
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,12 +13,16 @@ ON = date(2026, 1, 1)
 
 def pipeline(api_url: str, data_dir: str) -> None:
     """A day as `civitai-etl snapshot` does it: HTTP, dlt, raw in DuckDB, polars, validated and published Parquet."""
+    from pipelines.dialects import DIALECTS
     from pipelines.settings import Settings
     from pipelines.snapshot import take_snapshot
     from transforms.build import build
 
-    # The documents have no gallery: what the service lists there is left out. Creators, tags and enums are crawled.
-    settings = Settings(data_dir=Path(data_dir), api_url=api_url, requests_per_second=0, image_pages=0)
+    # The same input for both: the list of models, and not what the service lists beside it.
+    spec = DIALECTS["spec"]
+    models = tuple(endpoint for endpoint in spec.endpoints if endpoint.kind == "model")
+    DIALECTS["spec"] = replace(spec, endpoints=models)
+    settings = Settings(data_dir=Path(data_dir), api_url=api_url, requests_per_second=0)
     take_snapshot(settings, ON)
     build(settings.warehouse, settings.lake, settings.analytics)
 

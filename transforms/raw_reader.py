@@ -79,14 +79,13 @@ class RawReader:
         """
         if wanted.is_empty():
             return
-        table, key = documents_table(kind), ["entity_id", "content_hash"]
-        self.connection.register("wanted", wanted.select(key).to_arrow())
-        payloads = self.connection.sql(
-            f"SELECT entity_id, content_hash, payload FROM {table.qualified_name} "
-            "SEMI JOIN wanted USING (entity_id, content_hash)"
+        table = documents_table(kind)
+        self.connection.register("wanted", wanted.to_arrow())
+        documents = self.connection.sql(
+            f"SELECT wanted.*, payload FROM {table.qualified_name} JOIN wanted USING (entity_id, content_hash)"
         )
-        for batch in payloads.to_arrow_reader(DOCUMENTS_A_BATCH):
-            documents = pl.from_arrow(batch)
-            assert isinstance(documents, pl.DataFrame)
-            yield documents.join(wanted, on=key, how="inner", maintain_order="left")
+        for batch in documents.to_arrow_reader(DOCUMENTS_A_BATCH):
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame
         self.connection.unregister("wanted")

@@ -92,7 +92,7 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
     # msgspec validates one batch here while polars reads those before in other threads.
     with ThreadPoolExecutor(max_workers=READERS) as reader:
         collected.append(reader.submit(flatten_batch, payload, flatten, []))
-        for batch in raw.documents(kind, wanted):
+        for batch in raw.documents(kind, wanted.select("entity_id", "content_hash", "crawl_id", "metrics")):
             is_refused = batch["entity_id"].is_in(list(metric_errors))
             sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
             canonical, errors = payloads.validate(payload, sound["payload"].cast(pl.Binary))
