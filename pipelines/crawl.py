@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pipelines.client import Client, ServiceError
@@ -204,6 +204,8 @@ class Crawl:
         return max(self._clock, self.started_at)
 
     def _start(self, first_answer: datetime) -> datetime:
-        if first_answer.date() == self._snapshot_date:
-            return first_answer
-        return datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
+        begin = datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
+        end = begin + timedelta(days=1)
+        if end <= first_answer < end + timedelta(hours=1):  # asked before midnight, answered after it
+            return end - timedelta(microseconds=1)
+        return first_answer if begin <= first_answer < end else begin

@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        # A mounted secret ends with a new line; in a header it would be an error that shows the key.
+        text = key.get_secret_value().strip() if key else ""
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("the key has characters that no key has; copy it again")
+        return SecretStr(text) if text else None
+
     @field_validator("api_key", "dialect", "lake_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -138,6 +147,7 @@ def variable(field: str) -> str:
 def _in_words(problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     field = "api_key" if name == "CIVITAI_API_KEY" else name
-    found = "" if field == "api_key" else f" (found {problem['input']!r})"
+    # An address may carry a token.
+    found = "" if field in ("api_key", "api_url") else f" (found {problem['input']!r})"
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{variable(field)}: {reason[:1].lower()}{reason[1:]}{found}"

@@ -43,6 +43,10 @@ class Walk(Counts):
     done: bool = False
     problem: str | None = None
 
+    def from_the_start(self) -> "Walk":
+        """The same counts, at the beginning of the list."""
+        return Walk(self.pages, self.items, self.distinct_ids, self.duplicates, self.rejected)
+
 
 class EndpointCrawl:
     """The walk of one endpoint: asks for its pages in turn, counts, and collects rows until they are handed over."""
@@ -246,8 +250,9 @@ class EndpointCrawl:
 class GalleryCrawl(EndpointCrawl):
     """The walk of a list too long to be walked to its end: newest first, down to the mark of the last whole walk.
 
-    The mark moves with a whole walk only, so a walk that was cut starts over. The very first one has no mark and stops
-    after `first_pages` pages.
+    The mark moves with a whole walk only, so a walk that was cut starts over: what it brought is loaded and
+    counted, and is a duplicate when it is met again. The very first one has no mark and stops after `first_pages`
+    pages.
     """
 
     def __init__(
@@ -262,15 +267,17 @@ class GalleryCrawl(EndpointCrawl):
         first_pages: int,
     ) -> None:
         if not walk.done:
-            walk = Walk(done=mark is None and not first_pages)
-            known.ids.clear()
+            walk = walk.from_the_start()
+            walk.done = mark is None and not first_pages
         super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
+        self.met = set() if not walk.done else self.met
+        self._pages_before = walk.pages
         self.mark = mark
         self._first_pages = first_pages
 
     @property
     def kept_walk(self) -> Walk:
-        return self.walk if self.walk.done else Walk()
+        return self.walk if self.walk.done else self.walk.from_the_start()
 
     @property
     def reached_mark(self) -> int | None:
@@ -282,7 +289,7 @@ class GalleryCrawl(EndpointCrawl):
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
         super()._advance(sent, page, ids, new)
         if self.mark is None:
-            self.walk.done |= self.walk.pages == self._first_pages
+            self.walk.done |= self.walk.pages - self._pages_before == self._first_pages
         elif ids and all(int(entity_id) <= self.mark for entity_id in ids):
             self.walk.done = True
 

@@ -247,9 +247,23 @@ def test_a_walk_through_the_gallery_that_was_cut_starts_over(service: Service, s
     assert raw("select count(*) from raw.image_observations") == [(2,)]
     report = take_snapshot(settings, DAY)
     assert [query.get("page") for query in service.asked("/images")] == [None, "9", None, "9"]
-    assert report.endpoints["image"] == {"pages": 2, "items": 4, "distinct_ids": 4, "duplicates": 0, "rejected": 0}
+    assert report.endpoints["image"] == {"pages": 3, "items": 6, "distinct_ids": 4, "duplicates": 2, "rejected": 0}
     for table in ("image_observations", "image_documents"):
         assert raw(f"select count(*), count(distinct entity_id) from raw.{table}") == [(4, 4)]
+
+
+def test_what_a_cut_walk_through_the_gallery_brought_is_counted_though_it_is_not_met_again(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    one, two, three = (
+        {"items": [{"id": n}, {"id": n - 1}], "metadata": {"nextPage": f"?page={n}"}} for n in (9, 19, 17)
+    )
+    service.replies("/images", Reply(one), Reply(b"", 404), Reply(two), Reply(three))
+    with pytest.raises(ServiceError, match="404"):
+        take_snapshot(settings, DAY)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["image"]["distinct_ids"]) == ("complete", 6)
+    assert raw("select count(*) from raw.image_observations") == [(6,)], "the books of the date balance"
 
 
 def test_windows_are_loaded_as_they_end_and_a_failure_keeps_what_its_window_has(

@@ -61,6 +61,7 @@ def test_the_dialect_follows_the_host(url: str, dialect: str, loopback: bool) ->
         ("CIVITAI_ETL_API_URL", "civitai.com", "https://civitai.com/api/v1"),
         ("CIVITAI_ETL_API_URL", "https://x.org/api?token=a", "CIVITAI_API_KEY"),
         ("CIVITAI_ETL_LAKE_URL", "s3://bucket/lake", "not supported yet"),
+        ("CIVITAI_API_KEY", "two sentinel-keys", "characters that no key has"),
     ],
 )
 def test_a_bad_setting_is_one_line_that_names_its_variable(
@@ -70,6 +71,22 @@ def test_a_bad_setting_is_one_line_that_names_its_variable(
     with pytest.raises(SettingsError, match=f"^{name}: .*{told}") as error:
         Settings()
     assert "\n" not in str(error.value)
+
+
+def test_a_key_or_an_address_that_is_refused_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("CIVITAI_API_KEY", "sentinel\nkey"), ("CIVITAI_ETL_API_URL", "https://x.org/?token=sentinel")):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(SettingsError) as error:
+            Settings()
+        assert "sentinel" not in str(error.value)
+        monkeypatch.delenv(name)
+
+
+def test_the_new_line_at_the_end_of_a_mounted_secret_is_no_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIVITAI_API_KEY", "a-key\n")
+    key = Settings().api_key
+    assert key is not None
+    assert key.get_secret_value() == "a-key"
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,14 @@ def test_without_a_date_it_is_today_and_starts_at_midnight_by_a_clock_of_another
     assert raw("select started_at, finished_at >= started_at from raw.snapshots") == [(midnight, True)]
 
 
+def test_a_first_answer_just_after_midnight_is_of_the_end_of_the_date(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    service.date = "Fri, 02 Jan 2026 00:00:02 GMT"
+    take_snapshot(settings, date(2026, 1, 1))
+    assert raw("select started_at from raw.snapshots") == [(datetime(2026, 1, 1, 23, 59, 59, 999999, tzinfo=UTC),)]
+
+
 def cut_off(service: Service, settings: Settings, day: date) -> None:
     """A crawl that ends after its first page of models."""
     service.pages("/models", lambda: [{"id": number} for number in range(1, 6)])
