@@ -283,6 +283,7 @@ def emulator(
     dialect: Literal["spec", "live"] = "spec",
     catalogue: Path | None = None,
     key: str = "test-key",
+    faults: str = "",
     control: bool = False,
 ) -> int:
     """Serve an emulated Civitai Site API on 127.0.0.1; ends with Ctrl-C.
@@ -306,15 +307,25 @@ def emulator(
         simulated catalogue.
     key
         The API key that it knows.
+    faults
+        What goes wrong, by script or by seeded chance; `python -m emulator serve --help` has the grammar.
     control
-        Offer `/control`, which sets the clock and tells what the simulation did.
+        Offer `/control`, which sets the clock, orders faults and tells what the simulation did.
     """
     from emulator.server import CannotServeError
     from emulator.server import serve as serve_emulator
 
     try:
         serve_emulator(
-            port=port, models=models, seed=seed, on=on, dialect=dialect, catalogue=catalogue, key=key, control=control
+            port=port,
+            models=models,
+            seed=seed,
+            on=on,
+            dialect=dialect,
+            catalogue=catalogue,
+            key=key,
+            faults=faults,
+            control=control,
         )
     except CannotServeError as error:
         raise CivitaiEtlError(str(error)) from None

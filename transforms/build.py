@@ -75,9 +75,9 @@ def build(
                 follow(Lake(lake), published)
             return BuildReport((), rows_per_table(published), (), published=False)
         is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]
-        star = Generation(Lake(lake), published=[] if is_late else published)
         days = [day for day in snapshot_days(crawls) if is_late or day.on in news]
-        return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, progress)
+        with Generation(Lake(lake), published=[] if is_late else published) as star:
+            return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, progress)
 
 
 def rebuild(
@@ -106,8 +106,8 @@ def rebuild(
             # What came late changes its date and every date after it.
             late = min(_dates_with_news(crawls, _crawls_in(published, Lake(lake))), default=date.max)
             kept = [f for f in published if f.snapshot_date not in remade and (f.snapshot_date or date.max) < late]
-        star = Generation(Lake(lake), kept=kept)
-        return _fold(star, raw, analytics, crawls, days, remade, max_quarantine_share, progress)
+        with Generation(Lake(lake), kept=kept) as star:
+            return _fold(star, raw, analytics, crawls, days, remade, max_quarantine_share, progress)
 
 
 def _fold(

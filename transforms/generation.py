@@ -7,6 +7,7 @@ A generation starts from the published one (or from nothing), is taken from snap
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
+from typing import Self
 
 import polars as pl
 
@@ -40,6 +41,13 @@ class Generation:
         self._kept = {(file.table, file.snapshot_date): file for file in kept if file.part == "daily"}
         self._changing: dict[str, pl.DataFrame] = {}
         self._changed: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Waits for the write under way: when a build ends, by an error too, nothing of it goes on."""
+        self._writer.shutdown(cancel_futures=True)
 
     def rows(self, table: str) -> pl.DataFrame:
         """The rows that may still change: all of them, or the open ones of a type 2 table."""

@@ -74,5 +74,9 @@ def _copy(demo, directory, condition):
         copy.execute(f"attach '{demo.directory / 'analytics.duckdb'}' as demo (read_only)")
         copy.execute("create schema star")
         copy.execute(
+            "create table star.dim_date as from (select *, date as snapshot_date from demo.star.dim_date) "
+            f"where {condition}"
+        )
+        copy.execute(
             f"create table star.mart_base_model_daily as from demo.star.mart_base_model_daily where {condition}"
         )
