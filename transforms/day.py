@@ -45,6 +45,8 @@ from transforms.tables.state import StateEntity
 #: What hangs on the documents of models, in the order of their levels.
 MODEL_TABLES: tuple[type[Table], ...] = (DimModel, ModelText, DimModelVersion, DimFile, FileHash, BridgeModelTag)
 INSTANT = pl.Datetime("us", "UTC")
+#: The id of a model, from the text that raw keys it by.
+MODEL_ID = pl.col("entity_id").cast(pl.Int64).alias("model_id")
 
 #: The payload kind whose records each fact counts, and the record's id in the fact.
 FACT_OF_KIND: dict[str, tuple[type[Table], pl.Expr]] = {
@@ -161,9 +163,9 @@ class DayBuild:
         A model that no list had, but that answered when it was asked for by id, was seen: nothing else is known of it.
         """
         rows = {table.table_name(): self.candidates(table, models.rows[table.table_name()]) for table in MODEL_TABLES}
-        seen = models.observations.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
+        seen = models.observations.select(MODEL_ID)
         buried = self.buried_models().join(seen, on="model_id", how="anti")
-        listed = models.decoded.select(pl.col("entity_id").cast(pl.Int64).alias("model_id"))
+        listed = models.decoded.select(MODEL_ID)
         listed = listed if self.day.is_complete else listed.clear()
 
         incoming = rows[DimModelVersion.table_name()]
@@ -204,7 +206,7 @@ class DayBuild:
 
     def buried_models(self) -> pl.DataFrame:
         """model_id of the models that answered 404; only a complete crawl may bury."""
-        tombstones = self.raw.tombstones(self.on, "model").select(model_id=pl.col("entity_id").cast(pl.Int64))
+        tombstones = self.raw.tombstones(self.on, "model").select(MODEL_ID)
         return tombstones if self.day.is_complete else tombstones.clear()
 
     def advance(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
@@ -314,7 +316,7 @@ class DayBuild:
         # Versions without counters were observed too: those of today's documents, and those of documents that did not
         # change since a complete crawl, which are all that their model has.
         unchanged = models.observations.filter("is_listed").join(models.decoded, on="entity_id", how="anti")
-        of_unchanged = unchanged.select(model_id=pl.col("entity_id").cast(pl.Int64))
+        of_unchanged = unchanged.select(MODEL_ID)
         listed = pl.concat(
             [opened.select("version_id"), served.join(of_unchanged, on="model_id", how="semi").select("version_id")]
         ).unique(maintain_order=True)

@@ -27,7 +27,7 @@ FILES_KEPT_FOR = timedelta(days=1)
 STORAGE_VERSION = "v1.0.0"
 
 CURRENT_ROWS = {"model": "dim_model", "model_version": "dim_model_version"}
-COMMIT = "manifest.json"
+MANIFEST = "manifest.json"
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
@@ -141,7 +141,7 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
         }
         for table in TABLES
     }
-    manifest, text = lake.root / "star" / COMMIT, json.dumps({"tables": tables}, indent=1)
+    manifest, text = lake.root / "star" / MANIFEST, json.dumps({"tables": tables}, indent=1)
     if manifest.exists() and manifest.read_text() == text:
         return
     write_whole(manifest, text)
