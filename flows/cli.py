@@ -147,6 +147,22 @@ def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
 
 
 @app.command
+def refresh() -> int:
+    """Take in what is new since the last look: documents of models and images, between two snapshots.
+
+    The published tables stay as they are: the next snapshot observes what was found here.
+    """
+    from flows import report
+    from flows.console import progress_display
+    from flows.steps import refresh_documents
+
+    with progress_display() as progress:
+        refreshed = refresh_documents(_settings(), progress)
+    print(report.refresh_line(refreshed))
+    return 0
+
+
+@app.command
 def rebuild(
     *,
     from_date: Annotated[date | None, Parameter(name="--from")] = None,

@@ -18,6 +18,7 @@ from pipelines.errors import CivitaiEtlError
 if TYPE_CHECKING:
     import duckdb
 
+    from pipelines.refresh import RefreshReport
     from pipelines.settings import Settings
     from pipelines.snapshot import SnapshotReport
     from transforms.day import Balance
@@ -62,15 +63,21 @@ def crawl_line(crawl: "SnapshotReport") -> str:
     if crawl.already_complete:
         return f"Snapshot {crawl.snapshot_date} is complete already; nothing was asked of the service."
     status = crawl.status if crawl.status == "complete" else f"{crawl.status.upper()} ({crawl.reason})"
-    details = [
-        f"{crawl.requests:,} requests",
-        f"{crawl.pages:,} pages",
-        f"{crawl.items:,} items",
-        f"{crawl.bytes / 1e6:,.1f} MB",
-    ]
-    if crawl.retries:
-        details.append(f"{crawl.retries:,} retries")
-    return f"Snapshot {crawl.snapshot_date}: {status}; {', '.join(details)} in {duration(crawl.seconds)}."
+    return f"Snapshot {crawl.snapshot_date}: {status}; {_effort(crawl, f'{crawl.items:,} items')}."
+
+
+def refresh_line(refreshed: "RefreshReport") -> str:
+    """One sentence about a refresh, with what it found per kind."""
+    found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())
+    told = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
+    return f"New documents: {found}; {_effort(refreshed, *told)}."
+
+
+def _effort(run: "SnapshotReport | RefreshReport", *items: str) -> str:
+    details = [f"{run.requests:,} requests", f"{run.pages:,} pages", *items, f"{run.bytes / 1e6:,.1f} MB"]
+    if run.retries:
+        details.append(f"{run.retries:,} retries")
+    return f"{', '.join(details)} in {duration(run.seconds)}"
 
 
 def balance_lines(balances: Iterable["Balance"]) -> list[str]:

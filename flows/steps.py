@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipelines.lock import writer_lock
 from pipelines.progress import Progress, Silent
+from pipelines.refresh import RefreshReport, refresh
 from pipelines.settings import Settings
 from pipelines.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.storage import storage_errors
@@ -54,6 +55,16 @@ def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
             max_quarantine_share=settings.max_quarantine_share,
             progress=progress,
         )
+
+
+def refresh_documents(settings: Settings, progress: Progress = Silent()) -> RefreshReport:
+    """Load the documents of what is new since the last look. The star is made of observations, so it stays as it is.
+
+    Raises:
+        CivitaiEtlError: the lock is held, there is no snapshot yet, or the service or the disk does not play along.
+    """
+    with writer_lock(settings.data_dir):
+        return refresh(settings, progress)
 
 
 def rebuild_star(
