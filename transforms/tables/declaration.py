@@ -1,35 +1,55 @@
 """How a star table is declared: a dataframely class per table, and what each column's metadata can say.
 
 A table's docstring starts with its grain in one sentence. A column says its type, nullability and description to
-dataframely and the rest through `metadata=`, made with `source`, `tracked`, `latest` and `counter` below. Select lists,
-history, flows, Parquet files, views and documents derive from these classes and from nothing else.
+dataframely and the rest through `metadata=`, made with `source`, `tracked`, `latest`, `counter` and `made` below.
+Select lists, history, flows, Parquet files, views and documents derive from these classes and from nothing else.
 """
 
 from datetime import date
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 import dataframely as dy
 import polars as pl
 
 
-def source(path: str, unit: str | None = None) -> dict[str, Any]:
-    """A column that is read from `path` of the payload."""
-    return {"source": path, "unit": unit}
+class About(TypedDict, total=False):
+    """What any column can say, beside its type and its description.
+
+    * example: a value as the demo has it, in the column's own type; the examples of a table make one valid row.
+    * unit: of a number, where it is not a plain count.
+    * null: what it means that there is no value; exactly the nullable columns say it.
+    * references: the column of another table that it points to, as `dim_model.model_id`.
+    """
+
+    example: Any
+    unit: str
+    null: str
+    references: str
 
 
-def tracked(path: str, unit: str | None = None) -> dict[str, Any]:
+def source(path: str, **about: Unpack[About]) -> dict[str, Any]:
+    """A column that is read from `path` of the table's payload."""
+    return {"source": path, **about}
+
+
+def tracked(path: str, **about: Unpack[About]) -> dict[str, Any]:
     """A column of a type 2 table whose change opens a new row."""
-    return {"source": path, "unit": unit, "history": "tracked"}
+    return {"source": path, "history": "tracked", **about}
 
 
-def latest(path: str, unit: str | None = None) -> dict[str, Any]:
+def latest(path: str, **about: Unpack[About]) -> dict[str, Any]:
     """A column that is corrected in place on the current row."""
-    return {"source": path, "unit": unit, "history": "latest"}
+    return {"source": path, "history": "latest", **about}
 
 
-def counter(path: str, flow: str | None, unit: str | None = None) -> dict[str, Any]:
+def counter(path: str, flow: str | None, **about: Unpack[About]) -> dict[str, Any]:
     """A cumulative counter as observed, and the column that holds its flow (None: a figure without a flow)."""
-    return {"source": path, "unit": unit, "flow": flow, "counter": True}
+    return {"source": path, "flow": flow, "counter": True, **about}
+
+
+def made(origin: str, *, history: Literal["tracked", "latest"] | None = None, **about: Unpack[About]) -> dict[str, Any]:
+    """A column that is not read from a payload as it stands, and what it is made of, in a few words."""
+    return {"origin": origin, **({"history": history} if history else {}), **about}
 
 
 def timestamp(*, description: str, nullable: bool = False, metadata: dict[str, Any] | None = None) -> dy.Datetime:
@@ -47,6 +67,8 @@ class Table(dy.Schema):
     """
 
     storage: ClassVar[Literal["whole", "daily", "type2", "appended"]] = "whole"
+    #: What `$` is in the source paths: the endpoint and the part of its answer.
+    read_from: ClassVar[str | None] = None
     #: The integer key of a type 2 row and the id that it is made of.
     surrogate_key: ClassVar[tuple[str, str] | None] = None
 
