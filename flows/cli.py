@@ -187,7 +187,7 @@ def rebuild(
     settings = _settings()
     with progress_display() as progress:
         built = rebuild_star(settings, from_date, to_date, into, progress)
-    print(f"Built {len(built.dates):,} snapshot dates.")
+    print(report.build_line(built))
     print("\n".join(report.balance_lines(built.balances)))
     print("\nRows:")
     print("\n".join(report.row_lines(built.rows)))
@@ -244,6 +244,39 @@ def sql(
 
 
 @app.command
+def identify(
+    *paths: Path,
+    offline: bool = False,
+    format: Literal["table", "json"] = "table",  # noqa: A002 (the name of the option)
+) -> int:
+    """Hash local model files and name the versions they are, their licence, and whether there is a newer version.
+
+    The published tables answer first, then the service for what they do not know. Ends with code 1 if a file cannot be
+    read; an unknown file is no error.
+
+    Parameters
+    ----------
+    paths
+        Files, and directories that are searched for model files.
+    offline
+        Do not ask the service.
+    format
+        `table` is for reading; `json` has all there is, hashes included.
+    """
+    from flows.console import progress_display
+    from flows.identify import identify as identify_files
+    from flows.identify import tell
+
+    if not paths:
+        raise CivitaiEtlError("No path: give files, or directories that hold model files.")
+    settings = _settings()
+    with progress_display() as progress:
+        files = identify_files(settings, paths, offline=offline, progress=progress)
+    tell(files, format)
+    return 1 if any(file.status == "unreadable" for file in files) else 0
+
+
+@app.command
 def doctor() -> int:
     """List all settings (secrets masked) and versions, and try disk and service.
 
@@ -275,7 +308,7 @@ def dashboard(*, port: int = 2718, headless: bool = False) -> None:
 
 @app.command
 def serve(*, port: int = 4200) -> int:
-    """Take a snapshot every day at 03:00 UTC, until it is stopped.
+    """Take a snapshot every day at 03:00 UTC and look for news every hour, until it is stopped.
 
     Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port.
 
@@ -284,9 +317,9 @@ def serve(*, port: int = 4200) -> int:
     port
         Port on 127.0.0.1 for the Prefect server that is started.
     """
-    from flows.serving import serve_daily_snapshot
+    from flows.serving import serve_flows
 
-    return serve_daily_snapshot(_settings(), port)
+    return serve_flows(_settings(), port)
 
 
 @app.command

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.refresh import RefreshReport
     from pipelines.settings import Settings
     from pipelines.snapshot import SnapshotReport
+    from transforms.build import BuildReport
     from transforms.day import Balance
 
 
@@ -71,6 +72,11 @@ def refresh_line(refreshed: "RefreshReport") -> str:
     found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())
     told = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
     return f"New documents: {found}; {_effort(refreshed, *told)}."
+
+
+def build_line(built: "BuildReport") -> str:
+    """One sentence about a build."""
+    return f"Built {len(built.dates):,} snapshot dates."
 
 
 def _effort(run: "SnapshotReport | RefreshReport", *items: str) -> str:
@@ -202,22 +208,37 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
     return CrawlRecord(*row)
 
 
-def markdown(crawl: CrawlRecord, balances: Iterable["Balance"], top: Sequence[BaseModelDownloads]) -> str:
-    """The summary of a run as Markdown, with the last week's downloads as a bar chart of characters."""
-    longest = max((row.downloads or 0 for row in top), default=0)
+def markdown(title: str, told: str, balances: Iterable["Balance"], top: Sequence[BaseModelDownloads]) -> str:
+    """The summary of a run as Markdown: what it did, in and out, the last week's downloads as a bar chart."""
+    bars = _bars([row.downloads for row in top])
+    rows = [
+        f"| {row.base_model} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
+        for row, bar in zip(top, bars, strict=True)
+    ]
     parts = [
-        f"# Snapshot {crawl.snapshot_date}",
-        crawl.line(),
+        f"# {title}",
+        told,
         "```\n" + "\n".join(balance_lines(balances) or ["nothing new to build"]) + "\n```",
         "## Downloads in the last 7 days",
-        "| base model | downloads | share | |\n|---|---:|---:|---|\n"
-        + "\n".join(
-            f"| {row.base_model} | {_count(row.downloads)} | {_percent(row.share)} | "
-            f"{'█' * round(24 * max(row.downloads or 0, 0) / longest) if longest > 0 else ''} |"
-            for row in top
-        ),
+        "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def refresh_markdown(refreshed: "RefreshReport") -> str:
+    """The summary of a refresh as Markdown, with the new documents per kind as a bar chart."""
+    bars = _bars(list(refreshed.documents.values()))
+    rows = [
+        f"| {kind} | {count:,} | {bar} |" for (kind, count), bar in zip(refreshed.documents.items(), bars, strict=True)
+    ]
+    table = "\n".join(["| kind | new documents | |", "|---|---:|---|", *rows])
+    return f"# Refresh\n\n{refresh_line(refreshed)}\n\n{table}\n"
+
+
+def _bars(values: Sequence[int | None]) -> list[str]:
+    """A bar of characters for each value, the longest of 24; none where nothing or less is to be shown."""
+    longest = max((value or 0 for value in values), default=0)
+    return ["█" * round(24 * max(value or 0, 0) / longest) if longest > 0 else "" for value in values]
 
 
 def _count(value: int | None) -> str:

@@ -1,4 +1,4 @@
-"""`civitai-etl serve`: the daily snapshot on its schedule, on one machine, with its own Prefect server if need be."""
+"""`civitai-etl serve`: the flows on their schedules, on one machine, with its own Prefect server if need be."""
 
 import os
 import socket
@@ -38,8 +38,8 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def serve_daily_snapshot(settings: Settings, port: int) -> int:
-    """Register the deployment and run what its schedule asks for, until it is interrupted or terminated.
+def serve_flows(settings: Settings, port: int) -> int:
+    """Register the deployments and run what their schedules ask for, until it is interrupted or terminated.
 
     Raises:
         PrefectServerError: no server is given and none starts.
@@ -57,14 +57,16 @@ def serve_daily_snapshot(settings: Settings, port: int) -> int:
 
 
 def _serve(api_url: str) -> None:
-    pages = api_url.removesuffix("/api")
-    print(f"Daily snapshot at 03:00 UTC; Prefect is at {pages} (Ctrl-C ends it)", file=sys.stderr, flush=True)
     import prefect
 
-    from flows.daily_snapshot import deployment
+    from flows.deployments import DEPLOYMENTS
 
+    lines = [deployment.line() for deployment in DEPLOYMENTS]
+    lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
+    print("\n".join(lines), file=sys.stderr, flush=True)
+    to_serve = [deployment.to_serve() for deployment in DEPLOYMENTS]
     # Schedules stay active over a restart: a machine that was down at night must not stay paused for ever.
-    prefect.serve(deployment(), pause_on_shutdown=False, print_starting_message=False)
+    prefect.serve(*to_serve, pause_on_shutdown=False, print_starting_message=False)
 
 
 @contextmanager

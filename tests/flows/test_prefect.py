@@ -1,4 +1,4 @@
-"""The flow against a real Prefect server: a process of its own, started once, with a home of its own."""
+"""The flows against a real Prefect server: a process of its own, started once, with a home of its own."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -15,10 +16,13 @@ import pytest
 
 from emulator.launch import launch
 from flows.serving import prefect_environment, prefect_server
+from pipelines.lock import writer_lock
 from pipelines.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("civitai-etl")
+#: What runs when: a cron expression in UTC, or None if only when it is asked for.
+SCHEDULES = {"daily_snapshot/daily": "0 3 * * *", "refresh/hourly": "30 * * * *", "rebuild/on-demand": None}
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -34,20 +38,29 @@ class Server:
     def __init__(self, api_url):
         self.api_url = api_url
 
-    def ask(self, path, body=None, method="POST"):
+    def ask(self, path, body=None, method="POST", attempts=10):
         data = None if method == "GET" else json.dumps(body or {}).encode()
         request = urllib.request.Request(self.api_url + path, data, {"content-type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            # The server's database has one writer, too; Prefect's own client asks again.
+            if error.code != 503 or not attempts:
+                raise
+        time.sleep(0.5)
+        return self.ask(path, body, method, attempts - 1)
 
-    def deployment(self, seconds=60):
+    def deployments(self, count, seconds=60):
+        """The deployments that are served, by their flow and name, once there are so many."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = [row for row in self.ask("/deployments/filter") if row["status"] == "READY"]
-            if found:
-                return found[0]
+            if len(found) >= count:
+                flows = {row["id"]: row["name"] for row in self.ask("/flows/filter")}
+                return {f"{flows[row['flow_id']]}/{row['name']}": row for row in found}
             time.sleep(0.3)
-        raise AssertionError("no deployment was registered")
+        raise AssertionError(f"{count} deployments were not registered in {seconds} s")
 
     def run(self, deployment, parameters):
         return self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"]
@@ -79,7 +92,7 @@ def service():
 
 @pytest.fixture(scope="session")
 def served(server, service, tmp_path_factory):
-    """`civitai-etl serve` as a process; its settings and its deployment."""
+    """`civitai-etl serve` as a process; its settings and its deployments."""
     data_dir = tmp_path_factory.mktemp("data")
     environment = os.environ | {
         "PREFECT_API_URL": server.api_url,
@@ -90,24 +103,26 @@ def served(server, service, tmp_path_factory):
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
         try:
-            yield Settings(data_dir=data_dir), server.deployment()
+            yield Settings(data_dir=data_dir), server.deployments(len(SCHEDULES))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
 
 
-def test_serve_registers_the_flow_for_three_in_the_morning_utc_and_one_run_at_a_time(served):
-    _, deployment = served
-    assert [row["schedule"] | {"active": row["active"]} for row in deployment["schedules"]] == [
-        {"cron": "0 3 * * *", "timezone": "UTC", "day_or": True, "active": True}
-    ]
-    assert deployment["global_concurrency_limit"]["limit"] == 1
-    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+def test_serve_registers_every_flow_with_its_schedule_in_utc_and_one_run_at_a_time(served):
+    _, deployments = served
+    assert {name: [row["schedule"] for row in found["schedules"]] for name, found in deployments.items()} == {
+        name: [{"cron": cron, "timezone": "UTC", "day_or": True}] if cron else [] for name, cron in SCHEDULES.items()
+    }
+    for deployment in deployments.values():
+        assert all(row["active"] for row in deployment["schedules"])
+        assert deployment["global_concurrency_limit"]["limit"] == 1
+        assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
 
 
 def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server, served):
-    settings, deployment = served
-    run = server.run(deployment, {"snapshot_date": "2026-01-01"})
+    settings, deployments = served
+    run = server.run(deployments["daily_snapshot/daily"], {"snapshot_date": "2026-01-01"})
     assert server.final_state(run)["type"] == "COMPLETED"
     artifacts = {row["key"]: row for row in server.artifacts(run)}
     told = {row["table"]: row["rows"] for row in json.loads(artifacts["row-counts"]["data"])}
@@ -132,11 +147,37 @@ def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(serve
 
 
 def test_of_two_runs_at_once_the_second_is_cancelled(server, service, served):
-    _, deployment = served
+    _, deployments = served
+    deployment = deployments["daily_snapshot/daily"]
     first = server.run(deployment, {"snapshot_date": "2026-01-02"})
     second = server.run(deployment, {"snapshot_date": "2026-01-02"})
     types = {server.final_state(first)["type"], server.final_state(second)["type"]}
     assert types == {"COMPLETED", "CANCELLED"}
+
+
+def test_while_anybody_writes_a_run_of_any_flow_is_cancelled_and_names_the_writer(server, served):
+    settings, deployments = served
+    with writer_lock(settings.data_dir):
+        runs = [server.run(deployment, {}) for deployment in deployments.values()]
+        states = [server.final_state(run) for run in runs]
+    assert [state["type"] for state in states] == ["CANCELLED"] * len(SCHEDULES)
+    assert all(f"process {os.getpid()}" in state["message"] for state in states)
+
+
+def test_a_refresh_leaves_the_documents_that_it_found_and_a_rebuild_the_rows_that_it_made(server, served):
+    settings, deployments = served
+    refresh = server.run(deployments["refresh/hourly"], {})
+    assert server.final_state(refresh)["type"] == "COMPLETED"
+    left = {row["key"]: row["data"] for row in server.artifacts(refresh)}
+    assert {row["kind"] for row in json.loads(left["new-documents"])} == {"model", "image"}
+    assert "New documents: " in left["refresh"]
+    rebuild = server.run(deployments["rebuild/on-demand"], {"from_date": "2026-01-02", "to_date": "2026-01-02"})
+    assert server.final_state(rebuild)["type"] == "COMPLETED"
+    left = {row["key"]: row["data"] for row in server.artifacts(rebuild)}
+    told = {row["table"]: row["rows"] for row in json.loads(left["row-counts"])}
+    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+        assert told["ops_snapshot"] == connection.execute("select count(*) from star.ops_snapshot").fetchone()[0]
+    assert "Built 2 snapshot dates." in left["rebuild"]
 
 
 def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
@@ -149,8 +190,11 @@ def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
         subprocess.run(
             [sys.executable, "-m", "prefect", *arguments], env=environment, cwd=ROOT, check=True, capture_output=True
         )
-    by_file = server.ask(f"/deployments/{by_serve['id']}", method="GET")
-    assert by_file["work_pool_name"] == "civitai-etl"
-    for part in ("name", "entrypoint", "concurrency_options", "parameters"):
-        assert by_file[part] == by_serve[part]
-    assert [row["schedule"] for row in by_file["schedules"]] == [row["schedule"] for row in by_serve["schedules"]]
+    by_file = {row["id"]: row for row in server.ask("/deployments/filter")}
+    assert by_file.keys() == {row["id"] for row in by_serve.values()}
+    for served_one in by_serve.values():
+        filed = by_file[served_one["id"]]
+        assert filed["work_pool_name"] == "civitai-etl"
+        assert [row["schedule"] for row in filed["schedules"]] == [row["schedule"] for row in served_one["schedules"]]
+        for part in ("name", "entrypoint", "concurrency_options", "parameters"):
+            assert filed[part] == served_one[part]

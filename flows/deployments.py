@@ -1,0 +1,50 @@
+"""The deployments: which flow runs when. `civitai-etl serve` serves these; `prefect.yaml` has them for work pools.
+
+A flow is added here and in `prefect.yaml`; a test holds the one against the other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+
+from flows.daily_snapshot import daily_snapshot
+from flows.rebuild import rebuild
+from flows.refresh import refresh
+
+#: A second run of a deployment is cancelled before it starts; one of another deployment by `flows.runs.one_writer`.
+ONE_RUN = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A flow and its schedule, a cron expression in UTC; None runs when somebody asks for it."""
+
+    name: str
+    flow: Flow[..., Any]
+    cron: str | None = None
+
+    def line(self) -> str:
+        return f"{self.flow.name}/{self.name}: {f'{self.cron} (UTC)' if self.cron else 'when asked for'}"
+
+    def to_serve(self) -> RunnerDeployment:
+        schedule = Cron(self.cron, timezone="UTC") if self.cron else None
+        return self.flow.to_deployment(  # type: ignore[return-value]  # not a coroutine where no loop runs
+            name=self.name,
+            schedule=schedule,
+            concurrency_limit=ONE_RUN,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+
+
+DEPLOYMENTS = (
+    # The crawl of a date begins when that date is three hours old.
+    Deployment("daily", daily_snapshot, "0 3 * * *"),
+    # Half an hour apart from the snapshot, which must not find a refresh at work.
+    Deployment("hourly", refresh, "30 * * * *"),
+    Deployment("on-demand", rebuild),
+)

@@ -1,0 +1,25 @@
+"""The Prefect flow `rebuild`: the same as `civitai-etl rebuild`, watched by a Prefect server."""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import flow
+
+from flows import report, steps
+from flows.runs import LoggedProgress, leave_star_artifacts, one_writer
+from pipelines.settings import Settings
+
+
+@flow(name="rebuild")
+@one_writer
+def rebuild(from_date: date | None = None, to_date: date | None = None) -> Path:
+    """Make the star tables anew from what was loaded; returns the path of `analytics.duckdb`.
+
+    Args:
+        from_date: first snapshot date to be made anew; None is the first there is.
+        to_date: last snapshot date to be made anew; None is the last there is.
+    """
+    settings = Settings()
+    built = steps.rebuild_star(settings, from_date, to_date, progress=LoggedProgress())
+    leave_star_artifacts(settings.analytics, "rebuild", "Rebuild", report.build_line(built), built.balances)
+    return settings.analytics

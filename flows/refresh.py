@@ -1,0 +1,25 @@
+"""The Prefect flow `refresh`: the same as `civitai-etl refresh`, watched by a Prefect server."""
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows import report, steps
+from flows.runs import LoggedProgress, one_writer
+from pipelines.settings import Settings
+
+
+@flow(name="refresh")
+@one_writer
+def refresh() -> dict[str, int]:
+    """Take in what is new since the last look; returns the number of new documents per kind."""
+    refreshed = steps.refresh_documents(Settings(), LoggedProgress())
+    get_run_logger().info(report.refresh_line(refreshed))
+    create_table_artifact(
+        key="new-documents",
+        table=[{"kind": kind, "documents": count} for kind, count in refreshed.documents.items()],
+        description="Documents of what is new since the last look.",
+    )
+    create_markdown_artifact(
+        key="refresh", markdown=report.refresh_markdown(refreshed), description="What the refresh found."
+    )
+    return refreshed.documents

@@ -1,0 +1,64 @@
+"""What the runs of all flows have in common: progress as log lines, the artifacts that they leave, and one writer.
+
+The flows are thin shells around the steps of the command line. Tasks hand each other dates and paths, never tables;
+requests are retried by the client alone, so no task is. The writer lock guards the data directory across all flows and
+even against runs that no server knows of: who finds it taken ends cancelled, for a queue of writers helps nobody.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from prefect import State, get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.states import Cancelled
+
+from flows import report
+from pipelines.lock import LockedError
+from transforms.day import Balance
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class LoggedProgress:
+    """Progress as log lines of the run: every note, and each phase when it begins."""
+
+    def __init__(self) -> None:
+        self._logger = get_run_logger()
+        self._phase: str | None = None
+
+    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self._logger.info("%s", phase)
+
+    def note(self, message: str) -> None:
+        self._logger.info("%s", message)
+
+
+def one_writer(work: Callable[P, R]) -> Callable[P, R | State[None]]:
+    """Makes a run that finds another writer at work end cancelled, with the line that names the writer."""
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R | State[None]:
+        try:
+            return work(*args, **kwargs)
+        except LockedError as error:
+            return Cancelled(message=str(error))
+
+    return run
+
+
+def leave_star_artifacts(analytics: Path, key: str, title: str, told: str, balances: Iterable[Balance]) -> None:
+    """The rows of every published table, and a summary in Markdown under `key`; `told` says what the run did."""
+    with report.open_analytics(analytics) as connection:
+        rows = report.published_rows(connection)
+        create_table_artifact(
+            key="row-counts",
+            table=[{"table": name, "rows": rows[name]} for name in report.reading_order(rows)],
+            description=f"{title}: rows of the published tables.",
+        )
+        top = report.top_base_models(connection)
+        create_markdown_artifact(key=key, markdown=report.markdown(title, told, balances, top), description=title)
