@@ -3,8 +3,11 @@
 import dataframely as dy
 import polars as pl
 
-from transforms.tables.declaration import Table
-from transforms.tables.facts import SNAPSHOT_DATE
+from transforms.tables.declaration import Table, made
+from transforms.tables.facts import snapshot_date
+
+VERSIONS = "fact_model_version_daily"
+HISTORY = "dim_model_version"
 
 
 class MartBaseModelDaily(Table):
@@ -18,44 +21,109 @@ class MartBaseModelDaily(Table):
 
     storage = "daily"
 
-    snapshot_date = dy.Date(primary_key=True, description=SNAPSHOT_DATE)
-    base_model = dy.String(primary_key=True, description="Architecture, as in dim_base_model.")
-    days_since_previous = dy.Int32(
-        nullable=True, min=1, description="Days since the snapshot before; null at the first."
+    snapshot_date = snapshot_date()
+    base_model = dy.String(
+        primary_key=True,
+        description="Architecture whose versions are added up, as each version stated it on that date.",
+        metadata=made(HISTORY, example="Flux.1 D", references="dim_base_model.base_model"),
     )
-    version_count = dy.Int64(min=0, description="Versions that are served.")
+    days_since_previous = dy.Int32(
+        nullable=True,
+        min=1,
+        description="Days since the snapshot before, which most flows of the row span.",
+        metadata=made("the snapshot dates", unit="days", example=1, null="it is the first snapshot"),
+    )
+    version_count = dy.Int64(
+        min=0,
+        description="Stock: versions of the base model that the service had on that date.",
+        metadata=made(HISTORY, example=266),
+    )
     versions_published = dy.Int64(
         nullable=True,
-        description="Versions first seen now and published since the last complete crawl; null before there is one.",
+        description="Versions that were met first on that date and published after the last complete crawl began.",
+        metadata=made(HISTORY, example=1, null="there was no complete crawl before, so nobody knows"),
     )
-    versions_entered = dy.Int64(min=0, description="Versions that were not there at the snapshot before.")
-    versions_left = dy.Int64(min=0, description="Versions that are gone since the snapshot before.")
-    versions_reclassified = dy.Int64(description="Versions that came from another base model, less those that went.")
-    download_count = dy.Int64(description="Stock: downloads so far of its versions, where known.")
+    versions_entered = dy.Int64(
+        min=0,
+        description="Versions that were not there at the snapshot before: new ones, returned ones, and old ones that "
+        "no crawl had reached.",
+        metadata=made(HISTORY, example=1),
+    )
+    versions_left = dy.Int64(
+        min=0,
+        description="Versions that were there at the snapshot before and are not any more.",
+        metadata=made(HISTORY, example=0),
+    )
+    versions_reclassified = dy.Int64(
+        description="Versions whose creator changed their base model since the snapshot before: those that came from "
+        "another, less those that went to another.",
+        metadata=made(HISTORY, example=0),
+    )
+    download_count = dy.Int64(
+        description="Stock: downloads of all time of the versions that are there, each as it was last known. Versions "
+        "whose creator hides the number are not in it.",
+        metadata=made(VERSIONS, example=562977),
+    )
     downloads_delta = dy.Int64(
         nullable=True,
-        description="Flow: downloads of its versions since their last known value; null if none is known.",
+        description="Flow: downloads that the versions observed on that date gained, each since its own last known "
+        "value; negative where counters fell.",
+        metadata=made(VERSIONS, example=2736, null="no version's gain is known; never zero"),
     )
-    downloads_entered = dy.Int64(description="Stock that came with versions that entered, beyond their flow.")
-    downloads_left = dy.Int64(description="Stock that went with versions that left.")
-    downloads_reclassified = dy.Int64(description="Stock that moved in from other base models, less what moved out.")
+    downloads_entered = dy.Int64(
+        description="Downloads of all time that came with the versions that entered, beyond what is in "
+        "downloads_delta.",
+        metadata=made(VERSIONS, example=0),
+    )
+    downloads_left = dy.Int64(
+        description="Downloads of all time that went with the versions that left.", metadata=made(VERSIONS, example=0)
+    )
+    downloads_reclassified = dy.Int64(
+        description="Downloads of all time that came with versions from other base models, less those that went with "
+        "versions to others.",
+        metadata=made(VERSIONS, example=0),
+    )
     downloads_hidden = dy.Int64(
-        description="Stock of counters that were shown again, less that of counters that were hidden."
+        description="Downloads of all time of versions whose number was shown again, beyond what is in "
+        "downloads_delta, less those of versions whose number was hidden since the snapshot before.",
+        metadata=made(VERSIONS, example=0),
     )
     downloads_share = dy.Float64(
         nullable=True,
-        description="Its part of the date's flow over all base models; beyond 0 to 1 only where a flow is negative.",
+        description="Part of this base model in the downloads_delta of all base models on that date; outside 0 to 1 "
+        "only where some flow is negative.",
+        metadata=made("downloads_delta", unit="share", example=0.30059, null="there are no downloads to share"),
     )
-    thumbs_up_count = dy.Int64(nullable=True, description="Stock: recommendations; null if none is known.")
-    thumbs_down_count = dy.Int64(nullable=True, description="Stock: dissuasions; null if none is known.")
-    rating_count = dy.Int64(nullable=True, description="Stock: ratings (until 2025); null if none is known.")
+    thumbs_up_count = dy.Int64(
+        nullable=True,
+        description="Stock: users who recommend one of the versions that are there, added up over versions.",
+        metadata=made(VERSIONS, example=49617, null="no version's number is known; never zero"),
+    )
+    thumbs_down_count = dy.Int64(
+        nullable=True,
+        description="Stock: users who advise against one of the versions that are there, added up over versions.",
+        metadata=made(VERSIONS, example=961, null="no version's number is known; never zero"),
+    )
+    rating_count = dy.Int64(
+        nullable=True,
+        description="Stock: ratings in stars of the versions that are there; the service dropped them in 2025.",
+        metadata=made(VERSIONS, example=2767, null="no version's number is known; never zero"),
+    )
     rating = dy.Float64(
         nullable=True,
-        description="Mean of the versions' ratings, weighted with their counts, 0 to 5; null where nobody rated.",
+        description="Mean of the versions' ratings, 0 to 5, each weighted with its number of ratings.",
+        metadata=made("rating, rating_count", unit="stars", example=4.37648, null="nobody rated"),
     )
-    approval_rate = dy.Float64(nullable=True, description="thumbs_up / (thumbs_up + thumbs_down); null without either.")
+    approval_rate = dy.Float64(
+        nullable=True,
+        description="Part of the reviews that recommend: thumbs_up_count / (thumbs_up_count + thumbs_down_count).",
+        metadata=made("thumbs_up_count, thumbs_down_count", unit="share", example=0.981, null="nobody reviewed"),
+    )
     approval_lower_bound = dy.Float64(
-        nullable=True, description="Wilson lower bound of approval_rate at 95 %: small samples count for less."
+        nullable=True,
+        description="Lower end of the 95 % Wilson interval around approval_rate: rank by it, and a few good reviews "
+        "weigh less than many.",
+        metadata=made("thumbs_up_count, thumbs_down_count", unit="share", example=0.97977, null="nobody reviewed"),
     )
 
     @dy.rule()

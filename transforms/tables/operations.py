@@ -1,8 +1,10 @@
 """What the pipeline did: crawls, records that were set aside, and paths that no declaration knows."""
 
+from datetime import UTC, date, datetime
+
 import dataframely as dy
 
-from transforms.tables.declaration import Table, timestamp
+from transforms.tables.declaration import Table, made, timestamp
 
 STATUSES = ("complete", "partial", "failed")
 
@@ -10,25 +12,86 @@ STATUSES = ("complete", "partial", "failed")
 class OpsSnapshot(Table):
     """One row per crawl."""
 
-    crawl_id = dy.String(primary_key=True, description="Snapshot date and the number of the crawl on that date.")
-    snapshot_date = dy.Date(description="UTC date on which the crawl began.")
-    dialect = dy.String(description="spec or live.")
-    api_url = dy.String(description="The service that was asked.")
-    status = dy.String(check=lambda column: column.is_in(STATUSES), description="complete, partial or failed.")
-    reason = dy.String(nullable=True, description="Why it is not complete.")
-    started_at = timestamp(description="Start, by the service's clock.")
-    finished_at = timestamp(nullable=True, description="End; null while it is under way or cut off.")
-    passes = dy.Int32(description="Passes over the lists.")
-    pages = dy.Int64(description="Pages read.")
-    items = dy.Int64(description="Items in them.")
-    distinct_ids = dy.Int64(description="Distinct entities among the items.")
-    duplicates = dy.Int64(description="Items met again in the same crawl.")
-    rejected = dy.Int64(description="Items without a readable id.")
-    retries = dy.Int64(description="Requests that had to be repeated.")
-    bytes = dy.Int64(description="Bytes received.")
-    seconds = dy.Float64(description="Time that the crawl took.")
-    reconciled_ids = dy.Int64(description="Entities asked for by id because the lists no longer had them.")
-    observations = dy.Int64(description="Rows that the crawl has in the raw observations.")
+    crawl_id = dy.String(
+        primary_key=True,
+        description="Snapshot date and, after a dot, the number of the crawl on that date.",
+        metadata=made("raw.snapshots", example="2026-01-01.1"),
+    )
+    snapshot_date = dy.Date(
+        description="UTC date on which the crawl began: the date of all rows that it observed.",
+        metadata=made("raw.snapshots", example=date(2026, 1, 1), references="dim_date.date"),
+    )
+    dialect = dy.String(
+        description="How the service was spoken to: spec (as its specification has it) or live (as it answers today).",
+        metadata=made("raw.snapshots", example="spec"),
+    )
+    api_url = dy.String(
+        description="Base address of the service that was asked; a loopback address is the emulator.",
+        metadata=made("raw.snapshots", example="http://127.0.0.1:8377/api/v1"),
+    )
+    status = dy.String(
+        check=lambda column: column.is_in(STATUSES),
+        description="complete (every list reached its end, and what they lacked was asked for by id), partial (some of "
+        "the catalogue was not seen) or failed (the crawl broke off).",
+        metadata=made("raw.snapshots", example="complete"),
+    )
+    reason = dy.String(
+        nullable=True,
+        description="Why the crawl is partial or failed, in a sentence.",
+        metadata=made("raw.snapshots", example="the cursor of page 3 of /models was met before", null="it is complete"),
+    )
+    started_at = timestamp(
+        description="When the crawl began, by the service's clock.",
+        metadata=made("raw.snapshots", example=datetime(2026, 1, 1, 12, 0, 0, 0, UTC)),
+    )
+    finished_at = timestamp(
+        nullable=True,
+        description="When the crawl ended, by the service's clock.",
+        metadata=made(
+            "raw.snapshots", example=datetime(2026, 1, 1, 12, 0, 0, 0, UTC), null="it is under way or was cut off"
+        ),
+    )
+    passes = dy.Int32(
+        description="How often the list of models was walked from its start; live snapshots are the union of two.",
+        metadata=made("raw.snapshots", example=1),
+    )
+    pages = dy.Int64(
+        description="Pages of lists that were read, over all endpoints.", metadata=made("raw.snapshots", example=40)
+    )
+    items = dy.Int64(
+        description="Items on those pages, repeated ones counted again.", metadata=made("raw.snapshots", example=7583)
+    )
+    distinct_ids = dy.Int64(
+        description="Different entities among the items.", metadata=made("raw.snapshots", example=7583)
+    )
+    duplicates = dy.Int64(
+        description="Items whose entity the same crawl had met before; the first one counts.",
+        metadata=made("raw.snapshots", example=0),
+    )
+    rejected = dy.Int64(
+        description="Items without a readable id; their bytes are in ops_quarantine.",
+        metadata=made("raw.snapshots", example=0),
+    )
+    retries = dy.Int64(
+        description="Requests that were made again, after a failure or because the service asked to wait.",
+        metadata=made("raw.snapshots", example=0),
+    )
+    bytes = dy.Int64(
+        description="Size of all answers as received, failed ones included.",
+        metadata=made("raw.snapshots", unit="bytes", example=19638410),
+    )
+    seconds = dy.Float64(
+        description="How long the crawl worked, by this machine's clock, without the time between its parts.",
+        metadata=made("raw.snapshots", unit="s", example=1.035),
+    )
+    reconciled_ids = dy.Int64(
+        description="Entities that were known, were in no list, and were therefore asked for by id.",
+        metadata=made("raw.snapshots", example=0),
+    )
+    observations = dy.Int64(
+        description="Rows that the crawl has in the raw observations, over all kinds.",
+        metadata=made("raw.*_observations", example=7583),
+    )
 
 
 class OpsQuarantine(Table):
@@ -36,22 +99,52 @@ class OpsQuarantine(Table):
 
     storage = "daily"
 
-    snapshot_date = dy.Date(description="Snapshot date of the record.")
-    crawl_id = dy.String(description="The crawl that brought it.")
-    kind = dy.String(
-        description="Payload kind (model, image, creator, tag, enum), or the star table that refused a row."
+    snapshot_date = dy.Date(
+        description="Snapshot date for which the record was set aside.",
+        metadata=made("raw.snapshots", example=date(2026, 1, 2), references="dim_date.date"),
     )
-    entity_id = dy.String(nullable=True, description="Id of the record; null where none could be read.")
-    reason = dy.String(description="What was expected and what was found, with the JSON path.")
+    crawl_id = dy.String(
+        description="The crawl that brought the record.",
+        metadata=made("raw.snapshots", example="2026-01-02.1", references="ops_snapshot.crawl_id"),
+    )
+    kind = dy.String(
+        description="What the record was taken for: a payload kind (model, image, creator, tag, enum), or the star "
+        "table whose rules refused a row.",
+        metadata=made("the build", example="model"),
+    )
+    entity_id = dy.String(
+        nullable=True,
+        description="Id of the record, as text.",
+        metadata=made("the record", example="14012", null="no id could be read"),
+    )
+    reason = dy.String(
+        description="What was expected, what was found, and the JSON path at which.",
+        metadata=made("the build", example="Expected `int | null`, got `str` - at `$.stats.downloadCount`"),
+    )
     payload = dy.String(
-        description="The record as received; a refused row as JSON. Bytes that are no text are escaped."
+        description="The record as it was received, or the refused row as JSON; bytes that are no text are escaped.",
+        metadata=made("the record", example='{"id": 14012, "stats": {"downloadCount": "many"}}'),
     )
 
 
 class OpsDrift(Table):
     """One row per JSON path that was met and that no declaration knows."""
 
-    kind = dy.String(primary_key=True, description="Payload kind.")
-    path = dy.String(primary_key=True, description="JSON path of the key.")
-    first_seen_on = dy.Date(description="First snapshot date on which it was met.")
-    example = dy.String(description="A value that was found there, shortened.")
+    kind = dy.String(
+        primary_key=True,
+        description="Payload kind in which the path was met: model, image, creator, tag or enum.",
+        metadata=made("the build", example="model"),
+    )
+    path = dy.String(
+        primary_key=True,
+        description="JSON path of the unknown key; its value stays in raw, untouched.",
+        metadata=made("the record", example="$.modelVersions[].covered"),
+    )
+    first_seen_on = dy.Date(
+        description="First snapshot date on which the path was met.",
+        metadata=made("the snapshot dates", example=date(2026, 1, 2)),
+    )
+    example = dy.String(
+        description="A value that was found at the path, as JSON, shortened.",
+        metadata=made("the record", example="true"),
+    )
