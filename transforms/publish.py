@@ -57,9 +57,10 @@ class UnreadableStarError(CivitaiEtlError):
 
 def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
     """Makes `files` the published generation."""
+    for left_behind in analytics.parent.glob(f".{analytics.name}.*.tmp"):  # by a publish that was killed
+        left_behind.unlink()
     aside = analytics.with_name(f".{analytics.name}.{os.getpid()}.tmp")
     try:
-        aside.unlink(missing_ok=True)
         build_database(aside, lake, files)
         sync(aside)
         aside.replace(analytics)

@@ -1,12 +1,6 @@
-"""Whole snapshots of a simulated catalogue: what a date needs, what a second day stores, and what a kill costs."""
+"""Whole snapshots of a simulated catalogue: what a date needs, and what a second day stores."""
 
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +20,6 @@ from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
 MODELS = 600
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("model", "image", "creator", "tag", "enum")
 Raw = Callable[[str], list[tuple[Any, ...]]]
 
@@ -247,40 +240,3 @@ def test_the_key_is_nowhere_under_the_data_directory(service: Service, settings:
     assert len(files) > 5
     for file in files:
         assert sentinel.encode() not in file.read_bytes(), file
-
-
-CRAWL = """
-import sys
-from datetime import date
-from pathlib import Path
-from pipelines.lock import writer_lock
-from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
-few = {"requests_per_second": 0, "window_pages": 3, "image_pages": 4}
-settings = Settings(api_url=sys.argv[1], data_dir=Path(sys.argv[2]), **few)
-with writer_lock(settings.data_dir):
-    print("begun", flush=True)
-    take_snapshot(settings, date(2026, 1, 1))
-"""
-
-
-def test_a_crawl_that_is_killed_again_and_again_ends_as_if_undisturbed(emulator: Emulator, tmp_path: Path) -> None:
-    emulator.set_date(DAY)
-    calm = settings_for(emulator.api_url, tmp_path / "calm", image_pages=4)
-    take_snapshot(calm, DAY)
-    killed = settings_for(emulator.api_url, tmp_path / "killed", image_pages=4, window_pages=3)
-    moments = random.Random(3)
-    kills = 0
-    for _ in range(6):
-        command = [sys.executable, "-c", CRAWL, emulator.api_url, str(killed.data_dir)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "begun\n", "no killed process has left a lock behind"
-            time.sleep(moments.uniform(0.1, 1.3))
-            kills += process.poll() is None
-            os.kill(process.pid, signal.SIGKILL)
-    assert kills >= 4
-    take_snapshot(killed, DAY)
-    assert contents(killed) == contents(calm)
-    leftovers = [path.name for path in (killed.data_dir / "dlt" / "civitai_etl" / "normalize").iterdir()]
-    assert sorted(leftovers) == [".version", "extracted"]
