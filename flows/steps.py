@@ -47,7 +47,7 @@ def run_daily_snapshot(
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
     """Add the dates that raw has and the star has not. The caller holds the writer lock."""
-    with storage_errors(settings.lake):
+    with storage_errors(settings.data_dir, settings.lake):
         return build(
             settings.warehouse,
             settings.lake,
@@ -77,12 +77,13 @@ def rebuild_star(
     """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there."""
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
-    with writer_lock(settings.data_dir), _also_locked(into), storage_errors(into or settings.lake):
+    data_dir, lake = (into, into / "lake") if into else (settings.data_dir, settings.lake)
+    with writer_lock(settings.data_dir), _also_locked(into), storage_errors(data_dir, lake):
         drain(settings)
         return rebuild(
             settings.warehouse,
-            into / "lake" if into else settings.lake,
-            into / "analytics.duckdb" if into else settings.analytics,
+            lake,
+            data_dir / "analytics.duckdb",
             from_date=from_date,
             to_date=to_date,
             max_quarantine_share=settings.max_quarantine_share,

@@ -1,8 +1,11 @@
-"""The data directory as a place that can fail: full disks and missing permission, told in one line with what to do."""
+"""The data directory and the lake as places that can fail: full disks and missing permission, told in one line with
+what to do.
+"""
 
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ from pipelines.errors import CivitaiEtlError
 
 
 class StorageError(CivitaiEtlError):
-    """The data directory cannot be used: no permission, no space, or not a directory."""
+    """The data directory or the lake cannot be used: no permission, no space, or not a directory."""
 
 
 _FULL = re.compile(r"no space left|disk (is )?full|could not write|quota exceeded|out of disk", re.IGNORECASE)
@@ -42,36 +45,60 @@ def prepare_directory(directory: Path) -> None:
 
 
 @contextmanager
-def storage_errors(directory: Path) -> Iterator[None]:
-    """Turn what a full disk or a missing permission raises, however deep in another error, into a `StorageError`."""
+def storage_errors(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
+    """Turn what a full disk or a missing permission raises, however deep in another error, into a `StorageError`.
+
+    It names the data directory or, if that one is well, the lake that is written to as well.
+    """
     try:
         yield
     except CivitaiEtlError:
         raise
     except Exception as error:
-        told = _explain(error, directory)
+        told = _explain(error, data_dir, lake or data_dir)
         if told is None:
             raise
         raise StorageError(told) from error
 
 
-def _explain(error: BaseException, directory: Path) -> str | None:
+def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
     for cause in chain(error):
         code = cause.errno if isinstance(cause, OSError) else None
         text = str(cause)
         if code in _FULL_CODES or _FULL.search(text):
+            # The error does not always say which file it was, but the disks do.
+            directory = min(data_dir, lake, key=_free)
             return (
                 f"The disk that holds {directory} is full: make room "
-                "or set CIVITAI_ETL_DATA_DIR to a larger one, then run again."
+                f"or set {_setting(directory, data_dir)} to a larger one, then run again."
             )
         if code in _DENIED_CODES or _DENIED.search(text):
+            directory = min(data_dir, lake, key=_is_writable)
             return (
                 f"{directory} cannot be written: give this user write permission there "
-                "or set CIVITAI_ETL_DATA_DIR to a directory of its own."
+                f"or set {_setting(directory, data_dir)} to a directory of its own."
             )
         if code in _NO_DIRECTORY_CODES:
-            return f"{directory} is no directory: set CIVITAI_ETL_DATA_DIR to a directory."
+            directory = min(data_dir, lake, key=lambda path: _existing(path).is_dir())
+            return f"{directory} is no directory: set {_setting(directory, data_dir)} to a directory."
     return None
+
+
+def _setting(directory: Path, data_dir: Path) -> str:
+    return "CIVITAI_ETL_DATA_DIR" if directory.is_relative_to(data_dir) else "CIVITAI_ETL_LAKE_URL"
+
+
+def _free(directory: Path) -> int:
+    return shutil.disk_usage(_existing(directory)).free
+
+
+def _is_writable(directory: Path) -> bool:
+    return os.access(_existing(directory), os.W_OK | os.X_OK)
+
+
+def _existing(path: Path) -> Path:
+    """The path, or what there is on the way to it."""
+    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -14,7 +14,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.lock import LockedError, writer_lock
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
-from pipelines.storage import StorageError
+from pipelines.storage import StorageError, storage_errors
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Service
 
@@ -52,6 +52,18 @@ def test_a_full_disk_is_one_line_and_the_crawl_goes_on_with_more_room(service: S
     ((documents, distinct, size),) = rows(settings, f"select {counts} from raw.model_documents")
     assert documents == distinct == 9
     assert size > sum(map(len, noise))
+
+
+def test_of_data_directory_and_lake_the_one_that_is_full_is_named(tmp_path: Path, small_disk: Path) -> None:
+    full = small_disk / "here"
+    for data_dir, lake, setting in (
+        (tmp_path / "data", full, "CIVITAI_ETL_LAKE_URL"),
+        (full, tmp_path / "lake", "CIVITAI_ETL_DATA_DIR"),
+        (full, full / "lake", "CIVITAI_ETL_DATA_DIR"),
+    ):
+        full.mkdir(exist_ok=True)
+        with pytest.raises(StorageError, match=f"holds {full} is full.* set {setting}"), storage_errors(data_dir, lake):
+            (full / "file").write_bytes(bytes(1 << 22))
 
 
 def as_nobody(action: Callable[[], object]) -> str:
