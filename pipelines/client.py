@@ -200,6 +200,14 @@ class Client:
         """
         return self._fetch(path, arguments, _decode_document, self._max_attempts)
 
+    def post(self, path: str, body: bytes) -> Page:
+        """Ask with a JSON body; the answer is itself the one item. For questions only, since it may be sent twice.
+
+        Raises:
+            NotFoundError, BrokenAnswerError, ServiceError: as for `document`.
+        """
+        return self._fetch(path, (), _decode_document, self._max_attempts, body)
+
     def read_ahead(self, path: str, arguments: Arguments) -> None:
         """Ask already for what will be asked for next, while the caller works on what it has.
 
@@ -207,11 +215,11 @@ class Client:
         """
         self._ahead = _ReadAhead(_request(path, arguments), self._attempt)
 
-    def _fetch(self, path: str, arguments: Arguments, decode: Decode, attempts: int) -> Page:
+    def _fetch(self, path: str, arguments: Arguments, decode: Decode, attempts: int, body: bytes | None = None) -> Page:
         request = _request(path, arguments)
         for attempt in range(1, attempts + 1):
             try:
-                answer = self._answer_ahead(request) or self._attempt(request)
+                answer = self._answer_ahead(request) or self._attempt(request, body)
                 items, metadata = decode(answer)
                 return Page(request, items, metadata, answer.at)
             except _TransientError as failure:
@@ -230,11 +238,16 @@ class Client:
         ahead.wait()
         return ahead.result() if ahead.request == request else None
 
-    def _attempt(self, request: str) -> _Answer:
+    def _attempt(self, request: str, body: bytes | None = None) -> _Answer:
+        """One attempt: a POST of `body`, a GET without one."""
         self._budget.take()
         self.requests += 1
+        method = "GET" if body is None else "POST"
+        headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
         try:
-            response = self._pool.request("GET", self._api_url + request, redirect=False, preload_content=False)
+            response = self._pool.request(
+                method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
+            )
             answer = self._read(response)
         except NewConnectionError as error:
             raise _TransientError(_reason(error), refused=True) from None

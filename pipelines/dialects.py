@@ -1,7 +1,8 @@
-"""Which list endpoints a snapshot walks, and how the service pages them, declared per dialect.
+"""Which list endpoints a snapshot walks and how the service pages them, and what it can be asked for, per dialect.
 
 `spec` is the service as its specification describes it (pages of 200), `live` the service as it answers today
-(civitai-api.md: cursors, pages of 100 models, orders that lose nothing). Adding a list endpoint is one declaration.
+(civitai-api.md: cursors, pages of 100 models, orders that lose nothing). Adding a list endpoint
+or a look-up is one declaration.
 Decoding never depends on the dialect.
 """
 
@@ -60,6 +61,25 @@ class Reconcile:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """A question for things by their ids, names or hashes (`pipelines.lookups`).
+
+    A `{}` in `path` takes what is asked for; else a GET has it, joined by commas, in the query argument `argument`, and
+    without one a POST has it as the JSON list of its body. `batch_size` is how many may be asked for at once. `asked`
+    says what is asked for, and `answer` what comes: documents of `kind` (one, a list, or a list in `items`), or the ids
+    of versions per hash, as a list of objects or as a map. Whatever is asked by a hash also gives a `hash_match`.
+    """
+
+    name: str
+    kind: str
+    path: str
+    asked: Literal["id", "name", "hash", "sha256"]
+    argument: str | None = None
+    batch_size: int = 1
+    answer: Literal["documents", "ids"] = "documents"
+
+
+@dataclass(frozen=True)
 class Dialect:
     """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists.
 
@@ -70,6 +90,17 @@ class Dialect:
     endpoints: tuple[Endpoint, ...]
     reconcile: Reconcile
     news: tuple[Endpoint, ...]
+    lookups: tuple[Lookup, ...]
+
+
+#: The same in both dialects, though the shapes of the answers differ (civitai-api.md, 4).
+_VERSION_LOOKUPS = (
+    Lookup("versions", "version", "/model-versions/{}", "id"),
+    Lookup("minis", "version_mini", "/model-versions/mini/{}", "id"),
+    Lookup("hash", "version", "/model-versions/by-hash/{}", "hash"),
+    Lookup("hashes", "version", "/model-versions/by-hash", "sha256", batch_size=100),
+    Lookup("hash-ids", "hash_match", "/model-versions/by-hash/ids", "sha256", batch_size=10_000, answer="ids"),
+)
 
 
 #: Page numbers are walked newest-first: what is published meanwhile pushes rows to later pages, where they are met
@@ -88,6 +119,7 @@ SPEC = Dialect(
         Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
         Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
     ),
+    (Lookup("users", "user", "/users", "name", argument="username"), *_VERSION_LOOKUPS),
 )
 
 #: `period` is that of the latest version (civitai-api.md, 2).
@@ -120,6 +152,12 @@ LIVE = Dialect(
     (
         Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY),
         Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
+    ),
+    (
+        # By name it is a search for a beginning that gives five users, by id it is exact (civitai-api.md, 8).
+        Lookup("users", "user", "/users", "name", argument="query"),
+        Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
+        *_VERSION_LOOKUPS,
     ),
 )
 

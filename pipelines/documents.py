@@ -36,11 +36,24 @@ IMAGE = Owner("image", counters=("stats",))
 VERSION = Owner("version", counters=("stats",), lists={"images": IMAGE})
 MODEL = Owner("model", counters=("stats",), objects={"creator": CREATOR}, lists={"modelVersions": VERSION})
 ENUMS = Owner("enum", id=None)
+USER = Owner("user")
+MINI = Owner("version_mini", id=None)
+HASH_MATCH = Owner("hash_match", id="hash")
 
 #: What counts as a counter, and where it stands, per payload kind.
-DOCUMENTS = {"model": MODEL, "image": IMAGE, "creator": CREATOR, "tag": TAG, "enum": ENUMS}
+DOCUMENTS = {
+    "model": MODEL,
+    "image": IMAGE,
+    "creator": CREATOR,
+    "tag": TAG,
+    "enum": ENUMS,
+    "user": USER,
+    "version": VERSION,
+    "version_mini": MINI,
+    "hash_match": HASH_MATCH,
+}
 
-#: The entity id of the one document that has none.
+#: The entity id of the one document of a list that has none.
 ENUMS_ID = "enums"
 
 _BLANKS = {"stats": b"{}", "modelCount": b"null"}
@@ -68,8 +81,8 @@ class Document(NamedTuple):
 _Counter = tuple[int, str, bytes, str, bytes]
 
 
-def split(kind: str, item: bytes) -> Document:
-    """Cut the counters of one received item out of it.
+def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
+    """Cut the counters of one received item out of it; `entity_id` is that of a kind whose documents do not tell it.
 
     Raises:
         UnreadableItemError: it is no JSON object, not UTF-8, or has no readable id.
@@ -77,7 +90,7 @@ def split(kind: str, item: bytes) -> Document:
     reader = _READERS[kind]
     try:
         item.decode()
-        entity_id, found = reader.read(item)
+        own_id, found = reader.read(item)
     except UnicodeDecodeError as error:
         raise UnreadableItemError(f"not valid UTF-8 at byte {error.start}") from None
     except msgspec.ValidationError as error:
@@ -94,7 +107,8 @@ def split(kind: str, item: bytes) -> Document:
             end = position + len(value)
     pieces.append(item[end:])
     payload = b"".join(pieces)
-    return Document(entity_id, blake2b(payload, digest_size=16).hexdigest(), payload, b"[%b]" % b",".join(metrics))
+    content_hash = blake2b(payload, digest_size=16).hexdigest()
+    return Document(own_id or entity_id, content_hash, payload, b"[%b]" % b",".join(metrics))
 
 
 def splice(kind: str, payload: bytes, metrics: bytes) -> bytes:
@@ -132,8 +146,8 @@ class _Reader:
         self.tree: Any = _struct(owner, names, types)
         self._decode_tree = msgspec.json.Decoder(self.tree).decode
 
-    def read(self, document: bytes) -> tuple[str, list[_Counter]]:
-        """The id of a whole document, and what stands at its declared positions, in document order."""
+    def read(self, document: bytes) -> tuple[str | None, list[_Counter]]:
+        """The id of a whole document, if its kind has one, and what stands at its declared positions, in order."""
         found: list[_Counter] = []
         origin = pa.py_buffer(document).address
         try:
@@ -178,9 +192,9 @@ class _Reader:
         raw = bytes(getattr(members, self._id)) if self._id else b""
         return raw if _NUMBER_OR_TEXT.match(raw) else b"null"
 
-    def _entity_id(self, members: Any) -> str:
+    def _entity_id(self, members: Any) -> str | None:
         if self._id is None:
-            return ENUMS_ID
+            return None
         raw = bytes(getattr(members, self._id))
         key = self.owner.id
         if not raw or raw == b"null":

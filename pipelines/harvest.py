@@ -59,9 +59,8 @@ class Harvest:
 
     def take(self, page: Page, crawl_pass: int) -> list[str]:
         """Count and collect the items of a page; gives their ids."""
-        counts, known = self.counts, self.known
         ids: list[str] = []
-        counts.pages += 1
+        self.counts.pages += 1
         self._pages_held += 1
         for position, raw in enumerate(page.items):
             item = bytes(raw)
@@ -70,15 +69,20 @@ class Harvest:
             except UnreadableItemError as error:
                 self.reject(page.request, position, page.answered_at, str(error), item)
                 continue
-            counts.items += 1
             ids.append(document.entity_id)
-            if document.entity_id in known.ids:
-                counts.duplicates += 1
-            else:
-                counts.distinct_ids += 1
-                known.ids.add(document.entity_id)
-                self._observe(document, page.answered_at, crawl_pass)
+            self.take_document(document, page.answered_at, crawl_pass)
         return ids
+
+    def take_document(self, document: Document, moment: datetime, crawl_pass: int) -> None:
+        """Count and collect one item that was received at `moment`."""
+        counts, known = self.counts, self.known
+        counts.items += 1
+        if document.entity_id in known.ids:
+            counts.duplicates += 1
+        else:
+            counts.distinct_ids += 1
+            known.ids.add(document.entity_id)
+            self._observe(document, moment, crawl_pass)
 
     def reject(self, request: str, position: int, moment: datetime, reason: str, item: bytes) -> None:
         """Count and keep the bytes of an item that cannot become a document."""

@@ -29,6 +29,7 @@ from pipelines.storage import chain
 from pipelines.warehouse import remove_second_copies
 
 if TYPE_CHECKING:
+    from pipelines.lookups import Questions
     from pipelines.refresh import NewsWalk
 
 _PIPELINE = "civitai_etl"
@@ -70,8 +71,8 @@ class Loader:
         if self._drained.exists():
             # A job that was killed between its commit and dlt's note of it has run twice: into its table, or into the
             # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
-            if "crawl" in self.state():
-                remove_second_copies(self._warehouse, self.state()["crawl"]["crawl_id"])
+            if self._warehouse.exists():
+                remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
             self._drained.unlink()
         self._sweep()
 
@@ -102,6 +103,10 @@ class Loader:
             CivitaiEtlError: a list could not be read so far; nothing is loaded, and the marks stay.
         """
         self._pipeline.run(_news(walks), loader_file_format="parquet")
+
+    def load_answers(self, questions: "Sequence[Questions]") -> None:
+        """Ask all of them and load what comes, all in one package."""
+        self._pipeline.run(_answers(questions), loader_file_format="parquet")
 
 
 @contextmanager
@@ -144,6 +149,18 @@ def _news(walks: "Sequence[NewsWalk]") -> Iterator[DltResource]:
                 )
             )
         yield pages | dlt.transformer(_documents, name=f"{walk.endpoint.name}_documents")(walk)
+
+
+@dlt.source(name=_SOURCE)
+def _answers(questions: "Sequence[Questions]") -> Iterator[DltResource]:
+    for each in questions:
+        name = each.lookup.name.replace("-", "_")
+        asked = dlt.resource(each.batches(), name=f"{name}_asked", selected=False)
+        yield asked | dlt.transformer(_answer_rows, name=f"{name}_answers")(each)
+
+
+def _answer_rows(batch: list[str], questions: "Questions") -> Iterator[Any]:
+    yield from _rows(questions.ask(batch), None)
 
 
 def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:

@@ -10,6 +10,8 @@ The load (pipelines) writes these tables and the transforms read them; both take
 """
 
 from dataclasses import dataclass
+from datetime import date
+from functools import cache
 
 import pyarrow as pa
 
@@ -23,6 +25,15 @@ RECONCILE_PASS = 0
 
 #: The payload kinds that a snapshot collects; one pair of tables each.
 KINDS = ("model", "image", "creator", "tag", "enum")
+
+#: The payload kinds of what is asked for by name, id or hash (`pipelines.lookups`); one pair of tables each, too. They
+#: belong to no snapshot: their `crawl_id` is `lookup_id` of their date and stands in no row of `raw.snapshots`.
+LOOKUP_KINDS = ("user", "version", "version_mini", "hash_match")
+
+
+def lookup_id(on: date) -> str:
+    """The `crawl_id` of everything that is looked up on a date."""
+    return f"{on}.lookup"
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class RawTable:
         return f"{SCHEMA_NAME}.{self.name}"
 
 
+@cache
 def documents_table(kind: str) -> RawTable:
     """Distinct documents of a kind: `content_hash` is the BLAKE2b-128 of `payload` in hex."""
     return RawTable(
@@ -54,10 +66,12 @@ def documents_table(kind: str) -> RawTable:
     )
 
 
+@cache
 def observations_table(kind: str) -> RawTable:
     """What was seen of each entity on each date. `metrics` is JSON: a list, in document order, of
     `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
-    where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS.
+    where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS;
+    look-ups have one pass.
     """
     return RawTable(
         f"{kind}_observations",
@@ -141,7 +155,8 @@ SIGHTINGS = RawTable(
     key=("crawl_id", "kind", "entity_id"),
 )
 
-#: Entities that answered 404 when they were asked for by id, with the snapshot date of that answer.
+#: Entities that the service did not know when they were asked for, with the snapshot date of that answer. Of a look-up,
+#: `entity_id` is what was asked for: an id, a name or a hash.
 TOMBSTONES = RawTable(
     "tombstones",
     pa.schema(

@@ -5,11 +5,11 @@ All variables begin with `CIVITAI_ETL_`, but for the API key: `CIVITAI_API_KEY`,
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipelines.errors import CivitaiEtlError
 
@@ -17,6 +17,8 @@ ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
 REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "api.civitai.com"})
 
 DialectName = Literal["live", "spec"]
+#: The service's ids are positive 32-bit integers.
+WatchedId = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class SettingsError(CivitaiEtlError):
@@ -58,6 +60,15 @@ class Settings(BaseSettings):
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."
     )
+    watch_models: Annotated[tuple[WatchedId, ...], NoDecode] = Field(
+        (), description="Ids of models to observe every day whether a list shows them or not, separated by commas."
+    )
+    watch_versions: Annotated[tuple[WatchedId, ...], NoDecode] = Field(
+        (), description="Ids of model versions whose details are looked up every day, separated by commas."
+    )
+    watch_users: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names of users who are looked up every day, separated by commas."
+    )
     api_key: SecretStr | None = Field(
         None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
     )
@@ -86,6 +97,11 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("watch_models", "watch_versions", "watch_users", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, value: object) -> object:
+        return [text.strip() for text in value.split(",") if text.strip()] if isinstance(value, str) else value
 
     @field_validator("api_url")
     @classmethod

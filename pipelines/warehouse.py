@@ -14,6 +14,7 @@ import duckdb
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw import (
     KINDS,
+    LOOKUP_KINDS,
     REJECTS,
     SCHEMA_NAME,
     SIGHTINGS,
@@ -114,6 +115,22 @@ def stored_hashes(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
     return {content_hash for (content_hash,) in found.fetchall()}
 
 
+def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_name: bool) -> set[str]:
+    """What of a kind was asked for by id, or by name, on a date and was found or not; names without regard to case."""
+    found: set[str] = set()
+    if has_table(connection, observations_table(kind)):
+        key = "lower(payload ->> '$.username')" if by_name else "entity_id"
+        query = (
+            f"select {key} from {observations_table(kind).qualified_name} "
+            f"join {documents_table(kind).qualified_name} using (entity_id, content_hash) where snapshot_date = ?"
+        )
+        found |= {text for (text,) in connection.execute(query, [on]).fetchall()}
+    if has_table(connection, TOMBSTONES):
+        query = f"select lower(entity_id) from {TOMBSTONES.qualified_name} where (kind, snapshot_date) = (?, ?)"
+        found |= {text for (text,) in connection.execute(query, [kind, on]).fetchall()}
+    return found
+
+
 def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date) -> set[str]:
     """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since."""
     if not has_table(connection, observations_table(kind)):
@@ -133,16 +150,21 @@ def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date
     return {entity_id for (entity_id,) in found.fetchall()}
 
 
-def remove_second_copies(path: Path, crawl_id: str) -> None:
-    """Delete rows that are stored twice; for the writer, after a load job of `crawl_id` may have run a second time."""
-    keyed = [table(kind) for kind in KINDS for table in (documents_table, observations_table)]
+def remove_second_copies(path: Path, crawl_id: str | None) -> None:
+    """Delete rows that are stored twice, after a load job of `crawl_id`, or of look-ups, may have run a second time."""
+    of_lists, of_lookups = (
+        [table(kind) for kind in kinds for table in (documents_table, observations_table)]
+        for kinds in (KINDS, LOOKUP_KINDS)
+    )
+    # The observations of all crawls are many; a load brings those of its own crawl only.
+    of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
     with duckdb.connect(str(path)) as connection:
-        for table in (*keyed, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
+        for table in (*of_lists, *of_lookups, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
             if has_table(connection, table):
                 name, key = table.qualified_name, ", ".join(table.key)
-                concerned = "crawl_id = $crawl_id" if "crawl_id" in table.schema.names else "$crawl_id is not null"
+                concerned, parameters = ("crawl_id = ?", [crawl_id]) if table.name in of_crawls else ("true", [])
                 connection.execute(
                     f"delete from {name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
                     f"from {name} where {concerned} group by {key} having count(*) > 1)",
-                    {"crawl_id": crawl_id},
+                    parameters,
                 )
