@@ -76,14 +76,18 @@ COPY (
   FROM (SELECT id, unnest(tags) AS tag FROM models) WHERE trim(tag) != '' ORDER BY ALL
 ) TO '{{star}}/bridge_model_tag.parquet' (COMPRESSION zstd);
 COPY (
-  SELECT DISTINCT trim(tag) AS tag, DATE '{{on}}' AS first_seen_on FROM (SELECT unnest(tags) AS tag FROM models)
+  SELECT DISTINCT trim(tag) AS tag, NULL::VARCHAR AS link, DATE '{{on}}' AS first_seen_on FROM (SELECT unnest(tags) AS tag FROM models)
   WHERE trim(tag) != '' ORDER BY ALL
 ) TO '{{star}}/dim_tag.parquet' (COMPRESSION zstd);
 COPY (
-  SELECT DISTINCT coalesce(creator.username, '(unknown)') AS username, DATE '{{on}}' AS first_seen_on FROM models ORDER BY ALL
+  SELECT DISTINCT coalesce(creator.username, '(unknown)') AS username, NULL::VARCHAR AS link, NULL::VARCHAR AS image,
+    DATE '{{on}}' AS first_seen_on
+  FROM models ORDER BY username
 ) TO '{{star}}/dim_creator.parquet' (COMPRESSION zstd);
 COPY (
-  SELECT DISTINCT coalesce(version.baseModel, '(unknown)') AS base_model, DATE '{{on}}' AS first_seen_on FROM versions ORDER BY ALL
+  SELECT base_model, coalesce(family, 'Unclassified') AS family, ecosystem, modality, DATE '{{on}}' AS first_seen_on
+  FROM (SELECT DISTINCT coalesce(version.baseModel, '(unknown)') AS base_model FROM versions)
+  LEFT JOIN read_csv('{{base_models}}') USING (base_model) ORDER BY base_model
 ) TO '{{star}}/dim_base_model.parquet' (COMPRESSION zstd);
 COPY (
   SELECT image.id AS image_id, version_id, image.url, image.type, image.width, image.height, image.hash AS blurhash,
@@ -94,7 +98,9 @@ COPY (
 COPY (
   SELECT DATE '{{on}}' AS snapshot_date, image.id AS image_id, image.stats.cryCount AS cry_count,
     image.stats.laughCount AS laugh_count, image.stats.likeCount AS like_count, image.stats.dislikeCount AS dislike_count,
-    image.stats.heartCount AS heart_count, image.stats.commentCount AS comment_count
+    image.stats.heartCount AS heart_count, image.stats.commentCount AS comment_count, NULL::BIGINT AS cries_delta,
+    NULL::BIGINT AS laughs_delta, NULL::BIGINT AS likes_delta, NULL::BIGINT AS dislikes_delta, NULL::BIGINT AS hearts_delta,
+    NULL::BIGINT AS comments_delta, NULL::INTEGER AS days_since_previous
   FROM images ORDER BY image_id
 ) TO '{{star}}/fact_image_daily.parquet' (COMPRESSION zstd);
 COPY (
@@ -102,20 +108,45 @@ COPY (
     id * 100000 + date_diff('day', DATE '1970-01-01', DATE '{{on}}') AS model_key, stats.downloadCount AS download_count,
     stats.thumbsUpCount AS thumbs_up_count, stats.thumbsDownCount AS thumbs_down_count, stats.ratingCount AS rating_count,
     stats.rating, stats.commentCount AS comment_count, stats.favoriteCount AS favorite_count,
-    stats.tippedAmountCount AS tipped_amount_count
+    stats.tippedAmountCount AS tipped_amount_count, NULL::BIGINT AS downloads_delta, NULL::BIGINT AS thumbs_up_delta,
+    NULL::BIGINT AS thumbs_down_delta, NULL::BIGINT AS ratings_delta, NULL::BIGINT AS comments_delta,
+    NULL::BIGINT AS favorites_delta, NULL::BIGINT AS tipped_amount_delta, NULL::INTEGER AS days_since_previous,
+    NULL::INTEGER AS downloads_days
   FROM models ORDER BY model_id
 ) TO '{{star}}/fact_model_daily.parquet' (COMPRESSION zstd);
 COPY (
   SELECT DATE '{{on}}' AS snapshot_date, version.id AS version_id,
     version.id * 100000 + date_diff('day', DATE '1970-01-01', DATE '{{on}}') AS version_key, model_id,
     version.stats.downloadCount AS download_count, version.stats.thumbsUpCount AS thumbs_up_count,
-    version.stats.thumbsDownCount AS thumbs_down_count, version.stats.ratingCount AS rating_count, version.stats.rating
+    version.stats.thumbsDownCount AS thumbs_down_count, version.stats.ratingCount AS rating_count, version.stats.rating,
+    NULL::BIGINT AS downloads_delta, NULL::BIGINT AS thumbs_up_delta, NULL::BIGINT AS thumbs_down_delta,
+    NULL::BIGINT AS ratings_delta, NULL::INTEGER AS days_since_previous, NULL::INTEGER AS downloads_days
   FROM versions ORDER BY version_id
 ) TO '{{star}}/fact_model_version_daily.parquet' (COMPRESSION zstd);
 COPY (
-  SELECT DATE '{{on}}' AS snapshot_date, coalesce(version.baseModel, '(unknown)') AS base_model, count(*) AS version_count,
-    coalesce(sum(version.stats.downloadCount), 0)::BIGINT AS download_count,
-    sum(version.stats.thumbsUpCount)::BIGINT AS thumbs_up_count,
-    sum(version.stats.thumbsDownCount)::BIGINT AS thumbs_down_count, sum(version.stats.ratingCount)::BIGINT AS rating_count
-  FROM versions GROUP BY ALL ORDER BY ALL
+  WITH totals AS (
+    SELECT coalesce(version.baseModel, '(unknown)') AS base_model, count(*) AS version_count,
+      coalesce(sum(version.stats.downloadCount), 0)::BIGINT AS download_count,
+      sum(version.stats.thumbsUpCount)::BIGINT AS thumbs_up_count,
+      sum(version.stats.thumbsDownCount)::BIGINT AS thumbs_down_count, sum(version.stats.ratingCount)::BIGINT AS rating_count,
+      sum(round(version.stats.rating * 100)::BIGINT * version.stats.ratingCount) AS rating_points,
+      sum(version.stats.ratingCount) FILTER (version.stats.rating IS NOT NULL) AS ratings_with_points,
+      thumbs_up_count + thumbs_down_count AS votes, thumbs_up_count / votes AS share
+    FROM versions GROUP BY ALL
+  )
+  SELECT DATE '{{on}}' AS snapshot_date, base_model, NULL::INTEGER AS days_since_previous, version_count,
+    NULL::BIGINT AS versions_published, version_count AS versions_entered, 0::BIGINT AS versions_left,
+    0::BIGINT AS versions_reclassified, download_count, NULL::BIGINT AS downloads_delta, download_count AS downloads_entered,
+    0::BIGINT AS downloads_left, 0::BIGINT AS downloads_reclassified, 0::BIGINT AS downloads_hidden,
+    NULL::DOUBLE AS downloads_share, thumbs_up_count, thumbs_down_count, rating_count,
+    CASE WHEN ratings_with_points > 0 THEN rating_points / ratings_with_points / 100 END AS rating,
+    CASE WHEN votes > 0 THEN share END AS approval_rate,
+    CASE WHEN votes > 0 THEN (share + 3.841458820694124 / (2 * votes) - 1.959963984540054
+      * sqrt((share * (1 - share) + 3.841458820694124 / (4 * votes)) / votes)) / (1 + 3.841458820694124 / votes)
+    END AS approval_lower_bound
+  FROM totals ORDER BY base_model
 ) TO '{{star}}/mart_base_model_daily.parquet' (COMPRESSION zstd);
+COPY (
+  SELECT DATE '{{on}}' AS date, year(date)::INTEGER AS year, month(date)::TINYINT AS month, week(date)::TINYINT AS iso_week,
+    isodow(date)::TINYINT AS weekday, true AS has_snapshot, true AS is_complete
+) TO '{{star}}/dim_date.parquet' (COMPRESSION zstd);

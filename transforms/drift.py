@@ -46,22 +46,38 @@ def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[st
 
 def _walk(kind: Any, value: Any, path: str, found: dict[str, str]) -> None:
     if isinstance(value, list):
-        (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
-        for item in value if inner is not None else ():
-            _walk(inner, item, f"{path}[]", found)
+        inner = _item(kind)
+        if inner is not None:
+            for item in value:
+                _walk(inner, item, f"{path}[]", found)
     elif isinstance(value, dict):
-        struct = next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
+        struct = _struct(kind)
         if struct is None:
             return
         hints = _hints(struct)
         for name, member in value.items():
-            if name in hints:
+            if name not in hints:
+                if name not in NOT_DECODED.get(struct, ()):
+                    found.setdefault(f"{path}.{name}", msgspec.json.encode(member).decode()[:80])
+            elif isinstance(member, dict | list):
                 _walk(hints[name], member, f"{path}.{name}", found)
-            elif name not in NOT_DECODED.get(struct, ()):
-                found.setdefault(f"{path}.{name}", msgspec.json.encode(member).decode()[:80])
 
 
+# Asked for every value of every document that is looked at, and always the same.
 _hints = cache(get_type_hints)
+
+
+@cache
+def _item(kind: Any) -> Any:
+    """The type of the items where a type may be a list."""
+    (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
+    return inner
+
+
+@cache
+def _struct(kind: Any) -> type[Struct] | None:
+    """The struct where a type may be an object."""
+    return next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
 
 
 def _arms(kind: Any) -> tuple[Any, ...]:
