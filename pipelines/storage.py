@@ -14,11 +14,13 @@ from pipelines.errors import CivitaiEtlError
 
 
 class StorageError(CivitaiEtlError):
-    """The data directory or the lake cannot be used: no permission, no space, or not a directory."""
+    """The data directory or the lake cannot be used: no permission, no space, not a directory, or a file is held."""
 
 
 _FULL = re.compile(r"no space left|disk (is )?full|could not write|quota exceeded|out of disk", re.IGNORECASE)
 _DENIED = re.compile(r"permission denied|read-only file system|operation not permitted", re.IGNORECASE)
+#: DuckDB, of a file that another process has open; it names the process where it can.
+_HELD = re.compile(r'Could not set lock on file "(?P<file>.+?)".*?(\(PID (?P<process>\d+)\)|$)', re.DOTALL)
 _FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
 _DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_DIRECTORY_CODES = {errno.ENOTDIR, errno.EEXIST}
@@ -46,7 +48,8 @@ def prepare_directory(directory: Path) -> None:
 
 @contextmanager
 def storage_errors(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
-    """Turn what a full disk or a missing permission raises, however deep in another error, into a `StorageError`.
+    """Turn what a full disk, a missing permission or a file that another program holds raises, however deep in another
+    error, into a `StorageError`.
 
     It names the data directory or, if that one is well, the lake that is written to as well.
     """
@@ -65,6 +68,11 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
     for cause in chain(error):
         code = cause.errno if isinstance(cause, OSError) else None
         text = str(cause)
+        if held := _HELD.search(text):
+            return (
+                f"{held['file']} is open in another program (process {held['process'] or 'unknown'}): close it there "
+                "and run again. Nobody but civitai-etl opens that file; the tables are in analytics.duckdb."
+            )
         if code in _FULL_CODES or _FULL.search(text):
             # The error does not always say which file it was, but the disks do.
             directory = min(data_dir, lake, key=_free)

@@ -24,18 +24,20 @@ from pipelines.raw import (
     documents_table,
     observations_table,
 )
+from pipelines.storage import storage_errors
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the warehouse, its clock set to UTC.
 
     Raises:
-        CivitaiEtlError: there is no warehouse, or another process writes to it.
+        CivitaiEtlError: there is no warehouse, or another program has it open.
     """
     if not path.exists():
         raise CivitaiEtlError(f"There is no raw data at {path}: run `civitai-etl snapshot` first.")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        with storage_errors(path.parent):
+            connection = duckdb.connect(str(path), read_only=True)
     except duckdb.IOException as error:
         raise CivitaiEtlError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
     connection.execute("set timezone = 'UTC'")

@@ -15,6 +15,7 @@ from pipelines.lock import LockedError, writer_lock
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
 from pipelines.storage import StorageError, storage_errors
+from pipelines.warehouse import connect
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Service
 
@@ -132,6 +133,37 @@ def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
         writer_lock(tmp_path).__enter__()
     with writer_lock(tmp_path):
         pass
+
+
+OPEN = """
+import sys
+import duckdb
+with duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reading"):
+    print("have it", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", ["reading", "writing"])
+def test_a_warehouse_that_another_program_has_open_is_one_line_that_names_the_process(
+    service: Service, settings: Settings, how: str
+) -> None:
+    take_snapshot(settings, DAY)
+    with subprocess.Popen(
+        [sys.executable, "-c", OPEN, str(settings.warehouse), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"have it\n"
+        attempts = [lambda: take_snapshot(settings, DAY)]
+        if how == "writing":
+            attempts.append(lambda: connect(settings.warehouse))
+        for attempt in attempts:
+            assert told(attempt) == (
+                f"{settings.warehouse} is open in another program (process {holder.pid}): close it there "
+                "and run again. Nobody but civitai-etl opens that file; the tables are in analytics.duckdb."
+            )
+        holder.communicate()
+    assert take_snapshot(settings, DAY).already_complete
 
 
 HOLD = """
