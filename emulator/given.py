@@ -6,7 +6,7 @@ what is not usable is left out there. Creators, tags and images are derived from
 come in the order of the file and images newest first, by their ids.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -61,6 +61,13 @@ class _ImageFacts:
     comments: float
 
 
+_SORT_KEYS: dict[str | None, Callable[[_ModelFacts], Any]] = {
+    "Newest": lambda facts: facts.latest,
+    "Most Downloaded": lambda facts: facts.downloads,
+    "Highest Rated": lambda facts: facts.rating,
+}
+
+
 class GivenCatalogue:
     """The documents of a file and an index of what is in them.
 
@@ -74,12 +81,21 @@ class GivenCatalogue:
     def __init__(self, path: Path) -> None:
         self.lines = read_lines(path)
         self.models = [_model_facts(decoded(line)) for line in self.lines]
+        self._orders: dict[str | None, Sequence[int]] = {}
         #: The line of each id; the first one, if several have it.
         self.row_of = {facts.id: row for row, facts in reversed(list(enumerate(self.models))) if facts.id is not None}
 
     def on(self, on: date | None) -> "GivenMoment":
         """The catalogue at noon of a date, or now. Only the clock and what `period` lets through depend on it."""
         return GivenMoment(self, datetime.combine(on, time(12), UTC) if on else datetime.now(UTC))
+
+    def in_order(self, sort: str | None) -> Sequence[int]:
+        """The lines of all models in an order, which is found once: a page must not cost a sort."""
+        if sort not in self._orders:
+            key = _SORT_KEYS.get(sort)
+            rows = range(len(self.models))
+            self._orders[sort] = sorted(rows, key=lambda row: key(self.models[row]), reverse=True) if key else rows
+        return self._orders[sort]
 
     @cached_property
     def images(self) -> list[_ImageFacts]:
@@ -166,15 +182,8 @@ class GivenMoment:
         return self._now
 
     def models(self, query: ModelQuery) -> Listing:
-        facts = self.given.models
-        rows = [row for row, model in enumerate(facts) if self._matches(model, query)] if _filters(query) else None
-        chosen = range(len(facts)) if rows is None else rows
-        if query.sort == "Newest":
-            chosen = sorted(chosen, key=lambda row: facts[row].latest, reverse=True)
-        elif query.sort == "Most Downloaded":
-            chosen = sorted(chosen, key=lambda row: facts[row].downloads, reverse=True)
-        elif query.sort == "Highest Rated":
-            chosen = sorted(chosen, key=lambda row: facts[row].rating, reverse=True)
+        facts, rows = self.given.models, self.given.in_order(query.sort)
+        chosen = [row for row in rows if self._matches(facts[row], query)] if _filters(query) else rows
         return Listing(chosen, self.given.lines.__getitem__)
 
     def model(self, model_id: int) -> bytes | None:
