@@ -66,7 +66,7 @@ class Match:
     """
 
     algorithm: str
-    model_id: int
+    model_id: int | None
     model: str | None
     named: NamedVersion
     licence: Licence

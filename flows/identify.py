@@ -12,14 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flows.file_index import Match, find
 from flows.report import open_analytics
 from pipelines.errors import CivitaiEtlError
 from pipelines.fingerprints import MODEL_SUFFIXES, Fingerprints, fingerprint
+from pipelines.lock import LockedError
 from pipelines.progress import Progress
 from pipelines.settings import Settings
 
@@ -27,11 +28,16 @@ from pipelines.settings import Settings
 _THREADS = min(4, os.cpu_count() or 1)
 
 Format = Literal["table", "json"]
+#: `unanswered`: the published tables do not know it, and the service did not say.
+Status = Literal["known", "hint", "unknown", "unanswered", "unreadable"]
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file and what is known of it: its hashes unless it could not be read, and the version that it is."""
+    """A file and what is known of it: its hashes unless it could not be read, and the version that it is.
+
+    `trouble` is why it could not be read, or why the service did not answer.
+    """
 
     path: Path
     fingerprints: Fingerprints | None
@@ -40,11 +46,11 @@ class LocalFile:
     source: Literal["snapshot", "service"] | None = None
 
     @property
-    def status(self) -> Literal["known", "hint", "unknown", "unreadable"]:
+    def status(self) -> Status:
         if self.fingerprints is None:
             return "unreadable"
         if self.match is None:
-            return "unknown"
+            return "unanswered" if self.trouble else "unknown"
         return "hint" if self.match.is_hint else "known"
 
 
@@ -60,8 +66,8 @@ def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progre
     Raises:
         CivitaiEtlError: a path does not exist.
     """
-    files = hash_files(model_files(paths), progress)
-    return _from_snapshot(settings, files, progress)
+    files = _from_snapshot(settings, hash_files(model_files(paths), progress), progress)
+    return files if offline else _from_service(settings, files, progress)
 
 
 def model_files(paths: Sequence[Path]) -> list[Path]:
@@ -142,13 +148,33 @@ def _from_snapshot(settings: Settings, files: list[LocalFile], progress: Progres
     wanted = {file.path: file.fingerprints for file in files if file.fingerprints is not None}
     with open_analytics(settings.analytics) as connection:
         matches = find(connection, wanted)
-    return [_matched(file, matches.get(file.path), "snapshot") for file in files]
+    return [
+        replace(file, match=matches[file.path], source="snapshot") if file.path in matches else file for file in files
+    ]
 
 
-def _matched(file: LocalFile, match: Match | None, source: Literal["snapshot", "service"]) -> LocalFile:
-    if match is None:
-        return file
-    return LocalFile(file.path, file.fingerprints, file.trouble, match, source)
+def _from_service(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:
+    """Ask for what the snapshot does not know, and for what it has but a hint of."""
+    from flows.service_answers import ServiceAnswers, ask
+
+    wanted = {
+        file.path: file.fingerprints
+        for file in files
+        if file.fingerprints is not None and (file.match is None or file.match.is_hint)
+    }
+    if not wanted:
+        return files
+    try:
+        answers = ask(settings, wanted, progress)
+    except LockedError as error:
+        # What the service says is kept in raw, which has one writer: a snapshot under way goes first.
+        answers = ServiceAnswers({}, dict.fromkeys(wanted, f"the service was not asked: {error}"))
+    return [
+        replace(file, match=answers.matches[file.path], source="service")
+        if file.path in answers.matches
+        else replace(file, trouble=file.trouble or answers.unanswered.get(file.path))
+        for file in files
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------------- telling
@@ -168,7 +194,7 @@ def tell(files: Sequence[LocalFile], form: Format) -> None:
 def count_line(files: Sequence[LocalFile]) -> str:
     """Such as `3 files: 2 known, 1 unknown`."""
     counts = Counter(file.status for file in files)
-    told = [f"{counts[status]:,} {status}" for status in ("known", "hint", "unknown", "unreadable") if counts[status]]
+    told = [f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]]
     return f"{len(files):,} {'file' if len(files) == 1 else 'files'}" + (f": {', '.join(told)}" if told else "")
 
 
@@ -238,5 +264,5 @@ def _cells(file: LocalFile) -> list[str]:
     ]
 
 
-def _named(name: str | None, number: int) -> str:
+def _named(name: str | None, number: int | None) -> str:
     return f"{name} ({number})" if name else f"({number})"

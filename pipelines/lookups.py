@@ -65,18 +65,23 @@ class LookupReport:
 
 
 def look_up(
-    settings: Settings, wanted: Mapping[str, Iterable[str]], progress: Progress = _SILENT, on: date | None = None
+    settings: Settings,
+    wanted: Mapping[str, Iterable[str]],
+    progress: Progress = _SILENT,
+    on: date | None = None,
+    client: Client | None = None,
 ) -> LookupReport:
     """Ask for what is wanted, per name of a look-up of the dialect, and load what comes.
 
-    The caller holds the writer lock. `on` is the date to store it under, by default that of the service's clock.
+    The caller holds the writer lock. `on` is the date to store it under, by default that of the service's clock. Who
+    asks for more gives its own `client`, so that there is one request budget; the report counts what it did in all.
 
     Raises:
         CivitaiEtlError: the dialect has no such look-up, or it cannot ask for that; the disk refuses.
     """
     began = time.monotonic()
     named = [(lookup_of(settings, name), texts) for name, texts in wanted.items()]
-    run = LookupRun(Client(settings), progress, on)
+    run = LookupRun(client or Client(settings), progress, on)
     questions = [Questions(lookup, askable(lookup, texts), run) for lookup, texts in named]
     if any(each.asked for each in questions):
         prepare_directory(settings.data_dir)
