@@ -47,7 +47,8 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
     Raises:
         PartialSnapshotError: what was seen is published, but not all was seen.
     """
-    with writer_lock(Settings().data_dir):
+    settings = Settings()
+    with writer_lock(settings.data_dir, settings.lake):
         crawled_date = crawl(snapshot_date)
         analytics = publish(crawled_date)
     with report.open_analytics(analytics) as connection:

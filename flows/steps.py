@@ -4,8 +4,7 @@ First the crawl fills the raw warehouse, then the transforms add what is new to 
 happen under the writer lock of the data directory: whoever comes second is told who is at work.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -40,13 +39,13 @@ def run_daily_snapshot(
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
     """
-    with writer_lock(settings.data_dir):
+    with writer_lock(settings.data_dir, settings.lake):
         crawled = take_snapshot(settings, snapshot_date, progress)
         return RunSummary(crawled, publish(settings, progress))
 
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
-    """Add the dates that raw has and the star has not. The caller holds the writer lock."""
+    """Add the dates that raw has and the star has not. The caller holds the writer lock, with the lake."""
     with storage_errors(settings.data_dir, settings.lake):
         return build(
             settings.warehouse,
@@ -78,7 +77,10 @@ def rebuild_star(
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
     data_dir, lake = (into, into / "lake") if into else (settings.data_dir, settings.lake)
-    with writer_lock(settings.data_dir), _also_locked(into), storage_errors(data_dir, lake):
+    with ExitStack() as locks, storage_errors(data_dir, lake):
+        if into:
+            locks.enter_context(writer_lock(settings.data_dir))
+        locks.enter_context(writer_lock(data_dir, lake))
         drain(settings)
         return rebuild(
             settings.warehouse,
@@ -89,12 +91,3 @@ def rebuild_star(
             max_quarantine_share=settings.max_quarantine_share,
             progress=progress,
         )
-
-
-@contextmanager
-def _also_locked(directory: Path | None) -> Iterator[None]:
-    if directory is None:
-        yield
-    else:
-        with writer_lock(directory):
-            yield

@@ -1,10 +1,13 @@
-"""One writer per data directory: a lock that the kernel gives back when its process ends, however it ends."""
+"""One writer per data directory: a lock that the kernel gives back when its process ends, however it ends. And one
+data directory per lake: who publishes deletes what its own publishes do not name.
+"""
 
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.storage import prepare_directory, storage_errors
@@ -14,12 +17,19 @@ class LockedError(CivitaiEtlError):
     """Another process writes to the data directory."""
 
 
+class ForeignLakeError(CivitaiEtlError):
+    """The lake is that of another data directory."""
+
+
 @contextmanager
-def writer_lock(data_dir: Path) -> Iterator[None]:
+def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
     """Hold the writer lock of `data_dir` (created if missing) for the length of the block; never waits.
+
+    Who is going to publish gives the root of the `lake`, too: it is claimed for the data directory.
 
     Raises:
         LockedError: another process has it; names the process.
+        ForeignLakeError: the lake belongs to another data directory.
         StorageError: the directory cannot be written.
     """
     prepare_directory(data_dir)
@@ -37,7 +47,37 @@ def writer_lock(data_dir: Path) -> Iterator[None]:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if lake is not None:
+            with storage_errors(data_dir, lake):
+                _claim(lake, data_dir)
         yield
     finally:
         # The file stays: to remove it would let two processes lock two different files of this name.
         os.close(descriptor)
+
+
+def _claim(lake: Path, data_dir: Path) -> None:
+    """See that the lake is that of this data directory, which is known by a name of its own, wherever it is moved."""
+    identity, owner = data_dir / "identity", lake / "owner"
+    _put(identity, f"{uuid4().hex}\n")
+    name = identity.read_text().strip()
+    lake.mkdir(parents=True, exist_ok=True)
+    _put(owner, f"{name} {data_dir}\n")
+    owner_name, _, place = owner.read_text().strip().partition(" ")
+    if owner_name != name:
+        raise ForeignLakeError(
+            f"{lake} is the lake of another data directory, {place}, and would lose its files: set "
+            f"CIVITAI_ETL_LAKE_URL to a directory of its own or, if that data directory is no more, delete {owner}."
+        )
+
+
+def _put(path: Path, text: str) -> None:
+    """Make a file that is there as a whole or not at all, unless it is there already."""
+    if path.exists():
+        return
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(text)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

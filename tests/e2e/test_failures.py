@@ -67,6 +67,19 @@ def test_a_data_directory_without_write_permission_is_one_line(civitai_etl, tmp_
     assert list(civitai_etl.data_dir.iterdir()) == []
 
 
+def test_two_data_directories_on_one_lake_are_refused_before_anything_is_asked(civitai_etl, service, published):
+    lake = published.data_dir / "lake"
+    before = sorted(lake.rglob("*.parquet"))
+    civitai_etl.settings["CIVITAI_ETL_LAKE_URL"] = str(lake)
+    asked = len(service.requests())
+    for command in ("snapshot", "--date", "2026-01-01"), ("rebuild",):
+        line = civitai_etl.fails(*command)
+        assert f"{lake} is the lake of another data directory, {published.data_dir}," in line
+        assert "CIVITAI_ETL_LAKE_URL" in line
+    assert len(service.requests()) == asked
+    assert sorted(lake.rglob("*.parquet")) == before
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 40 MB, mounted for this test."""

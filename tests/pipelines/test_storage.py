@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.lock import LockedError, writer_lock
+from pipelines.lock import ForeignLakeError, LockedError, writer_lock
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
 from pipelines.storage import StorageError, storage_errors
@@ -133,6 +133,24 @@ def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
         writer_lock(tmp_path).__enter__()
     with writer_lock(tmp_path):
         pass
+
+
+def test_a_lake_belongs_to_one_data_directory_wherever_that_is_moved(tmp_path: Path) -> None:
+    first, second, lake = tmp_path / "first", tmp_path / "second", tmp_path / "shared" / "lake"
+    with writer_lock(first, lake):
+        pass
+    with pytest.raises(ForeignLakeError, match=f"{lake} is the lake of another data directory, {first}, .*delete"):
+        writer_lock(second, lake).__enter__()
+    with writer_lock(second):
+        pass
+    first.rename(tmp_path / "moved")
+    with writer_lock(tmp_path / "moved", lake):
+        pass
+    (lake / "owner").unlink()
+    with writer_lock(second, lake):
+        pass
+    with pytest.raises(ForeignLakeError):
+        writer_lock(tmp_path / "moved", lake).__enter__()
 
 
 OPEN = """
