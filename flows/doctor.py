@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipelines.client import Client
+from pipelines.crawl import check_clocks
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
 from pipelines.settings import Settings, variable
@@ -79,6 +80,7 @@ def _service(settings: Settings) -> str:
     # One attempt: a doctor tells what is, a crawl waits for better times.
     client = Client(settings.model_copy(update={"max_attempts": 1}))
     page = client.list_page("/models", (("limit", "1"),))
+    check_clocks(page.answered_at, settings)
     return (
         f"{settings.api_url} answers in dialect {settings.dialect_name}, {len(page.items)} model in {client.bytes:,} "
         f"bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"

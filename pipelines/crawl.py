@@ -12,12 +12,34 @@ from typing import Any
 
 from pipelines.client import Client, ServiceError
 from pipelines.dialects import DIALECTS
+from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import COUNTS, NewRows
 from pipelines.progress import Progress
 from pipelines.reconcile import ReconcileCrawl, ReconcileWalk
 from pipelines.settings import Settings
 from pipelines.walks import EndpointCrawl, GalleryCrawl, Walk
 from pipelines.warehouse import Known
+
+#: Clocks that are further apart may not agree on the date.
+_CLOCK_TOLERANCE = timedelta(hours=1)
+
+
+class ClockError(CivitaiEtlError):
+    """The service's clock and this machine's do not agree, so nobody can say of which date a snapshot is."""
+
+
+def check_clocks(answered_at: datetime, settings: Settings) -> None:
+    """See that the service's clock agrees with this machine's; an emulator's may show anything.
+
+    Raises:
+        ClockError: they are more than an hour apart.
+    """
+    now = datetime.now(UTC)
+    if abs(answered_at - now) > _CLOCK_TOLERANCE and not settings.is_loopback:
+        raise ClockError(
+            f"The clock of {settings.api_url} says {answered_at:%Y-%m-%d %H:%M} UTC and that of this machine "
+            f"{now:%Y-%m-%d %H:%M}: the snapshot date would be wrong. Set this machine's clock, then run again."
+        )
 
 
 class Crawl:
@@ -44,7 +66,7 @@ class Crawl:
         self.failure: ServiceError | None = None
         self.started_at = datetime.fromisoformat(state["started_at"]) if state else None
         self._snapshot_date = snapshot_date
-        self._api_url = settings.api_url
+        self._settings = settings
         self._progress = progress
         self._clock = self.started_at
         self._spent_before = state["spent"] if state else {"retries": 0, "bytes": 0, "seconds": 0.0}
@@ -111,7 +133,9 @@ class Crawl:
             self._pages_taken += 1
             self._pages_left -= not each.endpoint.gallery
             self._clock = page.answered_at
-            self.started_at = self.started_at or self._start(page.answered_at)
+            if self.started_at is None:
+                check_clocks(page.answered_at, self._settings)
+                self.started_at = self._start(page.answered_at)
             self._progress.update(name, len(each.met), each.walk.total)
             yield from each.new_rows(all_of_them=False)
         yield from each.new_rows()
@@ -169,7 +193,7 @@ class Crawl:
             "crawl_id": self.crawl_id,
             "snapshot_date": self._snapshot_date,
             "dialect": self.dialect.name,
-            "api_url": self._api_url,
+            "api_url": self._settings.api_url,
             "status": "complete" if self.is_finished and not problems else "partial",
             "reason": "; ".join(problems) or None,
             "started_at": self.started_at,

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import urllib3
 
 from emulator.launch import Emulator, launch
+from pipelines.crawl import ClockError
 from pipelines.documents import splice
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
@@ -140,6 +142,22 @@ def test_without_a_date_it_is_today_and_starts_at_midnight_by_a_clock_of_another
     assert report.snapshot_date in {today, today - timedelta(1)}
     midnight = datetime.combine(report.snapshot_date, datetime.min.time(), UTC)
     assert raw("select started_at, finished_at >= started_at from raw.snapshots") == [(midnight, True)]
+
+
+@pytest.mark.parametrize("minutes", [-61, 61, -59, 59])
+def test_a_real_service_whose_clock_is_an_hour_off_is_refused_before_anything_is_kept(
+    service: Service, settings: Settings, minutes: int
+) -> None:
+    service.date = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
+    # The same service by an address that does not say that it is on this machine.
+    real = settings.model_copy(update={"api_url": service.api_url.replace("127.0.0.1", "0.0.0.0")})
+    if abs(minutes) < 60:
+        assert take_snapshot(real).status == "complete"
+        return
+    with pytest.raises(ClockError, match=r"Set this machine's clock"):
+        take_snapshot(real)
+    assert len(service.requests) == 1
+    assert not rows(real, "select 1 from information_schema.tables where table_name = 'snapshots'")
 
 
 def test_a_first_answer_just_after_midnight_is_of_the_end_of_the_date(
