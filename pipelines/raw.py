@@ -31,7 +31,7 @@ KINDS = ("model", "image", "creator", "tag", "enum")
 LOOKUP_KINDS = ("user", "version", "version_mini", "hash_match")
 
 
-def lookup_id(on: date) -> str:
+def lookup_id(on: date | str) -> str:
     """The `crawl_id` of everything that is looked up on a date."""
     return f"{on}.lookup"
 

@@ -3,7 +3,7 @@
 Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
 When raw has something new for a date that the star has already (a late re-run, a crawl that went on), the star is
 folded from the first date again: facts from that date on and every dimension may change, and files whose rows did not
-change keep their names.
+change keep their names. What was looked up is no part of that fold: its tables are made anew from all of raw.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from transforms.day import Balance, DayBuild, SnapshotDay
 from transforms.facts import CompleteCrawl
 from transforms.generation import Generation
 from transforms.lake import Lake, LakeFile
+from transforms.lookups import add_lookups
 from transforms.publish import follow, publish, read_manifest
 from transforms.raw_reader import RawReader
 from transforms.tables import DimDate, OpsSnapshot
@@ -71,6 +72,11 @@ def build(
         known = _crawls_in(published, Lake(lake))
         news = _dates_with_news(crawls, known)
         if not news:
+            with Generation(Lake(lake), published=published) as star:
+                if add_lookups(star, raw):
+                    files = star.finish()
+                    publish(star.lake, analytics, files)
+                    return BuildReport((), rows_per_table(files), (), published=True)
             if published:
                 follow(Lake(lake), published)
             return BuildReport((), rows_per_table(published), (), published=False)
@@ -132,6 +138,7 @@ def _fold(
             _refuse_too_much_quarantine(of_day, work.quarantined, max_quarantine_share)
         balances += of_day
         progress.update("transform", number, len(days), unit="days")
+    add_lookups(star, raw)
     star.replace(OpsSnapshot.table_name(), OpsSnapshot.validate(crawls.select(OpsSnapshot.column_names()), cast=True))
     star.replace(DimDate.table_name(), calendar(snapshot_days(crawls)))
     files = star.finish()

@@ -15,7 +15,7 @@ from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, daily_rows, st
 from transforms.generation import Generation
 from transforms.history import advance, natural_key, open_period, refresh
 from transforms.mart import base_model_day
-from transforms.quarantine import check, first_of_each, refused
+from transforms.quarantine import check, first_of_each, refused, rejected
 from transforms.raw_reader import RawReader
 from transforms.staged import Staged, stage
 from transforms.tables import (
@@ -399,17 +399,7 @@ class DayBuild:
 
     def note_operations(self, staged: dict[str, Staged]) -> None:
         """ops_quarantine and ops_drift."""
-        rejects = self.raw.rejects(self.on)
-        items = rejects.select(
-            "snapshot_date",
-            "crawl_id",
-            "kind",
-            entity_id=pl.lit(None, pl.String),
-            reason=pl.format("{} - item {} of {}", "reason", "position", "request"),
-            payload=pl.Series(
-                [payload.decode(errors="backslashreplace") for payload in rejects["payload"]], dtype=pl.String
-            ),
-        )
+        items = rejected(self.raw.rejects(self.on))
         rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
         self.quarantined = OpsQuarantine.validate(rows, cast=True)
         self.star.add(OpsQuarantine.table_name(), self.quarantined, self.on)

@@ -28,6 +28,11 @@ NOT_DECODED = {
     payloads.FileMetadata: {"quantType", "isRequired"},
     payloads.Creator: {"modelCount"},
     payloads.Tag: {"modelCount"},
+    payloads.User: {"email"},
+    payloads.VersionDetail: {
+        *("description", "vaeId", "flags", "covered", "earlyAccessDeadline", "earlyAccessConfig", "trainingDetails"),
+    },
+    payloads.VersionMini: {"id", "modelId", "hashes", "fees"},
     payloads.Enums: {"ModelType", "ModelFileType", "BaseModelType"},
 }
 

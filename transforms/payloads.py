@@ -225,8 +225,106 @@ class Enums(Payload):
     BaseModel: list[str] | None = None
 
 
+class User(Payload):
+    """A user of GET /users; the specification has a tier and a date, the service neither (civitai-api.md, 8)."""
+
+    id: Integer
+    username: str | None = None
+    avatarNsfw: str | None = None
+    image: str | None = None
+    tier: str | None = None
+    createdAt: datetime | None = None
+
+
+class VersionModel(Payload):
+    name: str | None = None
+    type: str | None = None
+    nsfw: bool | None = None
+    poi: bool | None = None
+    mode: str | None = None
+
+
+class PaidAccess(Payload):
+    permanent: bool | None = None
+    endsAt: datetime | None = None
+
+
+class VersionDetail(Version):
+    """The answer of GET /model-versions/{id}, and of the look-ups by hash (civitai-api.md, 4)."""
+
+    model: VersionModel | None = None
+    status: str | None = None
+    uploadType: str | None = None
+    usageControl: str | None = None
+    trainingStatus: str | None = None
+    licensingFee: float | None = None
+    earlyAccessEndsAt: datetime | None = None
+    paidAccess: PaidAccess | None = None
+
+
+class VersionMini(Payload):
+    """The answer of GET /model-versions/mini/{id}; it names neither itself nor its model by id (civitai-api.md, 4).
+
+    In the specification it does, and calls `versionName` `name`.
+    """
+
+    air: str | None = None
+    versionName: str | None = None
+    name: Annotated[str | None, Canonical(None)] = None
+    modelName: str | None = None
+    userId: Integer | None = None
+    baseModel: str | None = None
+    availability: str | None = None
+    publishedAt: datetime | None = None
+    size: float | None = None
+    fileType: str | None = None
+    fileName: str | None = None
+    downloadUrls: Annotated[list[str] | None, Canonical(None)] = None
+    downloadUrl: str | None = None
+    format: str | None = None
+    canGenerate: bool | None = None
+    isFeatured: bool | None = None
+    requireAuth: bool | None = None
+    checkPermission: bool | None = None
+    earlyAccessEndsAt: datetime | None = None
+    freeTrialLimit: Integer | None = None
+    additionalResourceCharge: bool | None = None
+    minor: bool | None = None
+    sfwOnly: bool | None = None
+    payoutEnabled: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.versionName = self.versionName or self.name
+        if self.downloadUrl is None and self.downloadUrls:
+            self.downloadUrl = self.downloadUrls[0]
+
+
+class HashOwner(Payload):
+    """A version that has a file with a hash."""
+
+    modelVersionId: Integer
+    modelId: Integer | None = None
+
+
+class HashMatch(Payload):
+    """What versions have a file with a hash, as the load puts it together (`pipelines.lookups`)."""
+
+    hash: str
+    matches: list[HashOwner]
+
+
 #: The struct of each payload kind of the raw layer.
-PAYLOADS: dict[str, type[Struct]] = {"model": Model, "image": Image, "creator": Creator, "tag": Tag, "enum": Enums}
+PAYLOADS: dict[str, type[Struct]] = {
+    "model": Model,
+    "image": Image,
+    "creator": Creator,
+    "tag": Tag,
+    "enum": Enums,
+    "user": User,
+    "version": VersionDetail,
+    "version_mini": VersionMini,
+    "hash_match": HashMatch,
+}
 
 _SCALARS: dict[Any, type[pl.DataType]] = {
     int: pl.Int64,

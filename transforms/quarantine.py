@@ -29,12 +29,25 @@ def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
     return good, details.select(*table.column_names(), reason=pl.format("breaks {}", reason))
 
 
-def refused(table: type[Table], rows: pl.DataFrame, on: date, crawl_id: str) -> pl.DataFrame:
+def rejected(rejects: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ops_quarantine for rows of raw.rejects."""
+    payloads = [payload.decode(errors="backslashreplace") for payload in rejects["payload"]]
+    return rejects.select(
+        "snapshot_date",
+        "crawl_id",
+        "kind",
+        entity_id=pl.lit(None, pl.String),
+        reason=pl.format("{} - item {} of {}", "reason", "position", "request"),
+        payload=pl.Series(payloads, dtype=pl.String),
+    )
+
+
+def refused(table: type[Table], rows: pl.DataFrame, on: date | pl.Expr, crawl_id: str | pl.Expr) -> pl.DataFrame:
     """Rows of ops_quarantine for rows of `table` with a `reason`."""
     entity_id = pl.concat_str(pl.col(table.primary_key()).cast(pl.String).fill_null("null"), separator="/")
     return rows.select(
-        snapshot_date=pl.lit(on),
-        crawl_id=pl.lit(crawl_id),
+        snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
+        crawl_id=crawl_id if isinstance(crawl_id, pl.Expr) else pl.lit(crawl_id),
         kind=pl.lit(table.table_name()),
         entity_id=entity_id,
         reason="reason",

@@ -3,7 +3,7 @@
 A table that no crawl has filled yet reads as an empty one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -65,9 +65,27 @@ class RawReader:
         """The observations of a kind on a date, by entity id."""
         return self.rows(observations_table(kind), "snapshot_date = ?", (on,)).sort("entity_id")
 
+    def latest_observations(self, kind: str) -> pl.DataFrame:
+        """The last observation of each entity of a kind, by entity id."""
+        last = "true QUALIFY row_number() OVER (PARTITION BY entity_id ORDER BY snapshot_date DESC) = 1"
+        return self.rows(observations_table(kind), last).sort("entity_id")
+
     def rejects(self, on: date) -> pl.DataFrame:
         """Items without a readable id that the crawls of a date met."""
-        return self.rows(REJECTS, "snapshot_date = ?", (on,)).sort("crawl_id", "kind", "request", "position")
+        return self.rejects_of(KINDS, on)
+
+    def rejects_of(self, kinds: Sequence[str], on: date | None = None) -> pl.DataFrame:
+        """Items of some kinds that cannot become documents; of a date, or all."""
+        condition = f"kind IN {tuple(kinds)}"
+        rows = self.rows(REJECTS, f"{condition} AND snapshot_date = ?", (on,)) if on else self.rows(REJECTS, condition)
+        return rows.sort("crawl_id", "kind", "request", "position")
+
+    def denials(self, kind: str) -> pl.DataFrame:
+        """Every time that something of a kind was asked for and the service did not have it: entity_id, snapshot_date,
+        observed_at.
+        """
+        found = self.rows(TOMBSTONES, "kind = ?", (kind,)).select("entity_id", "snapshot_date", "observed_at")
+        return found.sort("entity_id", "snapshot_date")
 
     def tombstones(self, on: date, kind: str) -> pl.DataFrame:
         """Ids of a kind that answered 404 on a date."""

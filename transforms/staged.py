@@ -166,14 +166,14 @@ def owner_path(message: str, metrics: str) -> str:
     return _METRIC_POSITION.sub(in_document, message, count=1)
 
 
-def set_aside(kind: str, on: date, records: pl.DataFrame) -> pl.DataFrame:
+def set_aside(kind: str, on: date | pl.Expr, records: pl.DataFrame) -> pl.DataFrame:
     """Rows of ops_quarantine for records with a reason; the payload is the document as received."""
     received = [
         splice(kind, payload.encode(), metrics.encode()).decode()
         for payload, metrics in zip(records["payload"], records["metrics"], strict=True)
     ]
     return records.select(
-        snapshot_date=pl.lit(on),
+        snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
         crawl_id="crawl_id",
         kind=pl.lit(kind),
         entity_id="entity_id",

@@ -1,4 +1,4 @@
-"""The star schema, declared once. `TABLES` lists it in reading order: dimensions, facts, marts, operations."""
+"""The star schema, declared once. `TABLES` has it in reading order: dimensions, look-ups, facts, marts, operations."""
 
 from transforms.tables.declaration import HistoryTable, Table
 from transforms.tables.dimensions import (
@@ -21,6 +21,7 @@ from transforms.tables.facts import (
     FactModelVersionDaily,
     FactTagDaily,
 )
+from transforms.tables.lookups import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini
 from transforms.tables.marts import MartBaseModelDaily
 from transforms.tables.operations import OpsDrift, OpsQuarantine, OpsSnapshot
 
@@ -36,6 +37,10 @@ TABLES: tuple[type[Table], ...] = (
     DimTag,
     BridgeModelTag,
     DimImage,
+    DimUser,
+    ModelVersionDetail,
+    ModelVersionMini,
+    HashMatch,
     FactModelDaily,
     FactModelVersionDaily,
     FactImageDaily,
@@ -58,15 +63,19 @@ __all__ = [
     "DimModel",
     "DimModelVersion",
     "DimTag",
+    "DimUser",
     "FactCreatorDaily",
     "FactImageDaily",
     "FactModelDaily",
     "FactModelVersionDaily",
     "FactTagDaily",
     "FileHash",
+    "HashMatch",
     "HistoryTable",
     "MartBaseModelDaily",
     "ModelText",
+    "ModelVersionDetail",
+    "ModelVersionMini",
     "OpsDrift",
     "OpsQuarantine",
     "OpsSnapshot",
