@@ -60,19 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except BaseException as error:
-        if not _was_interrupted(error):
-            raise
+    except KeyboardInterrupt:
         print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
         code = INTERRUPTED
     sys.exit(code)
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is at the bottom of it: dlt hands an interrupt on as the cause of an error of its own."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__
-    return error is not None
 
 
 def _settings() -> "Settings":

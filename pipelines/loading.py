@@ -111,7 +111,7 @@ class Loader:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Give back the error that a person can read from inside the ones that dlt wraps around it."""
+    """Give back the error that a person can read, or their Ctrl-C, from inside the ones that dlt wraps around it."""
     try:
         yield
     except CivitaiEtlError:
