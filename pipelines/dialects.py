@@ -26,7 +26,8 @@ class Endpoint:
 
     `kind` is the payload kind (`pipelines.raw.KINDS`). The first pass to see an id wins. `items` says where the
     documents are: in the list `items` of the body, or the body is one itself. A `gallery` is never walked to its end
-    but newest-first down to what is stored.
+    but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records at will: only its walks
+    together are the whole list.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Endpoint:
     passes: tuple[Arguments, ...] = ((),)
     items: Literal["items", "body"] = "items"
     gallery: bool = False
+    unordered: bool = False
     #: A cursor is the moment and the id of the record that comes next: "2026-08-01 12:34:56.789|123".
     cursor_names_next: bool = False
 
@@ -129,8 +131,8 @@ _LAST_DAY: tuple[Arguments, ...] = (
 )
 
 #: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2). With `nsfw=true` the
-#: list lacks models that the default has, and the other way round (0.3): the whole list is the union of both. /tags
-#: never says that it has another page (7).
+#: list lacks models that the default has, and the other way round (0.3): the whole list is the union of both. /creators
+#: comes in no order (6), and /tags never says that it has another page (7).
 LIVE = Dialect(
     "live",
     (
@@ -143,7 +145,7 @@ LIVE = Dialect(
             ((("sort", "Oldest"), ("nsfw", "true")), (("sort", "Oldest"),)),
             cursor_names_next=True,
         ),
-        Endpoint("creators", "creator", "/creators", "next_page", 200),
+        Endpoint("creators", "creator", "/creators", "next_page", 200, unordered=True),
         Endpoint("tags", "tag", "/tags", "until_empty", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
         Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),

@@ -15,6 +15,9 @@ from pipelines.warehouse import Known
 
 MOST_ATTEMPTS = 3
 
+#: Of a list in no order, so much of what it announces is taken for the whole: it counts what it does not show.
+UNORDERED_SHARE = 0.99
+
 #: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
 ASKED_AGAIN = 2
 
@@ -30,8 +33,9 @@ class Walk(Counts):
 
     `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
     the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
-    `broken_within` is None while whole pages are asked for; else it says among how many of the next records there is
-    one that breaks the page on which it stands.
+    `items_before` and `rejected_before` are the counts when the attempt was begun. `broken_within` is None while whole
+    pages are asked for; else it says among how many of the next records there is one that breaks the page on which it
+    stands.
     """
 
     rank: int = 0
@@ -39,13 +43,16 @@ class Walk(Counts):
     query: list[list[str]] | None = None
     total: int | None = None
     total_changed: bool = False
+    items_before: int = 0
+    rejected_before: int = 0
     broken_within: int | None = None
     done: bool = False
     problem: str | None = None
 
     def from_the_start(self) -> "Walk":
         """The same counts, at the beginning of the list."""
-        return Walk(self.pages, self.items, self.distinct_ids, self.duplicates, self.rejected)
+        counts = (self.pages, self.items, self.distinct_ids, self.duplicates, self.rejected)
+        return Walk(*counts, items_before=self.items, rejected_before=self.rejected)
 
 
 class EndpointCrawl:
@@ -115,11 +122,13 @@ class EndpointCrawl:
         return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS if is_part else None)
 
     def _is_doubtful(self, sent: Arguments, page: Page, following: Arguments | None) -> bool:
-        """Whether a page leads back, or ends a list with nothing although there was more to come, or was before."""
+        """Whether a page leads back, or ends a list with nothing: so does a service whose database was too slow."""
         if following is not None:
             return following == sent or following in self._visited
-        was_promised = self.walk.query is not None or self.walk.items > 0
-        return not page.items and was_promised and self.endpoint.next_page in ("cursor", "next_page")
+        if page.items or self.endpoint.next_page == "single":
+            return False
+        # After a page that was not full, nothing is what is to be expected.
+        return self.endpoint.next_page != "until_empty" or self._read_in_this_attempt % self._limit(sent) == 0
 
     def _may_ask_again(self) -> bool:
         self._asked_again += 1
@@ -227,18 +236,49 @@ class EndpointCrawl:
 
     def _end_of_pass(self) -> None:
         walk = self.walk
-        if walk.total_changed and walk.attempt < MOST_ATTEMPTS:
+        lack = self._lack()
+        if lack and walk.attempt < MOST_ATTEMPTS:
             self._begin(walk.rank, walk.attempt + 1)
-        elif walk.total_changed:
-            self._stop(f"the list changed while it was read, {MOST_ATTEMPTS} times over")
+        elif lack and not self._is_tolerable():
+            self._stop(lack)
         elif walk.rank + 1 < len(self.endpoint.passes):
             self._begin(walk.rank + 1, 1)
+        elif not walk.items and not self.is_first:
+            self._stop("the list is empty, and it was not on the days before")
         else:
             walk.done = True
+
+    def _lack(self) -> str | None:
+        """What a pass that came to its end may have missed, by what the service says of the length of the list."""
+        walk = self.walk
+        if walk.total is None:
+            return None
+        if self.endpoint.unordered:
+            # In no order, changes say nothing: only how many were met, in all walks together.
+            if (met := self._met_in_all_attempts) < walk.total:
+                return f"{met} of the {walk.total} records of the list were met in {MOST_ATTEMPTS} walks"
+        elif walk.total_changed:
+            return f"the list changed while it was read, {MOST_ATTEMPTS} times over"
+        elif (read := self._read_in_this_attempt) < walk.total:
+            return f"the list ended after {read} of its {walk.total} records, {MOST_ATTEMPTS} times over"
+        return None
+
+    def _is_tolerable(self) -> bool:
+        announced = self.walk.total or 0
+        return self.endpoint.unordered and self._met_in_all_attempts >= UNORDERED_SHARE * announced
+
+    @property
+    def _read_in_this_attempt(self) -> int:
+        return self.walk.items - self.walk.items_before
+
+    @property
+    def _met_in_all_attempts(self) -> int:
+        return self.walk.distinct_ids + self.walk.rejected - self.walk.rejected_before
 
     def _begin(self, rank: int, attempt: int) -> None:
         walk = self.walk
         walk.rank, walk.attempt, walk.query, walk.total, walk.total_changed = rank, attempt, None, None, False
+        walk.items_before, walk.rejected_before = walk.items, walk.rejected
         walk.broken_within = None
         self.met = set()
         self._visited.clear()

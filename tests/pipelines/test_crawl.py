@@ -180,6 +180,118 @@ def test_a_list_that_never_holds_still_is_read_three_times_and_partial(service: 
     assert balanced(report)
 
 
+def announced(pages: dict[str, list[int]], total: int) -> Callable[[dict[str, str]], Reply]:
+    """Numbered pages of models that say that there are `total`."""
+
+    def route(query: dict[str, str]) -> Reply:
+        number = int(query.get("page", "1"))
+        more = {"nextPage": f"?page={number + 1}"} if str(number + 1) in pages else {}
+        return Reply({"items": [{"id": n} for n in pages[str(number)]], "metadata": {"totalItems": total} | more})
+
+    return route
+
+
+def test_a_list_that_ends_before_its_own_total_is_read_again(service: Service, settings: Settings) -> None:
+    whole = announced({"1": [1, 2], "2": [3]}, 3)
+    service.routes["/models"] = whole
+    service.replies("/models", announced({"1": [1, 2]}, 3)({}), whole({}), limit="200")
+    service.replies("/models", whole({"page": "2"}), page="2")
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 3)
+    assert len(service.asked("/models")) == 3
+
+
+def test_a_list_that_always_ends_before_its_own_total_is_partial(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    service.routes["/models"] = announced({"1": [1, 2], "2": [3]}, 4)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.reason) == (
+        "partial",
+        "models: the list ended after 3 of its 4 records, 3 times over",
+    )
+    assert len(service.asked("/models")) == 6
+    assert raw("select count(*) from raw.model_observations") == [(3,)]
+
+
+def test_records_without_a_readable_id_count_as_read(service: Service, settings: Settings) -> None:
+    service.replies("/models", Reply({"items": [{"id": 1}, {"name": "a"}], "metadata": {"totalItems": 2}}))
+    assert take_snapshot(settings, DAY).status == "complete"
+    assert len(service.asked("/models")) == 1
+
+
+def creators_page(names: str, total: int, following: int | None = None) -> Reply:
+    more = {"nextPage": f"?page={following}"} if following else {}
+    return Reply({"items": [{"username": name} for name in names], "metadata": {"totalItems": total} | more})
+
+
+def test_live_creators_in_no_order_are_the_union_of_walks(service: Service, live: Settings) -> None:
+    first = creators_page("ab", 4, 2), creators_page("bc", 4)
+    second = creators_page("da", 5, 2), creators_page("be", 5)
+    service.replies("/creators", *first, *second, Reply(b"", 403))
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["creator"]["distinct_ids"]) == ("complete", 5)
+    assert [query.get("page") for query in service.asked("/creators")] == [None, "2", None, "2"]
+
+
+def test_live_creators_whose_total_moves_are_whole_once_so_many_were_met(service: Service, live: Settings) -> None:
+    service.replies("/creators", creators_page("ab", 3, 2), creators_page("cd", 4), Reply(b"", 403))
+    assert take_snapshot(live, DAY).status == "complete"
+
+
+def test_live_creators_that_no_walk_shows_are_told(service: Service, live: Settings) -> None:
+    service.replies("/creators", creators_page("ab", 4, 2), *5 * [creators_page("bc", 4), creators_page("ab", 4, 2)])
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason) == (
+        "partial",
+        "creators: 3 of the 4 records of the list were met in 3 walks",
+    )
+    assert len(service.asked("/creators")) == 6
+
+
+def test_live_creators_may_lack_one_in_a_hundred(service: Service, live: Settings) -> None:
+    page = {"items": [{"username": f"u{n}"} for n in range(99)], "metadata": {"totalItems": 100}}
+    service.replies("/creators", Reply(page))
+    assert take_snapshot(live, DAY).status == "complete"
+    assert len(service.asked("/creators")) == 3, "but not without having looked again"
+
+
+def test_a_walk_in_no_order_that_was_cut_off_counts_what_all_its_walks_met(service: Service, live: Settings) -> None:
+    replies = creators_page("ab", 4, 2), creators_page("bc", 4), creators_page("bd", 4, 2), Reply(b"", 403)
+    service.replies("/creators", *replies, creators_page("ac", 4))
+    with pytest.raises(ServiceError):
+        take_snapshot(live, DAY)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["creator"]["distinct_ids"]) == ("complete", 4)
+    assert len(service.asked("/creators")) == 5
+
+
+def test_a_list_that_is_empty_and_was_not_before_is_partial_and_none_of_it_is_asked_for(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    service.pages("/models", lambda: [{"id": 1}])
+    take_snapshot(settings, DAY)
+    service.replies("/models", Reply({"items": [], "metadata": {}}))
+    report = take_snapshot(settings, DAY + timedelta(1))
+    assert (report.status, report.reason) == (
+        "partial",
+        "models: the list is empty, and it was not on the days before",
+    )
+    assert len(service.asked("/models")) == 1 + 3
+    assert [request.path for request in service.requests if request.path.startswith("/models/")] == []
+
+
+def test_an_empty_page_of_tags_is_believed_at_once_only_after_one_that_was_not_full(
+    service: Service, live: Settings
+) -> None:
+    full = Reply({"items": [{"name": f"t{n}"} for n in range(200)]})
+    nothing, last = Reply({"items": []}), Reply({"items": [{"name": "last"}]})
+    service.replies("/tags", nothing, full, nothing, last, nothing)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("complete", 201)
+    assert [query.get("page") for query in service.asked("/tags")] == [None, None, "2", "2", "3"]
+
+
 def test_what_has_no_readable_id_is_kept_byte_for_byte(service: Service, settings: Settings, raw: Raw) -> None:
     body = b'{"items": ["text", {"id": 1}, {"name": "\\u00e9"},{"id": 2, "name": "\xff"}], "metadata": {}}'
     service.replies("/models", Reply(body))
@@ -283,7 +395,8 @@ def test_windows_are_loaded_as_they_end_and_a_failure_keeps_what_its_window_has(
     service.routes["/models"] = paged
     report = take_snapshot(small, DAY)
     assert [query.get("page") for query in service.asked("/models")] == [None, "2", "3", "4", "5", "5", "6"]
-    assert (report.crawl_id, report.status, report.requests) == ("2026-01-01.1", "complete", 6)
+    # The others are empty, which is asked for three times: /creators, /tags, /images.
+    assert (report.crawl_id, report.status, report.requests) == ("2026-01-01.1", "complete", 3 + 1 + 9 - 1)
     assert report.endpoints["model"] == {"pages": 6, "items": 11, "distinct_ids": 11, "duplicates": 0, "rejected": 0}
     assert raw("select count(*), count(distinct entity_id) from raw.model_observations") == [(11, 11)]
     assert len(raw("from raw.snapshots")) == 1
