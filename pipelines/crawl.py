@@ -91,6 +91,7 @@ class Crawl:
             crawl_id,
             snapshot_date,
             max_share=settings.max_burial_share,
+            watched=[str(model_id) for model_id in settings.watch_models],
         )
         self._reconcile_begun = False
 

@@ -27,12 +27,14 @@ BURIALS_TOLERATED = 3
 class ReconcileWalk(Counts):
     """How far the reconcile of a crawl is; plain values, kept in dlt's state.
 
-    `batched` is the last id that was asked for in a batch; `denied` answered 404 and `unreadable` something that is no
-    document; `asked` counts the ids that the service has spoken on. The others of them are observed by now.
+    `batched` is the last id that was asked for in a batch; `denied` answered 404, `unknown` too, but was never seen
+    before, and `unreadable` answered something that is no document; `asked` counts the ids that the service has spoken
+    on. The others of them are observed by now.
     """
 
     batched: int = 0
     denied: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     asked: int = 0
     done: bool = False
@@ -42,7 +44,7 @@ class ReconcileWalk(Counts):
 class ReconcileCrawl:
     """Asks for the ids of `expected` that the crawl has not observed, in order; many at once where the service can.
 
-    `max_share` is the part of `expected` that may be buried.
+    `max_share` is the part of `expected` that may be buried. What is `watched` is asked for, too, expected or not.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class ReconcileCrawl:
         snapshot_date: date,
         *,
         max_share: float,
+        watched: Collection[str] = (),
     ) -> None:
         self.walk = walk
         self._rules = rules
         self._known = known
         self._expected = expected
+        self._watched = watched
         self._max_share = max_share
         self._harvest = Harvest(rules.kind, walk, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
@@ -75,10 +79,10 @@ class ReconcileCrawl:
 
     def begin(self, clock: datetime, *, may_bury: bool) -> None:
         """Find out what the lists have not shown, now that they have been read."""
-        settled = {*self.walk.denied, *self.walk.unreadable}
+        settled = {*self.walk.denied, *self.walk.unknown, *self.walk.unreadable}
         unseen = [
             entity_id
-            for entity_id in self._expected
+            for entity_id in {*self._expected, *self._watched}
             if not (entity_id in self._known.ids or entity_id in self._known.observed or entity_id in settled)
         ]
         unseen.sort(key=int)
@@ -123,7 +127,7 @@ class ReconcileCrawl:
         try:
             page = client.document(f"{self._rules.path}/{entity_id}", ())
         except NotFoundError as answer:
-            self.walk.denied.append(entity_id)
+            (self.walk.denied if entity_id in self._expected else self.walk.unknown).append(entity_id)
             moment = answer.answered_at
         except BrokenAnswerError as error:
             if len(self._broken) == BROKEN_IN_A_ROW:

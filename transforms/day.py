@@ -11,6 +11,7 @@ import polars as pl
 
 from pipelines.raw import KINDS
 from transforms.base_models import describe
+from transforms.churn import Churn, churn
 from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, daily_rows, stats_columns
 from transforms.generation import Generation
 from transforms.history import advance, natural_key, open_period, refresh
@@ -102,6 +103,8 @@ class DayBuild:
         self.quarantine: list[pl.DataFrame] = []
         #: The day's rows of ops_quarantine, once it has run.
         self.quarantined = OpsQuarantine.empty()
+        #: Per kind: what became another document since it was seen last, once it has run.
+        self.churn: list[Churn] = []
         #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
         self.books: dict[str, tuple[int, int]] = {}
 
@@ -116,6 +119,7 @@ class DayBuild:
         self.add_facts(staged, opened)
         flows, births = self.add_version_facts(models, opened[DimModelVersion.table_name()])
         self.add_mart(before, flows, births)
+        self.note_changes(staged)
         self.note_entities(staged)
         self.note_operations(staged)
         return [self.balance(kind, staged[kind]) for kind in KINDS]
@@ -123,7 +127,9 @@ class DayBuild:
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())
         settled = entities.filter((pl.col("kind") == kind) & pl.col("is_settled")).select("entity_id", "content_hash")
-        return stage(self.raw, kind, self.on, settled)
+        # Only models are asked for by id in a crawl.
+        held = self.star.rows(DimModel.table_name()).select(entity_id=pl.col("model_id").cast(pl.String))
+        return stage(self.raw, kind, self.on, settled, held)
 
     # Dimensions
 
@@ -371,6 +377,12 @@ class DayBuild:
         self.star.add(MartBaseModelDaily.table_name(), MartBaseModelDaily.validate(rows, cast=True), self.on)
 
     # Bookkeeping
+
+    def note_changes(self, staged: dict[str, Staged]) -> None:
+        """Counts what changed since it was seen last; comes before `note_entities` forgets that."""
+        entities = self.star.rows(StateEntity.table_name())
+        for kind, records in staged.items():
+            self.churn.append(churn(kind, entities, records.observations.filter("is_listed")))
 
     def note_entities(self, staged: dict[str, Staged]) -> None:
         """Remembers which documents need no second look."""

@@ -74,12 +74,16 @@ class Staged:
     drift: dict[str, str]
 
 
-def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame) -> Staged:
-    """Stages a kind on a date; `settled` has entity_id and content_hash of documents that need no second look."""
+def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, held: pl.DataFrame) -> Staged:
+    """Stages a kind on a date.
+
+    `settled` has entity_id and content_hash of documents that need no second look, `held` the entity_id of what the
+    star has: of the others an answer to a question by id is news, since no list ever showed anything.
+    """
     observations = raw.observations(kind, on)
     metrics, metric_errors = decode_metrics(observations)
     is_listed = pl.col("crawl_pass") != RECONCILE_PASS
-    news = observations.filter(is_listed).join(
+    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(held["entity_id"].implode())).join(
         settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
     )
     payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]

@@ -92,6 +92,38 @@ def test_what_answers_404_is_a_tombstone_of_the_date_and_what_answers_is_observe
     assert raw("select reconciled_ids from raw.snapshots order by snapshot_date") == [(0,), (2,)]
 
 
+def test_a_watched_model_that_no_list_shows_is_observed_from_the_first_day_on(
+    catalogue: Catalogue, settings: Settings, raw: Raw
+) -> None:
+    catalogue.hidden |= {9}
+    watching = settings.model_copy(update={"watch_models": (9, 10)})
+    report = two_days(watching, lambda: None)
+    assert catalogue.asked_for() == ["9", "9"]  # 10 is in the list
+    assert raw("select day(snapshot_date), crawl_pass from raw.model_observations where entity_id = '9'") == [
+        (1, RECONCILE_PASS), (2, RECONCILE_PASS),
+    ]  # fmt: skip
+    assert (report.status, report.reconciled_ids) == ("complete", 1)
+
+
+def test_a_watched_id_that_was_never_known_is_no_burial_and_tries_no_guard(
+    catalogue: Catalogue, settings: Settings, raw: Raw
+) -> None:
+    watching = settings.model_copy(update={"watch_models": tuple(range(900, 920))})
+    report = two_days(watching, lambda: None)
+    assert (report.status, report.reason, report.reconciled_ids) == ("complete", None, 20)
+    assert raw("select count(*) from information_schema.tables where table_name = 'tombstones'") == [(0,)]
+
+
+def test_a_watched_model_that_was_known_and_is_gone_is_buried_once(
+    catalogue: Catalogue, settings: Settings, raw: Raw
+) -> None:
+    watching = settings.model_copy(update={"watch_models": (7,)})
+    two_days(watching, lambda: catalogue.existing.remove(7))
+    take_snapshot(watching, NEXT + timedelta(1))
+    assert catalogue.asked_for() == ["7", "7"]
+    assert raw(TOMBSTONES) == [("7", 2, "2026-01-02.1", "model")]
+
+
 def test_the_live_service_is_asked_for_a_hundred_at_once_and_then_for_the_rest_alone(
     service: Service, catalogue: Catalogue, live: Settings, raw: Raw
 ) -> None:

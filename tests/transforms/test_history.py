@@ -123,6 +123,34 @@ def test_a_change_that_a_list_shows_after_a_reconcile_is_dated_by_the_list(works
     assert periods(workshop, "dim_model", "name") == [("Model 1", 1, 3, False), ("renamed", 3, None, True)]
 
 
+def test_a_model_that_no_list_ever_showed_gets_its_rows_from_the_answer_by_id_and_only_the_first(
+    workshop: Workshop,
+) -> None:
+    detail = model(7, version(70), mode="Archived", stats={"downloadCount": 10})
+    later = model(7, version(70), version(71), mode="Archived", name="renamed", stats={"downloadCount": 13})
+    workshop.raw.crawl(DAYS[0], model=[model(1)], reconciled=(detail,))
+    workshop.raw.crawl(DAYS[1], model=[model(1)], reconciled=(later,))
+    workshop.build()
+    assert periods(workshop, "dim_model", "name, mode", "model_id = 7") == [("Model 7", "Archived", 1, None, True)]
+    assert periods(workshop, "dim_model_version", "version_id", "model_id = 7") == [(70, 1, None, True)]
+    assert workshop.sql(
+        "SELECT day(snapshot_date), download_count, downloads_delta FROM star.fact_model_daily "
+        "JOIN star.dim_model USING (model_key, model_id) WHERE model_id = 7 ORDER BY 1"
+    ) == [(1, 10, None), (2, 13, 3)]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_a_model_that_was_buried_and_answers_by_id_has_returned(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
+    workshop.raw.crawl(DAYS[1], model=[model(2)], buried=(1,))
+    workshop.raw.crawl(DAYS[2], model=[model(2)], reconciled=(model(1),))
+    workshop.build()
+    assert periods(workshop, "dim_model", "model_id", "model_id = 1") == [(1, 1, 2, False), (1, 3, None, True)]
+    assert periods(workshop, "dim_model_version", "version_id", "model_id = 1") == [
+        (10, 1, 2, False), (10, 3, None, True),
+    ]  # fmt: skip
+
+
 def test_a_broken_answer_to_a_reconcile_is_set_aside_and_its_model_stays(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
     workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(model(1, stats={"downloadCount": "many"}),))
