@@ -130,7 +130,7 @@ def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
     print(report.crawl_line(summary.snapshot))
     if summary.snapshot.already_complete and not summary.build.dates:
         return
-    print("\n".join(report.balance_lines(summary.build.balances)))
+    print("\n".join(report.build_lines(summary.build)))
     print("\nRows:")
     print("\n".join(report.row_lines(summary.build.rows)))
     print()
@@ -179,7 +179,7 @@ def rebuild(
     with progress_display() as progress:
         built = rebuild_star(settings, from_date, to_date, into, progress)
     print(report.build_line(built))
-    print("\n".join(report.balance_lines(built.balances)))
+    print("\n".join(report.build_lines(built)))
     print("\nRows:")
     print("\n".join(report.row_lines(built.rows)))
     return 0

@@ -32,7 +32,7 @@ def publish(snapshot_date: date) -> Path:
     built = steps.publish(settings, LoggedProgress())
     with report.open_analytics(settings.analytics) as connection:
         told = report.crawl_record(connection, snapshot_date).line()
-    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", told, built.balances)
+    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", told, built)
     return settings.analytics
 
 

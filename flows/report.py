@@ -101,6 +101,11 @@ def balance_lines(balances: Iterable["Balance"]) -> list[str]:
     return lines
 
 
+def build_lines(built: "BuildReport") -> list[str]:
+    """What a build has to say: its balance, and its warnings."""
+    return [*balance_lines(built.balances), *(f"WARNING: {warning}" for warning in built.warnings)]
+
+
 def row_lines(rows: Mapping[str, int]) -> list[str]:
     """Rows per published table, dimensions before facts before the rest."""
     width = max(map(len, rows), default=0)
@@ -208,7 +213,7 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
     return CrawlRecord(*row)
 
 
-def markdown(title: str, told: str, balances: Iterable["Balance"], top: Sequence[BaseModelDownloads]) -> str:
+def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
     """The summary of a run as Markdown: what it did, in and out, the last week's downloads as a bar chart."""
     bars = _bars([row.downloads for row in top])
     rows = [
@@ -218,7 +223,7 @@ def markdown(title: str, told: str, balances: Iterable["Balance"], top: Sequence
     parts = [
         f"# {title}",
         told,
-        "```\n" + "\n".join(balance_lines(balances) or ["nothing new to build"]) + "\n```",
+        "```\n" + "\n".join(build_lines(built) or ["nothing new to build"]) + "\n```",
         "## Downloads in the last 7 days",
         "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
     ]

@@ -5,7 +5,7 @@ requests are retried by the client alone, so no task is. The writer lock guards 
 even against runs that no server knows of: who finds it taken ends cancelled, for a queue of writers helps nobody.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -16,7 +16,7 @@ from prefect.states import Cancelled
 
 from flows import report
 from pipelines.lock import LockedError
-from transforms.day import Balance
+from transforms.build import BuildReport
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,7 +51,7 @@ def one_writer(work: Callable[P, R]) -> Callable[P, R | State[None]]:
     return run
 
 
-def leave_star_artifacts(analytics: Path, key: str, title: str, told: str, balances: Iterable[Balance]) -> None:
+def leave_star_artifacts(analytics: Path, key: str, title: str, told: str, built: BuildReport) -> None:
     """The rows of every published table, and a summary in Markdown under `key`; `told` says what the run did."""
     with report.open_analytics(analytics) as connection:
         rows = report.published_rows(connection)
@@ -61,4 +61,4 @@ def leave_star_artifacts(analytics: Path, key: str, title: str, told: str, balan
             description=f"{title}: rows of the published tables.",
         )
         top = report.top_base_models(connection)
-        create_markdown_artifact(key=key, markdown=report.markdown(title, told, balances, top), description=title)
+        create_markdown_artifact(key=key, markdown=report.markdown(title, told, built, top), description=title)

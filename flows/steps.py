@@ -52,6 +52,7 @@ def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
             settings.lake,
             settings.analytics,
             max_quarantine_share=settings.max_quarantine_share,
+            max_change_share=settings.max_change_share,
             progress=progress,
         )
 
@@ -89,5 +90,6 @@ def rebuild_star(
             from_date=from_date,
             to_date=to_date,
             max_quarantine_share=settings.max_quarantine_share,
+            max_change_share=settings.max_change_share,
             progress=progress,
         )

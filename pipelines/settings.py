@@ -55,7 +55,13 @@ class Settings(BaseSettings):
     timeout_seconds: float = Field(60, gt=0, allow_inf_nan=False, description="How long an answer may keep silent.")
     image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
     max_quarantine_share: float = Field(
-        0.01, ge=0, le=1, description="Share of quarantined records above which a run fails."
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of a date's records that may be quarantined before a run fails; ten are never too many.",
+    )
+    max_change_share: float = Field(
+        0.2, ge=0, le=1, description="Share of the known documents that may change in a day before a run warns of it."
     )
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."

@@ -15,6 +15,7 @@ import polars as pl
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
+from transforms.churn import tell
 from transforms.day import Balance, DayBuild, SnapshotDay
 from transforms.facts import CompleteCrawl
 from transforms.generation import Generation
@@ -30,12 +31,15 @@ QUARANTINE_TOLERATED = 10
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: the dates it folded, rows per table of the published star, one balance per date and kind."""
+    """What a build did: the dates it folded, rows per table of the published star, one balance per date and kind, and
+    a line for each kind of which more documents changed than the settings expect.
+    """
 
     dates: tuple[date, ...]
     rows: dict[str, int]
     balances: tuple[Balance, ...]
     published: bool
+    warnings: tuple[str, ...] = ()
 
 
 class UnevenBooksError(CivitaiEtlError):
@@ -52,6 +56,7 @@ def build(
     analytics: Path,
     *,
     max_quarantine_share: float = 0.01,
+    max_change_share: float = 0.2,
     progress: Progress = Silent(),
 ) -> BuildReport:
     """Adds to the star what raw has and the star has not, and publishes it; without news it does nothing.
@@ -61,6 +66,7 @@ def build(
         lake: root directory of the star's files.
         analytics: the DuckDB file of views that is replaced.
         max_quarantine_share: the part of a day's records (0 to 1) that may be set aside before the build fails.
+        max_change_share: the part of a kind's documents that may change from one date to the next untold.
         progress: is told of every date.
 
     Raises:
@@ -83,7 +89,7 @@ def build(
         is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]
         days = [day for day in snapshot_days(crawls) if is_late or day.on in news]
         with Generation(Lake(lake), published=[] if is_late else published) as star:
-            return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, progress)
+            return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, max_change_share, progress)
 
 
 def rebuild(
@@ -94,6 +100,7 @@ def rebuild(
     from_date: date | None = None,
     to_date: date | None = None,
     max_quarantine_share: float = 0.01,
+    max_change_share: float = 0.2,
     progress: Progress = Silent(),
 ) -> BuildReport:
     """Makes the star anew from raw and publishes it.
@@ -113,7 +120,7 @@ def rebuild(
             late = min(_dates_with_news(crawls, _crawls_in(published, Lake(lake))), default=date.max)
             kept = [f for f in published if f.snapshot_date not in remade and (f.snapshot_date or date.max) < late]
         with Generation(Lake(lake), kept=kept) as star:
-            return _fold(star, raw, analytics, crawls, days, remade, max_quarantine_share, progress)
+            return _fold(star, raw, analytics, crawls, days, remade, max_quarantine_share, max_change_share, progress)
 
 
 def _fold(
@@ -124,18 +131,22 @@ def _fold(
     days: list[SnapshotDay],
     judged: set[date],
     max_quarantine_share: float,
+    max_change_share: float,
     progress: Progress,
 ) -> BuildReport:
-    """Takes the star through `days`, publishes it and reports; the quarantine of the dates in `judged` is held against
-    the share that is allowed.
+    """Takes the star through `days`, publishes it and reports; the quarantine and the changes of the dates in `judged`
+    are held against the shares that are allowed.
     """
     balances: list[Balance] = []
+    warnings: list[str] = []
     for number, day in enumerate(days, start=1):
         work = DayBuild(star, raw, day)
         of_day = work.run()
         _refuse_uneven_books(of_day)
         if day.on in judged:
             _refuse_too_much_quarantine(of_day, work.quarantined, max_quarantine_share)
+            over = [each for each in work.churn if each.is_over(max_change_share)]
+            warnings += [tell(raw, each, day.on, max_change_share) for each in over]
         balances += of_day
         progress.update("transform", number, len(days), unit="days")
     add_lookups(star, raw)
@@ -143,7 +154,8 @@ def _fold(
     star.replace(DimDate.table_name(), calendar(snapshot_days(crawls)))
     files = star.finish()
     publish(star.lake, analytics, files)
-    return BuildReport(tuple(day.on for day in days), rows_per_table(files), tuple(balances), published=True)
+    dates = tuple(day.on for day in days)
+    return BuildReport(dates, rows_per_table(files), tuple(balances), published=True, warnings=tuple(warnings))
 
 
 def snapshot_days(crawls: pl.DataFrame) -> list[SnapshotDay]:

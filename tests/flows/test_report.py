@@ -49,10 +49,12 @@ def test_a_partial_crawl_says_partial_and_why(analytics):
 
 def test_the_markdown_summary_has_balance_and_bars(analytics):
     with report.open_analytics(analytics) as connection:
-        text = report.markdown("A run", "It ran.", [balance("model", 3, 3)], report.top_base_models(connection))
+        built = SimpleNamespace(balances=[balance("model", 3, 3)], warnings=["Much changed."])
+        text = report.markdown("A run", "It ran.", built, report.top_base_models(connection))
     assert text.startswith("# A run\n\nIt ran.\n")
     assert "| A | 3,000 | 60.0 % | ████████████████████████ |" in text
     assert "3 in = 3 out" in text
+    assert "WARNING: Much changed." in text
 
 
 def test_without_a_published_file_the_error_says_what_to_run(tmp_path):
