@@ -42,18 +42,36 @@ _EXCERPT = 200
 _CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
 #: The service says that it is too much.
 _TOO_MUCH = frozenset({429, 503})
+#: Said by the service itself, at the end of its work; every other failure may be said by whoever stands between.
+_ENDED = frozenset({425, 429, 500, 503})
 
 
 class ServiceError(CivitaiEtlError):
     """The service did not give a usable answer; names the request, what was wrong and what to do."""
 
 
-class NotFoundError(ServiceError):
-    """The service says that it does not have what was asked for, at `answered_at`."""
+class RefusedError(ServiceError):
+    """The service refuses a request with the 4xx `status`, and another attempt would not help; at `answered_at`."""
 
-    def __init__(self, message: str, answered_at: datetime) -> None:
+    def __init__(self, message: str, status: int, answered_at: datetime) -> None:
         super().__init__(message)
+        self.status = status
         self.answered_at = answered_at
+
+
+class NotFoundError(RefusedError):
+    """The service says that it does not have what was asked for."""
+
+
+class UnconfirmedError(ServiceError):
+    """A change was sent once, and the service did not say that it was made.
+
+    With `ended` the service is done with it, made or not; without, it may still be at work on it.
+    """
+
+    def __init__(self, message: str, *, ended: bool) -> None:
+        super().__init__(message)
+        self.ended = ended
 
 
 class BrokenAnswerError(ServiceError):
@@ -81,13 +99,19 @@ class _Answer:
 class _TransientError(Exception):
     """A failure that may pass: why, and how long to wait at least (None: as the back-off has it).
 
-    `broken` is the answer where it may be this one page that fails, and not the service.
+    `broken` is the answer where it may be this one page that fails, and not the service. `status` is that of an answer.
     """
 
     def __init__(
-        self, why: str, wait: float | None = None, refused: bool = False, broken: _Answer | None = None
+        self,
+        why: str,
+        wait: float | None = None,
+        refused: bool = False,
+        broken: _Answer | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(why)
+        self.status = status
         self.wait = wait
         self.refused = refused
         self.broken = broken
@@ -208,6 +232,21 @@ class Client:
         """
         return self._fetch(path, (), _decode_document, self._max_attempts, body)
 
+    def change(self, path: str, arguments: Arguments, body: bytes) -> None:
+        """Send a POST that changes something, exactly once: whether it may be sent again is for the caller to find out.
+
+        Raises:
+            RefusedError: it answered 4xx; nothing was changed.
+            UnconfirmedError: there is no answer that says it was made.
+            ServiceError: it redirects, or asks for a long pause.
+        """
+        request = _request(path, arguments)
+        try:
+            self._attempt(request, body)
+        except _TransientError as failure:
+            ended = failure.refused or failure.status in _ENDED
+            raise UnconfirmedError(str(self._error(request, str(failure))), ended=ended) from None
+
     def read_ahead(self, path: str, arguments: Arguments) -> None:
         """Ask already for what will be asked for next, while the caller works on what it has.
 
@@ -266,9 +305,12 @@ class Client:
                 raise self._error(request, f"it asks for a pause of {wait:.0f} s; run again after that")
             self._budget.pause(wait or 0)
             broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
-            raise _TransientError(f"it answered {response.status} {text}".rstrip(), wait, broken=broken)
+            raise _TransientError(f"it answered {response.status} {text}".rstrip(), wait, broken=broken, status=response.status)
         refusal = self._error(request, self._refusal(response.status, text, response.headers.get("Location")))
-        raise NotFoundError(str(refusal), answer.at) if response.status == 404 else refusal
+        if not 400 <= response.status < 500:
+            raise refusal
+        kind = NotFoundError if response.status == 404 else RefusedError
+        raise kind(str(refusal), response.status, answer.at)
 
     def _read(self, response: BaseHTTPResponse) -> _Answer:
         body = bytearray()

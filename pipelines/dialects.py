@@ -82,6 +82,25 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Account:
+    """How the member of the key is asked about, besides /me (`pipelines.account`; civitai-api.md, 8 to 10).
+
+    `vault` tells how large the vault is and how full. /vault/all gives its items, all at once or `item_limit` a page.
+    `check` tells of a version whether it is in the vault; without it the items are read. The version to be toggled is
+    sent in the query or in the body. Permissions are asked for `permission_batch` versions at once, in the query
+    argument `permission_ids`, with `permission_arguments`.
+    """
+
+    vault: str
+    item_limit: int | None
+    check: str | None
+    toggle_in: Literal["query", "body"]
+    permission_ids: str
+    permission_batch: int
+    permission_arguments: Arguments
+
+
+@dataclass(frozen=True)
 class Dialect:
     """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists.
 
@@ -93,6 +112,7 @@ class Dialect:
     reconcile: Reconcile
     news: tuple[Endpoint, ...]
     lookups: tuple[Lookup, ...]
+    account: Account
 
 
 #: The same in both dialects, though the shapes of the answers differ (civitai-api.md, 4).
@@ -122,6 +142,15 @@ SPEC = Dialect(
         Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
     ),
     (Lookup("users", "user", "/users", "name", argument="username"), *_VERSION_LOOKUPS),
+    Account(
+        vault="/vault/check-vault",
+        item_limit=None,
+        check=None,
+        toggle_in="body",
+        permission_ids="entityId",
+        permission_batch=1,
+        permission_arguments=(("entityType", "ModelVersion"),),
+    ),
 )
 
 #: `period` is that of the latest version (civitai-api.md, 2).
@@ -160,6 +189,15 @@ LIVE = Dialect(
         Lookup("users", "user", "/users", "name", argument="query"),
         Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
         *_VERSION_LOOKUPS,
+    ),
+    Account(
+        vault="/vault/get",
+        item_limit=200,
+        check="/vault/check-vault",
+        toggle_in="query",
+        permission_ids="entityIds",
+        permission_batch=100,
+        permission_arguments=(("entityType", "ModelVersion"), ("permission", "Generate")),
     ),
 )
 

@@ -40,6 +40,11 @@ USER = Owner("user")
 MINI = Owner("version_mini", id=None)
 HASH_MATCH = Owner("hash_match", id="hash")
 
+ACCOUNT_ME = Owner("account_me")
+ACCOUNT_VAULT = Owner("account_vault", id=None)
+ACCOUNT_VAULT_ITEM = Owner("account_vault_item")
+ACCOUNT_PERMISSION = Owner("account_permission", id=None)
+
 #: What counts as a counter, and where it stands, per payload kind.
 DOCUMENTS = {
     "model": MODEL,
@@ -51,6 +56,10 @@ DOCUMENTS = {
     "version": VERSION,
     "version_mini": MINI,
     "hash_match": HASH_MATCH,
+    "account_me": ACCOUNT_ME,
+    "account_vault": ACCOUNT_VAULT,
+    "account_vault_item": ACCOUNT_VAULT_ITEM,
+    "account_permission": ACCOUNT_PERMISSION,
 }
 
 #: The entity id of the one document of a list that has none.

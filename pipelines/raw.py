@@ -30,6 +30,10 @@ KINDS = ("model", "image", "creator", "tag", "enum")
 #: belong to no snapshot: their `crawl_id` is `lookup_id` of their date and stands in no row of `raw.snapshots`.
 LOOKUP_KINDS = ("user", "version", "version_mini", "hash_match")
 
+#: The payload kinds of what belongs to the member of the key (`pipelines.account`); kept like look-ups, and never part
+#: of the star.
+ACCOUNT_KINDS = ("account_me", "account_vault", "account_vault_item", "account_permission")
+
 
 def lookup_id(on: date | str) -> str:
     """The `crawl_id` of everything that is looked up on a date."""

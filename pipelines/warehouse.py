@@ -13,6 +13,7 @@ import duckdb
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw import (
+    ACCOUNT_KINDS,
     KINDS,
     LOOKUP_KINDS,
     REJECTS,
@@ -156,7 +157,7 @@ def remove_second_copies(path: Path, crawl_id: str | None) -> None:
     """Delete rows that are stored twice, after a load job of `crawl_id`, or of look-ups, may have run a second time."""
     of_lists, of_lookups = (
         [table(kind) for kind in kinds for table in (documents_table, observations_table)]
-        for kinds in (KINDS, LOOKUP_KINDS)
+        for kinds in (KINDS, (*LOOKUP_KINDS, *ACCOUNT_KINDS))
     )
     # The observations of all crawls are many; a load brings those of its own crawl only.
     of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
