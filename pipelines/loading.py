@@ -8,7 +8,7 @@ last loaded window. Everything that dlt writes lies under the data directory.
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from dlt.extract.resource import DltResource
 from pipelines.crawl import Crawl
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import NewRows, arrow_table
-from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table
+from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 from pipelines.settings import Settings
 from pipelines.storage import chain
 from pipelines.warehouse import remove_second_copies
@@ -108,6 +108,10 @@ class Loader:
         """Ask all of them and load what comes, all in one package."""
         self._pipeline.run(_answers(questions), loader_file_format="parquet")
 
+    def load_rows(self, name: str, rows: NewRows) -> None:
+        """Load rows that are collected already, all in one package; `name` is that of their resource."""
+        self._pipeline.run(_collected(name, rows), loader_file_format="parquet")
+
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
@@ -126,10 +130,11 @@ def plain_errors() -> Iterator[None]:
 @dlt.source(name=_SOURCE)
 def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
     for name, endpoint_crawl in crawl.endpoints.items():
-        # The documents of a first crawl are all new: to append them spares the staging copy of a merge, half the load.
-        appended = documents_table(endpoint_crawl.endpoint.kind) if endpoint_crawl.is_first else None
+        # What a first crawl finds is all new: to append it spares the staging copy of a merge, half the load.
+        kind = endpoint_crawl.endpoint.kind
+        appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_first else ()
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
-    yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile(), None)
+    yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile(), ())
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
 
 
@@ -159,6 +164,11 @@ def _answers(questions: "Sequence[Questions]") -> Iterator[DltResource]:
         yield asked | dlt.transformer(_answer_rows, name=f"{name}_answers")(each)
 
 
+@dlt.source(name=_SOURCE)
+def _collected(name: str, rows: NewRows) -> Iterator[DltResource]:
+    yield dlt.resource(_rows, name=name)(rows)
+
+
 def _answer_rows(batch: list[str], questions: "Questions") -> Iterator[Any]:
     yield from _rows(questions.ask(batch), None)
 
@@ -170,9 +180,9 @@ def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:
         yield _marked(table, arrow_table(table, page["rows"]), _INSERT_ONLY)
 
 
-def _rows(rows: NewRows, appended: RawTable | None) -> Iterator[Any]:
+def _rows(rows: NewRows, appended: Collection[RawTable]) -> Iterator[Any]:
     for table, data in rows:
-        yield _marked(table, data, "append" if table == appended else _INSERT_ONLY)
+        yield _marked(table, data, "append" if table in appended else _INSERT_ONLY)
 
 
 def _account(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
