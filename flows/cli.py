@@ -105,7 +105,8 @@ def demo(
 def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] = None) -> int:
     """Take today's full snapshot and publish it; resumes one that was cut off.
 
-    A date that is complete already is not asked for again. Ends with code 3 if the snapshot is partial: what was seen
+    A date that is complete already is not asked for again. What is watched (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`,
+    `_USERS`) is looked up with it. Ends with code 3 if the snapshot is partial: what was seen
     is published, and the reason is told.
 
     Parameters
@@ -115,20 +116,27 @@ def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] 
         another date is for an emulator.
     """
     from flows.console import progress_display
+    from flows.lookups import WatchListError
     from flows.steps import run_daily_snapshot
 
     settings = _settings()
     with progress_display() as progress:
         summary = run_daily_snapshot(settings, snapshot_date, progress)
     _print_summary(settings, summary)
-    return 0 if summary.snapshot.status == "complete" else PARTIAL
+    if summary.snapshot.status != "complete":
+        return PARTIAL
+    if summary.watched and summary.watched.problem:
+        raise WatchListError(summary.watched.problem)
+    return 0
 
 
 def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
     from flows import report
 
     print(report.crawl_line(summary.snapshot))
-    if summary.snapshot.already_complete and not summary.build.dates:
+    if summary.watched:
+        print(report.lookup_line(summary.watched))
+    if summary.snapshot.already_complete and not summary.build.published:
         return
     print("\n".join(report.build_lines(summary.build)))
     print("\nRows:")
@@ -150,6 +158,33 @@ def refresh() -> int:
     with progress_display() as progress:
         refreshed = refresh_documents(_settings(), progress)
     print(report.refresh_line(refreshed))
+    return 0
+
+
+@app.command(name="look-up")
+def look_up(name: str, /, *texts: str) -> int:
+    """Ask the service for things by id, name or hash, and print what it says; the answers are kept and published.
+
+    `civitai-etl look-up versions 128713 130072` has the details of two versions in `star.model_version_detail`. Ends
+    with code 1 if anything was not found.
+
+    Parameters
+    ----------
+    name
+        What to look up: `versions` or `minis` (ids of versions), `users` (names), `user-ids` (live dialect only),
+        `hash` (hashes of any kind, one request each), `hashes` or `hash-ids` (SHA256, many at once).
+    texts
+        The ids, names or hashes.
+    """
+    from flows.console import progress_display
+    from flows.lookups import tell
+    from flows.steps import look_up_by_hand
+
+    if not texts:
+        raise CivitaiEtlError(f"Nothing to look up: give ids, names or hashes after {name!r}.")
+    with progress_display() as progress:
+        looked_up = look_up_by_hand(_settings(), name, texts, progress)
+    tell(looked_up)
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 
 from flows import report, steps
+from flows.lookups import WatchListError
 from flows.runs import LoggedProgress, leave_star_artifacts, one_writer
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
@@ -26,6 +27,16 @@ def crawl(snapshot_date: date | None) -> date:
 
 
 @task
+def look_up(snapshot_date: date) -> str | None:
+    """Look up what is watched; returns why that stopped early, if it did."""
+    watched = steps.look_up_watched(Settings(), snapshot_date, LoggedProgress())
+    if watched is None:
+        return None
+    get_run_logger().info(report.lookup_line(watched))
+    return watched.problem
+
+
+@task
 def publish(snapshot_date: date) -> Path:
     """Bring the star schema up to date; returns `analytics.duckdb` and leaves the artifacts of the run."""
     settings = Settings()
@@ -39,20 +50,24 @@ def publish(snapshot_date: date) -> Path:
 @flow(name="daily_snapshot")
 @one_writer
 def daily_snapshot(snapshot_date: date | None = None) -> Path:
-    """Crawl the service and publish its tables; returns the path of `analytics.duckdb`.
+    """Crawl the service, look up what is watched and publish the tables; returns the path of `analytics.duckdb`.
 
     Args:
         snapshot_date: UTC date of the snapshot; None is today, and all that a real service can answer.
 
     Raises:
         PartialSnapshotError: what was seen is published, but not all was seen.
+        WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings = Settings()
     with writer_lock(settings.data_dir, settings.lake):
         crawled_date = crawl(snapshot_date)
+        problem = look_up(crawled_date)
         analytics = publish(crawled_date)
     with report.open_analytics(analytics) as connection:
         record = report.crawl_record(connection, crawled_date)
     if record.status != "complete":
         raise PartialSnapshotError(record.line())
+    if problem:
+        raise WatchListError(problem)
     return analytics

@@ -59,8 +59,17 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
         DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
     """
     data_dir = data_dir.absolute()
-    # The user's own settings may point at the real lake or carry a real key: neither is for the demo.
-    settings = Settings(data_dir=data_dir, dialect="spec", lake_url=None, api_key=None, requests_per_second=0)
+    # The user's own settings may point at the real lake, carry a real key or watch real models: none is for the demo.
+    settings = Settings(
+        data_dir=data_dir,
+        dialect="spec",
+        lake_url=None,
+        api_key=None,
+        requests_per_second=0,
+        watch_models=(),
+        watch_versions=(),
+        watch_users=(),
+    )
     _claim(data_dir, Simulation(models, SEED))
     began = time.monotonic()
     runs: list[RunSummary] = []

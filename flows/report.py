@@ -18,6 +18,7 @@ from pipelines.errors import CivitaiEtlError
 if TYPE_CHECKING:
     import duckdb
 
+    from pipelines.lookups import LookupReport
     from pipelines.refresh import RefreshReport
     from pipelines.settings import Settings
     from pipelines.snapshot import SnapshotReport
@@ -72,6 +73,16 @@ def refresh_line(refreshed: "RefreshReport") -> str:
     found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())
     told = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
     return f"New documents: {found}; {_effort(refreshed, *told)}."
+
+
+def lookup_line(looked_up: "LookupReport") -> str:
+    """One sentence about look-ups, with what came of each that was asked for."""
+    told = []
+    for name, found in looked_up.found.items():
+        unknown, unanswered = len(looked_up.unknown[name]), len(looked_up.unanswered[name])
+        lacking = [f"{unknown:,} not found"] * bool(unknown) + [f"{unanswered:,} without an answer"] * bool(unanswered)
+        told.append(f"{len(found):,} {name}" + (f" ({', '.join(lacking)})" if lacking else ""))
+    return f"Looked up: {', '.join(told)}; {looked_up.requests:,} requests in {duration(looked_up.seconds)}."
 
 
 def build_line(built: "BuildReport") -> str:

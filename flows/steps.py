@@ -1,28 +1,32 @@
 """The sequence of steps behind a daily snapshot, the same for the command line and for Prefect.
 
-First the crawl fills the raw warehouse, then the transforms add what is new to the star schema and publish it. Both
-happen under the writer lock of the data directory: whoever comes second is told who is at work.
+First the crawl fills the raw warehouse and the watch list is looked up, then the transforms add what is new to the star
+schema and publish it. All of it happens under the writer lock of the data directory: whoever comes second is told who
+is at work.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from pipelines.lock import writer_lock
+from pipelines.lookups import LookupReport, look_up, watch_list
 from pipelines.progress import Progress, Silent
 from pipelines.refresh import RefreshReport, refresh
 from pipelines.settings import Settings
 from pipelines.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.storage import storage_errors
-from transforms.build import BuildReport, build, rebuild
+from transforms.build import BuildReport, build, build_lookups, rebuild
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What one daily run did: the crawl, and the build that followed it."""
+    """What one daily run did: the crawl, the look-ups of the watch list if there was anything to ask, and the build."""
 
     snapshot: SnapshotReport
+    watched: LookupReport | None
     build: BuildReport
 
 
@@ -41,7 +45,27 @@ def run_daily_snapshot(
     """
     with writer_lock(settings.data_dir, settings.lake):
         crawled = take_snapshot(settings, snapshot_date, progress)
-        return RunSummary(crawled, publish(settings, progress))
+        watched = look_up_watched(settings, crawled.snapshot_date, progress)
+        return RunSummary(crawled, watched, publish(settings, progress))
+
+
+def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
+    """Look up what is watched and was not looked up on that date yet, if anything. The caller holds the writer lock."""
+    wanted = watch_list(settings, on)
+    return look_up(settings, wanted, progress, on) if wanted else None
+
+
+def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progress: Progress = Silent()) -> LookupReport:
+    """Ask for things by id, name or hash and publish the tables of look-ups; the rest of the star stays as it is.
+
+    Raises:
+        CivitaiEtlError: the lock is held, there is no such look-up or it cannot ask for that, or the disk refuses.
+    """
+    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+        looked_up = look_up(settings, {name: texts}, progress)
+        if settings.warehouse.exists():
+            build_lookups(settings.warehouse, settings.lake, settings.analytics)
+        return looked_up
 
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:

@@ -78,18 +78,24 @@ def build(
         known = _crawls_in(published, Lake(lake))
         news = _dates_with_news(crawls, known)
         if not news:
-            with Generation(Lake(lake), published=published) as star:
-                if add_lookups(star, raw):
-                    files = star.finish()
-                    publish(star.lake, analytics, files)
-                    return BuildReport((), rows_per_table(files), (), published=True)
-            if published:
-                follow(Lake(lake), published)
-            return BuildReport((), rows_per_table(published), (), published=False)
+            return build_lookups(warehouse, lake, analytics)
         is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]
         days = [day for day in snapshot_days(crawls) if is_late or day.on in news]
         with Generation(Lake(lake), published=[] if is_late else published) as star:
             return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, max_change_share, progress)
+
+
+def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
+    """Takes only the tables of look-ups to what raw has, and publishes the star with them if that changed any."""
+    published = read_manifest(analytics)
+    with RawReader(warehouse) as raw, Generation(Lake(lake), published=published) as star:
+        if add_lookups(star, raw):
+            files = star.finish()
+            publish(star.lake, analytics, files)
+            return BuildReport((), rows_per_table(files), (), published=True)
+    if published:
+        follow(Lake(lake), published)
+    return BuildReport((), rows_per_table(published), (), published=False)
 
 
 def rebuild(
