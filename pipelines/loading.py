@@ -166,11 +166,11 @@ def _answers(questions: "Sequence[Questions]") -> Iterator[DltResource]:
 
 @dlt.source(name=_SOURCE)
 def _collected(name: str, rows: NewRows) -> Iterator[DltResource]:
-    yield dlt.resource(_rows, name=name)(rows)
+    yield dlt.resource(_rows, name=name)(rows, ())
 
 
 def _answer_rows(batch: list[str], questions: "Questions") -> Iterator[Any]:
-    yield from _rows(questions.ask(batch), None)
+    yield from _rows(questions.ask(batch), ())
 
 
 def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:
