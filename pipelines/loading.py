@@ -134,7 +134,7 @@ def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource
         kind = endpoint_crawl.endpoint.kind
         appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_first else ()
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
-    yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile(), ())
+    yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile())
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
 
 
@@ -170,7 +170,7 @@ def _collected(name: str, rows: NewRows) -> Iterator[DltResource]:
 
 
 def _answer_rows(batch: list[str], questions: "Questions") -> Iterator[Any]:
-    yield from _rows(questions.ask(batch), ())
+    yield from _rows(questions.ask(batch))
 
 
 def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:
@@ -180,7 +180,7 @@ def _documents(page: dict[str, Any], walk: "NewsWalk") -> Iterator[Any]:
         yield _marked(table, arrow_table(table, page["rows"]), _INSERT_ONLY)
 
 
-def _rows(rows: NewRows, appended: Collection[RawTable]) -> Iterator[Any]:
+def _rows(rows: NewRows, appended: Collection[RawTable] = ()) -> Iterator[Any]:
     for table, data in rows:
         yield _marked(table, data, "append" if table in appended else _INSERT_ONLY)
 
