@@ -103,6 +103,8 @@ class DayBuild:
         self.quarantine: list[pl.DataFrame] = []
         #: The day's rows of ops_quarantine, once it has run.
         self.quarantined = OpsQuarantine.empty()
+        #: model_id of the models that list a version of another one: they are read every day, for it may become theirs.
+        self.contested = pl.DataFrame(schema={"model_id": pl.Int64})
         #: Per kind: what became another document since it was seen last, once it has run.
         self.churn: list[Churn] = []
         #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
@@ -168,9 +170,16 @@ class DayBuild:
         What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
         A model that no list had, but that answered when it was asked for by id, was seen: nothing else is known of it.
         """
-        rows = {table.table_name(): self.candidates(table, models.rows[table.table_name()]) for table in MODEL_TABLES}
         seen = models.observations.select(MODEL_ID)
         buried = self.buried_models().join(seen, on="model_id", how="anti")
+        claims = models.rows[DimModelVersion.table_name()]
+        owners = self.owners(claims, models.decoded.select(MODEL_ID), buried)
+        of_others = claims.join(owners, on=["version_id", "model_id"], how="anti")
+        self.contested = of_others.drop_nulls("version_id").select("model_id").unique()
+        owned = claims.join(owners, on="version_id", how="left", suffix="_of_owner", maintain_order="left")
+        versions = owned.with_columns(model_id=pl.coalesce("model_id_of_owner", "model_id")).select(claims.columns)
+        found = models.rows | {DimModelVersion.table_name(): versions}
+        rows = {table.table_name(): self.candidates(table, found[table.table_name()]) for table in MODEL_TABLES}
         listed = models.decoded.select(MODEL_ID)
         listed = listed if self.day.is_complete else listed.clear()
 
@@ -209,6 +218,20 @@ class DayBuild:
         self.advance(DimModelVersion, rows, gone_versions)
         self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
         return rows
+
+    def owners(self, claims: pl.DataFrame, decoded: pl.DataFrame, buried: pl.DataFrame) -> pl.DataFrame:
+        """version_id, model_id: whose each listed version is, by the rule that dim_model_version tells.
+
+        `claims` are the version_id and model_id of the models that list one, `decoded` the models whose documents were
+        read today: the others list what they listed, unless they are `buried`.
+        """
+        claims = claims.select("version_id", "model_id")
+        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
+        first = served.join(claims, on="version_id", how="semi")
+        let_go = first.join(decoded, on="model_id", how="semi").join(claims, on=["version_id", "model_id"], how="anti")
+        first = first.join(let_go, on="version_id", how="anti").join(buried, on="model_id", how="anti")
+        lowest = claims.group_by("version_id").agg(pl.col("model_id").min())
+        return pl.concat([first, lowest.join(first, on="version_id", how="anti")])
 
     def buried_models(self) -> pl.DataFrame:
         """model_id of the models that answered 404; only a complete crawl may bury."""
@@ -314,11 +337,13 @@ class DayBuild:
         metrics = models.metrics.filter(pl.col("owner") == "version").with_columns(
             pl.col("id").cast(pl.Int64, strict=False).alias("version_id")
         )
-        counted = metrics.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
+        served = self.star.rows(DimModelVersion.table_name())
+        is_of_owner = pl.col("entity_id") == pl.col("model_id").cast(pl.String)
+        counted = metrics.join(served.select("version_id", "model_id"), on="version_id", maintain_order="left")
+        counted = counted.sort(~is_of_owner, maintain_order=True)
+        observed = counted.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
             "version_id", keep="first", maintain_order=True
         )
-        served = self.star.rows(DimModelVersion.table_name())
-        observed = counted.join(served, on="version_id", how="semi", maintain_order="left")
         # Versions without counters were observed too: those of today's documents, and those of documents that did not
         # change since a complete crawl, which are all that their model has.
         unchanged = models.observations.filter("is_listed").join(models.decoded, on="entity_id", how="anti")
@@ -392,7 +417,11 @@ class DayBuild:
             observed = self.all_records(records)
             is_settled = pl.col("is_valid") & (kind != "model" or self.day.is_complete)
             seen.append(observed.select(pl.lit(kind).alias("kind"), "entity_id", "content_hash", is_settled=is_settled))
-        today = pl.concat(seen)
+        contested = self.contested.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
+        today = pl.concat(seen).with_columns(
+            is_settled=pl.col("is_settled")
+            & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode())
+        )
         buried = self.buried_models().select(
             kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
         )

@@ -1,5 +1,7 @@
 """The rules of type 2 history (DESIGN 5), through raw tables and the published star."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -290,3 +292,39 @@ def test_a_base_model_that_is_listed_later_is_classified_with_the_next_build(
     workshop.raw.crawl(DAYS[1], model=[model(1, version(10, "Brand New 9B"))])
     workshop.build()
     assert workshop.sql("SELECT family, day(first_seen_on) FROM star.dim_base_model") == [("F", 1)]
+
+
+def test_a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it(workshop: Workshop) -> None:
+    def lists(model_id: int, *, shared: bool = True, **fields: Any) -> dict[str, Any]:
+        return model(model_id, version(model_id * 10), *([version(77)] if shared else []), **fields)
+
+    owners = []
+    for day, models, buried in (
+        (DAYS[0], [lists(2), lists(1)], ()),  # both at once: the lowest id
+        (DAYS[1], [lists(2, name="another"), lists(1)], ()),  # what is news of the other one changes nothing
+        (DAYS[2], [lists(2, name="another"), lists(1, shared=False)], ()),  # let go, the other is as it was
+        (DAYS[3], [lists(2, name="another"), lists(1, name="back")], ()),
+        (DAYS[4], [lists(1, name="back")], (2,)),
+        (DAYS[5], [lists(1, shared=False)], ()),
+    ):
+        workshop.raw.crawl(day, model=models, buried=buried)
+        workshop.build()
+        owners += workshop.sql("SELECT model_id FROM star.model_version WHERE version_id = 77")
+    assert owners == [(1,), (1,), (2,), (2,), (1,)]
+    history = "SELECT model_id, day(valid_from), day(valid_to) FROM star.dim_model_version WHERE version_id = 77"
+    assert workshop.sql(f"{history} ORDER BY valid_from") == [(1, 1, 3), (2, 3, 5), (1, 5, 6)]
+    assert workshop.sql("SELECT * FROM star.ops_quarantine") == []
+    facts = "SELECT day(snapshot_date), model_id FROM star.fact_model_version_daily WHERE version_id = 77 ORDER BY 1"
+    assert workshop.sql(facts) == [(1, 1), (2, 1), (3, 2), (4, 2), (5, 1)]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_the_counters_of_a_version_that_two_models_list_are_those_of_its_owner(workshop: Workshop) -> None:
+    def lists(model_id: int, downloads: int) -> dict[str, Any]:
+        return model(model_id, version(77, stats={"downloadCount": downloads}))
+
+    workshop.raw.crawl(DAYS[0], model=[lists(9, 100)])
+    workshop.raw.crawl(DAYS[1], model=[lists(9, 110), lists(10, 109), lists(2, 111)])
+    workshop.build()
+    counters = "SELECT model_id, download_count FROM star.fact_model_version_daily ORDER BY snapshot_date"
+    assert workshop.sql(counters) == [(9, 100), (9, 110)]

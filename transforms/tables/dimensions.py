@@ -311,7 +311,8 @@ class DimModelVersion(HistoryTable):
         metadata=source("$.modelVersions[].id", example=24782),
     )
     model_id = dy.Int64(
-        description="The model that listed the version in the period.",
+        description="The model that listed the version in the period. Of several that list it, it is the one that did "
+        "first, as long as it does; of those that began on one date, the one with the lowest id.",
         metadata=tracked("$.id", example=13326, references="dim_model.model_id"),
     )
     valid_from = valid_from()
