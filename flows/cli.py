@@ -25,8 +25,9 @@ PARTIAL = 3
 INTERRUPTED = 130
 
 EXIT_CODES = """\
-Exit codes: 0 done; 1 failed (one line says why); 2 wrong usage; 3 the snapshot is partial; 4 stale or nothing \
-published; 130 interrupted. Settings come from the environment or `.env`: see `civitai-etl doctor`.
+Exit codes: 0 done; 1 failed (one line says why); 2 wrong usage; 3 the snapshot is partial, or vault and plan do not \
+agree; 4 stale or nothing published; 130 interrupted. Settings come from the environment or `.env`: see \
+`civitai-etl doctor`.
 """
 
 
@@ -327,6 +328,78 @@ def dashboard(*, port: int = 2718, headless: bool = False) -> None:
     from flows.dashboard import show
 
     show(_settings(), port, headless=headless)
+
+
+# -------------------------------------------------------------------------------------------------------------- vault
+
+vault = App(name="vault", help="The account of your API key, and its vault: store, plan, bring in line with a query.")
+app.command(vault)
+
+
+@vault.command
+def pull() -> int:
+    """Store the account of the key: who it is, its vault and its items, the permissions for them.
+
+    The tables lie under `account/` in the data directory, apart from the published ones.
+    """
+    from flows.console import progress_display
+    from flows.vault import pull as pull_account
+
+    settings = _settings()
+    with progress_display() as progress:
+        rows = pull_account(settings, progress)
+    print(f"Stored in {settings.account}: " + ", ".join(f"{name} {count:,}" for name, count in rows.items()) + " rows.")
+    return 0
+
+
+@vault.command
+def plan(*, sql: str) -> int:
+    """Show what is to be added and removed so that the vault holds what a query gives, and write it to a file.
+
+    `civitai-etl vault plan --sql "select version_id from star.model_version where base_model = 'Pony'"`
+
+    Parameters
+    ----------
+    sql
+        One SQL query (DuckDB) on the published tables with a column `version_id`. The stored account can be read in
+        it: account.me, account.vault, account.vault_item, account.permission.
+    """
+    from flows.vault import plan as plan_vault
+    from flows.vault import plan_lines
+
+    settings = _settings()
+    made = plan_vault(settings, sql)
+    print("\n".join(plan_lines(made)))
+    print(f"The plan is {settings.account / 'plan.json'}; `civitai-etl vault apply --yes` carries it out.")
+    return 0
+
+
+@vault.command
+def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Carry the plan out: toggle versions until the vault agrees with it. Without --yes nothing is changed.
+
+    Killed or cut off, it goes on when it is run again; no version is toggled twice. Ends with code 3 if vault and plan
+    do not agree at the end, and says why for each version.
+
+    Parameters
+    ----------
+    yes
+        Change the vault. Default: only show what would be changed.
+    """
+    from flows.console import progress_display
+    from flows.vault import applied_lines, change_lines, rehearse
+    from flows.vault import apply as apply_plan
+
+    settings = _settings()
+    if not yes:
+        changes = rehearse(settings)
+        print(f"{len(changes):,} versions would be toggled; --yes does it.")
+        print("\n".join(change_lines(changes)))
+        return 0
+    with progress_display() as progress:
+        applied = apply_plan(settings, progress)
+    print("\n".join(applied_lines(applied)))
+    return 0 if applied.is_settled else PARTIAL
 
 
 # ---------------------------------------------------------------------------------------------------------- services

@@ -4,7 +4,7 @@ The member is asked for first: a key that the service does not know is found the
 Everything is kept in raw like a look-up, as received.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -115,17 +115,16 @@ class MemberOfKey:
                 return entry.vaultItem is not None
         raise AccountError(f"{self._account.check} does not say whether version {version_id} is in the vault.")
 
-    def toggle(self, version_id: int) -> None:
+    def toggle(self, version_id: int, about_to_send: Callable[[], None]) -> None:
         """Put a version into the vault, or take it out if it is in there. Sent once, whatever comes.
 
         Raises:
             RefusedError, UnconfirmedError, ServiceError: as for `Client.change`.
         """
-        if self._account.toggle_in == "query":
-            self.client.change("/vault/toggle-version", (("modelVersionId", str(version_id)),), b"")
-        else:
-            body = msgspec.json.encode({"modelVersionId": version_id})
-            self.client.change("/vault/toggle-version", (), body)
+        in_query = self._account.toggle_in == "query"
+        arguments = (("modelVersionId", str(version_id)),) if in_query else ()
+        body = b"" if in_query else msgspec.json.encode({"modelVersionId": version_id})
+        self.client.change("/vault/toggle-version", arguments, body, about_to_send)
 
     def permissions(self, version_ids: Iterable[int], progress: Progress) -> dict[int, bytes]:
         """What the member may do with versions, one document for each.

@@ -232,8 +232,10 @@ class Client:
         """
         return self._fetch(path, (), _decode_document, self._max_attempts, body)
 
-    def change(self, path: str, arguments: Arguments, body: bytes) -> None:
+    def change(self, path: str, arguments: Arguments, body: bytes, about_to_send: Callable[[], None]) -> None:
         """Send a POST that changes something, exactly once: whether it may be sent again is for the caller to find out.
+
+        `about_to_send` is called when nothing is waited for any more.
 
         Raises:
             RefusedError: it answered 4xx; nothing was changed.
@@ -241,8 +243,10 @@ class Client:
             ServiceError: it redirects, or asks for a long pause.
         """
         request = _request(path, arguments)
+        self._budget.take()
+        about_to_send()
         try:
-            self._attempt(request, body)
+            self._send(request, body)
         except _TransientError as failure:
             ended = failure.refused or failure.status in _ENDED
             raise UnconfirmedError(str(self._error(request, str(failure))), ended=ended) from None
@@ -278,8 +282,11 @@ class Client:
         return ahead.result() if ahead.request == request else None
 
     def _attempt(self, request: str, body: bytes | None = None) -> _Answer:
-        """One attempt: a POST of `body`, a GET without one."""
+        """One attempt, as soon as the budget has it: a POST of `body`, a GET without one."""
         self._budget.take()
+        return self._send(request, body)
+
+    def _send(self, request: str, body: bytes | None) -> _Answer:
         self.requests += 1
         method = "GET" if body is None else "POST"
         headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
@@ -305,7 +312,8 @@ class Client:
                 raise self._error(request, f"it asks for a pause of {wait:.0f} s; run again after that")
             self._budget.pause(wait or 0)
             broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
-            raise _TransientError(f"it answered {response.status} {text}".rstrip(), wait, broken=broken, status=response.status)
+            why = f"it answered {response.status} {text}".rstrip()
+            raise _TransientError(why, wait, broken=broken, status=response.status)
         refusal = self._error(request, self._refusal(response.status, text, response.headers.get("Location")))
         if not 400 <= response.status < 500:
             raise refusal

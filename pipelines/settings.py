@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         return self.data_dir / "analytics.duckdb"
 
     @property
+    def account(self) -> Path:
+        """The directory of what belongs to the member of the key: `account_*` tables, plan and journal of the vault."""
+        return self.data_dir / "account"
+
+    @property
     def dialect_name(self) -> DialectName:
         """The dialect to speak: the one that is set, else the one that fits the host."""
         if self.dialect is not None:
