@@ -11,12 +11,14 @@ from typing import Self
 
 import polars as pl
 
+from transforms.dictionary import arrow_schema
 from transforms.facts import ENTITY_ID, empty_state
 from transforms.lake import Lake, LakeFile
 from transforms.tables import TABLES
 from transforms.tables.state import StateEntity
 
 STAR = {table.table_name(): table for table in TABLES}
+ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 #: What the build carries from day to day: the documents seen last, and the counters known last of each daily fact.
 STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = {StateEntity.table_name(): StateEntity.polars_schema()} | {
     f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID
@@ -104,7 +106,10 @@ class Generation:
             area, key = "star", STAR[table].primary_key() or STAR[table].column_names()
         else:
             area, key = "state", STATE_KEYS[table]
-        self._writes.append(self._writer.submit(self.lake.write, rows, table, part=part, key=key, area=area, on=on))
+        schema = ARROW_SCHEMAS.get(table)
+        self._writes.append(
+            self._writer.submit(self.lake.write, rows, table, part=part, key=key, area=area, on=on, schema=schema)
+        )
 
     @staticmethod
     def _schema(table: str) -> dict[str, pl.DataType]:

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
 
@@ -47,9 +48,19 @@ class Lake:
         self.root = root
 
     def write(
-        self, frame: pl.DataFrame, table: str, *, part: str, key: list[str], area: str, on: date | None
+        self,
+        frame: pl.DataFrame,
+        table: str,
+        *,
+        part: str,
+        key: list[str],
+        area: str,
+        on: date | None,
+        schema: pa.Schema | None,
     ) -> LakeFile:
-        """Writes a frame, whose columns are in their declared order, sorted by `key`."""
+        """Writes a frame, whose columns are in their declared order, sorted by `key`; with `schema`, under its comments
+        and nullability.
+        """
         folder = self.root / area / table
         if part == "daily":
             folder /= f"snapshot_date={on}"
@@ -58,7 +69,12 @@ class Lake:
         try:
             with aside.open("wb") as sink:
                 frame.sort(key, maintain_order=True).rechunk().write_parquet(
-                    sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, statistics=True
+                    sink,
+                    compression="zstd",
+                    row_group_size=ROW_GROUP_ROWS,
+                    statistics=True,
+                    arrow_schema=schema,
+                    metadata=None if schema is None else {k.decode(): v.decode() for k, v in schema.metadata.items()},
                 )
                 sink.flush()
                 os.fsync(sink.fileno())

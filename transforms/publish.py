@@ -1,21 +1,25 @@
 """Publishing: `analytics.duckdb` is built aside, synced and renamed into place, and that rename is the only commit.
 
-It holds views and nothing else: a view per table in schema `star` with an explicit list of immutable files, the current
-rows as `star.model` and `star.model_version`, and the list of files itself as `star.manifest`. A reader therefore sees
-the whole old or the whole new generation, in one table and across tables. `star/manifest.json`, the same list for other
-engines, follows from it.
+It holds no rows, only views and macros: a view per table in schema `star` with an explicit list of immutable files, the
+views and table macros of `transforms.analyses` over them, and the words of `transforms.dictionary` as comments. A
+reader therefore sees the whole old or the whole new generation, in one table and across tables. `star/manifest.json`,
+the list of files for other engines, and `star/datapackage.json`, which describes them, follow from it.
 """
 
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
+from transforms.analyses import MACROS, VIEWS
+from transforms.dictionary import column_comments, data_package
 from transforms.lake import Lake, LakeFile, sync
 from transforms.tables import TABLES, HistoryTable, Table
 
@@ -26,8 +30,8 @@ FILES_KEPT_FOR = timedelta(days=1)
 #: Lets DuckDB 1.x open what 2.x wrote.
 STORAGE_VERSION = "v1.0.0"
 
-CURRENT_ROWS = {"model": "dim_model", "model_version": "dim_model_version"}
 MANIFEST = "manifest.json"
+DATA_PACKAGE = "datapackage.json"
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
@@ -77,18 +81,15 @@ def follow(lake: Lake, files: list[LakeFile]) -> None:
 
 
 def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
-    """Writes a DuckDB database of views over `files`; it opens with DuckDB 1.x and 2.x, with no extension."""
+    """Writes a DuckDB database of views and macros over `files`; DuckDB 1.x and 2.x open it, with no extension."""
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"ATTACH {literal(path)} AS target (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE target")
-        connection.execute("BEGIN")  # one write for all views and comments
+        connection.execute("BEGIN")  # one write for all of them
         connection.execute("CREATE SCHEMA star")
         connection.execute("CREATE SCHEMA build")
         for table in TABLES:
             create_view(connection, table, lake, [file for file in files if file.table == table.table_name()])
-        for view, table_name in CURRENT_ROWS.items():
-            connection.execute(f"CREATE VIEW star.{view} AS SELECT * FROM star.{table_name} WHERE is_current")
-            connection.execute(f"COMMENT ON VIEW star.{view} IS {literal(f'The current rows of {table_name}.')}")
         rows = ", ".join(
             f"({literal(file.table)}, {literal(file.part)}, {literal(file.snapshot_date)}::DATE, {literal(file.path)}, "
             f"{literal(lake.root / file.path)}, {file.rows}::BIGINT, {file.bytes}::BIGINT)"
@@ -98,11 +99,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
             f"CREATE VIEW build.manifest AS SELECT * FROM (VALUES {rows}) "
             "AS file(table_name, part, snapshot_date, lake_path, path, rows, bytes)"
         )
-        connection.execute(
-            "CREATE VIEW star.manifest AS SELECT table_name, part, snapshot_date, path, rows, bytes "
-            "FROM build.manifest WHERE starts_with(lake_path, 'star/')"
-        )
-        connection.execute("COMMENT ON VIEW star.manifest IS 'The Parquet files of this generation, one row per file.'")
+        create_analyses(connection)
         connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute("DETACH target")
@@ -116,9 +113,27 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: type[Table], lake:
     connection.execute(
         f"CREATE VIEW star.{name} AS SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false)"
     )
-    connection.execute(f"COMMENT ON VIEW star.{name} IS {literal(table.grain())}")
-    for column, declared in table.columns().items():
-        connection.execute(f'COMMENT ON COLUMN star.{name}."{column}" IS {literal(declared.description)}')
+    comment_on_view(connection, name, table.grain(), column_comments(table))
+
+
+def create_analyses(connection: duckdb.DuckDBPyConnection) -> None:
+    """The views and table macros over the tables' views, with their comments."""
+    for view in VIEWS:
+        connection.execute(f"CREATE VIEW star.{view.name} AS {view.sql}")
+        columns = view.columns if view.table is None else column_comments(view.table)
+        comment_on_view(connection, view.name, view.description, columns)
+    for macro in MACROS:
+        connection.execute(f"CREATE MACRO star.{macro.signature} AS TABLE {macro.sql}")
+        connection.execute(f"COMMENT ON MACRO TABLE star.{macro.name} IS {literal(macro.description)}")
+
+
+def comment_on_view(
+    connection: duckdb.DuckDBPyConnection, view: str, description: str, columns: Mapping[str, str]
+) -> None:
+    """Comments on a view and on its columns."""
+    connection.execute(f"COMMENT ON VIEW star.{view} IS {literal(description)}")
+    for column, comment in columns.items():
+        connection.execute(f'COMMENT ON COLUMN star.{view}."{column}" IS {literal(comment)}')
 
 
 def literal(value: object) -> str:
@@ -127,9 +142,11 @@ def literal(value: object) -> str:
 
 
 def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
-    """`star/manifest.json` for engines other than DuckDB, and the list of what each of the last publishes named."""
+    """`star/manifest.json` and `star/datapackage.json` for engines other than DuckDB, and the list of what each of the
+    last publishes named.
+    """
     named = [file for file in files if file.path.startswith("star/")]
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         table.table_name(): {
             "grain": table.grain(),
             "key": table.primary_key(),
@@ -142,12 +159,20 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
         }
         for table in TABLES
     }
-    manifest, text = lake.root / "star" / MANIFEST, json.dumps({"tables": tables}, indent=1)
-    if manifest.exists() and manifest.read_text() == text:
-        return
-    write_whole(manifest, text)
-    generation = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-    write_whole(lake.root / "state" / "generations" / f"{generation}.json", json.dumps([file.path for file in files]))
+    paths = {name: [file["path"] for file in table["files"]] for name, table in tables.items()}
+    replace_text(lake.root / "star" / DATA_PACKAGE, data_package(paths))
+    if replace_text(lake.root / "star" / MANIFEST, json.dumps({"tables": tables}, indent=1)):
+        generation = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        names = json.dumps([file.path for file in files])
+        write_whole(lake.root / "state" / "generations" / f"{generation}.json", names)
+
+
+def replace_text(path: Path, text: str) -> bool:
+    """Writes a file if its text is another. Returns whether it was."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_whole(path, text)
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -155,7 +180,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        aside.write_text(text)
+        aside.write_text(text, encoding="utf-8")
         sync(aside)
         aside.replace(path)
     finally:

@@ -33,7 +33,9 @@ NO_FLOW = "the counter is not known now, or was never known before; never zero"
 def snapshot_date() -> dy.Date:
     """The date of a daily fact's row."""
     return dy.Date(
-        primary_key=True, description=SNAPSHOT_DATE, metadata=made("raw.snapshots", example=date(2026, 1, 2))
+        primary_key=True,
+        description=SNAPSHOT_DATE,
+        metadata=made("raw.snapshots", example=date(2026, 1, 2), references="dim_date.date"),
     )
 
 
@@ -78,7 +80,7 @@ class FactModelDaily(Table):
     snapshot_date = snapshot_date()
     model_id = dy.Int64(
         primary_key=True,
-        description="The model that was observed.",
+        description="The service's id of the model whose counters the row has.",
         metadata=made("$.id", example=1134, references="dim_model.model_id"),
     )
     model_key = dy.Int64(
@@ -147,7 +149,7 @@ class FactModelVersionDaily(Table):
     snapshot_date = snapshot_date()
     version_id = dy.Int64(
         primary_key=True,
-        description="The version that was observed.",
+        description="The service's id of the version whose counters the row has.",
         metadata=made("$.modelVersions[].id", example=5964, references="dim_model_version.version_id"),
     )
     version_key = dy.Int64(
@@ -213,7 +215,7 @@ class FactImageDaily(Table):
     snapshot_date = snapshot_date()
     image_id = dy.Int64(
         primary_key=True,
-        description="The image that was met.",
+        description="The service's id of the image whose counters the row has.",
         metadata=made("$.id", example=10045640, references="dim_image.image_id"),
     )
     cry_count = reactions("cry", "cries_delta", 2)
@@ -244,7 +246,7 @@ class FactCreatorDaily(Table):
     snapshot_date = snapshot_date()
     username = dy.String(
         primary_key=True,
-        description="The creator that was listed.",
+        description="Name of the creator whose models were counted.",
         metadata=made("$.username", example="AmberAurora_325", references="dim_creator.username"),
     )
     model_count = dy.Int64(
@@ -268,7 +270,7 @@ class FactTagDaily(Table):
     snapshot_date = snapshot_date()
     tag = dy.String(
         primary_key=True,
-        description="The tag that was listed.",
+        description="The tag whose models were counted, trimmed as in dim_tag.",
         metadata=made("$.name", example="3d", references="dim_tag.tag"),
     )
     model_count = dy.Int64(

@@ -1,5 +1,6 @@
 """What was asked for by name, id or hash (`pipelines.lookups`): the latest answer, beside the star and never in its
-history, which only lists and crawls move.
+history, which only lists and crawls move. So an id or a name here may be one that no dimension has, and references
+nothing.
 """
 
 from datetime import UTC, date, datetime
@@ -45,7 +46,7 @@ class DimUser(Table):
     )
     image = dy.String(
         nullable=True,
-        description="Address of the avatar.",
+        description="Address of the user's avatar.",
         metadata=source("$.image", example="https://image.example/avatar.png", null=NOT_GIVEN),
     )
     tier = dy.String(
@@ -55,7 +56,7 @@ class DimUser(Table):
     )
     created_at = timestamp(
         nullable=True,
-        description="Registration of the user.",
+        description="When the account was registered.",
         metadata=source("$.createdAt", example=datetime(2024, 5, 1, 12, tzinfo=UTC), null=NOT_GIVEN),
     )
     observed_on = observed_on()
@@ -69,35 +70,37 @@ class ModelVersionDetail(Table):
     version_id = dy.Int64(
         primary_key=True,
         description="The service's id of the version.",
-        metadata=source("$.id", example=24782, references="dim_model_version.version_id"),
+        metadata=source("$.id", example=24782),
     )
     model_id = dy.Int64(
         nullable=True,
-        description="The model that it belongs to.",
-        metadata=source("$.modelId", example=13326, null=NOT_GIVEN, references="dim_model.model_id"),
+        description="The service's id of the model that the version belongs to.",
+        metadata=source("$.modelId", example=13326, null=NOT_GIVEN),
     )
     name = dy.String(
-        nullable=True, description="Title of the version.", metadata=source("$.name", example="v2", null=NOT_GIVEN)
+        nullable=True,
+        description="Title that the creator gave the version.",
+        metadata=source("$.name", example="v2", null=NOT_GIVEN),
     )
     model_name = dy.String(
         nullable=True,
-        description="Title of its model.",
+        description="Title that the creator gave the version's model.",
         metadata=source("$.model.name", example="Harbour at dawn", null=NOT_GIVEN),
     )
     model_type = dy.String(
         nullable=True,
-        description="Kind of its model: Checkpoint, LORA, ...; an open set.",
+        description="Kind of the version's model: Checkpoint, LORA and so on; an open set.",
         metadata=source("$.model.type", example="LORA", null=NOT_GIVEN),
     )
     model_mode = dy.String(
         nullable=True,
-        description="Archived or TakenDown, where its model is.",
+        description="What the service withholds of its model: Archived (files) or TakenDown (images).",
         metadata=source("$.model.mode", example="Archived", null="the model is neither, or the service did not say"),
     )
     base_model = dy.String(
         nullable=True,
-        description="Architecture that it was made for.",
-        metadata=source("$.baseModel", example="SDXL 1.0", null=NOT_GIVEN, references="dim_base_model.base_model"),
+        description="Architecture that the version was made for, as its creator states it.",
+        metadata=source("$.baseModel", example="SDXL 1.0", null=NOT_GIVEN),
     )
     air = dy.String(
         nullable=True,
@@ -106,37 +109,37 @@ class ModelVersionDetail(Table):
     )
     status = dy.String(
         nullable=True,
-        description="Published, Unpublished, Scheduled, ...; an open set.",
+        description="Whether the public can have the version: Published, Unpublished, Scheduled and so on; an open set.",
         metadata=source("$.status", example="Published", null=NOT_GIVEN),
     )
     availability = dy.String(
         nullable=True,
-        description="Public, EarlyAccess, Unsearchable, ...; an open set.",
+        description="Who can find the version: Public, EarlyAccess, Unsearchable; an open set.",
         metadata=source("$.availability", example="Public", null=NOT_GIVEN),
     )
     nsfw_level = dy.Int64(
         nullable=True,
-        description="Browsing levels of its images as bits: PG 1, PG13 2, R 4, X 8, XXX 16; 0 is unrated.",
+        description="Browsing levels of its images, added up: PG 1, PG13 2, R 4, X 8, XXX 16; 0 is not rated yet.",
         metadata=source("$.nsfwLevel", example=1, unit="bit set", null=NOT_GIVEN),
     )
     created_at = timestamp(
         nullable=True,
-        description="Creation of the version, often long before its publication.",
+        description="When the creator began the version, often long before its publication.",
         metadata=source("$.createdAt", example=datetime(2025, 3, 1, 8, tzinfo=UTC), null=NOT_GIVEN),
     )
     updated_at = timestamp(
         nullable=True,
-        description="Last edit of the version.",
+        description="When the creator last edited the version's page.",
         metadata=source("$.updatedAt", example=datetime(2025, 3, 2, 8, tzinfo=UTC), null=NOT_GIVEN),
     )
     published_at = timestamp(
         nullable=True,
-        description="Publication of the version.",
+        description="When the version could first be downloaded.",
         metadata=source("$.publishedAt", example=datetime(2025, 3, 2, 8, tzinfo=UTC), null=NOT_GIVEN),
     )
     upload_type = dy.String(
         nullable=True,
-        description="Created elsewhere, or Trained by the service.",
+        description="Whether the creator made it elsewhere (Created) or had the service train it (Trained).",
         metadata=source("$.uploadType", example="Created", null=NOT_GIVEN),
     )
     usage_control = dy.String(
@@ -146,17 +149,17 @@ class ModelVersionDetail(Table):
     )
     training_status = dy.String(
         nullable=True,
-        description="How far the service's training of it is.",
+        description="How far the service is with training it: Pending, Processing, Approved and so on; an open set.",
         metadata=source("$.trainingStatus", example="Approved", null="it was not trained by the service"),
     )
     licensing_fee = dy.Float64(
         nullable=True,
-        description="Fee for its use in the service's generator.",
+        description="Fee that each use in the service's own generator costs.",
         metadata=source("$.licensingFee", example=5.0, unit="Buzz", null="it has none, or the service did not say"),
     )
     early_access_ends_at = timestamp(
         nullable=True,
-        description="End of its early access (until July 2026).",
+        description="When its early access ends, after which anyone may download it; given until July 2026.",
         metadata=source(
             "$.earlyAccessEndsAt",
             example=datetime(2026, 1, 9, 12, tzinfo=UTC),
@@ -165,12 +168,12 @@ class ModelVersionDetail(Table):
     )
     paid_access_permanent = dy.Bool(
         nullable=True,
-        description="True if it can only ever be had for payment (since July 2026).",
+        description="True if it can only ever be had for payment; given since July 2026.",
         metadata=source("$.paidAccess.permanent", example=False, null="it is free, or the service did not say"),
     )
     paid_access_ends_at = timestamp(
         nullable=True,
-        description="Until when it can only be had for payment (since July 2026).",
+        description="Until when it can only be had for payment; given since July 2026.",
         metadata=source(
             "$.paidAccess.endsAt",
             example=datetime(2026, 8, 9, 12, tzinfo=UTC),
@@ -179,12 +182,12 @@ class ModelVersionDetail(Table):
     )
     trained_words = dy.List(
         dy.String(),
-        description="Words that trigger it, in the creator's order; empty where there are none.",
+        description="Words that trigger what it was trained on, in the creator's order; an empty list: there are none.",
         metadata=source("$.trainedWords", example=["harbour"]),
     )
     download_url = dy.String(
         nullable=True,
-        description="Address of its primary file.",
+        description="Address from which the version's primary file is downloaded.",
         metadata=source("$.downloadUrl", example="https://civitai.com/api/download/models/24782", null=NOT_GIVEN),
     )
     observed_on = observed_on()
@@ -199,27 +202,27 @@ class ModelVersionMini(Table):
     version_id = dy.Int64(
         primary_key=True,
         description="The service's id of the version, as it was asked for.",
-        metadata=made("the request", example=24782, references="dim_model_version.version_id"),
+        metadata=made("the request", example=24782),
     )
     name = dy.String(
         nullable=True,
-        description="Title of the version.",
+        description="Title that the creator gave the version.",
         metadata=source("$.versionName", example="v2", null=NOT_GIVEN),
     )
     model_name = dy.String(
         nullable=True,
-        description="Title of its model.",
+        description="Title that the creator gave the version's model.",
         metadata=source("$.modelName", example="Harbour at dawn", null=NOT_GIVEN),
     )
     user_id = dy.Int64(
         nullable=True,
-        description="The service's id of its creator.",
+        description="The service's id of the account that owns the model.",
         metadata=source("$.userId", example=1_000_017, null=NOT_GIVEN),
     )
     base_model = dy.String(
         nullable=True,
-        description="Architecture that it was made for.",
-        metadata=source("$.baseModel", example="SDXL 1.0", null=NOT_GIVEN, references="dim_base_model.base_model"),
+        description="Architecture that the version was made for, as its creator states it.",
+        metadata=source("$.baseModel", example="SDXL 1.0", null=NOT_GIVEN),
     )
     air = dy.String(
         nullable=True,
@@ -228,32 +231,32 @@ class ModelVersionMini(Table):
     )
     availability = dy.String(
         nullable=True,
-        description="Public, EarlyAccess, Unsearchable, ...; an open set.",
+        description="Who can find the version: Public, EarlyAccess, Unsearchable; an open set.",
         metadata=source("$.availability", example="Public", null=NOT_GIVEN),
     )
     published_at = timestamp(
         nullable=True,
-        description="Publication of the version.",
+        description="When the version could first be downloaded.",
         metadata=source("$.publishedAt", example=datetime(2025, 3, 2, 8, tzinfo=UTC), null=NOT_GIVEN),
     )
     file_name = dy.String(
         nullable=True,
-        description="Name of its primary file.",
+        description="Name that a download of the primary file gets.",
         metadata=source("$.fileName", example="harbour.safetensors", null=NOT_GIVEN),
     )
     file_type = dy.String(
         nullable=True,
-        description="Part of the model that the file is: Model, VAE, ...; an open set.",
+        description="What the primary file is for: Model, VAE, Training Data and so on; an open set.",
         metadata=source("$.fileType", example="Model", null=NOT_GIVEN),
     )
     format = dy.String(
         nullable=True,
-        description="Format of the file: SafeTensor, PickleTensor, GGUF, ...; an open set.",
+        description="Format of the primary file: SafeTensor, PickleTensor, GGUF and so on; an open set.",
         metadata=source("$.format", example="SafeTensor", null=NOT_GIVEN),
     )
     size_kb = dy.Float64(
         nullable=True,
-        description="Size of the file, in units of 1,024 bytes.",
+        description="Size of the primary file in units of 1,024 bytes.",
         metadata=source("$.size", example=223_124.5, unit="KiB", null=NOT_GIVEN),
     )
     can_generate = dy.Bool(
@@ -263,7 +266,7 @@ class ModelVersionMini(Table):
     )
     is_featured = dy.Bool(
         nullable=True,
-        description="True if the service features it.",
+        description="True if the service shows it among its featured models.",
         metadata=source("$.isFeatured", example=False, null=NOT_GIVEN),
     )
     require_auth = dy.Bool(
@@ -278,14 +281,14 @@ class ModelVersionMini(Table):
     )
     early_access_ends_at = timestamp(
         nullable=True,
-        description="End of its early access.",
+        description="When its early access ends, after which anyone may use it.",
         metadata=source(
             "$.earlyAccessEndsAt", example=datetime(2026, 1, 9, 12, tzinfo=UTC), null="it is not in early access"
         ),
     )
     free_trial_limit = dy.Int64(
         nullable=True,
-        description="Generations that are free in early access.",
+        description="Images that may be generated without payment during early access.",
         metadata=source("$.freeTrialLimit", example=10, null="there is no free trial"),
     )
     additional_resource_charge = dy.Bool(
@@ -310,7 +313,7 @@ class ModelVersionMini(Table):
     )
     download_url = dy.String(
         nullable=True,
-        description="Address of its primary file; the first, where there are several.",
+        description="Address from which the primary file is downloaded; the first, where several are given.",
         metadata=source("$.downloadUrl", example="https://civitai.com/api/download/models/24782", null=NOT_GIVEN),
     )
     observed_on = observed_on()
@@ -334,17 +337,15 @@ class HashMatch(Table):
             "$.matches[].modelVersionId",
             example=24782,
             null="the service knows no such file",
-            references="dim_model_version.version_id",
         ),
     )
     model_id = dy.Int64(
         nullable=True,
-        description="The model of that version.",
+        description="The service's id of the model that the version belongs to.",
         metadata=source(
             "$.matches[].modelId",
             example=13326,
             null="the service knows no such file, or did not name the model",
-            references="dim_model.model_id",
         ),
     )
     version_count = dy.Int64(

@@ -19,7 +19,7 @@ class OpsSnapshot(Table):
     )
     snapshot_date = dy.Date(
         description="UTC date on which the crawl began: the date of all rows that it observed.",
-        metadata=made("raw.snapshots", example=date(2026, 1, 1), references="dim_date.date"),
+        metadata=made("raw.snapshots", example=date(2026, 1, 1)),
     )
     dialect = dy.String(
         description="How the service was spoken to: spec (as its specification has it) or live (as it answers today).",
