@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak check fix bench requirements clean
+.PHONY: help setup demo test soak check fix docs bench requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -36,14 +36,18 @@ test: setup ## run the tests
 soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md)
 	$(BIN)/python -m tests.soak
 
-check: setup ## lint, formatting and types
+check: setup ## lint, formatting, types, and documents that are generated
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m transforms.dictionary --check
 
 fix: setup ## mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: setup ## write docs/data-dictionary.md anew from the declarations
+	$(BIN)/python -m transforms.dictionary
 
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks

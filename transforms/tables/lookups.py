@@ -109,7 +109,7 @@ class ModelVersionDetail(Table):
     )
     status = dy.String(
         nullable=True,
-        description="Whether the public can have the version: Published, Unpublished, Scheduled and so on; an open set.",
+        description="Whether the public can have it: Published, Unpublished, Scheduled and so on; an open set.",
         metadata=source("$.status", example="Published", null=NOT_GIVEN),
     )
     availability = dy.String(
