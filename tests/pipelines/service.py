@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 
 @dataclass
@@ -42,10 +42,14 @@ def empty(_: dict[str, str]) -> Reply:
 
 
 class Service:
-    """Routes by path below /api/v1; a list that has no route is empty. `requests` are all that came, in order."""
+    """Routes by path below /api/v1; a list that has no route is empty. `requests` are all that came, in order.
+
+    `posts` answer POST requests by their JSON bodies.
+    """
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {"/enums": lambda _: Reply({"ModelType": ["LORA"]})}
+        self.posts: dict[str, Callable[[Any], Reply]] = {}
         self.requests: list[Request] = []
         self.api_url = ""
         self.date = "Thu, 01 Jan 2026 12:00:00 GMT"
@@ -90,11 +94,22 @@ def running_service() -> Iterator[Service]:
         wbufsize = -1  # one segment per answer: two wait for each other's acknowledgement
 
         def do_GET(self) -> None:
+            path, query = self.received()
+            self.answer(service.routes.get(path, empty)(query))
+
+        def do_POST(self) -> None:
+            path, _ = self.received()
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer(service.posts[path](body))
+
+        def received(self) -> tuple[str, dict[str, str]]:
             parts = urlsplit(self.path)
-            path = parts.path.removeprefix("/api/v1")
+            path = unquote(parts.path).removeprefix("/api/v1")
             query = dict(parse_qsl(parts.query))
             service.requests.append(Request(path, query, dict(self.headers), time.monotonic()))
-            reply = service.routes.get(path, empty)(query)
+            return path, query
+
+        def answer(self, reply: Reply) -> None:
             self.send_response_only(reply.status)
             headers = {"Date": service.date, "Content-Length": str(reply.promised or len(reply.payload))}
             for name, value in (headers | reply.headers).items():
