@@ -19,6 +19,7 @@ from pipelines.raw import (
     TOMBSTONES,
     RawTable,
     documents_table,
+    lookup_id,
     observations_table,
 )
 
@@ -130,6 +131,36 @@ class RawWriter:
                 **total,
             }
         ]
+        self._insert(rows, tables)
+
+    def look_up(
+        self, on: date, at: time = time(12), unknown: dict[str, tuple[str, ...]] | None = None, **items: list[Any]
+    ) -> None:
+        """Adds look-ups of `on`: `version=[{...}, b"..."], version_mini=[("12", {...})], ...`, where a pair names a
+        document that does not name itself, and those `unknown` to the service by kind.
+        """
+        moment = datetime.combine(on, at, tzinfo=UTC)
+        rows: dict[str, list[dict[str, Any]]] = {TOMBSTONES.name: []}
+        tables = {TOMBSTONES.name: TOMBSTONES}
+        for kind, received in items.items():
+            documents, observations = documents_table(kind), observations_table(kind)
+            tables |= {documents.name: documents, observations.name: observations}
+            rows |= {documents.name: [], observations.name: []}
+            for item in received:
+                name, told = item if isinstance(item, tuple) else ("", item)
+                split_item = split(kind, told if isinstance(told, bytes) else json.dumps(told).encode(), name)
+                row = {"entity_id": split_item.entity_id, "content_hash": split_item.content_hash}
+                rows[documents.name].append(row | {"fetched_at": moment, "payload": split_item.payload.decode()})
+                rows[observations.name].append(
+                    row
+                    | {"snapshot_date": on, "observed_at": moment, "crawl_id": lookup_id(on), "crawl_pass": 1}
+                    | {"metrics": split_item.metrics.decode()}
+                )
+        for kind, texts in (unknown or {}).items():
+            rows[TOMBSTONES.name] += [
+                {"snapshot_date": on, "kind": kind, "entity_id": text, "crawl_id": lookup_id(on), "observed_at": moment}
+                for text in texts
+            ]
         self._insert(rows, tables)
 
     def _insert(self, rows: dict[str, list[dict[str, Any]]], tables: dict[str, RawTable]) -> None:
