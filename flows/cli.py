@@ -304,6 +304,21 @@ def identify(
 
 
 @app.command
+def docs(table: str | None = None, /) -> int:
+    """Say what the published tables mean: every table with its grain, or all columns of one.
+
+    Parameters
+    ----------
+    table
+        A table, view or macro of schema `star`, such as dim_model. Default: list them all.
+    """
+    from flows.documentation import show_documentation
+
+    show_documentation(table)
+    return 0
+
+
+@app.command
 def doctor() -> int:
     """List all settings (secrets masked) and versions, and try disk and service.
 
