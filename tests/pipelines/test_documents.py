@@ -159,11 +159,11 @@ model = owner(
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(["model", "image", "creator", "tag", "enum"]))
+@given(data=st.data(), kind=st.sampled_from(["model", "version", "image", "creator", "tag", "enum", "version_mini"]))
 def test_splice_gives_back_every_document_that_split_took(data: st.DataObject, kind: str) -> None:
-    inner = {"model": model, "image": image, "creator": creator, "tag": owner(modelCount=number), "enum": owner()}[kind]
-    _, pairs = data.draw(inner)
-    identity = {"model": "id", "image": "id", "creator": "username", "tag": "name"}.get(kind)
+    owners = {"model": model, "version": version, "image": image, "creator": creator, "tag": owner(modelCount=number)}
+    _, pairs = data.draw(owners.get(kind, owner()))
+    identity = DOCUMENTS[kind].id
     if identity:
         pairs = [*pairs, (identity, 12 if identity == "id" else "ann")]
     spaces = cycle(data.draw(st.lists(st.sampled_from(["", " ", "\n\t", "\r "]), min_size=1, max_size=9)))

@@ -2,26 +2,59 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from msgspec import Struct
 
-from pipelines.documents import split
-from transforms.payloads import PAYLOADS, Enums, Image, Metric, Model, Tag, read, validate
+from pipelines.client import _Answer, _decode_list, _TransientError
+from pipelines.documents import DOCUMENTS, UnreadableItemError, splice, split
+from transforms.account import Me, Vault, VaultItem
+from transforms.payloads import (
+    PAYLOADS,
+    Enums,
+    File,
+    HashOwner,
+    Image,
+    Metric,
+    Model,
+    Tag,
+    VersionMini,
+    read,
+    validate,
+)
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
+needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"the recorded responses {REAL} are not on this machine")
+
+#: What each recorded response is: a payload kind by folder, or by the end of a file's name where that is another one.
 KINDS = {
     "model": "model",
     "models_list": "model",
-    "model_version": "model",
+    "model_version": "version",
     "images": "image",
     "creators": "creator",
     "tags": "tag",
+    "by_hash/civitai__civitai-developer-docs__model_versions_docs_example_3": "version",
+    "model_version/civitai__civitai-developer-docs__model_versions_docs_example_6": "version_mini",
+    "other/civitai__civitai-developer-docs__enums_docs_example_0": "enum",
+    "other/civitai__civitai-developer-docs__users_docs_example_1": "user",
 }
-#: An error body that the authors of the documentation put beside the answers.
-NO_DOCUMENT = "model_versions_docs_example_6"
+#: What is no document of a kind: a file of a version, ids of hashes, and what is told of the member of a key.
+OTHERS: dict[str, Any] = {
+    "model_version/civitai__civitai-developer-docs__model_versions_docs_example_1": File,
+    "by_hash/civitai__civitai-developer-docs__model_versions_docs_example_5": list[HashOwner],
+    "other/civitai__civitai-developer-docs__users_docs_example_0": Me,
+    "other/civitai__civitai-developer-docs__permissions_docs_example_0": dict[str, bool],
+    "other/civitai__civitai-developer-docs__vault_docs_example_0": Vault,
+    "other/civitai__civitai-developer-docs__vault_docs_example_1": VaultItem,
+    "other/civitai__civitai-developer-docs__vault_docs_example_2": list[dict[str, Any]],
+    "other/civitai__civitai-developer-docs__vault_docs_example_3": dict[str, bool | int],
+}
 
 
 def decode(kind: type[Struct], documents: list[bytes]) -> tuple[pl.Series, dict[int, str]]:
@@ -29,34 +62,74 @@ def decode(kind: type[Struct], documents: list[bytes]) -> tuple[pl.Series, dict[
     return read(kind, canonical), errors
 
 
-def recorded() -> Iterator[Path]:
-    for folder in KINDS:
-        for path in sorted((REAL / folder).glob("*.json")):
-            if NO_DOCUMENT not in path.name:
-                yield path
+def recorded() -> Iterator[str]:
+    """Folder and name of every recorded response."""
+    for path in sorted(REAL.glob("*/*.json")):
+        yield f"{path.parent.name}/{path.stem}"
 
 
-@pytest.mark.skipif(not REAL.exists(), reason=f"the recorded responses {REAL} are not on this machine")
-@pytest.mark.parametrize("path", list(recorded()), ids=lambda path: f"{path.parent.name}/{path.stem[-40:]}")
-def test_every_recorded_response_decodes(path: Path) -> None:
-    body = json.loads(path.read_text())
+def kind_of(name: str) -> str | None:
+    return None if name in OTHERS else KINDS.get(name) or KINDS.get(name.partition("/")[0])
+
+
+def items_of(name: str) -> list[bytes]:
+    body = json.loads((REAL / f"{name}.json").read_bytes())
     items = body if isinstance(body, list) else body.get("items", [body])
-    if path.parent.name == "model_version":
-        items = [{"id": 1, "modelVersions": items}]
-    kind = KINDS[path.parent.name]
-    documents = [split(kind, json.dumps(item).encode()) for item in items]
+    return [json.dumps(item).encode() for item in items]
+
+
+@needs_real
+@pytest.mark.parametrize("name", [name for name in recorded() if kind_of(name)], ids=lambda name: name[-50:])
+def test_every_recorded_document_decodes_and_survives_the_split(name: str) -> None:
+    kind = kind_of(name)
+    assert kind
+    items = items_of(name)
+    documents = [split(kind, item) for item in items]
     values, errors = decode(PAYLOADS[kind], [document.payload for document in documents])
     assert errors == {}
     assert len(values) == len(items)
     _, errors = validate(list[Metric], [document.metrics for document in documents])
     assert errors == {}
+    for item, document in zip(items, documents, strict=True):
+        assert splice(kind, document.payload, document.metrics) == item
 
 
-@pytest.mark.skipif(not REAL.exists(), reason=f"the recorded responses {REAL} are not on this machine")
-def test_the_recorded_enums_decode() -> None:
-    (path,) = (REAL / "other").glob("*enums_docs_example_0.json")
-    (value,), errors = decode(Enums, [path.read_bytes()])
-    assert errors == {}
+@needs_real
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_recorded_answer_decodes(name: str) -> None:
+    items = items_of(name) if OTHERS[name] is VaultItem else [(REAL / f"{name}.json").read_bytes()]
+    assert items
+    for item in items:
+        msgspec.json.decode(item, type=OTHERS[name])
+
+
+@needs_real
+@pytest.mark.parametrize("name", [name for name in recorded() if not (kind_of(name) or name in OTHERS)])
+def test_a_recorded_error_is_no_document_and_no_page(name: str) -> None:
+    assert name.startswith("other/")
+    body = (REAL / f"{name}.json").read_bytes()
+    assert json.loads(body).keys() <= {"error", "message", "code"}
+    for kind, owner in DOCUMENTS.items():
+        if owner.id is not None:
+            with pytest.raises(UnreadableItemError):
+                split(kind, body)
+    with pytest.raises(_TransientError, match="no page of items"):
+        _decode_list(_Answer(body, datetime.now(UTC)))
+
+
+@needs_real
+def test_a_recorded_short_form_says_what_the_service_lets_one_do() -> None:
+    name = next(name for name, kind in KINDS.items() if kind == "version_mini")
+    (value,), _ = decode(VersionMini, items_of(name))
+    assert (value["fileName"], value["canGenerate"], value["size"]) == (
+        "waiIllustriousSDXL_v160.safetensors", True, 6775430.35,
+    )  # fmt: skip
+    assert value["downloadUrl"] == "https://civitai.com/api/download/models/2514310"
+
+
+@needs_real
+def test_the_recorded_enums_are_read() -> None:
+    (value,), _ = decode(Enums, items_of("other/civitai__civitai-developer-docs__enums_docs_example_0"))
     assert "Illustrious" in value["ActiveBaseModel"]
 
 
