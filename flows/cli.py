@@ -135,6 +135,7 @@ def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
     from flows import report
 
     print(report.crawl_line(summary.snapshot))
+    print(report.coverage_line(summary.snapshot))
     if summary.watched:
         print(report.lookup_line(summary.watched))
     if summary.snapshot.already_complete and not summary.build.published:

@@ -25,6 +25,8 @@ class Coverage:
     dates: tuple[date, ...]
     partial: tuple[date, ...]
     newest_complete: datetime | None
+    #: The share of what its lists announced that the newest crawl met; None where they do not say.
+    newest_share: float | None
 
     @property
     def missing(self) -> list[date]:
@@ -52,9 +54,11 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
         order by snapshot_date
         """
     ).fetchall()
-    newest = connection.execute("select max(started_at) from star.ops_snapshot where status = 'complete'").fetchone()
+    newest = connection.execute(
+        "select max(started_at) filter (status = 'complete'), arg_max(coverage, started_at) from star.ops_snapshot"
+    ).fetchone()
     assert newest is not None
-    return Coverage(tuple(day for day, _ in rows), tuple(day for day, complete in rows if not complete), newest[0])
+    return Coverage(tuple(day for day, _ in rows), tuple(day for day, complete in rows if not complete), *newest)
 
 
 def print_status(settings: Settings, max_age: timedelta) -> int:
@@ -78,6 +82,8 @@ def print_status(settings: Settings, max_age: timedelta) -> int:
             f"Coverage:  {covered.dates[0]} to {covered.dates[-1]}; days with a snapshot: {len(covered.dates):,} "
             f"(partial: {len(covered.partial):,}), without: {len(covered.missing):,}."
         )
+        if covered.newest_share is not None:
+            print(f"           The newest crawl met {covered.newest_share:.2%} of what the service's lists announced.")
         for label, days in (("Partial", covered.partial), ("Missing", covered.missing)):
             if days:
                 more = f" and {len(days) - NAMED_GAPS:,} more" if len(days) > NAMED_GAPS else ""

@@ -68,6 +68,16 @@ def crawl_line(crawl: "SnapshotReport") -> str:
     return f"Snapshot {crawl.snapshot_date}: {status}; {_effort(crawl, f'{crawl.items:,} items')}."
 
 
+def coverage_line(crawl: "SnapshotReport") -> str:
+    """How many were met of each kind, and of how many where the service says it."""
+    met = [
+        f"{kind} {counts['distinct_ids']:,}" + (f" of {crawl.listed[kind]:,}" if kind in crawl.listed else "")
+        for kind, counts in crawl.endpoints.items()
+    ]
+    asked_for = f"; {crawl.reconciled_ids:,} asked for by id" if crawl.reconciled_ids else ""
+    return f"Met: {', '.join(met)}{asked_for}."
+
+
 def refresh_line(refreshed: "RefreshReport") -> str:
     """One sentence about a refresh, with what it found per kind."""
     found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())

@@ -186,6 +186,11 @@ class Crawl:
         counts = {each.endpoint.kind: each.kept_walk.counts() for each in self.endpoints.values()}
         reconciled, listed = self.reconcile.walk.counts(), counts[self.dialect.reconcile.kind]
         counts[self.dialect.reconcile.kind] = {name: listed[name] + reconciled[name] for name in COUNTS}
+        listed = {
+            each.endpoint.kind: each.walk.total
+            for each in self.endpoints.values()
+            if each.walk.total is not None and not each.endpoint.gallery
+        }
         arguments = {
             each.endpoint.kind: [dict(each.endpoint.arguments(rank)) for rank in range(len(each.endpoint.passes))]
             for each in self.endpoints.values()
@@ -205,6 +210,7 @@ class Crawl:
             "reconciled_ids": self.reconcile.walk.asked,
             "arguments": json.dumps(arguments),
             "endpoints": json.dumps(counts),
+            "listed": json.dumps(listed),
         }
 
     @property

@@ -26,8 +26,8 @@ class Endpoint:
 
     `kind` is the payload kind (`pipelines.raw.KINDS`). The first pass to see an id wins. `items` says where the
     documents are: in the list `items` of the body, or the body is one itself. A `gallery` is never walked to its end
-    but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records at will: only its walks
-    together are the whole list.
+    but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records at will: only its
+    walks together are the whole list.
     """
 
     name: str

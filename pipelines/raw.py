@@ -98,6 +98,7 @@ def observations_table(kind: str) -> RawTable:
 #: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is
 #: how many were asked for by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
 #: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
+#: `listed` is JSON, too: how many there are by what the service says, per kind whose list says it.
 SNAPSHOTS = RawTable(
     "snapshots",
     pa.schema(
@@ -122,6 +123,7 @@ SNAPSHOTS = RawTable(
             pa.field("reconciled_ids", pa.int64(), nullable=False),
             pa.field("arguments", pa.string(), nullable=False),
             pa.field("endpoints", pa.string(), nullable=False),
+            pa.field("listed", pa.string()),
         ]
     ),
     key=("crawl_id",),

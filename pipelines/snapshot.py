@@ -26,7 +26,10 @@ _SILENT = Silent()
 
 @dataclass(frozen=True)
 class SnapshotReport:
-    """What a snapshot came to. `requests` are those of this run, all else is of the whole crawl, resumed or not."""
+    """What a snapshot came to. `requests` are those of this run, all else is of the whole crawl, resumed or not.
+
+    `listed` is how many there are of a kind, where the service says it.
+    """
 
     crawl_id: str
     snapshot_date: date
@@ -44,6 +47,7 @@ class SnapshotReport:
     bytes: int
     seconds: float
     endpoints: dict[str, dict[str, int]]
+    listed: dict[str, int]
 
 
 def take_snapshot(
@@ -157,5 +161,6 @@ def _report(row: dict[str, Any], *, already_complete: bool, requests: int) -> Sn
         already_complete=already_complete,
         requests=requests,
         endpoints=json.loads(row["endpoints"]),
+        listed=json.loads(row["listed"] or "{}"),
         **numbers,
     )

@@ -3,6 +3,7 @@
 A table that no crawl has filled yet reads as an empty one.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -44,7 +45,9 @@ class RawReader:
         return rows
 
     def crawls(self) -> pl.DataFrame:
-        """raw.snapshots with `observations`, the rows that each crawl has in the observation tables; oldest first."""
+        """raw.snapshots, oldest first, with `observations`, the rows that each crawl has in the observation tables, and
+        `coverage`, the share of what its lists announced that it met.
+        """
         counts = [
             f"SELECT crawl_id, count(*) AS observations FROM {table.qualified_name} GROUP BY crawl_id"
             for table in map(observations_table, KINDS)
@@ -59,7 +62,13 @@ class RawReader:
             else pl.DataFrame(schema={"crawl_id": pl.String, "observations": pl.Int64})
         )
         crawls = self.rows(SNAPSHOTS).join(observed, on="crawl_id", how="left")
-        return crawls.with_columns(pl.col("observations").fill_null(0)).sort("snapshot_date", "started_at", "crawl_id")
+        shares = [
+            coverage(json.loads(endpoints), json.loads(listed or "{}"))
+            for endpoints, listed in crawls.select("endpoints", "listed").iter_rows()
+        ]
+        return crawls.with_columns(
+            pl.col("observations").fill_null(0), coverage=pl.Series(shares, dtype=pl.Float64)
+        ).sort("snapshot_date", "started_at", "crawl_id")
 
     def observations(self, kind: str, on: date) -> pl.DataFrame:
         """The observations of a kind on a date, by entity id."""
@@ -107,3 +116,11 @@ class RawReader:
             assert isinstance(frame, pl.DataFrame)
             yield frame
         self.connection.unregister("wanted")
+
+
+def coverage(met: dict[str, dict[str, int]], listed: dict[str, int]) -> float | None:
+    """The share of the `listed` entities, by kind, that a crawl `met`; None where no list says how long it is."""
+    announced = sum(listed.values())
+    return (
+        sum(min(total, met[kind]["distinct_ids"]) for kind, total in listed.items()) / announced if announced else None
+    )

@@ -38,6 +38,7 @@ def test_wrong_usage_ends_with_two(civitai_etl):
 def test_a_snapshot_prints_its_balance_and_publishes(published, first_snapshot):
     assert first_snapshot.returncode == 0, first_snapshot.stderr
     assert "Snapshot 2026-01-01: complete; " in first_snapshot.stdout
+    assert "Met: model 80 of 80, creator " in first_snapshot.stdout
     assert "80 in = 80 out + 0 quarantined + 0 duplicates" in first_snapshot.stdout
     assert "models" in first_snapshot.stderr
     assert published.sql("select count(*) from star.fact_model_daily") == ["80"]

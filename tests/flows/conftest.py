@@ -46,7 +46,7 @@ def analytics(tmp_path: Path) -> Path:
                 case day when 3 then 'the totals changed' end as reason,
                 make_timestamptz(2026, 1, day, 3, 0, 0, 'UTC') as started_at,
                 12::bigint as pages, 2400::bigint as items, 3000000::bigint as bytes, 75.0 as seconds,
-                2400::bigint as observations
+                2400::bigint as observations, case day when 6 then 0.9975 else 1 end::double as coverage
             from (values (1), (2), (3), (6)) as days(day)
             """
         )

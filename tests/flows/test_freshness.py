@@ -27,12 +27,15 @@ def test_coverage_names_gaps_and_partial_days(analytics):
     assert covered.missing == [date(2026, 1, 4), date(2026, 1, 5)]
     assert covered.partial == (date(2026, 1, 3),)
     assert covered.newest_complete == datetime(2026, 1, 6, 3, tzinfo=UTC)
+    assert covered.newest_share == 0.9975
 
 
 def test_status_ends_with_zero_when_fresh_and_with_four_when_stale(analytics, capsys):
     settings = Settings(data_dir=analytics.parent)
     age = datetime.now(UTC) - datetime(2026, 1, 6, 3, tzinfo=UTC)
     assert freshness.print_status(settings, age + timedelta(minutes=5)) == 0
-    assert "days with a snapshot: 4 (partial: 1), without: 2." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "days with a snapshot: 4 (partial: 1), without: 2." in told
+    assert "The newest crawl met 99.75% of what the service's lists announced." in told
     assert freshness.print_status(settings, age - timedelta(minutes=5)) == 4
     assert "STALE" in capsys.readouterr().out

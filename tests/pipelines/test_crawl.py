@@ -252,8 +252,10 @@ def test_live_creators_that_no_walk_shows_are_told(service: Service, live: Setti
 def test_live_creators_may_lack_one_in_a_hundred(service: Service, live: Settings) -> None:
     page = {"items": [{"username": f"u{n}"} for n in range(99)], "metadata": {"totalItems": 100}}
     service.replies("/creators", Reply(page))
-    assert take_snapshot(live, DAY).status == "complete"
+    report = take_snapshot(live, DAY)
+    assert report.status == "complete"
     assert len(service.asked("/creators")) == 3, "but not without having looked again"
+    assert (report.listed, report.endpoints["creator"]["distinct_ids"]) == ({"creator": 100}, 99)
 
 
 def test_a_walk_in_no_order_that_was_cut_off_counts_what_all_its_walks_met(service: Service, live: Settings) -> None:

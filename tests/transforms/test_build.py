@@ -10,9 +10,11 @@ import duckdb
 import pytest
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import QuarantineError, rebuild
 from transforms.publish import FILES_KEPT_FOR
+from transforms.raw_reader import coverage
 
 BROKEN = {
     "text where a counter should be": b'{"id": 7, "stats": {"downloadCount": "many"}, "modelVersions": []}',
@@ -84,7 +86,7 @@ def test_a_build_with_too_much_in_quarantine_fails_and_leaves_the_old_star(works
     ):
         workshop.build()
     assert workshop.sql("SELECT max(snapshot_date) FROM star.fact_model_daily") == [(DAYS[0],)]
-    workshop.build(max_quarantine_share=1.0)
+    workshop.build(limits=Limits(max_quarantine_share=1.0))
     assert workshop.value("SELECT count(*) FROM star.ops_quarantine") == 20
 
 
@@ -332,3 +334,12 @@ def test_dates_are_dates_wherever_they_stand(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1)])
     workshop.build()
     assert isinstance(workshop.value("SELECT max(snapshot_date) FROM star.mart_base_model_daily"), date)
+
+
+@pytest.mark.parametrize(
+    ("listed", "share"), [({}, None), ({"model": 0}, None), ({"model": 4}, 0.75), ({"model": 3, "tag": 7}, 0.5)]
+)
+def test_coverage_is_what_was_met_of_what_the_lists_announced(listed: dict[str, int], share: float | None) -> None:
+    met = {"model": {"distinct_ids": 3}, "tag": {"distinct_ids": 2}, "image": {"distinct_ids": 9}}
+    assert coverage(met, listed) == share
+    assert coverage(met | {"model": {"distinct_ids": 5}}, {"model": 4}) == 1, "what came meanwhile is no cover"

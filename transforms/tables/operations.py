@@ -92,6 +92,13 @@ class OpsSnapshot(Table):
         description="Rows that the crawl has in the raw observations, over all kinds.",
         metadata=made("raw.*_observations", example=7583),
     )
+    coverage = dy.Float64(
+        nullable=True,
+        min=0,
+        max=1,
+        description="Share of the entities that the service's lists announced (totalItems) which the crawl met.",
+        metadata=made("raw.snapshots", example=1.0, null="no list says how long it is"),
+    )
 
 
 class OpsQuarantine(Table):
