@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api import BASE_PATH, error_response, json_response
 from emulator.clock import Clock
 from emulator.faults import CHANGING, Faults, Poison, Rule, read_faults
+from emulator.live_api import REGION_BLOCKED
 from emulator.request_log import RequestLog
 
 _HTML = (
@@ -221,8 +222,7 @@ class Faulty:
 def _live_error(status: int, path: str, headers: dict[str, str]) -> Response:
     """An error as the live service tells it (civitai-api.md, 1)."""
     if status == 451:
-        error = "Access to this service is not available in your region due to legal restrictions."
-        return json_response(_encode({"error": error, "code": "REGION_BLOCKED"}), 451, headers)
+        return json_response(_encode({"error": REGION_BLOCKED, "code": "REGION_BLOCKED"}), 451, headers)
     if status == 503:
         busy, overloaded = (
             "Server busy, please retry shortly.",

@@ -5,8 +5,9 @@ reading needs no key, and is a 401 where it does. Region blocks, overload and pa
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,11 +33,16 @@ from emulator.live_catalogue import (
     MissingFileError,
 )
 from emulator.live_documents import LiveDocuments
-from emulator.live_traits import PG, LiveTraits
+from emulator.live_traits import ALL_LEVELS, PG, SFW, LiveTraits
 from emulator.member import USER_ID, USERNAME, Member, Stored, VaultRefusedError
 from emulator.parameters import PERIODS, BadParameterError, Reader, any_of, integer, one_of, text
 from emulator.simulated import SimulatedDay
 
+REGION_BLOCKED = "Access to this service is not available in your region due to legal restrictions."
+BLOCKED_REGIONS = frozenset({"GB", "AU"})
+#: The service's own list is not public: XX stands for its countries.
+RESTRICTED_REGIONS = frozenset({"XX"})
+_COUNTRY = "cf-ipcountry"
 TOO_MANY_PAGES = "You've requested too many pages, please use cursors instead"
 #: page * limit may not be more (1).
 _DEEPEST = 1000
@@ -49,6 +55,8 @@ _IMAGE_LEVELS = {"None": 1, "Soft": 3, "Mature": 7, "X": 31, "Blocked": 63}
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 _encode = msgspec.json.Encoder().encode
 
+Answer = Callable[[Request], Awaitable[Response]]
+
 
 def _flag(name: str, values: list[str]) -> bool:
     return one_of(*_TRUE, *_FALSE)(name, values) in _TRUE
@@ -60,7 +68,7 @@ def _coerced(_: str, values: list[str]) -> bool:
 
 
 def _refused(name: str, _: list[str]) -> bool:
-    raise BadParameterError(f"{name} expects a boolean, received a string")
+    raise BadParameterError(f"{name} expects no string, and a query has only strings")
 
 
 def _numbers(name: str, values: list[str]) -> frozenset[int]:
@@ -111,10 +119,17 @@ _MODELS: dict[str, Reader] = {
     "checkpointType": one_of("Trained", "Merge"),
     "archived": _coerced,
     "supportsGeneration": _coerced,
+    "earlyAccess": _coerced,
+    "fromPlatform": _coerced,
     "primaryFileOnly": _flag,
+    "availability": one_of("Public", "Unsearchable", "Private", "EarlyAccess"),
+    "allowCommercialUse": any_of("None", "Image", "RentCivit", "Rent", "Sell"),
+    "fileFormats": _any,
     "allowDerivatives": _refused,
     "allowNoCredit": _refused,
     "allowDifferentLicense": _refused,
+    "browsingLevel": _refused,
+    "collectionId": _refused,
     "isFeatured": _refused,
 }
 _IMAGES: dict[str, Reader] = {
@@ -125,12 +140,16 @@ _IMAGES: dict[str, Reader] = {
     "modelId": integer(),
     "modelVersionId": integer(),
     "imageId": integer(),
+    "ids": _numbers,
+    "userId": integer(),
+    "tags": _numbers,
     "username": _username,
     "sort": one_of("Most Reactions", "Most Comments", "Most Collected", "Newest", "Oldest", "Random"),
     "period": one_of(*PERIODS),
     "nsfw": _image_nsfw,
     "browsingLevel": integer(),
     "withMeta": _flag,
+    "requiringMeta": _flag,
     "flatMeta": _flag,
     "withTags": _flag,
     "type": one_of("image", "video", "audio"),
@@ -220,6 +239,22 @@ def _refuse_depth(sent: dict[str, Any]) -> None:
         raise AnswerError(429, {"error": TOO_MANY_PAGES})
 
 
+def _regional(answer: Answer) -> Answer:
+    """The same operation, but not for a region that is blocked; the edge tells the country (1)."""
+
+    async def answer_region(request: Request) -> Response:
+        if request.headers.get(_COUNTRY) in BLOCKED_REGIONS:
+            raise AnswerError(451, {"error": REGION_BLOCKED, "code": "REGION_BLOCKED"})
+        return await answer(request)
+
+    return answer_region
+
+
+def _levels(request: Request, every: int = ALL_LEVELS) -> int:
+    """The browsing levels that the reader's region may see, as bits (1)."""
+    return every & SFW if request.headers.get(_COUNTRY) in RESTRICTED_REGIONS else every
+
+
 class LiveApi:
     """The operations of the live service.
 
@@ -240,7 +275,7 @@ class LiveApi:
         """The operations, as routes below `BASE_PATH`. What is public does not look at the method (1)."""
         versions, vault = BASE_PATH + "/model-versions", BASE_PATH + "/vault"
         public = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-        return [
+        routes = [
             Route(BASE_PATH + "/models", self.models),
             Route(BASE_PATH + "/models/{id}", self.model, methods=public),
             Route(versions + "/by-hash", self.versions_by_hash, methods=public),
@@ -260,6 +295,7 @@ class LiveApi:
             Route(vault + "/toggle-version", self.toggle_version, methods=["POST"]),
             Route(BASE_PATH + "/enums", self.enums),
         ]
+        return [Route(one.path, _regional(one.endpoint), methods=list(one.methods or ())) for one in routes]
 
     def show(self) -> LiveCatalogue:
         """The catalogue of the moment as the live service shows it."""
@@ -309,7 +345,7 @@ class LiveApi:
             raise AnswerError(400, {"error": error})
         if sent.get("favorites") or sent.get("hidden"):
             return _page(request, sent, [], None)
-        query = self._model_query(sent)
+        query = self._model_query(sent, _levels(request))
         catalogue = self.show()
         keyset = catalogue.models(query)
         limit, cursor = sent.get("limit", 100), sent.get("cursor")
@@ -326,7 +362,7 @@ class LiveApi:
         documents = [catalogue.listed(int(row), query) for row in rows]
         return self.mixed(request, _page(request, sent, [one for one in documents if one is not None], following))
 
-    def _model_query(self, sent: dict[str, Any]) -> LiveModelQuery:
+    def _model_query(self, sent: dict[str, Any], levels: int) -> LiveModelQuery:
         username = sent.get("username", sent.get("user"))
         if username is not None:
             username = re.sub(r"[^\w]", "", username.replace(" ", "_", 1)).casefold()
@@ -338,7 +374,8 @@ class LiveApi:
         searches = "query" in sent
         return LiveModelQuery(
             sort="Highest Rated" if searches else sent.get("sort", "Highest Rated"),
-            period=None if searches else sent.get("period"),
+            # By the time of their statistics all models are in it, whose counters are those of all time (2).
+            period=None if searches or sent.get("periodMode") == "stats" else sent.get("period"),
             mature=sent.get("nsfw", False),
             named=bool({"ids", "modelVersionIds", "username", "user"} & sent.keys()),
             archived=sent.get("archived", False),
@@ -351,11 +388,18 @@ class LiveApi:
             text=sent.get("query"),
             generation=sent.get("supportsGeneration", False),
             primary_only=sent.get("primaryFileOnly", False),
+            levels=levels,
+            checkpoint_type=sent.get("checkpointType"),
+            availability=sent.get("availability"),
+            licences=sent.get("allowCommercialUse", ()),
+            formats=sent.get("fileFormats", ()),
+            early_access=sent.get("earlyAccess", False),
+            from_platform=sent.get("fromPlatform", False),
         )
 
     async def model(self, request: Request) -> Response:
         model_id = _path_id(request)
-        document = self.show().model(model_id)
+        document = self.show().model(model_id, _levels(request))
         if document is None:
             raise AnswerError(404, {"error": f"No model with id {model_id}"})
         return json_response(document, headers=_PUBLIC)
@@ -367,7 +411,7 @@ class LiveApi:
             raise AnswerError(400, {"error": "Missing modelVersionId"})
         if version_id > _INT4:
             raise AnswerError(500, {"error": "Failed to fetch model version details"})
-        return self.mixed(request, _found(self.show().version, version_id))
+        return self.mixed(request, _found(partial(self.show().version, levels=_levels(request)), version_id))
 
     async def mini_version(self, request: Request) -> Response:
         return self.mixed(request, _found(self.show().mini, _path_id(request)))
@@ -430,12 +474,18 @@ class LiveApi:
         response.headers.update(_PUBLIC)
         return response
 
-    def _image_query(self, sent: dict[str, Any], sort: str, until: int) -> LiveImageQuery:
+    def _image_query(self, request: Request, sent: dict[str, Any], sort: str, until: int) -> LiveImageQuery:
+        named = sent.get("ids", frozenset()) | ({sent["imageId"]} if "imageId" in sent else frozenset())
         known = {"Most Collected": "Most Reactions", "Random": "Newest", "Oldest": "Newest"}
         return LiveImageQuery(
-            levels=sent.get("browsingLevel", sent.get("nsfw", PG)),
+            levels=sent.get("browsingLevel", sent.get("nsfw", PG)) & _levels(request, every=63),
             until=until,
-            image_id=sent.get("imageId"),
+            image_ids=named or None,
+            type=sent.get("type"),
+            user_id=sent.get("userId"),
+            base_models=sent.get("baseModels", ()),
+            tags=sent.get("tags", frozenset()),
+            with_meta=sent.get("requiringMeta", False),
             oldest_first=sort == "Oldest",
             query=ImageQuery(
                 post_id=sent.get("postId"),
@@ -456,7 +506,7 @@ class LiveApi:
                 raise AnswerError(400, {"message": "Invalid cursor: unparseable value"})
             offset, until = int(parts[1]), int(parts[2])
         limit = sent.get("limit", 100)
-        listing = catalogue.images(self._image_query(sent, sent.get("sort", "Most Reactions"), until))
+        listing = catalogue.images(self._image_query(request, sent, sent.get("sort", "Most Reactions"), until))
         items = [_image(one, sent) for one in listing.documents(offset, offset + limit)]
         metadata: dict[str, Any] = {}
         if offset + limit < len(listing):
@@ -470,7 +520,7 @@ class LiveApi:
     def _database_images(self, request: Request, sent: dict[str, Any], catalogue: LiveCatalogue) -> Response:
         """Cursors are image ids, newest first, and lose the image at each boundary; `page` works (0.1, 1)."""
         now = int(self._clock.catalogue().now.timestamp() * 1000)
-        listing = catalogue.images(self._image_query(sent, "Newest", now))
+        listing = catalogue.images(self._image_query(request, sent, "Newest", now))
         limit = sent.get("limit", 100)
         documents = listing.documents(0, len(listing))
         ids = [msgspec.json.decode(one)["id"] for one in documents]

@@ -5,7 +5,7 @@ documents stay as they are, byte for byte and unfiltered: only the ways to ask f
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from emulator.gallery import Gallery
 from emulator.given import GivenMoment
 from emulator.keyset import Keyset, order_by
 from emulator.live_documents import DETAIL, LiveDocuments, View
-from emulator.live_traits import ALL_LEVELS, PG, LiveTraits
+from emulator.live_traits import ALL_LEVELS, PG, LiveTraits, Mask
 from emulator.simulated import SimulatedDay
 from emulator.versions import decoded, find_version, list_of, object_of
 
@@ -40,7 +40,8 @@ class LiveModelQuery:
     """The filters of live /models.
 
     `mature` is `nsfw=true`: the other one of the two listings. `named` asks for models by id, version or owner, which
-    shows versions that are not public yet.
+    shows versions that are not public yet. `levels` are all that the reader's region may see, as bits.
+    `checkpoint_type` is Trained or Merge, and says nothing of what is no checkpoint.
     """
 
     sort: str = "Highest Rated"
@@ -57,6 +58,13 @@ class LiveModelQuery:
     text: str | None = None
     generation: bool = False
     primary_only: bool = False
+    levels: int = ALL_LEVELS
+    checkpoint_type: str | None = None
+    availability: str | None = None
+    licences: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    early_access: bool = False
+    from_platform: bool = False
 
     @property
     def narrows(self) -> bool:
@@ -74,8 +82,13 @@ class LiveImageQuery:
     levels: int
     until: int
     query: ImageQuery
-    image_id: int | None = None
+    image_ids: frozenset[int] | None = None
     oldest_first: bool = False
+    type: str | None = None
+    user_id: int | None = None
+    base_models: tuple[str, ...] = ()
+    tags: frozenset[int] = frozenset()
+    with_meta: bool = False
 
 
 class LiveCatalogue(Protocol):
@@ -89,9 +102,11 @@ class LiveCatalogue(Protocol):
         """A model of a listing; None if it is dropped from its page."""
         ...
 
-    def model(self, model_id: int) -> bytes | None: ...
+    def model(self, model_id: int, levels: int = ALL_LEVELS) -> bytes | None:
+        """A model of which something is to be seen on these browsing levels, or None."""
+        ...
 
-    def version(self, version_id: int) -> bytes | None:
+    def version(self, version_id: int, levels: int = ALL_LEVELS) -> bytes | None:
         """A version's document, or None; a version without its file raises MissingFileError."""
         ...
 
@@ -169,8 +184,7 @@ class LiveDay:
         chosen = np.ones(len(rows), dtype=bool)
         if query.mature:
             chosen &= ~(traits.minor[rows] | traits.excluded[rows])
-        else:
-            chosen &= columns.model_nsfw_level[rows] & PG > 0
+        chosen &= columns.model_nsfw_level[rows] & (query.levels if query.mature else PG) > 0
         if not query.archived:
             chosen &= traits.archived_on[rows] > day.day
         if query.ids is not None:
@@ -186,10 +200,36 @@ class LiveDay:
             wanted = [names.index(name) for name in query.base_models if name in names]
             versions = np.isin(columns.version_base_model(day.day), wanted) & day.version_shown
             chosen &= np.isin(rows, columns.version_model[versions])
-        return rows[chosen]
+        chosen &= self._fits(rows, query)
+        rows = rows[chosen]
+        if query.licences or query.formats:
+            rows = np.array([row for row in rows.tolist() if self._suits(row, query)], dtype=np.int64)
+        return rows
+
+    def _fits(self, rows: Ints, query: LiveModelQuery) -> Mask:
+        """Which rows the filters let through that go by what only the live service knows."""
+        columns, traits = self.day.columns, self.traits
+        fits = np.ones(len(rows), dtype=bool)
+        if query.early_access:
+            versions = (traits.public_on > self.day.day) & self.day.version_shown
+            fits &= np.isin(rows, columns.version_model[versions])
+        if query.checkpoint_type is not None:
+            names = [name for name, _ in vocabulary.MODEL_TYPES]
+            is_other = traits.merged[rows] != (query.checkpoint_type == "Merge")
+            fits &= ~((columns.model_type[rows] == names.index("Checkpoint")) & is_other)
+        if query.from_platform or query.availability not in {None, "Public"}:
+            fits[:] = False  # every model was uploaded, and is public
+        return fits
+
+    def _suits(self, row: int, query: LiveModelQuery) -> bool:
+        """Whether one of the licences and one of the file formats that are asked for is there."""
+        fields = self._documents.specified(row, self.day.day)
+        formats = {file["format"] for version in fields["modelVersions"] for file in version["files"]}
+        licensed = not query.licences or not set(query.licences).isdisjoint(fields["allowCommercialUse"])
+        return licensed and (not query.formats or not formats.isdisjoint(query.formats))
 
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
-        view = View(ALL_LEVELS if query.mature else PG, gated=query.named)
+        view = View(query.levels if query.mature else PG, gated=query.named)
         document = self._model(int(row), view)
         return narrowed(document, query) if document and query.narrows else document
 
@@ -198,20 +238,23 @@ class LiveDay:
         shown = self._documents.shown(row, self.day.day, View(gated=query.named))
         return None if shown is None else self.day.columns.version_id[shown].tolist()
 
-    def model(self, model_id: int) -> bytes | None:
+    def model(self, model_id: int, levels: int = ALL_LEVELS) -> bytes | None:
         row = self.day.find_model(model_id)
-        return None if row is None else self._model(row, DETAIL)
+        if row is None or self.traits.poi[row] or not self.day.columns.model_nsfw_level[row] & levels:
+            return None
+        return self._model(row, replace(DETAIL, levels=levels))
 
     def _model(self, row: int, view: View) -> bytes | None:
         day = self.day
         events = int(self._events[row])
         return self._documents.model(row, day.day, events, view, day.version_counters, day.model_counters)
 
-    def version(self, version_id: int) -> bytes | None:
+    def version(self, version_id: int, levels: int = ALL_LEVELS) -> bytes | None:
         version = self._find_version(version_id)
         if version is None:
             return None
-        return self._documents.version(self._owner(version), version, self.day.day, self.day.version_counters)
+        told = self._documents.version(self._owner(version), version, self.day.day, self.day.version_counters)
+        return told if levels == ALL_LEVELS or msgspec.json.decode(told)["nsfwLevel"] & levels else None
 
     def mini(self, version_id: int) -> bytes | None:
         version = self._find_version(version_id)
@@ -241,9 +284,22 @@ class LiveDay:
         gallery = self.day.gallery
         rows = np.asarray(self.day.images(query.query).rows, dtype=np.int64)
         chosen = (gallery.level[rows] & query.levels > 0) & (gallery.created_second[rows] * 1000 <= query.until)
-        if query.image_id is not None:
-            chosen &= gallery.image_id[rows] == query.image_id
+        if query.image_ids is not None:
+            chosen &= np.isin(gallery.image_id[rows], list(query.image_ids))
+        if query.user_id is not None:
+            users = [user_id(creator) for creator in gallery.creator[rows].tolist()]
+            chosen &= np.array(users, dtype=np.int64) == query.user_id
+        if query.base_models:
+            names = [wave[0] for wave in vocabulary.BASE_MODELS]
+            wanted = [names.index(name) for name in query.base_models if name in names]
+            versions = gallery.version[rows]
+            chosen &= (versions >= 0) & np.isin(self.day.columns.version_base[versions], wanted)
+        if query.tags or query.type not in {None, "image"}:
+            chosen[:] = False  # no image bears a tag, and none moves or sounds
         rows = rows[chosen]
+        if query.with_meta:
+            with_meta = [row for row in rows.tolist() if b'"meta":' in self.day.image_document(row)]
+            rows = np.array(with_meta, dtype=np.int64)
         return Listing((rows[::-1] if query.oldest_first else rows).tolist(), self._image_document)
 
     def _image_document(self, image: int) -> bytes:
@@ -299,7 +355,8 @@ class LiveDay:
 
 
 class LiveGiven:
-    """A given catalogue behind the live service's ways to ask. There are no browsing levels and no hidden versions.
+    """A given catalogue behind the live service's ways to ask. There are no browsing levels and no hidden versions, and
+    filters by what the documents do not say, or say in too many ways, let everything through.
 
     `day` is the moment that it is shown at.
     """
@@ -357,10 +414,10 @@ class LiveGiven:
         line = self._given.lines[int(row)]
         return narrowed(line, query) if query.narrows else line
 
-    def model(self, model_id: int) -> bytes | None:
+    def model(self, model_id: int, levels: int = ALL_LEVELS) -> bytes | None:
         return self.day.model(model_id)
 
-    def version(self, version_id: int) -> bytes | None:
+    def version(self, version_id: int, levels: int = ALL_LEVELS) -> bytes | None:
         owner = self.day.owner(version_id)
         if owner is None:
             return None
@@ -402,7 +459,7 @@ class LiveGiven:
 
     def images(self, query: LiveImageQuery) -> Listing:
         listing = self.day.images(query.query)
-        images = [image for image in listing.rows if query.image_id in {None, image.id}]
+        images = [image for image in listing.rows if query.image_ids is None or image.id in query.image_ids]
         return Listing(images[::-1] if query.oldest_first else images, listing.document)
 
     def creators(self, text: str | None) -> Listing:

@@ -91,6 +91,10 @@ class LiveDocuments:
         ]
         return frame.filled(stats)
 
+    def specified(self, model: int, day: int) -> dict[str, Any]:
+        """What the specification's document of a model says on a day."""
+        return self._documents.fields(model, day)[0]
+
     def _make_frame(self, model: int, day: int, events: int, view: View) -> Frame:
         shown = self.shown(model, day, view)
         if shown is None:
@@ -154,7 +158,7 @@ class LiveDocuments:
             "type": spec["type"],
             "minor": bool(traits.minor[model]),
             "sfwOnly": bool(traits.minor[model]),
-            "poi": False,
+            "poi": bool(traits.poi[model]),
             "nsfw": spec["nsfw"],
             "nsfwLevel": spec["nsfwLevel"],
             "availability": "Public",
@@ -234,9 +238,8 @@ class LiveDocuments:
         hidden = traits.downloads_hidden_on[self._world.model_creator[model]] <= day
         random = self._draws(version)
         gated = traits.public_on[version] > day
-        about: dict[str, Any] = {
-            "name": spec_model["name"], "type": spec_model["type"], "nsfw": spec_model["nsfw"], "poi": False
-        }  # fmt: skip
+        about: dict[str, Any] = {name: spec_model[name] for name in ("name", "type", "nsfw")}
+        about["poi"] = bool(traits.poi[model])
         mode = self._model_fields(model, spec_model, day).get("mode")
         files = [live_file(file, self._world.seed, place == 0) for place, file in enumerate(spec["files"])]
         for file in files:

@@ -17,6 +17,8 @@ from emulator.simulation import EPOCH, NEVER, Simulation
 Mask = npt.NDArray[np.bool_]
 
 PG = 1
+#: What a reader in a restricted region sees (1).
+SFW = 3
 ALL_LEVELS = 31
 #: allowCommercialUse was one string, then a list, and is the text of a database array since (0.5).
 LICENCE_IS_LIST = (date(2024, 2, 1) - EPOCH).days
@@ -40,13 +42,19 @@ class LiveTraits:
         pg_only = world.model_nsfw_level == PG
         self.minor: Mask = pg_only & (uniforms(seed, "live.minor", models) < 0.02)
         self.excluded: Mask = pg_only & (uniforms(seed, "live.excluded", models) < 0.02)
-        self.archived_on = happens("live.archived", models, world.model_born, 0.01)
+        #: Likenesses of real persons: in the lists as long as they live, but not to be had by id (3).
+        ordinary = pg_only & ~(self.minor | self.excluded)
+        self.poi: Mask = ordinary & (uniforms(seed, "live.poi", models) < 0.02)
+        #: Of checkpoints: Merge, else Trained (2).
+        self.merged: Mask = uniforms(seed, "live.merged", models) < 0.4
+        archived_on = happens("live.archived", models, world.model_born, 0.01)
+        self.archived_on = np.where(self.poi, NEVER, archived_on)
         self.taken_down_on = happens("live.taken.down", models, world.model_born, 0.01)
         self.downloads_hidden_on = happens("live.hides.downloads", creators, world.creator_joined, 0.06)
         self.tips_hidden_on = happens("live.hides.tips", creators, world.creator_joined, 0.06)
         #: A deleted account leaves a creator without a name; one that was transferred leaves no creator at all (2).
         self.creator_left_nameless: Mask = uniforms(seed, "live.nameless", creators) < 0.3
-        early = uniforms(seed, "live.early.access", versions) < 0.12
+        early = (uniforms(seed, "live.early.access", versions) < 0.12) & ~self.poi[world.version_model]
         self.public_on = world.version_published + np.where(early, EARLY_ACCESS_DAYS, 0)
         unrated = uniforms(seed, "live.unrated", versions) < 0.1
         self.rated_on = world.version_published + unrated
