@@ -80,6 +80,11 @@ class Lookup:
     batch_size: int = 1
     answer: Literal["documents", "ids"] = "documents"
 
+    @property
+    def by_hash(self) -> bool:
+        """Whether hashes are asked for."""
+        return self.asked in ("hash", "sha256")
+
 
 @dataclass(frozen=True)
 class Account:

@@ -36,6 +36,9 @@ HASH_MATCH = "hash_match"
 _PASS = 1
 _LARGEST_ID = 2**31 - 1
 
+#: What is looked up every day, and the setting that lists it.
+WATCHED = {"versions": "watch_versions", "minis": "watch_versions", "users": "watch_users"}
+
 #: What can be asked for: whether a text is such a thing, and how that is said.
 _EXPECTED = {
     "id": f"a number from 1 to {_LARGEST_ID}",
@@ -103,15 +106,10 @@ def look_up(
 
 def watch_list(settings: Settings, on: date) -> dict[str, list[str]]:
     """What is watched and was not looked up on that date yet, per name of a look-up."""
-    watched = {
-        "versions": [str(version_id) for version_id in settings.watch_versions],
-        "minis": [str(version_id) for version_id in settings.watch_versions],
-        "users": list(settings.watch_users),
-    }
     wanted: dict[str, list[str]] = {}
     with closing(connect(settings.warehouse)) as connection:
-        for name, texts in watched.items():
-            lookup = lookup_of(settings, name)
+        for name, setting in WATCHED.items():
+            lookup, texts = lookup_of(settings, name), [str(watched) for watched in getattr(settings, setting)]
             done = looked_up(connection, lookup.kind, on, by_name=lookup.asked == "name") if texts else set()
             wanted[name] = [text for text in texts if text.casefold() not in done]
     return {name: texts for name, texts in wanted.items() if texts}
@@ -142,7 +140,7 @@ def askable(lookup: Lookup, texts: Iterable[str]) -> list[str]:
         plain = text.strip()
         if not _can_be_asked(lookup, plain):
             raise CivitaiEtlError(f"{lookup.name}: expected {_EXPECTED[lookup.asked]}, found {text!r}.")
-        asked[str(int(plain)) if lookup.asked == "id" else plain.upper() if _by_hash(lookup) else plain] = None
+        asked[str(int(plain)) if lookup.asked == "id" else plain.upper() if lookup.by_hash else plain] = None
     return list(asked)
 
 
@@ -160,10 +158,6 @@ def _can_be_asked(lookup: Lookup, text: str) -> bool:
 
 def _is_hexadecimal(text: str) -> bool:
     return all(digit in "0123456789abcdefABCDEF" for digit in text)
-
-
-def _by_hash(lookup: Lookup) -> bool:
-    return lookup.asked in ("hash", "sha256")
 
 
 class LookupRun:
@@ -269,7 +263,7 @@ class Questions:
             self._set_aside(batch[0], moment, f"no answer of {self.lookup.name} ({error})", body)
             self.unanswered |= dict.fromkeys(batch[1:], f"the answer cannot be read ({error})")
             return
-        if _by_hash(self.lookup):
+        if self.lookup.by_hash:
             for asked, versions in matches.items():
                 listed = b",".join(sorted(set(versions)))
                 match = split(HASH_MATCH, b'{"hash":"%b","matches":[%b]}' % (asked.encode(), listed))
@@ -350,7 +344,7 @@ class Questions:
     def _deny(self, asked: Sequence[str], moment: datetime) -> None:
         """The service does not have these."""
         self.unknown += asked
-        kind = HASH_MATCH if _by_hash(self.lookup) else self.lookup.kind
+        kind = HASH_MATCH if self.lookup.by_hash else self.lookup.kind
         self.run.harvest(kind, moment).bury(asked, moment)
 
     def _set_aside(self, asked: str, moment: datetime, reason: str, body: bytes) -> None:
