@@ -176,3 +176,19 @@ TOMBSTONES = RawTable(
     ),
     key=("snapshot_date", "kind", "entity_id"),
 )
+
+#: Files of observations that left the warehouse (`pipelines.archive`): they are read as if they were still in their
+#: table. `path` is relative to the archive; `month` is the first day of the month that the file has dates of.
+ARCHIVED = RawTable(
+    "archived",
+    pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("table_name", pa.string(), nullable=False),
+            pa.field("month", pa.date32(), nullable=False),
+            pa.field("rows", pa.int64(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+        ]
+    ),
+    key=("path",),
+)

@@ -1,7 +1,8 @@
 """The raw warehouse as its readers see it: `warehouse.duckdb`, opened read-only, with what is known of earlier crawls.
 
-A table exists once something of its kind was loaded; `has_table` tells. Nobody but the holder of the writer lock opens
-the file (analysts have `analytics.duckdb`).
+A table exists once something of its kind was loaded; `has_table` tells. Observations of closed months may have left
+it for the archive (`pipelines.archive`): `all_rows` has them all, and who wants observations asks there. Nobody but the
+holder of the writer lock opens the file (analysts have `analytics.duckdb`).
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import duckdb
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw import (
     ACCOUNT_KINDS,
+    ARCHIVED,
     KINDS,
     LOOKUP_KINDS,
     REJECTS,
@@ -53,6 +55,43 @@ def has_table(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
     return bool(found.fetchall())
 
 
+def archive_of(warehouse: Path) -> Path:
+    """Where the files lie that the warehouse names as its archive."""
+    return warehouse.parent / "archive"
+
+
+def archived_files(connection: duckdb.DuckDBPyConnection, table: RawTable) -> list[Path]:
+    """The files of the archive that have rows of `table`.
+
+    Raises:
+        CivitaiEtlError: one is gone.
+    """
+    if not has_table(connection, ARCHIVED):
+        return []
+    named = f"select path from {ARCHIVED.qualified_name} where table_name = ? order by month, path"
+    here = "select path from duckdb_databases() where database_name = current_database()"
+    ((warehouse,),) = connection.execute(here).fetchall()
+    archive = archive_of(Path(warehouse))
+    files = [archive / path for (path,) in connection.execute(named, [table.name]).fetchall()]
+    for file in files:
+        if not file.exists():
+            raise CivitaiEtlError(f"{file} is gone, and {table.name} has rows there: restore it from a backup.")
+    return files
+
+
+def all_rows(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
+    """What to select from for all rows of a table, in the warehouse or in its archive: a name or a subquery."""
+    files = archived_files(connection, table)
+    if not files:
+        return table.qualified_name
+    columns = ", ".join(f'"{name}"' for name in table.schema.names)
+    paths = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    return (
+        f"(select {columns} from {table.qualified_name} union all "
+        f"select {columns} from read_parquet([{paths}], hive_partitioning = false))"
+    )
+
+
 def crawls(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The rows of `raw.snapshots` by date and number of the crawl, all columns."""
     if not has_table(connection, SNAPSHOTS):
@@ -85,7 +124,7 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     """What is stored of `kind`, for a crawl that begins or goes on."""
     if not has_table(connection, observations_table(kind)):
         return Known()
-    observations, documents = observations_table(kind).qualified_name, documents_table(kind).qualified_name
+    observations, documents = all_rows(connection, observations_table(kind)), documents_table(kind).qualified_name
 
     def column(query: str, *parameters: object) -> set[Any]:
         return {value for (value,) in connection.execute(query, parameters).fetchall()}
@@ -124,7 +163,7 @@ def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_
     if has_table(connection, observations_table(kind)):
         key = "lower(payload ->> '$.username')" if by_name else "entity_id"
         query = (
-            f"select {key} from {observations_table(kind).qualified_name} "
+            f"select {key} from {all_rows(connection, observations_table(kind))} "
             f"join {documents_table(kind).qualified_name} using (entity_id, content_hash) where snapshot_date = ?"
         )
         found |= {text for (text,) in connection.execute(query, [on]).fetchall()}
@@ -138,9 +177,8 @@ def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date
     """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since."""
     if not has_table(connection, observations_table(kind)):
         return set()
-    events = (
-        f"select entity_id, snapshot_date as seen_on, null as denied_on from {observations_table(kind).qualified_name}"
-    )
+    observations = all_rows(connection, observations_table(kind))
+    events = f"select entity_id, snapshot_date as seen_on, null as denied_on from {observations}"
     if has_table(connection, TOMBSTONES):
         events += (
             f" union all select entity_id, null, snapshot_date from {TOMBSTONES.qualified_name} where kind = '{kind}'"

@@ -17,7 +17,7 @@ import polars as pl
 from msgspec import Struct
 
 from pipelines.errors import CivitaiEtlError
-from transforms.lake import sync
+from pipelines.parquet import sync
 from transforms.payloads import Integer
 from transforms.tables import Table
 from transforms.tables.account import ACCOUNT_TABLES, AccountMe, AccountPermission, AccountVault, AccountVaultItem

@@ -5,19 +5,18 @@ stands for whole bytes. The same rows give the same bytes: sorted by key, in one
 eager write (stack-notes.md).
 """
 
-import hashlib
-import os
 import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.parquet import ROW_GROUP_ROWS, content_named, write_rows
 
-ROW_GROUP_ROWS = 122_880
 AREAS = ("star", "state")
 #: A content-named file, or what a killed writer left of one.
 OWN_NAME = re.compile(r"[0-9a-f]{32}\.parquet|\.[0-9]+\.tmp")
@@ -25,8 +24,8 @@ OWN_NAME = re.compile(r"[0-9a-f]{32}\.parquet|\.[0-9]+\.tmp")
 
 @dataclass(frozen=True, order=True)
 class LakeFile:
-    """A file of the lake. `part` is whole, open, closed, appended, daily or empty; `snapshot_date` is the day that it
-    belongs to, if any; `path` is relative to the lake.
+    """A file of the lake. `part` is whole, open, closed, appended, daily, monthly or empty; `snapshot_date` is the day
+    that it belongs to, if any, and of a monthly one the first of its month; `path` is relative to the lake.
     """
 
     table: str
@@ -64,29 +63,42 @@ class Lake:
         folder = self.root / area / table
         if part == "daily":
             folder /= f"snapshot_date={on}"
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / f".{os.getpid()}.tmp"
-        try:
-            with aside.open("wb") as sink:
-                frame.sort(key, maintain_order=True).rechunk().write_parquet(
-                    sink,
-                    compression="zstd",
-                    row_group_size=ROW_GROUP_ROWS,
-                    statistics=True,
-                    arrow_schema=schema,
-                    metadata=None if schema is None else {k.decode(): v.decode() for k, v in schema.metadata.items()},
-                )
-                sink.flush()
-                os.fsync(sink.fileno())
-            with aside.open("rb") as written:
-                digest = hashlib.file_digest(written, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-            path = folder / f"{digest}.parquet"
-            size = aside.stat().st_size
-            aside.replace(path)
-            sync(folder)
-        finally:
-            aside.unlink(missing_ok=True)
-        return LakeFile(table, part, on, str(path.relative_to(self.root)), frame.height, size)
+        metadata = None if schema is None else {k.decode(): v.decode() for k, v in schema.metadata.items()}
+        with content_named(folder) as aside, aside.path.open("wb") as sink:
+            frame.sort(key, maintain_order=True).rechunk().write_parquet(
+                sink,
+                compression="zstd",
+                row_group_size=ROW_GROUP_ROWS,
+                statistics=True,
+                arrow_schema=schema,
+                metadata=metadata,
+            )
+        return LakeFile(table, part, on, str(aside.path.relative_to(self.root)), frame.height, aside.bytes)
+
+    def merge(
+        self, files: list[LakeFile], key: list[str], schema: pa.Schema, connection: duckdb.DuckDBPyConnection
+    ) -> LakeFile:
+        """Writes the rows of all files of a daily table in one month as one file, sorted by `key`.
+
+        Args:
+            key: columns without two equal rows, or all of them.
+            schema: that of the table's files.
+            connection: sorts, on its disk what memory cannot hold.
+
+        Raises:
+            MissingFileError: one of them is gone.
+        """
+        self._refuse_missing(files)
+        table, on = files[0].table, files[0].snapshot_date
+        assert on is not None
+        columns, order = (", ".join(f'"{name}"' for name in names) for names in (schema.names, key))
+        rows = connection.sql(
+            f"SELECT {columns} FROM read_parquet($1, hive_partitioning = false) ORDER BY {order}",
+            params=[[str(self.root / file.path) for file in files]],
+        )
+        written = write_rows(rows, schema, self.root / "star" / table)
+        path = str(written.path.relative_to(self.root))
+        return LakeFile(table, "monthly", month_of(on), path, sum(file.rows for file in files), written.bytes)
 
     def own_files(self) -> list[Path]:
         """Every file that `write` made or was about to make, whichever generation it is of."""
@@ -99,11 +111,7 @@ class Lake:
         Raises:
             MissingFileError: one of them is gone.
         """
-        for file in files:
-            if not (self.root / file.path).exists():
-                raise MissingFileError(
-                    f"{self.root / file.path} is gone: run `civitai-etl rebuild`, which makes the star anew from raw."
-                )
+        self._refuse_missing(files)
         frames = [pl.read_parquet(self.root / file.path, hive_partitioning=False) for file in files]
         return pl.concat([pl.DataFrame(schema=schema), *frames]).rechunk()
 
@@ -113,11 +121,14 @@ class Lake:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet([self.root / file.path for file in files], hive_partitioning=False)
 
+    def _refuse_missing(self, files: list[LakeFile]) -> None:
+        for file in files:
+            if not (self.root / file.path).exists():
+                raise MissingFileError(
+                    f"{self.root / file.path} is gone: run `civitai-etl rebuild`, which makes the star anew from raw."
+                )
 
-def sync(path: Path) -> None:
-    """Has the operating system write a file or a folder down."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+
+def month_of(on: date) -> date:
+    """The first day of a date's month."""
+    return on.replace(day=1)

@@ -18,9 +18,10 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.parquet import sync
 from transforms.analyses import MACROS, VIEWS
 from transforms.dictionary import column_comments, data_package
-from transforms.lake import Lake, LakeFile, sync
+from transforms.lake import Lake, LakeFile
 from transforms.tables import TABLES, HistoryTable, Table
 
 #: A publish keeps what the last three name, and whatever is younger than a day: a reader may still be on it.

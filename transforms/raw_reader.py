@@ -13,14 +13,14 @@ from typing import Self
 import polars as pl
 
 from pipelines.raw import KINDS, REJECTS, SNAPSHOTS, TOMBSTONES, RawTable, documents_table, observations_table
-from pipelines.warehouse import connect, has_table
+from pipelines.warehouse import all_rows, connect, has_table
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
 DOCUMENTS_A_BATCH = 2_000
 
 
 class RawReader:
-    """A read-only view of `warehouse.duckdb`."""
+    """A read-only view of `warehouse.duckdb` and of its archive."""
 
     def __init__(self, warehouse: Path) -> None:
         self.connection = connect(warehouse)
@@ -40,7 +40,7 @@ class RawReader:
             assert isinstance(empty, pl.DataFrame)
             return empty
         columns = ", ".join(f'"{name}"' for name in table.schema.names)
-        query = f"SELECT {columns} FROM {table.qualified_name} WHERE {condition}"
+        query = f"SELECT {columns} FROM {all_rows(self.connection, table)} WHERE {condition}"
         rows: pl.DataFrame = self.connection.sql(query, params=parameters).pl()
         return rows
 
@@ -49,7 +49,7 @@ class RawReader:
         `coverage`, the share of what its lists announced that it met.
         """
         counts = [
-            f"SELECT crawl_id, count(*) AS observations FROM {table.qualified_name} GROUP BY crawl_id"
+            f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
             for table in map(observations_table, KINDS)
             if has_table(self.connection, table)
         ]
