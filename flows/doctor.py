@@ -11,7 +11,7 @@ from pipelines.client import Client
 from pipelines.crawl import check_clocks
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
-from pipelines.settings import Settings, variable
+from pipelines.settings import Limits, Settings, variable
 
 PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", "prefect", "marimo")
 
@@ -43,7 +43,9 @@ def examine(settings: Settings) -> int:
 def setting_lines(settings: Settings) -> list[str]:
     """Every setting: variable, value (secrets masked), whether it was set, and what it is for."""
     lines = []
-    for field, declaration in Settings.model_fields.items():
+    # The limits are inherited, and would come first: what a newcomer sets comes before them.
+    for field in sorted(Settings.model_fields, key=lambda field: field in Limits.model_fields):
+        declaration = Settings.model_fields[field]
         value = getattr(settings, field)
         shown = "not set" if value is None else str(value)
         origin = "set" if field in settings.model_fields_set else "default"

@@ -19,6 +19,7 @@ from pipelines.settings import Settings
 from pipelines.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.storage import storage_errors
 from transforms.build import BuildReport, build, build_lookups, rebuild
+from transforms.compact import CompactReport, compact
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
             settings.warehouse,
             settings.lake,
             settings.analytics,
-            max_quarantine_share=settings.max_quarantine_share,
-            max_change_share=settings.max_change_share,
+            limits=settings,
             progress=progress,
         )
 
@@ -113,7 +113,18 @@ def rebuild_star(
             data_dir / "analytics.duckdb",
             from_date=from_date,
             to_date=to_date,
-            max_quarantine_share=settings.max_quarantine_share,
-            max_change_share=settings.max_change_share,
+            limits=settings,
             progress=progress,
         )
+
+
+def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> CompactReport:
+    """Publish what raw has, then merge the closed months of the star and archive their observations.
+
+    Raises:
+        CivitaiEtlError: the lock is held, there is no raw data yet, the disk refuses, or a row would be lost.
+    """
+    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+        drain(settings)
+        publish(settings, progress)
+        return compact(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)

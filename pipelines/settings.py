@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipelines.errors import CivitaiEtlError
@@ -25,7 +25,44 @@ class SettingsError(CivitaiEtlError):
     """A setting does not make sense; the message names its variable, never the value of the API key."""
 
 
-class Settings(BaseSettings):
+class Limits(BaseModel):
+    """How much may be out of the ordinary on a day; every setting that the quality gate of the transforms looks at."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_quarantine_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of a date's records that may be quarantined before a run fails; ten are never too many.",
+    )
+    max_change_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Share of the known documents that may change in a day before a run warns of it.",
+    )
+    max_row_fall_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Share of its models or versions that a complete crawl may lack against the one before it.",
+    )
+    max_counter_fall_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of the entities whose counter may fall in a day before a run warns of it.",
+    )
+    max_null_rise: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="By how much a column's share of nulls may rise in a day before a run warns of it.",
+    )
+
+
+class Settings(BaseSettings, Limits):
     """One consistent set of settings; arguments win over the environment, the environment over `.env`.
 
     Raises:
@@ -54,15 +91,6 @@ class Settings(BaseSettings):
     max_attempts: int = Field(6, ge=1, description="How often one request is tried before the crawl stops.")
     timeout_seconds: float = Field(60, gt=0, allow_inf_nan=False, description="How long an answer may keep silent.")
     image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
-    max_quarantine_share: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="Share of a date's records that may be quarantined before a run fails; ten are never too many.",
-    )
-    max_change_share: float = Field(
-        0.2, ge=0, le=1, description="Share of the known documents that may change in a day before a run warns of it."
-    )
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."
     )

@@ -3,7 +3,8 @@
 Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
 When raw has something new for a date that the star has already (a late re-run, a crawl that went on), the star is
 folded from the first date again: facts from that date on and every dimension may change, and files whose rows did not
-change keep their names. What was looked up is no part of that fold: its tables are made anew from all of raw.
+change keep their names. A month that `transforms.compact` merged stays merged if it was over before that date; later
+ones are daily files again until `compact` merges them, which gives the same bytes as if nothing had come late. What was looked up is no part of that fold: its tables are made anew from all of raw.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ import polars as pl
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from transforms.churn import tell
+from pipelines.settings import Limits
 from transforms.day import Balance, DayBuild, SnapshotDay
 from transforms.facts import CompleteCrawl
+from transforms.gate import judge
 from transforms.generation import Generation
-from transforms.lake import Lake, LakeFile
+from transforms.lake import Lake, LakeFile, month_of
 from transforms.lookups import add_lookups
 from transforms.publish import follow, publish, read_manifest
 from transforms.raw_reader import RawReader
@@ -32,7 +34,7 @@ QUARANTINE_TOLERATED = 10
 @dataclass(frozen=True)
 class BuildReport:
     """What a build did: the dates it folded, rows per table of the published star, one balance per date and kind, and
-    a line for each kind of which more documents changed than the settings expect.
+    the warnings of the quality gate.
     """
 
     dates: tuple[date, ...]
@@ -55,8 +57,7 @@ def build(
     lake: Path,
     analytics: Path,
     *,
-    max_quarantine_share: float = 0.01,
-    max_change_share: float = 0.2,
+    limits: Limits = Limits(),
     progress: Progress = Silent(),
 ) -> BuildReport:
     """Adds to the star what raw has and the star has not, and publishes it; without news it does nothing.
@@ -65,12 +66,11 @@ def build(
         warehouse: the raw DuckDB file; nobody else has it open for writing.
         lake: root directory of the star's files.
         analytics: the DuckDB file of views that is replaced.
-        max_quarantine_share: the part of a day's records (0 to 1) that may be set aside before the build fails.
-        max_change_share: the part of a kind's documents that may change from one date to the next untold.
+        limits: how much may be out of the ordinary.
         progress: is told of every date.
 
     Raises:
-        CivitaiEtlError: the books do not balance, or too much was set aside; the published star stays as it was.
+        CivitaiEtlError: the books do not balance, or the quality gate refuses; the published star stays as it was.
     """
     with RawReader(warehouse) as raw:
         crawls = raw.crawls()
@@ -81,8 +81,9 @@ def build(
             return build_lookups(warehouse, lake, analytics)
         is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]
         days = [day for day in snapshot_days(crawls) if is_late or day.on in news]
-        with Generation(Lake(lake), published=[] if is_late else published) as star:
-            return _fold(star, raw, analytics, crawls, days, news, max_quarantine_share, max_change_share, progress)
+        start, kept = ([], files_before(published, min(news))) if is_late else (published, [])
+        with Generation(Lake(lake), published=start, kept=kept) as star:
+            return _fold(star, raw, analytics, crawls, days, news, limits, progress)
 
 
 def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
@@ -105,15 +106,15 @@ def rebuild(
     *,
     from_date: date | None = None,
     to_date: date | None = None,
-    max_quarantine_share: float = 0.01,
-    max_change_share: float = 0.2,
+    limits: Limits = Limits(),
     progress: Progress = Silent(),
 ) -> BuildReport:
     """Makes the star anew from raw and publishes it.
 
     Args and errors are those of `build`, and
-        from_date, to_date: daily files of earlier and of later dates stay as they are published; by default all are
-            made anew. The rest of the star always is, for history has no middle.
+        from_date, to_date: daily files of earlier and of later dates, and files of earlier and of later months, stay
+            as they are published; by default all are made anew. A month that `compact` merged is made anew as a
+            whole, as daily files. The rest of the star always is, for history has no middle.
     """
     with RawReader(warehouse) as raw:
         crawls = raw.crawls()
@@ -124,9 +125,10 @@ def rebuild(
             published = read_manifest(analytics)
             # What came late changes its date and every date after it.
             late = min(_dates_with_news(crawls, _crawls_in(published, Lake(lake))), default=date.max)
-            kept = [f for f in published if f.snapshot_date not in remade and (f.snapshot_date or date.max) < late]
+            covered = {(part, day) for on in remade for part, day in (("daily", on), ("monthly", month_of(on)))}
+            kept = [file for file in files_before(published, late) if (file.part, file.snapshot_date) not in covered]
         with Generation(Lake(lake), kept=kept) as star:
-            return _fold(star, raw, analytics, crawls, days, remade, max_quarantine_share, max_change_share, progress)
+            return _fold(star, raw, analytics, crawls, days, remade, limits, progress)
 
 
 def _fold(
@@ -136,23 +138,22 @@ def _fold(
     crawls: pl.DataFrame,
     days: list[SnapshotDay],
     judged: set[date],
-    max_quarantine_share: float,
-    max_change_share: float,
+    limits: Limits,
     progress: Progress,
 ) -> BuildReport:
-    """Takes the star through `days`, publishes it and reports; the quarantine and the changes of the dates in `judged`
-    are held against the shares that are allowed.
-    """
+    """Takes the star through `days`, publishes it and reports. Only the dates in `judged` can be refused."""
     balances: list[Balance] = []
     warnings: list[str] = []
     for number, day in enumerate(days, start=1):
         work = DayBuild(star, raw, day)
         of_day = work.run()
         _refuse_uneven_books(of_day)
+        verdict = judge(work, limits)
         if day.on in judged:
-            _refuse_too_much_quarantine(of_day, work.quarantined, max_quarantine_share)
-            over = [each for each in work.churn if each.is_over(max_change_share)]
-            warnings += [tell(raw, each, day.on, max_change_share) for each in over]
+            _refuse_too_much_quarantine(of_day, work.quarantined, limits.max_quarantine_share)
+            for error in verdict.errors:
+                raise error
+            warnings += [each.message for each in verdict.warnings]
         balances += of_day
         progress.update("transform", number, len(days), unit="days")
     add_lookups(star, raw)
@@ -162,6 +163,14 @@ def _fold(
     publish(star.lake, analytics, files)
     dates = tuple(day.on for day in days)
     return BuildReport(dates, rows_per_table(files), tuple(balances), published=True, warnings=tuple(warnings))
+
+
+def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
+    """The files of daily tables, a day's or a month's, all of whose dates are earlier than `late`: what came for that
+    date changes none of their rows.
+    """
+    end = {"daily": late, "monthly": month_of(late)}
+    return [file for file in files if file.snapshot_date and file.part in end and file.snapshot_date < end[file.part]]
 
 
 def snapshot_days(crawls: pl.DataFrame) -> list[SnapshotDay]:

@@ -107,6 +107,12 @@ class DayBuild:
         self.contested = pl.DataFrame(schema={"model_id": pl.Int64})
         #: Per kind: what became another document since it was seen last, once it has run.
         self.churn: list[Churn] = []
+        #: The day's rows of each fact.
+        self.facts: dict[str, pl.DataFrame] = {}
+        #: The keys of each table that is only ever added to, with those of this day.
+        self.keys: dict[str, pl.DataFrame] = {}
+        #: The model types that were there before.
+        self.types_before = star.rows(DimModel.table_name())["type"].unique()
         #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
         self.books: dict[str, tuple[int, int]] = {}
 
@@ -257,6 +263,7 @@ class DayBuild:
         known = self.star.immutable(name).select(key).collect()
         new = rows.join(known, on=key, how="anti", maintain_order="left")
         self.star.add(name, new.with_columns(first_seen_on=pl.lit(self.on)), self.on)
+        self.keys[name] = pl.concat([known, new.select(key)])
 
     def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
         """Creators, tags and base models: those that models name, and those that the service lists itself."""
@@ -378,6 +385,7 @@ class DayBuild:
         if bad.height:
             self.quarantine.append(refused(fact, bad, self.on, self.day.crawl_id))
         self.star.add(fact.table_name(), good, self.on)
+        self.facts[fact.table_name()] = good
         return rows.join(good, on=entity_id, how="semi", maintain_order="left") if bad.height else rows
 
     # Mart

@@ -13,19 +13,27 @@ import polars as pl
 
 from transforms.dictionary import arrow_schema
 from transforms.facts import ENTITY_ID, empty_state
-from transforms.lake import Lake, LakeFile
+from transforms.lake import Lake, LakeFile, month_of
+from transforms.quality import MEASURES
 from transforms.tables import TABLES
 from transforms.tables.state import StateEntity
 
 STAR = {table.table_name(): table for table in TABLES}
 ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
-#: What the build carries from day to day: the documents seen last, and the counters known last of each daily fact.
-STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = {StateEntity.table_name(): StateEntity.polars_schema()} | {
-    f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID
-}
-STATE_KEYS = {StateEntity.table_name(): StateEntity.primary_key()} | {
-    f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()
-}
+#: The measures of the last complete crawl.
+STATE_MEASURES = "state_measures"
+#: What the build carries from day to day: the documents seen last, the counters known last of each daily fact, and
+#: what the quality gate compares with.
+STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
+    {StateEntity.table_name(): StateEntity.polars_schema()}
+    | {f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID}
+    | {STATE_MEASURES: MEASURES}
+)
+STATE_KEYS = (
+    {StateEntity.table_name(): StateEntity.primary_key()}
+    | {f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()}
+    | {STATE_MEASURES: ["table_name", "column_name"]}
+)
 #: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
 CHANGING_PARTS = ("whole", "open")
 
@@ -34,13 +42,13 @@ class Generation:
     """The rows and files of a star in the making."""
 
     def __init__(self, lake: Lake, published: Sequence[LakeFile] = (), kept: Sequence[LakeFile] = ()) -> None:
-        """Starts from the `published` files; where `kept` has a day of a fact, that file stands for it."""
+        """Starts from the `published` files; where `kept` has a day of a fact or its month, that file stands for it."""
         self.lake = lake
         self._files = list(published)
         # Parquet is compressed in the other thread while the day goes on.
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._writes: list[Future[LakeFile]] = []
-        self._kept = {(file.table, file.snapshot_date): file for file in kept if file.part == "daily"}
+        self._kept = {(file.table, file.part, file.snapshot_date): file for file in kept}
         self._changing: dict[str, pl.DataFrame] = {}
         self._changed: set[str] = set()
 
@@ -68,8 +76,10 @@ class Generation:
         """Adds an immutable part that belongs to a snapshot date: the rows of a fact, closed rows, or new texts."""
         declared = STAR[table]
         part = "closed" if declared.storage == "type2" else declared.storage
-        if (table, on) in self._kept:
-            self._files.append(self._kept[table, on])
+        kept = self._kept.get((table, "daily", on)) or self._kept.get((table, "monthly", month_of(on)))
+        if kept:
+            if kept not in self._files:
+                self._files.append(kept)
         elif rows.height:
             self._write(table, rows.select(declared.column_names()), part, on)
 

@@ -23,7 +23,7 @@ from transforms.tables.facts import (
 )
 from transforms.tables.lookups import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini
 from transforms.tables.marts import MartBaseModelDaily
-from transforms.tables.operations import OpsDrift, OpsQuarantine, OpsSnapshot
+from transforms.tables.operations import OpsDrift, OpsQuarantine, OpsSnapshot, OpsWarning
 
 TABLES: tuple[type[Table], ...] = (
     DimDate,
@@ -50,6 +50,7 @@ TABLES: tuple[type[Table], ...] = (
     OpsSnapshot,
     OpsQuarantine,
     OpsDrift,
+    OpsWarning,
 )
 
 __all__ = [
@@ -79,5 +80,6 @@ __all__ = [
     "OpsDrift",
     "OpsQuarantine",
     "OpsSnapshot",
+    "OpsWarning",
     "Table",
 ]

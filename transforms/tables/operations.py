@@ -155,3 +155,44 @@ class OpsDrift(Table):
         description="A value that was found at the path, as JSON, shortened.",
         metadata=made("the record", example="true"),
     )
+
+
+class OpsWarning(Table):
+    """One row per thing that was out of the ordinary on a snapshot date; nothing was held back for it."""
+
+    storage = "daily"
+
+    snapshot_date = dy.Date(
+        primary_key=True,
+        description="Snapshot date whose data are meant.",
+        metadata=made("raw.snapshots", example=date(2026, 1, 2), references="dim_date.date"),
+    )
+    rule = dy.String(
+        primary_key=True,
+        description="What kind of thing it is: share of nulls, fallen counter, new value, unknown path, changed "
+        "documents.",
+        metadata=made("the quality gate", example="fallen counter"),
+    )
+    subject = dy.String(
+        description="What it is about: a column (table.column), a payload kind, or a payload kind and a JSON path.",
+        metadata=made("the quality gate", example="fact_model_daily.download_count"),
+    )
+    found = dy.Float64(
+        nullable=True,
+        description="The share, or the rise of a share, that was found.",
+        metadata=made("the quality gate", unit="share", example=0.1, null="the warning is not about a share"),
+    )
+    limit = dy.Float64(
+        nullable=True,
+        description="The share from which on it is told: a setting that the message names.",
+        metadata=made("the quality gate", unit="share", example=0.05, null="the warning is not about a share"),
+    )
+    message = dy.String(
+        primary_key=True,
+        description="The warning as a sentence, with what to make of it.",
+        metadata=made(
+            "the quality gate",
+            example="fact_model_daily.download_count fell for 31 of the 310 whose flow is "
+            "known, more than the share of 5% of CIVITAI_ETL_MAX_COUNTER_FALL_SHARE.",
+        ),
+    )

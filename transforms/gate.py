@@ -1,0 +1,127 @@
+"""The quality gate at work: one day of a star in the making is held against the rules of `transforms.quality`."""
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Limits
+from transforms import quality
+from transforms.base_models import UNCLASSIFIED
+from transforms.churn import tell
+from transforms.day import DayBuild
+from transforms.facts import ENTITY_ID
+from transforms.generation import STATE_MEASURES
+from transforms.quality import Reference, Warned
+from transforms.tables import (
+    TABLES,
+    DimBaseModel,
+    DimDate,
+    DimFile,
+    DimModel,
+    DimModelVersion,
+    HistoryTable,
+    OpsDrift,
+    OpsSnapshot,
+    OpsWarning,
+    Table,
+)
+
+#: Beside the facts, the tables whose columns are measured.
+MEASURED: tuple[type[Table], ...] = (DimModel, DimModelVersion, DimFile)
+
+#: Tables that are written when all days are folded.
+WRITTEN_LAST = {DimDate.table_name(), OpsSnapshot.table_name()}
+
+
+@dataclass
+class Verdict:
+    """What the gate says of a day: errors, each of which would stop the publish, and warnings."""
+
+    errors: list[CivitaiEtlError] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+
+
+def judge(work: DayBuild, limits: Limits) -> Verdict:
+    """Holds a day that was folded against the rules, and keeps its warnings in ops_warning."""
+    star, on, verdict = work.star, work.day.on, Verdict()
+    verdict.errors += _broken_references(work)
+    facts = {fact: work.facts[fact.table_name()] for fact in ENTITY_ID}
+    today = quality.measure(facts | {table: star.rows(table.table_name()) for table in MEASURED})
+    before = star.rows(STATE_MEASURES)
+    if work.day.is_complete:
+        if before.height:
+            verdict.errors += quality.lost_rows(before, today, on, limits)
+            verdict.warnings += quality.risen_nulls(before, today, limits)
+        star.replace(STATE_MEASURES, today)
+    for fact, rows in facts.items():
+        verdict.warnings += quality.fallen_counters(fact, rows, limits)
+    if work.day.previous:
+        verdict.warnings += _new_values(work)
+    verdict.warnings += quality.new_paths(_new_rows(OpsDrift, star.rows(OpsDrift.table_name()), work))
+    verdict.warnings += [
+        Warned(
+            "changed documents",
+            each.kind,
+            each.changed.height / each.known,
+            limits.max_change_share,
+            tell(work.raw, each, on, limits.max_change_share),
+        )
+        for each in work.churn
+        if each.is_over(limits.max_change_share)
+    ]
+    told = pl.DataFrame(
+        [(on, each.rule, each.subject, each.found, each.limit, each.message) for each in verdict.warnings],
+        schema=OpsWarning.polars_schema(),
+        orient="row",
+    )
+    star.add(OpsWarning.table_name(), OpsWarning.validate(told, cast=True), on)
+    return verdict
+
+
+def _new_values(work: DayBuild) -> list[Warned]:
+    base_models = _new_rows(DimBaseModel, work.star.rows(DimBaseModel.table_name()), work)
+    is_unknown = pl.col("family") == UNCLASSIFIED
+    types = work.star.rows(DimModel.table_name())["type"].unique().drop_nulls()
+    return [
+        *quality.new_values(
+            "dim_base_model.base_model",
+            base_models.filter(is_unknown)["base_model"],
+            f"Its family is {UNCLASSIFIED} until transforms/base_models.csv knows it.",
+        ),
+        *quality.new_values(
+            "dim_base_model.base_model", base_models.filter(~is_unknown)["base_model"], "Its family is known."
+        ),
+        *quality.new_values(
+            "dim_model.type", set(types) - set(work.types_before), "See whether charts and queries by type expect it."
+        ),
+    ]
+
+
+def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
+    """An error for each reference of rows that are new today to a row that is not there, open or closed."""
+    errors: list[CivitaiEtlError] = []
+    for table in TABLES:
+        name = table.table_name()
+        rows = work.facts[name] if name in work.facts else _new_rows(table, work.star.rows(name), work)
+        for reference in quality.references(table):
+            if reference.target in WRITTEN_LAST or rows.is_empty():
+                continue
+            missing = reference.orphans(rows, _targets(work, reference))
+            if missing.len():
+                # Closed rows are in files, and hardly ever what is pointed to.
+                closed = work.star.immutable(reference.target).select(reference.target_column).collect()
+                missing = reference.orphans(missing.to_frame(), closed)
+            if missing.len():
+                errors.append(quality.broken_reference(reference, work.day.on, missing))
+    return errors
+
+
+def _targets(work: DayBuild, reference: Reference) -> pl.DataFrame:
+    return work.keys.get(reference.target, work.star.rows(reference.target))
+
+
+def _new_rows(table: type[Table], rows: pl.DataFrame, work: DayBuild) -> pl.DataFrame:
+    """The rows that came with the day."""
+    since = "valid_from" if issubclass(table, HistoryTable) else "first_seen_on"
+    return rows.filter(pl.col(since) == work.day.on) if since in rows.columns else rows.clear()

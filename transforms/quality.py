@@ -1,0 +1,188 @@
+"""The quality gate: what a day's tables must hold before anything is published, and what deserves a second look.
+
+A broken promise is an error, and stops the publish: a row that points to nothing, or a complete crawl that has lost a
+good part of the catalogue. What is merely out of the ordinary is a warning: it is told with the run and kept in
+ops_warning. How much is too much are settings (`pipelines.settings.Limits`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Limits, variable
+from transforms.tables import FactModelDaily, FactModelVersionDaily, Table
+
+#: A handful is no share of anything, however small the catalogue is.
+ROWS_TOLERATED = 10
+
+#: One row per measured column: how many rows the table has, and how many of them have no value.
+MEASURES: dict[str, pl.DataType] = {
+    "table_name": pl.String(),
+    "column_name": pl.String(),
+    "rows": pl.Int64(),
+    "nulls": pl.Int64(),
+}
+
+#: The facts that have a row for all that the catalogue lists: fewer rows are a smaller catalogue.
+CATALOGUE_FACTS = (FactModelDaily, FactModelVersionDaily)
+
+
+class LostRowsError(CivitaiEtlError):
+    """A complete crawl has far fewer models or versions than the one before; nothing was published."""
+
+
+class BrokenReferenceError(CivitaiEtlError):
+    """Rows point to rows that are not there; nothing was published."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning: which rule, of what (a column, a path, a payload kind), what was found, and where the limit is."""
+
+    rule: str
+    subject: str
+    found: float | None
+    limit: float | None
+    message: str
+
+
+def measure(tables: Mapping[type[Table], pl.DataFrame]) -> pl.DataFrame:
+    """The MEASURES of tables: of the columns that are read from payloads, for flows may well be unknown."""
+    rows = [
+        (table.table_name(), column, frame.height, frame[column].null_count())
+        for table, frame in tables.items()
+        for column, declared in table.columns().items()
+        if "source" in (declared.metadata or {})
+    ]
+    return pl.DataFrame(rows, schema=MEASURES, orient="row")
+
+
+def lost_rows(before: pl.DataFrame, today: pl.DataFrame, on: date, limits: Limits) -> list[LostRowsError]:
+    """An error for each fact of the whole catalogue that has lost more rows from one complete crawl (MEASURES) to the
+    next than the settings allow.
+    """
+    errors = []
+    for fact in CATALOGUE_FACTS:
+        name = fact.table_name()
+        was, now = _rows(before, name), _rows(today, name)
+        if was - now > max(ROWS_TOLERATED, limits.max_row_fall_share * was):
+            message = (
+                f"{name} has {now:,} rows on {on}, and had {was:,} at the complete crawl before: it lost more than the "
+                f"share of {limits.max_row_fall_share:.0%} that {variable('max_row_fall_share')} allows. Nothing was "
+                "published and raw keeps what was crawled: see whether the service lists less than it did, then allow "
+                "a larger share and run `civitai-etl rebuild`."
+            )
+            errors.append(LostRowsError(message))
+    return errors
+
+
+def _rows(measures: pl.DataFrame, table: str) -> int:
+    found = measures.filter(pl.col("table_name") == table)["rows"]
+    return found[0] if found.len() else 0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A declared foreign key: a column of a table, and the table and column that have its values."""
+
+    table: str
+    column: str
+    target: str
+    target_column: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column} -> {self.target}.{self.target_column}"
+
+    def orphans(self, rows: pl.DataFrame, targets: pl.DataFrame) -> pl.Series:
+        """The values of `rows` that `targets` lacks; no value points nowhere and is no orphan."""
+        pointing = rows.select(self.column).drop_nulls().unique()
+        here, there = self.column, self.target_column
+        return pointing.join(targets.select(there), left_on=here, right_on=there, how="anti")[here].sort()
+
+
+def references(table: type[Table]) -> list[Reference]:
+    """The foreign keys of a table."""
+    return [
+        Reference(table.table_name(), name, *metadata["references"].split("."))
+        for name, column in table.columns().items()
+        if "references" in (metadata := column.metadata or {})
+    ]
+
+
+def broken_reference(reference: Reference, on: date, missing: pl.Series) -> BrokenReferenceError:
+    return BrokenReferenceError(
+        f"{missing.len():,} values of {reference} of {on} point to no row, the first is {missing[0]!r}. Nothing was "
+        "published and raw keeps every record; please report this with these values."
+    )
+
+
+def risen_nulls(before: pl.DataFrame, today: pl.DataFrame, limits: Limits) -> list[Warned]:
+    """Columns that have no value in a larger share of rows than at the complete crawl before."""
+    both = before.join(today, on=["table_name", "column_name"], suffix="_now")
+    both = both.filter((pl.col("rows") > 0) & (pl.col("rows_now") > 0)).with_columns(
+        was=pl.col("nulls") / pl.col("rows"), now=pl.col("nulls_now") / pl.col("rows_now")
+    )
+    expected = pl.col("was") * pl.col("rows_now")
+    risen = both.filter(
+        (pl.col("now") - pl.col("was") > limits.max_null_rise) & (pl.col("nulls_now") - expected > ROWS_TOLERATED)
+    )
+    return [
+        Warned(
+            "share of nulls",
+            f"{row['table_name']}.{row['column_name']}",
+            row["now"] - row["was"],
+            limits.max_null_rise,
+            f"{row['table_name']}.{row['column_name']} has no value in {row['now']:.1%} of its rows, and had none in "
+            f"{row['was']:.1%} at the complete crawl before, a rise by more than the {limits.max_null_rise:.0%} of "
+            f"{variable('max_null_rise')}.",
+        )
+        for row in risen.sort("table_name", "column_name").iter_rows(named=True)
+    ]
+
+
+def fallen_counters(fact: type[Table], rows: pl.DataFrame, limits: Limits) -> list[Warned]:
+    """Counters of a day's fact that fell for more entities than is ordinary; no fall is mended."""
+    warned = []
+    for name, metadata in fact.with_metadata(counter=True).items():
+        if metadata["flow"] is None:
+            continue
+        flow = rows[metadata["flow"]]
+        known, fell = flow.len() - flow.null_count(), int((flow < 0).sum())
+        if fell > max(ROWS_TOLERATED, limits.max_counter_fall_share * known):
+            warned.append(
+                Warned(
+                    "fallen counter",
+                    f"{fact.table_name()}.{name}",
+                    fell / known,
+                    limits.max_counter_fall_share,
+                    f"{fact.table_name()}.{name} fell for {fell:,} of the {known:,} whose flow is known, more than the "
+                    f"share of {limits.max_counter_fall_share:.0%} of {variable('max_counter_fall_share')}.",
+                )
+            )
+    return warned
+
+
+def new_values(column: str, values: Iterable[str], remark: str) -> list[Warned]:
+    """Values of a column that no snapshot has had before."""
+    return [
+        Warned("new value", column, None, None, f"{column} has a value that is new: {value}. {remark}")
+        for value in sorted(values)
+    ]
+
+
+def new_paths(rows: pl.DataFrame) -> list[Warned]:
+    """Rows of ops_drift that are new: the service sends what no declaration knows."""
+    return [
+        Warned(
+            "unknown path",
+            f"{kind} {path}",
+            None,
+            None,
+            f"{kind} documents have a path that no declaration knows: {path}, for example {example}. It stays in raw; "
+            "declare it to have it in a table.",
+        )
+        for kind, path, example in rows.select("kind", "path", "example").sort("kind", "path").iter_rows()
+    ]
