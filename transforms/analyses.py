@@ -125,7 +125,7 @@ TREND_BASE_MODEL = Macro(
     "per base model.",
     {"days": _DAYS},
     {
-        "base_model": "Architecture.",
+        "base_model": "Architecture, as in dim_base_model.",
         **_SINCE,
         "version_count": "Versions that the service had at the end of the window.",
         "versions_published": "Versions published in the window. Null: unknown, for want of a complete crawl before.",
@@ -186,10 +186,10 @@ TRENDING_MODELS = Macro(
     "window had nothing before. One row per model that the service still has.",
     {"days": _DAYS, "n": "How many models to list."},
     {
-        "model_id": "The model.",
-        "name": "Its title now.",
-        "type": "Its kind now.",
-        "username": "Its creator now.",
+        "model_id": "The service's id of the model.",
+        "name": "Title of the model, as it is now.",
+        "type": "Kind of the model, as it is now.",
+        "username": "Creator of the model, as it is now.",
         "is_new": "True if it was published in the window.",
         "downloads": "Downloads gained in the window.",
         "days_spanned": "Days over which they were gained: the sum of the spans of its flows, longer than the window "
@@ -276,7 +276,7 @@ MODEL_HISTORY = Macro(
     "model_history",
     "Everything that happened to a model: when it was first seen, what changed of it, its versions and its tags, when "
     "it went and came back. One row per event, oldest first.",
-    {"id": "The model's id."},
+    {"id": "The service's id of the model."},
     {
         "changed_on": "First snapshot date that shows it; a change inside a gap dates to the gap's end.",
         "what": "model, version and its id, or tag.",
@@ -356,10 +356,10 @@ REMOVED_MODELS = Macro(
     "removal, newest first.",
     {"since": "First date of removals to list."},
     {
-        "model_id": "The model.",
-        "name": "Its last title.",
-        "type": "Its last kind.",
-        "username": "Its last creator.",
+        "model_id": "The service's id of the model.",
+        "name": "Title of the model when it vanished.",
+        "type": "Kind of the model when it vanished.",
+        "username": "Creator of the model when it vanished.",
         "removed_on": "Snapshot date on which it was found gone.",
         "returned_on": "Snapshot date on which it was back. Null: it is still gone.",
         "last_seen_on": "Last snapshot date before on which it was observed.",
@@ -455,15 +455,20 @@ CREATOR_LEADERBOARD = Macro(
     {"days": _DAYS},
     {
         "rank": "Place by downloads; equal numbers share a place.",
-        "username": "The creator.",
+        "username": "Name of the creator.",
         **_SINCE,
         "models": "Models of the creator that were observed in the window.",
-        "models_published": "Those of them that were published in the window.",
+        "models_published": "Those of them that were published after the crawl of since began.",
         "downloads": "Downloads that they gained in the window. Null: the creator hides all of them.",
         "downloads_share": "Part of the creator in the downloads that all models gained.",
     },
     f"""
 WITH {_WINDOWS},
+began AS (
+    SELECT max(crawl.started_at) AS started_at
+    FROM star.ops_snapshot AS crawl JOIN windows ON windows.since = crawl.snapshot_date
+    WHERE crawl.status = 'complete'
+),
 flows AS (
     SELECT fact.model_key, sum(fact.downloads_delta) AS downloads
     FROM star.fact_model_daily AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
@@ -474,13 +479,14 @@ totals AS (
     SELECT
         history.username,
         count(DISTINCT history.model_id) AS models,
-        count(DISTINCT history.model_id) FILTER (
-            CAST(make_timestamp(epoch_us(history.published_at)) AS DATE) > windows.since
-        ) AS models_published,
+        count(DISTINCT history.model_id) FILTER (history.published_at > began.started_at) AS models_published,
         any_value(windows.since) AS since,
         any_value(windows.until) AS until,
         CAST(sum(flows.downloads) AS BIGINT) AS downloads
-    FROM flows JOIN star.dim_model AS history ON history.model_key = flows.model_key CROSS JOIN windows
+    FROM flows
+    JOIN star.dim_model AS history ON history.model_key = flows.model_key
+    CROSS JOIN windows
+    CROSS JOIN began
     GROUP BY history.username
 ),
 shares AS (
@@ -567,13 +573,13 @@ FIND_HASH = Macro(
     {"digest": "The hash, hexadecimal in either case."},
     {
         "algorithm": "Which of its hashes matches.",
-        "model_id": "The model.",
-        "model_name": "Its last title.",
-        "version_id": "The version.",
-        "version_name": "Its last title.",
+        "model_id": "The service's id of the model.",
+        "model_name": "Title of the model, as it was last.",
+        "version_id": "The service's id of the version.",
+        "version_name": "Title of the version, as it was last.",
         "base_model": "The base model that it stated last.",
-        "file_id": "The file.",
-        "file_name": "Its name.",
+        "file_id": "The service's id of the file.",
+        "file_name": "Name that a download of the file gets.",
         "valid_from": "First snapshot date on which the file had the hash.",
         "valid_to": "First snapshot date on which it had not. Null: it still has.",
     },

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from transforms.analyses import MACROS, VIEWS, Macro, View
-from transforms.tables import TABLES, Table
+from transforms.tables import TABLES, DimDate, Table
 
 DOCUMENT = Path("docs/data-dictionary.md")
 
@@ -207,8 +207,9 @@ begin with `$` is made by us, from what is named. A null is never a zero: each c
 means. All times are UTC. Examples are from a simulated catalogue."""
 
 DIAGRAM_NOTE = """\
-Keys only. A fact meets a type 2 table in two ways: by its `_key`, the one row that held on the day of the fact, or by
-the id, all rows of the entity; `star.model` and `star.model_version` have the one that holds now."""
+Keys only, and without dim_date, to which every date leads. A fact meets a type 2 table in two ways: by its `_key`, the
+one row that held on the day of the fact, or by the id, all rows of the entity; `star.model` and `star.model_version`
+have the one that holds now. Tables that are not drawn refer to none."""
 
 MACRO_NOTE = """\
 Called like tables: `from star.trend_base_model(7)`. [The cookbook](sql-cookbook.md) has each of them with its answer on
@@ -307,44 +308,50 @@ def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def diagram() -> str:
-    """An entity-relationship diagram in mermaid: each table with its keys, each reference as a line."""
-    lines = [
-        "erDiagram",
-        *(
-            f"    {key.table} {_cardinality(table, key)} {table.table_name()} : {_label(key)}"
-            for table in TABLES
-            for key in foreign_keys(table)
-        ),
-    ]
+    """An entity-relationship diagram in mermaid: each table that refers or is referred to, with its keys.
+
+    Two tables are joined by one line, whichever columns join them; the calendar, to which all dates lead, is left out.
+    """
+    lines, drawn = [], set()
     for table in TABLES:
-        referring = {name for key in foreign_keys(table) for name in key.columns}
-        attributes = []
-        for name, column in table.columns().items():
-            marks = [
-                mark
-                for mark, holds in (("PK", column.primary_key), ("FK", name in referring), ("UK", column.unique))
-                if holds
-            ]
-            if marks:
-                kind = sql_type(column.dtype).replace(" ", "_")
-                attributes.append(f"        {kind} {name} {', '.join(marks)}")
-        lines += [f"    {table.table_name()} {{", *attributes, "    }"]
-    return "\n".join(lines)
+        to: dict[str, list[ForeignKey]] = {}
+        for key in foreign_keys(table):
+            if key.table != DimDate.table_name():
+                to.setdefault(key.table, []).append(key)
+        for other, keys in to.items():
+            joins = " or ".join(", ".join(key.columns) for key in keys)
+            best = max(keys, key=_is_unique)
+            lines.append(f'    {other} {_cardinality(table, best)} {table.table_name()} : "{joins}"')
+            drawn |= {other, table.table_name()}
+    entities = [_entity(table) for table in TABLES if table.table_name() in drawn]
+    return "\n".join(["erDiagram", *lines, *entities])
+
+
+def _entity(table: type[Table]) -> str:
+    """A table with the columns that are part of a key, as mermaid draws it."""
+    referring = {name for key in foreign_keys(table) for name in key.columns}
+    attributes = []
+    for name, column in table.columns().items():
+        marks = {"PK": column.primary_key, "FK": name in referring, "UK": column.unique}
+        if any(marks.values()):
+            kind = sql_type(column.dtype).replace(" ", "_")
+            attributes.append(f"        {kind} {name} {', '.join(mark for mark, holds in marks.items() if holds)}")
+    return "\n".join([f"    {table.table_name()} {{", *attributes, "    }"])
+
+
+def _is_unique(key: ForeignKey) -> bool:
+    """Whether the columns referred to name one row."""
+    columns = _table(key.table).columns()
+    return set(key.referenced) == set(_table(key.table).primary_key()) or all(
+        columns[name].unique for name in key.referenced
+    )
 
 
 def _cardinality(table: type[Table], key: ForeignKey) -> str:
     """How many rows of the referenced table stand against how many of `table`."""
-    target = _table(key.table)
-    is_unique = set(key.referenced) == set(target.primary_key()) or all(
-        target.columns()[name].unique for name in key.referenced
-    )
     may_be_null = any(table.columns()[name].nullable for name in key.columns)
-    left = {(True, False): "||", (True, True): "|o", (False, False): "}|", (False, True): "}o"}[is_unique, may_be_null]
-    return f"{left}--o{{"
-
-
-def _label(key: ForeignKey) -> str:
-    return '"' + ", ".join(key.columns) + '"'
+    left = {(True, False): "||", (True, True): "|o", (False, False): "}|", (False, True): "}o"}
+    return f"{left[_is_unique(key), may_be_null]}--o{{"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,211 @@
+"""The table macros, on a history made by hand: a gap, partial crawls, a hidden counter, births, a return, a new owner.
+
+The expected numbers are worked out by hand from the counters in `COUNTERS`, which is all that the crawls saw.
+"""
+
+from datetime import date
+
+import pytest
+
+from tests.transforms.conftest import Workshop, model, version
+from transforms.analyses import MACROS
+
+#: Downloads of all time by model and day of January 2026; None is hidden, no entry is not seen. There is no crawl on
+#: the 3rd, and those of the 5th and the 8th are partial.
+COUNTERS = {
+    1: {1: 100, 2: 110, 4: 140, 6: 200, 7: 230},
+    2: {1: 50, 2: 50, 4: 51, 5: None, 6: None, 7: None, 8: None},
+    3: {1: 10, 2: 10, 7: 30},  # answers 404 on the 4th, is back on the 7th
+    4: {5: 40, 6: 60, 7: 70},  # published on the 4th, after that day's crawl
+    5: {6: 1000, 7: 1100},  # published in 2025, met late
+}
+PARTIAL = {5, 8}
+
+
+def day(number: int) -> date:
+    return date(2026, 1, number)
+
+
+def document(number: int, on: int) -> dict:
+    stats = {"downloadCount": COUNTERS[number][on]}
+    base_model = "Pony" if number in {2, 3} else "SDXL 1.0"
+    published = "2026-01-04T12:00:00.000Z" if number == 4 else "2025-06-01T12:00:00.000Z"
+    owner = {1: "eve" if on >= 7 else "ada", 2: "bob", 3: "cleo", 4: "ada", 5: "dan"}[number]
+    changes = {"name": "Renamed", "tags": ["landscape", "night"]} if number == 1 and on >= 4 else {}
+    licence = {"allowCommercialUse": "{Sell,Image}", "allowNoCredit": False} if number == 1 else {}
+    of_version = version(number * 10, base_model, stats=stats, publishedAt=published)
+    return model(number, of_version, stats=stats, creator={"username": owner}, **changes, **licence)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory) -> Workshop:
+    workshop = Workshop(tmp_path_factory.mktemp("history"))
+    for on in (1, 2, 4, 5, 6, 7, 8):
+        workshop.raw.crawl(
+            day(on),
+            status="partial" if on in PARTIAL else "complete",
+            model=[document(number, on) for number, seen in COUNTERS.items() if on in seen],
+            buried=(3,) if on == 4 else (),
+        )
+    workshop.build()
+    return workshop
+
+
+def close(expected):
+    return pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("macro", MACROS, ids=lambda macro: macro.name)
+def test_a_macro_answers_with_the_columns_that_it_declares(history, macro):
+    examples = {"days": "3", "n": "5", "as_of": "'2026-01-08'", "since": "'2026-01-01'", "id": "1", "base": "'Pony'"}
+    arguments = ", ".join(examples.get(name, "'0A'") for name in macro.parameters)
+    assert [row[0] for row in history.sql(f"describe from star.{macro.name}({arguments})")] == list(macro.columns)
+
+
+def test_the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapshot(history):
+    # Until the 7th, since the 4th, before since the 1st. SDXL: 230 - 140, 70, 1100 - 1000; before 140 - 100.
+    # Pony: 30 - 10 through the tombstone, while the other is hidden; before 51 - 50 and 0.
+    rows = history.sql("from star.trend_base_model(3)")
+    window = (day(4), day(7), 3)
+    assert rows == [
+        ("SDXL 1.0", *window, 3, 1, 1400, 260, close(260 / 280), close(260 / 3), close(40 / 3), close(6.5)),
+        ("Pony", *window, 2, 0, 30, 20, close(20 / 280), close(20 / 3), close(1 / 3), close(20.0)),
+    ]
+
+
+def test_a_window_that_begins_in_a_gap_or_at_a_partial_crawl_is_longer_and_says_so(history):
+    # Two days back is the 5th, which was partial: the window is three days, since the 4th; before it, since the 2nd.
+    rows = history.sql(
+        "select base_model, since, days_spanned, downloads, downloads_per_day_before from star.trend_base_model(2)"
+    )
+    assert rows == [("SDXL 1.0", day(4), 3, 260, close(30 / 2)), ("Pony", day(4), 3, 20, close(1 / 2))]
+    # Four days back is the 3rd, a gap: since the 2nd; and there is no snapshot four days before that.
+    rows = history.sql("select base_model, since, days_spanned, downloads, growth from star.trend_base_model(4)")
+    assert rows == [("SDXL 1.0", day(2), 5, 290, None), ("Pony", day(2), 5, 21, None)]
+
+
+def test_a_history_that_is_too_short_gives_what_there_is_and_no_growth(history):
+    rows = history.sql("select base_model, since, days_spanned, downloads, growth from star.trend_base_model(100)")
+    assert rows == [("SDXL 1.0", day(1), 6, 300, None), ("Pony", day(1), 6, 21, None)]
+
+
+def test_trending_models_are_those_that_grew_by_the_spans_of_their_flows(history):
+    # 4: 70 in 3 days since the crawl before its publication, nothing before. 3: 20 in the 5 days that it was away,
+    # 0 before, which counts as 1. 1: 90 in 3 days against 40 in 3. 2 hides, 5 has no known time before.
+    rows = history.sql(
+        "select model_id, is_new, downloads, days_spanned, downloads_per_day_before, growth "
+        "from star.trending_models(3, 9)"
+    )
+    assert rows == [
+        (4, True, 70, 3, None, close(70 / 3)),
+        (3, False, 20, 5, 0.0, close(4.0)),
+        (1, False, 90, 3, close(40 / 3), close(2.25)),
+    ]
+    assert history.sql("select model_id from star.trending_models(3, 1)") == [(4,)]
+
+
+def test_models_as_of_a_day_have_the_rows_that_held_and_the_counters_of_the_complete_snapshot(history):
+    query = "select model_id, name, username, day(counted_on), download_count from star.models_as_of('{}') order by 1"
+    assert history.sql(query.format("2025-12-31")) == []
+    assert history.sql(query.format("2026-01-03")) == [
+        (1, "Model 1", "ada", 2, 110),
+        (2, "Model 2", "bob", 2, 50),
+        (3, "Model 3", "cleo", 2, 10),
+    ]
+    assert history.sql(query.format("2026-01-05")) == [
+        (1, "Renamed", "ada", 4, 140),
+        (2, "Model 2", "bob", 4, 51),
+        (4, "Model 4", "ada", None, None),
+    ]
+    assert history.sql(query.format("2026-01-08"))[:2] == [
+        (1, "Renamed", "eve", 7, 230),
+        (2, "Model 2", "bob", 7, None),
+    ]
+
+
+def test_the_history_of_a_model_is_all_that_happened_to_it(history):
+    assert history.sql("from star.model_history(1)") == [
+        (day(1), "model", "first seen", None, "Model 1"),
+        (day(1), "version 10", "first seen", None, "v10"),
+        (day(4), "model", "name", "Model 1", "Renamed"),
+        (day(4), "tag", "added", None, "night"),
+        (day(7), "model", "username", "ada", "eve"),
+    ]
+    assert history.sql("from star.model_history(3)") == [
+        (day(1), "model", "first seen", None, "Model 3"),
+        (day(1), "version 30", "first seen", None, "v30"),
+        (day(4), "model", "removed", "Model 3", None),
+        (day(4), "tag", "removed", "landscape", None),
+        (day(4), "version 30", "removed", "v30", None),
+        (day(7), "model", "returned", None, "Model 3"),
+        (day(7), "tag", "added", None, "landscape"),
+        (day(7), "version 30", "returned", None, "v30"),
+    ]
+    assert history.sql("from star.model_history(99)") == []
+
+
+def test_removed_models_tell_what_was_last_known_and_whether_they_came_back(history):
+    row = (3, "Model 3", "LORA", "cleo", day(4), day(7), day(2), 10)
+    assert history.sql("from star.removed_models('2026-01-04')") == [row]
+    assert history.sql("from star.removed_models(date '2026-01-05')") == []
+
+
+def test_release_curves_follow_versions_that_were_watched_from_their_beginning(history):
+    assert history.sql("from star.release_curves('SDXL 1.0')") == [
+        (1, 1, 40.0, 40.0, 40.0),
+        (2, 1, 60.0, 60.0, 60.0),
+        (3, 1, 70.0, 70.0, 70.0),
+    ]
+    assert history.sql("from star.release_curves('Pony')") == []
+
+
+def test_the_leaderboard_counts_a_download_for_the_owner_of_the_day(history):
+    # ada: 200 - 140 before the model changed hands, and 70; eve: 230 - 200; bob hides all.
+    window = (day(4), day(7), 3)
+    assert history.sql("from star.creator_leaderboard(3)") == [
+        (1, "ada", *window, 2, 1, 130, close(130 / 280)),
+        (2, "dan", *window, 1, 0, 100, close(100 / 280)),
+        (3, "eve", *window, 1, 0, 30, close(30 / 280)),
+        (4, "cleo", *window, 1, 0, 20, close(20 / 280)),
+        (5, "bob", *window, 1, 0, None, None),
+    ]
+
+
+def test_the_licence_mix_is_that_of_a_complete_snapshot(history):
+    assert history.sql("from star.licence_mix('2026-01-08')") == [
+        (day(7), [], None, None, None, 4, 0.8, 1200, close(1200 / 1430)),
+        (day(7), ["Image", "Sell"], False, None, None, 1, 0.2, 230, close(230 / 1430)),
+    ]
+    assert history.sql("select counted_on, models from star.licence_mix('2026-01-05')") == [(day(4), 1), (day(4), 1)]
+
+
+def test_a_hash_is_found_in_either_case_and_after_its_file_was_removed(history):
+    rows = history.sql("from star.find_hash(' " + f"{30:064x}" + " ')")
+    assert [row[1:8] for row in rows] == [(3, "Model 3", 30, "v30", "Pony", 300, "a.safetensors")] * 2
+    assert [row[8:] for row in rows] == [(day(1), day(4)), (day(7), None)]
+    assert history.sql("from star.find_hash('00')") == []
+
+
+def test_coverage_has_every_day_with_its_share_and_what_it_lacks(history):
+    columns = "day(date), * exclude (date, reason, observed_share, quarantined)"
+    assert history.sql(f"select {columns} from star.snapshot_coverage()") == [
+        (1, True, True, None, 1, 3, 3, 0),
+        (2, True, True, 1, 1, 3, 3, 0),
+        (3, False, False, None, 0, 3, None, 0),
+        (4, True, True, 2, 1, 2, 2, 1),
+        (5, True, False, 1, 1, 3, 2, 0),
+        (6, True, True, 1, 1, 4, 4, 0),
+        (7, True, True, 1, 1, 5, 5, 0),
+        (8, True, False, 1, 1, 5, 1, 0),
+    ]
+    assert history.sql("select reason, observed_share from star.snapshot_coverage() where date = '2026-01-08'") == [
+        ("cut off by a test", close(0.2))
+    ]
+
+
+def test_days_of_publication_do_not_hang_on_the_time_zone_of_a_session(history):
+    answers = {
+        zone: history.sql(f"set timezone = '{zone}'; from star.release_curves('SDXL 1.0')")
+        for zone in ("UTC", "Pacific/Auckland", "America/Los_Angeles")
+    }
+    assert answers["UTC"] == answers["Pacific/Auckland"] == answers["America/Los_Angeles"] != []
