@@ -148,3 +148,20 @@ def test_creators_tags_and_images_have_facts_of_their_own(workshop: Workshop) ->
         (5, 2, None),
     ]
     assert {(books.kind, books.duplicates) for books in report.balances if books.duplicates} == {("tag", 1)}
+
+
+def test_an_image_is_as_old_as_its_upload_wherever_it_is_met(workshop: Workshop) -> None:
+    def image(image_id: int, uploaded: str) -> dict[str, object]:
+        return {"id": image_id, "url": "u", "createdAt": uploaded, "stats": {"likeCount": image_id}}
+
+    old, new = "2025-12-31T00:00:00.000Z", "2026-01-01T18:00:00.000Z"
+    shown = version(10, images=[image(1, old), image(2, new)])
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.raw.crawl(DAYS[1], model=[model(1, shown)], image=[image(3, old), image(4, new)])
+    workshop.build()
+    assert workshop.sql("SELECT image_id, likes_delta, days_since_previous FROM star.fact_image_daily ORDER BY 1") == [
+        (1, None, None),
+        (2, 2, 1),
+        (3, None, None),
+        (4, 4, 1),
+    ]
