@@ -16,6 +16,10 @@
     duplicated  the items of the page before, once more
     shifted     from here on rows have moved: N came before this page, so     N (1)
                 that its first ones are known; -N: N went, so that N are missed
+    unordered   rows stand in another order than for the page before: its     N (1)
+                last N come again, and as many of this page are missed
+    undated     the row that comes next has no date: its cursor is "|ID",
+                which the service then refuses
     later       a sound answer, but the clock moves on before it: the
                 catalogue changes in the middle of a walk                     days (1)
     poison      any page that has this record fails until it is alone         ID[:500|:broken][:served|:spoiled|:always]
@@ -49,11 +53,13 @@ KINDS = (
     "repeated-cursor",
     "duplicated",
     "shifted",
+    "unordered",
+    "undated",
     "later",
     "poison",
 )
 #: Kinds that take the answer of the service, and most of them change it; the others stand for it.
-CHANGING = ("empty", "cut", "truncated", "slow", "repeated-cursor", "duplicated", "shifted", "later")
+CHANGING = tuple(kind for kind in KINDS if kind not in {"html", "reset", "poison"})
 
 
 class BadFaultsError(ValueError):
@@ -169,7 +175,7 @@ def _rule(text: str) -> Rule:
         rule.count = int(_number(text, kind, argument.removeprefix("-"), whole=True)) * (
             -1 if argument[0] == "-" else 1
         )
-    elif argument and rule.kind == "later":
+    elif argument and rule.kind in {"later", "unordered"}:
         rule.count = int(_number(text, kind, argument, whole=True))
     elif argument and rule.kind in {"status", "slow"}:
         rule.as_date = rule.kind == "status" and argument.startswith("+")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 from starlette.responses import Response
@@ -173,8 +173,12 @@ class Faulty:
         moved = self._moved(walk, rule, items, metadata)
         if kind == "repeated-cursor":
             _repeat(metadata, scope)
+        if kind == "undated" and "nextCursor" in metadata:
+            _undate(metadata)
         if kind == "duplicated" and walk.items:
             return walk.items
+        if rule is not None and kind == "unordered" and walk.items:
+            return [*walk.items[-rule.count :], *moved[rule.count :]]
         if kind == "empty":
             for name in ("nextPage", "nextCursor"):
                 metadata.pop(name, None)
@@ -276,6 +280,13 @@ def _repeat(metadata: dict[str, Any], scope: Scope) -> None:
     if "nextPage" in metadata and ("cursor" in query or "nextCursor" not in metadata):
         address = metadata["nextPage"].partition("?")[0]
         metadata["nextPage"] = f"{address}?{scope['query_string'].decode('latin-1')}"
+
+
+def _undate(metadata: dict[str, Any]) -> None:
+    """Makes the cursor one of a row whose moment is null (civitai-api.md, 1)."""
+    cursor = metadata["nextCursor"]
+    metadata["nextCursor"] = f"|{cursor.rpartition('|')[2]}"
+    metadata["nextPage"] = metadata["nextPage"].replace(quote_plus(cursor), quote_plus(metadata["nextCursor"]))
 
 
 async def _deliver(answer: _Answer, rule: Rule | None, scope: Scope, receive: Receive, send: Send) -> None:

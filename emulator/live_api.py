@@ -6,6 +6,7 @@ reading needs no key, and is a 401 where it does. Region blocks, overload and pa
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -155,6 +156,8 @@ _IMAGES: dict[str, Reader] = {
     "type": one_of("image", "video", "audio"),
     "baseModels": _listed,
 }
+#: The parameters of images that leave the feed as it is.
+_UNFILTERED = {"limit", "page", "cursor", "sort", "nsfw", "browsingLevel", "withMeta", "flatMeta", "withTags"}
 _NAMES: dict[str, Reader] = {"limit": integer(1, 200), "page": integer(1), "query": text}
 _USERS: dict[str, Reader] = {"ids": _numbers, "query": text}
 _PERMISSIONS: dict[str, Reader] = {
@@ -169,6 +172,26 @@ _VAULT: dict[str, Reader] = {
     "query": text,
     "sort": one_of("Recently Added", "Recently Created", "Model Name", "Model Size"),
 }
+
+
+@dataclass(frozen=True)
+class _CursorKind:
+    """A cursor of the feed of images: its form, and how it is written; both have two numbers."""
+
+    form: re.Pattern[str]
+    text: str
+
+
+_BY_IMAGE = _CursorKind(re.compile(r"feed:(\d{1,15}):(\d{1,18})", re.ASCII), "feed:{}:{}")
+_BY_OFFSET = _CursorKind(re.compile(r"(\d{1,15})\|(\d{1,15})", re.ASCII), "{}|{}")
+_FILTERED = _CursorKind(re.compile(r'(\d{1,15})\|bdx:\{"until":(\d{1,15})\}', re.ASCII), '{}|bdx:{{"until":{}}}')
+
+
+def _cursor_kind(sent: dict[str, Any]) -> _CursorKind:
+    """The kind of cursor with which a feed of images is walked."""
+    if sent.keys() - _UNFILTERED:
+        return _FILTERED
+    return _BY_IMAGE if sent.get("sort") in {"Newest", "Oldest"} else _BY_OFFSET
 
 
 class AnswerError(Exception):
@@ -498,23 +521,33 @@ class LiveApi:
         )
 
     def _feed_images(self, request: Request, sent: dict[str, Any], catalogue: LiveCatalogue) -> Response:
-        """Cursors `offset|milliseconds`: the feed as it was when the walk began. `page` is ignored (0.1)."""
-        offset, until = 0, int(self._clock.catalogue().now.timestamp() * 1000)
+        """Pages of the feed, by one of three cursors, each refused by the others (1). `page` is ignored (0.1).
+
+        By the image before, `feed:milliseconds:id`, if nothing but the time orders and narrows it; else by offset, as
+        the feed was when the walk began: `offset|milliseconds`, and with filters `offset|bdx:{json}`.
+        """
+        sort, limit, kind = sent.get("sort", "Most Reactions"), sent.get("limit", 100), _cursor_kind(sent)
+        query = self._image_query(request, sent, sort, int(self._clock.catalogue().now.timestamp() * 1000))
+        offset = 0
         if "cursor" in sent:
-            parts = re.fullmatch(r"(\d{1,15})\|(\d{1,15})", sent["cursor"], re.ASCII)
+            parts = kind.form.fullmatch(sent["cursor"])
             if parts is None:
                 raise AnswerError(400, {"message": "Invalid cursor: unparseable value"})
-            offset, until = int(parts[1]), int(parts[2])
-        limit = sent.get("limit", 100)
-        listing = catalogue.images(self._image_query(request, sent, sent.get("sort", "Most Reactions"), until))
+            first, second = map(int, parts.groups())
+            if kind is _BY_IMAGE:
+                query = replace(query, after=(first, second))
+            else:
+                offset, query = first, replace(query, until=second)
+        listing = catalogue.images(query)
         items = [_image(one, sent) for one in listing.documents(offset, offset + limit)]
         metadata: dict[str, Any] = {}
         if offset + limit < len(listing):
-            metadata["nextCursor"] = f"{offset + limit}|{until}"
-            query = [pair for pair in request.query_params.multi_items() if pair[0] not in {"cursor", "page"}]
+            values = _moment_and_id(items[-1]) if kind is _BY_IMAGE and items else (offset + limit, query.until)
+            metadata["nextCursor"] = kind.text.format(*values)
+            pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in {"cursor", "page"}]
             # With `page` the link goes on to a page that is ignored: an endless first page (1).
             onward = ("page", str(sent["page"] + 1)) if "page" in sent else ("cursor", metadata["nextCursor"])
-            metadata["nextPage"] = _address(request, [*query, onward])
+            metadata["nextPage"] = _address(request, [*pairs, onward])
         return _list_body(items, metadata)
 
     def _database_images(self, request: Request, sent: dict[str, Any], catalogue: LiveCatalogue) -> Response:
@@ -701,6 +734,12 @@ def _offset(cursor: str | None) -> int:
     if cursor is not None and not re.fullmatch(r"\d{1,9}", cursor, re.ASCII):
         raise AnswerError(400, {"message": "Invalid cursor: unparseable value"})
     return int(cursor or 0)
+
+
+def _moment_and_id(image: bytes) -> tuple[int, int]:
+    """When an image was made, in milliseconds since 1970, and its id."""
+    fields = msgspec.json.decode(image)
+    return int(datetime.fromisoformat(fields["createdAt"]).timestamp() * 1000), fields["id"]
 
 
 def _image(document: bytes, sent: dict[str, Any], wrapped: bool = False) -> bytes:

@@ -77,11 +77,13 @@ class LiveImageQuery:
     """The filters of live /images.
 
     `levels` are the browsing levels as bits, `until` the moment at which a walk began, in milliseconds since 1970.
+    `after` are the moment and the id of the image that the page follows.
     """
 
     levels: int
     until: int
     query: ImageQuery
+    after: tuple[int, int] | None = None
     image_ids: frozenset[int] | None = None
     oldest_first: bool = False
     type: str | None = None
@@ -284,6 +286,10 @@ class LiveDay:
         gallery = self.day.gallery
         rows = np.asarray(self.day.images(query.query).rows, dtype=np.int64)
         chosen = (gallery.level[rows] & query.levels > 0) & (gallery.created_second[rows] * 1000 <= query.until)
+        if query.after is not None:
+            # Ids rise with time.
+            found = gallery.image_id[rows]
+            chosen &= found > query.after[1] if query.oldest_first else found < query.after[1]
         if query.image_ids is not None:
             chosen &= np.isin(gallery.image_id[rows], list(query.image_ids))
         if query.user_id is not None:
@@ -460,7 +466,12 @@ class LiveGiven:
     def images(self, query: LiveImageQuery) -> Listing:
         listing = self.day.images(query.query)
         images = [image for image in listing.rows if query.image_ids is None or image.id in query.image_ids]
-        return Listing(images[::-1] if query.oldest_first else images, listing.document)
+        if query.oldest_first:
+            images.reverse()
+        if query.after is not None:
+            reached = [image.id for image in images].index(query.after[1]) + 1
+            images = images[reached:]
+        return Listing(images, listing.document)
 
     def creators(self, text: str | None) -> Listing:
         return Listing([one for one in self._given.creators if text is None or text in one["username"]], _encode)

@@ -799,18 +799,47 @@ def test_an_image_has_todays_fields(live):
 
 def test_an_image_feed_is_walked_with_offset_and_moment(live):
     """1: cursors `offset|ms`; the walk sees the feed as it was when it began, each image once."""
-    first = live.json("/images", sort="Newest", nsfw="X", limit=150)
+    first = live.json("/images", nsfw="X", limit=150)
     offset, moment = first["metadata"]["nextCursor"].split("|")
     assert offset == "150"
     assert int(moment) == int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp() * 1000)
-    walked = ids(chain(*live.walk("/images", sort="Newest", nsfw="X", limit=150)))
-    assert walked == sorted(set(walked), reverse=True)
-    assert live.emulator.account(FIRST_DAY)["images"]["count"] == len(walked)
-    oldest = live.json("/images", sort="Oldest", nsfw="X", limit=150)["items"]
-    assert ids(oldest) == walked[::-1][:150]
+    walked = ids(chain(*live.walk("/images", nsfw="X", limit=150)))
+    assert len(walked) == len(set(walked)) == live.emulator.account(FIRST_DAY)["images"]["count"]
     reacted = [one["stats"]["likeCount"] for one in live.json("/images", sort="Most Reactions")["items"]]
     assert reacted == sorted(reacted, reverse=True)
     assert refused(live, "/images", {"cursor": "100"})[0] == 400
+
+
+def test_an_image_feed_by_time_is_walked_with_the_image_before(live):
+    """1: cursors `feed:ms:id` of the last image shown."""
+    for sort, newest_first in (("Newest", True), ("Oldest", False)):
+        page = live.json("/images", sort=sort, nsfw="X", limit=150)
+        last = page["items"][-1]
+        moment = int(datetime.fromisoformat(last["createdAt"]).timestamp() * 1000)
+        assert page["metadata"]["nextCursor"] == f"feed:{moment}:{last['id']}"
+        walked = ids(chain(*live.walk("/images", sort=sort, nsfw="X", limit=150)))
+        assert walked == sorted(set(walked), reverse=newest_first)
+        assert live.emulator.account(FIRST_DAY)["images"]["count"] == len(walked)
+
+
+def test_an_image_feed_with_filters_has_cursors_with_json_in_them(live):
+    """1: `offset|bdx:{json}`, to be encoded in an address; and a cursor is refused once the filters are others."""
+    query = {"nsfw": "X", "sort": "Newest", "baseModels": "SD 1.5,Pony"}
+    cursor = live.json("/images", **query, limit=20)["metadata"]["nextCursor"]
+    offset, _, rest = cursor.partition("|bdx:")
+    assert offset == "20"
+    assert json.loads(rest)
+    walked = list(chain(*live.walk("/images", **query, limit=20)))
+    assert ids(walked) == sorted(set(ids(walked)), reverse=True)
+    assert {one["baseModel"] for one in walked} == {"SD 1.5", "Pony"}
+    by_link = live.json(live.json("/images", **query, limit=20)["metadata"]["nextPage"])
+    assert by_link["items"] == walked[20:40]
+    feed = live.json("/images", sort="Newest", limit=20)["metadata"]["nextCursor"]
+    plain = live.json("/images", limit=20)["metadata"]["nextCursor"]
+    for other, sent in ((cursor, {"sort": "Newest"}), (feed, query), (feed, {}), (plain, {"sort": "Newest"})):
+        assert refused(live, "/images", {**sent, "cursor": other}) == (
+            400, {"message": "Invalid cursor: unparseable value"}
+        )  # fmt: skip
 
 
 def test_page_on_images_is_an_endless_first_page(live):
@@ -920,6 +949,44 @@ def test_tags_never_tell_of_a_next_page(live, account):
     prefix = [tag["name"] for tag in live.json("/tags", query="st", limit=200)["items"]]
     assert sorted(prefix) == sorted(name for name in found if name.startswith("st"))
     assert len(live.json("/tags")["items"]) == 20
+
+
+@pytest.mark.parametrize("path", ["/creators", "/tags"])
+def test_pages_in_no_order_repeat_some_rows_and_miss_others(fresh, path):
+    """6, 7: without a total order a later page may be one of another order; a fault, so that tests can rely on it."""
+
+    def walked():
+        pages, page = [], {"items": [0]}
+        while page["items"]:
+            page = fresh.json(path, limit=5, page=len(pages) + 1)
+            pages.append([one.get("username") or one["name"] for one in page["items"]])
+        return list(chain(*pages))
+
+    whole = walked()
+    fresh.emulator.order_faults(f"unordered=2 path={path} nth=3")
+    shaken = walked()
+    assert len(shaken) == len(whole) == len(set(whole))
+    assert shaken[:10] == whole[:10]
+    assert shaken[10:12] == whole[8:10]
+    assert set(whole) - set(shaken) == set(whole[10:12])
+    assert walked() == whole
+
+
+def test_the_cursor_of_a_row_without_a_date_is_refused(fresh):
+    """1: CONCAT(NULL,'|',id) is "|id", a 400 on the next page."""
+    fresh.emulator.order_faults("undated path=/models nth=2")
+    first = fresh.json("/models", sort="Oldest", limit=10)
+    second = fresh.json(first["metadata"]["nextPage"])
+    cursor = second["metadata"]["nextCursor"]
+    assert re.fullmatch(r"\|\d+", cursor)
+    for query in (
+        dict(parse_qsl(urlsplit(second["metadata"]["nextPage"]).query)),
+        {"sort": "Oldest", "cursor": cursor},
+    ):
+        assert query["cursor"] == cursor
+        status, body = refused(fresh, "/models", query)
+        assert status == 400
+        assert body["message"].startswith("Invalid cursor: unparseable value")
 
 
 def test_users_are_an_object_of_few(live):
