@@ -21,6 +21,8 @@ from msgspec import Meta, Struct
 
 #: polars makes an integer beyond 64 bits null without a word, so nothing beyond passes validation.
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+#: An id of which the key of a type 2 row can be made (`transforms.tables.declaration.surrogate_key`).
+Identifier = Annotated[int, Meta(ge=-(2**63) // 100_000 + 1, le=2**63 // 100_000 - 1)]
 
 
 def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
@@ -140,7 +142,7 @@ class Image(Payload):
 
 
 class Version(Payload):
-    id: Integer
+    id: Identifier
     modelId: Integer | None = None
     index: Integer | None = None
     name: str | None = None
@@ -173,7 +175,7 @@ class TagObject(Payload):
 class Model(Payload):
     """An item of GET /models."""
 
-    id: Integer
+    id: Identifier
     name: str | None = None
     description: str | None = None
     type: str | None = None

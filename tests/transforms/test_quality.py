@@ -114,12 +114,20 @@ def test_rows_that_point_nowhere_stop_the_publish(workshop: Workshop, monkeypatc
     assert workshop.value("SELECT count(*) FROM star.model") == 1
 
 
-def test_a_child_of_a_refused_row_is_set_aside_with_it(workshop: Workshop) -> None:
-    twice = version(10, name="other", files=[{"id": 7, "hashes": {"SHA256": "AB"}}])
-    workshop.raw.crawl(DAYS[0], model=[model(1), model(2, version(20)), model(3, version(10), twice)])
-    workshop.build()
-    names = {name for (name,) in workshop.sql("SELECT DISTINCT kind FROM star.ops_quarantine")}
-    assert names
+def test_what_hangs_on_rows_that_are_set_aside_points_somewhere_all_the_same(workshop: Workshop) -> None:
+    again = version(10, name="other", files=[{"id": 7, "hashes": {"SHA256": "AB"}}], images=[{"id": 5}])
+    of_no_file = version(20, files=[{"name": "a", "hashes": {"SHA256": "CD"}}])
+    beyond_any_key = [model(10**15), model(4, version(10**15))]
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2, of_no_file), model(3, version(30), again), *beyond_any_key])
+    workshop.build(limits=Limits(max_quarantine_share=1.0))
+    told = workshop.sql("SELECT kind, entity_id FROM star.ops_quarantine ORDER BY ALL")
+    assert told == [
+        ("dim_file", "20/null"),
+        ("dim_model_version", "10/2026-01-01"),
+        ("file_hash", "20/null/SHA256/CD"),
+        ("model", "1000000000000000"),
+        ("model", "4"),
+    ]
     for table in TABLES:
         for reference in references(table):
             query = (
