@@ -222,6 +222,23 @@ def rebuild(
     return 0
 
 
+@app.command
+def compact() -> int:
+    """Make the data directory small: closed months become one file a table, their raw observations an archive.
+
+    A month is closed when a later one has a complete snapshot. Every row stays where SQL finds it, which is proven by a
+    rebuild before anything is replaced: this takes as long as `civitai-etl rebuild`, and as much space for a while.
+    """
+    from flows import report
+    from flows.console import progress_display
+    from flows.steps import compact_closed_months
+
+    with progress_display() as progress:
+        compacted = compact_closed_months(_settings(), progress)
+    print("\n".join(report.compact_lines(compacted)))
+    return 0
+
+
 # ------------------------------------------------------------------------------------------------------------ looking
 
 

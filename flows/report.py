@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from pipelines.snapshot import SnapshotReport
     from transforms.build import BuildReport
+    from transforms.compact import CompactReport
     from transforms.day import Balance
 
 
@@ -98,6 +99,21 @@ def lookup_line(looked_up: "LookupReport") -> str:
 def build_line(built: "BuildReport") -> str:
     """One sentence about a build."""
     return f"Built {len(built.dates):,} snapshot dates."
+
+
+def compact_lines(compacted: "CompactReport") -> list[str]:
+    """What moved, and the bytes of each part of the data directory before and after."""
+    if compacted.closed_before is None:
+        return ["No month is closed yet: that takes a complete snapshot of a later one."]
+    if not compacted.rows_archived and not compacted.files_made:
+        return [f"Nothing to do: everything before {compacted.closed_before} is compacted."]
+    done = f"{compacted.rows_archived:,} observations archived, {compacted.files_merged:,} files of the star made into"
+    lines = [f"Compacted the months before {compacted.closed_before}: {done} {compacted.files_made:,}."]
+    sizes = {"star": "star", "warehouse": "warehouse.duckdb", "archive": "archive"}
+    for name, told in sizes.items():
+        before, after = getattr(compacted.before, name), getattr(compacted.after, name)
+        lines.append(f"{told:17}{before / 1e6:>10,.1f} MB -> {after / 1e6:,.1f} MB")
+    return lines
 
 
 def _effort(run: "SnapshotReport | RefreshReport", *items: str) -> str:

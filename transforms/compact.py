@@ -1,0 +1,178 @@
+"""Retention: closed months of the daily tables become one file each, and their raw observations leave the warehouse.
+
+The grain stays, and so does every row. Facts of a month, one file a day, are written as one file sorted by key and
+date, where what hardly changes from day to day lies together (docs/operations.md has what that saves); raw observations
+go to the archive (`pipelines.archive`). A build and a rebuild read the archive as if nothing had moved, and write daily
+files again for a month that something came late for: compacted once more, it has the same bytes as any other way.
+
+Nothing is replaced before it is proven: the star is rebuilt from the new warehouse and its archive in a folder of its
+own, and every table has to have the rows of the published one. Then the warehouse is replaced and the star published,
+one rename each. Killed between the two, the next run finds the raw layer done and does the rest.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+
+from pipelines.archive import LossError, archived, closed_before, fingerprint, replace
+from pipelines.progress import Progress, Silent
+from pipelines.settings import Limits
+from pipelines.warehouse import archive_of
+from transforms.build import rebuild
+from transforms.generation import ARROW_SCHEMAS, STAR
+from transforms.lake import Lake, LakeFile, month_of
+from transforms.publish import literal, publish, read_manifest
+from transforms.tables import OpsDrift
+
+#: Of a sample of documents, in the order in which raw has them: its examples may be others after a rebuild.
+NOT_COMPARED = {OpsDrift.table_name()}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of the files that a data directory cannot do without."""
+
+    warehouse: int
+    archive: int
+    star: int
+
+
+@dataclass(frozen=True)
+class CompactReport:
+    """What `compact` did: the rows that moved to the archive, how many star files became how many, and the bytes before
+    and after. `closed_before` is the first day that is not of a closed month; None if there is no such month.
+    """
+
+    closed_before: date | None
+    rows_archived: int
+    files_merged: int
+    files_made: int
+    before: Sizes
+    after: Sizes
+
+
+def compact(
+    warehouse: Path, lake: Path, analytics: Path, *, limits: Limits = Limits(), progress: Progress = Silent()
+) -> CompactReport:
+    """Merges closed months of the published star and archives their observations; a second time it does nothing.
+
+    The caller holds the writer lock; no load package is pending, and the star has all that raw has.
+
+    Args:
+        warehouse: the raw DuckDB file.
+        lake: root directory of the star's files.
+        analytics: the DuckDB file of views.
+        limits: those under which the star was built.
+        progress: is told of every phase.
+
+    Raises:
+        LossError: a table would have other rows than before; nothing was changed.
+    """
+    published = read_manifest(analytics)
+    sizes = measure(warehouse, published)
+    before = closed_before(warehouse)
+    if before is None:
+        return CompactReport(None, 0, 0, 0, sizes, sizes)
+    with workplace(warehouse) as folder, archived(warehouse, before, progress) as moved:
+        if moved:
+            rebuild(moved.warehouse, folder / "lake", folder / "analytics.duckdb", limits=limits, progress=progress)
+            rebuilt = read_manifest(folder / "analytics.duckdb")
+            refuse_difference(Lake(lake), published, Lake(folder / "lake"), rebuilt, progress)
+        months = closed_months(published, before)
+        merged = merge(Lake(lake), months, folder, progress)
+        replaced = {file for month in months for file in month}
+        files = sorted([file for file in published if file not in replaced] + merged)
+        refuse_difference(Lake(lake), published, Lake(lake), files, progress)
+        if moved:
+            replace(warehouse, moved.warehouse)
+        if merged:
+            publish(Lake(lake), analytics, files)
+    return CompactReport(
+        before, moved.rows if moved else 0, len(replaced), len(merged), sizes, measure(warehouse, files)
+    )
+
+
+def closed_months(files: Sequence[LakeFile], before: date) -> list[list[LakeFile]]:
+    """The files of each daily table and month before `before` that has a day's file."""
+
+    def table_and_month(file: LakeFile) -> tuple[str, date]:
+        assert file.snapshot_date is not None
+        return file.table, month_of(file.snapshot_date)
+
+    dated = [file for file in files if file.part in {"daily", "monthly"}]
+    closed = [file for file in dated if file.snapshot_date and file.snapshot_date < before]
+    months = [list(group) for _, group in groupby(sorted(closed, key=table_and_month), key=table_and_month)]
+    return [month for month in months if any(file.part == "daily" for file in month)]
+
+
+def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress) -> list[LakeFile]:
+    """One file for each of `months`, sorted by key and date; what memory cannot hold is sorted in `folder`."""
+    merged = []
+    with duckdb.connect(config={"temp_directory": str(folder)}) as connection:
+        for number, files in enumerate(months, start=1):
+            table = STAR[files[0].table]
+            columns = table.primary_key() or table.column_names()
+            key = [name for name in columns if name != "snapshot_date"] + ["snapshot_date"]
+            merged.append(lake.merge(files, key, ARROW_SCHEMAS[files[0].table], connection))
+            progress.update("merge", number, len(months), unit="files")
+    return merged
+
+
+def refuse_difference(
+    lake: Lake, files: list[LakeFile], other_lake: Lake, other_files: list[LakeFile], progress: Progress
+) -> None:
+    """Compares every star table of two generations, row for row.
+
+    Raises:
+        LossError: a table has other rows.
+    """
+    with duckdb.connect() as connection:
+        tables = [table for table in STAR.values() if table.table_name() not in NOT_COMPARED]
+        for number, table in enumerate(tables, start=1):
+            name = table.table_name()
+            one, other = (
+                [where.root / file.path for file in generation if file.table == name]
+                for where, generation in ((lake, files), (other_lake, other_files))
+            )
+            # Files are named by their content.
+            if {path.name for path in one} != {path.name for path in other}:
+                (count, total), (other_count, other_total) = (
+                    fingerprint(connection, rows_of(paths), table.column_names()) for paths in (one, other)
+                )
+                if (count, total) != (other_count, other_total):
+                    raise LossError(
+                        f"{name} has {count:,} rows and would have {other_count:,}, or others: nothing was changed. "
+                        "If civitai-etl was upgraded since these tables were made, run `civitai-etl rebuild` and try "
+                        "again; else please report this."
+                    )
+            progress.update("compare star", number, len(tables), unit="tables")
+
+
+def rows_of(paths: list[Path]) -> str:
+    """What to select from for the rows of Parquet files."""
+    return f"read_parquet([{', '.join(map(literal, paths))}], hive_partitioning = false)"
+
+
+@contextmanager
+def workplace(warehouse: Path) -> Iterator[Path]:
+    """An empty folder beside the warehouse, gone at the end of the block; what a killed run left goes before."""
+    folder = warehouse.parent / "compacting"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(warehouse: Path, files: Sequence[LakeFile]) -> Sizes:
+    """Bytes of the raw layer, and of the star files of a generation."""
+    archive = sum(path.stat().st_size for path in archive_of(warehouse).rglob("*.parquet"))
+    star = sum(file.bytes for file in files if file.path.startswith("star/"))
+    return Sizes(warehouse.stat().st_size, archive, star)
