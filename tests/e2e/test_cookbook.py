@@ -1,0 +1,36 @@
+"""The cookbook's questions have the cookbook's answers on the demo's data, and every macro is in it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from transforms.analyses import MACROS
+
+ROOT = Path(__file__).resolve().parents[2]
+COOKBOOK = (ROOT / "docs" / "sql-cookbook.md").read_text(encoding="utf-8")
+RECIPES = re.findall(r"```sql\n(.*?)\n```\n\n```text\n(.*?)\n```", COOKBOOK, re.DOTALL)
+
+
+def test_every_macro_is_asked_and_every_question_has_an_answer():
+    asked = {name for query, _ in RECIPES for name in re.findall(r"star\.(\w+)\(", query)}
+    assert asked == {macro.name for macro in MACROS}
+    assert len(RECIPES) == COOKBOOK.count("```sql")
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"), RECIPES, ids=[re.search(r"star\.(\w+)", query)[1] for query, _ in RECIPES]
+)
+def test_a_recipe_has_its_answer_on_the_demo(demo, query, answer):
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("civitai-etl"), "sql", query],
+        env=os.environ | {"CIVITAI_ETL_DATA_DIR": str(demo.directory)},
+        cwd=demo.place,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.strip("\n") == answer
