@@ -14,8 +14,8 @@ each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__
 WORDS = 60
 #: A column of numbers or dates with fewer values than this has no range to speak of.
 RANGE = 10
-#: What hangs on the machine that the demo runs on.
-OF_THE_MACHINE = {"api_url", "seconds"}
+#: Tables of the catalogue; what the ops_ tables hold is up to the run.
+CATALOGUE = [table for table in TABLES if not table.table_name().startswith("ops_")]
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def shape(text: str) -> str:
     return re.sub(r"[0-9]+", "9", re.sub(r"[^\W\d_]+", "a", text))
 
 
-@each_table
+@pytest.mark.parametrize("table", CATALOGUE, ids=lambda table: table.__name__)
 def test_an_example_is_like_the_values_of_the_demo(star, table):
     for name, column in table.columns().items():
         values = [
             value for (value,) in star.execute(f'select distinct "{name}" from star.{table.table_name()}').fetchall()
         ]
         values = [value for value in values if value is not None]
-        if not values or name in OF_THE_MACHINE:
+        if not values:
             continue
         example = about(column)["example"]
         if isinstance(example, list):
