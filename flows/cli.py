@@ -321,6 +321,48 @@ def identify(
     return 1 if any(file.status == "unreadable" for file in files) else 0
 
 
+quarantine = App(name="quarantine", help="Records that were set aside: list them, show one, take them in once mended.")
+app.command(quarantine)
+
+
+@quarantine.default
+def listed() -> int:
+    """List what is set aside: what was wrong, how often, on which dates, and an example."""
+    from flows.quarantine import group_lines
+
+    print("\n".join(group_lines(_settings())))
+    return 0
+
+
+@quarantine.command
+def show(kind: str, entity_id: str, /) -> int:
+    """Show a record that was set aside, as it was received, with what was expected and found.
+
+    Parameters
+    ----------
+    kind
+        What it was taken for, as the list says: model, image, creator, tag, or a table.
+    entity_id
+        Its id, as the list says.
+    """
+    from flows.quarantine import record_lines
+
+    print("\n".join(record_lines(_settings(), kind, entity_id)))
+    return 0
+
+
+@quarantine.command
+def replay() -> int:
+    """Take in what today's declarations can read: the star is made anew from raw with these records at their dates."""
+    from flows.console import progress_display
+    from flows.quarantine import replay as replay_records
+
+    settings = _settings()
+    with progress_display() as progress:
+        print(replay_records(settings, progress))
+    return 0
+
+
 @app.command
 def docs(table: str | None = None, /) -> int:
     """Say what the published tables mean: every table with its grain, or all columns of one.

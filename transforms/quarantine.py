@@ -4,6 +4,8 @@ from datetime import date
 
 import polars as pl
 
+from pipelines.documents import UnreadableItemError, split
+from transforms import payloads
 from transforms.tables import OpsQuarantine, Table
 
 
@@ -27,6 +29,19 @@ def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
         ignore_nulls=True,
     )
     return good, details.select(*table.column_names(), reason=pl.format("breaks {}", reason))
+
+
+def reason_now(kind: str, received: bytes, entity_id: str) -> str | None:
+    """What today's declarations find wrong with a record that was set aside; None: nothing any more."""
+    try:
+        document = split(kind, received, entity_id)
+    except UnreadableItemError as error:
+        return str(error)
+    for declared, text in ((payloads.PAYLOADS[kind], document.payload), (list[payloads.Metric], document.metrics)):
+        _, errors = payloads.validate(declared, [text])
+        if errors:
+            return errors[0]
+    return None
 
 
 def rejected(rejects: pl.DataFrame) -> pl.DataFrame:
