@@ -15,6 +15,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.daily_snapshot import daily_snapshot
 from flows.rebuild import rebuild
 from flows.refresh import refresh
+from flows.sync_vault import sync_vault
 
 #: A second run of a deployment is cancelled before it starts; one of another deployment by `flows.runs.one_writer`.
 ONE_RUN = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -47,4 +48,5 @@ DEPLOYMENTS = (
     # Half an hour apart from the snapshot, which must not find a refresh at work.
     Deployment("hourly", refresh, "30 * * * *"),
     Deployment("on-demand", rebuild),
+    Deployment("on-demand", sync_vault),
 )

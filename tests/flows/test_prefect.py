@@ -22,7 +22,12 @@ from pipelines.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("civitai-etl")
 #: What runs when: a cron expression in UTC, or None if only when it is asked for.
-SCHEDULES = {"daily_snapshot/daily": "0 3 * * *", "refresh/hourly": "30 * * * *", "rebuild/on-demand": None}
+SCHEDULES = {
+    "daily_snapshot/daily": "0 3 * * *",
+    "refresh/hourly": "30 * * * *",
+    "rebuild/on-demand": None,
+    "sync_vault/on-demand": None,
+}
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -100,6 +105,7 @@ def served(server, service, tmp_path_factory):
         "CIVITAI_ETL_DATA_DIR": str(data_dir),
         "CIVITAI_ETL_API_URL": service.api_url,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
+        "CIVITAI_API_KEY": "test-key",
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
         try:
@@ -178,6 +184,32 @@ def test_a_refresh_leaves_the_documents_that_it_found_and_a_rebuild_the_rows_tha
     with duckdb.connect(str(settings.analytics), read_only=True) as connection:
         assert told["ops_snapshot"] == connection.execute("select count(*) from star.ops_snapshot").fetchone()[0]
     assert "Built 2 snapshot dates." in left["rebuild"]
+
+
+def test_the_vault_is_planned_and_brought_in_line_with_the_query_that_a_run_is_given(server, service, served):
+    settings, deployments = served
+    deployment = deployments["sync_vault/on-demand"]
+    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+        found = connection.execute(
+            "select version_id from star.dim_file group by 1 order by sum(size_kb), version_id limit 2"
+        ).fetchall()
+    versions = sorted(version_id for (version_id,) in found)
+    asked = {"sql": f"select unnest({versions}) as version_id"}
+    rehearsed = server.run(deployment, asked)
+    assert server.final_state(rehearsed)["type"] == "COMPLETED"
+    assert {row["key"] for row in server.artifacts(rehearsed)} == {"vault-plan"}
+    assert "/vault/toggle-version" not in {one["request"] for one in service.requests()}
+    run = server.run(deployment, asked | {"apply": True})
+    assert server.final_state(run)["type"] == "COMPLETED"
+    artifacts = {row["key"]: row for row in server.artifacts(run)}
+    assert "add 2, remove 0" in artifacts["vault-plan"]["data"]
+    assert json.loads(artifacts["vault-changes"]["data"]) == [
+        {"version_id": version_id, "change": "add", "result": "done", "why": ""} for version_id in versions
+    ]
+    assert [one["request"] for one in service.requests()].count("/vault/toggle-version") == 2
+    refused = server.run(deployment, {"sql": "select 999999999 as version_id", "apply": True})
+    state = server.final_state(refused)
+    assert (state["type"], "such as add 999999999: refused" in state["message"]) == ("FAILED", True)
 
 
 def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):

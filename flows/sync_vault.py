@@ -1,0 +1,76 @@
+"""The Prefect flow `sync_vault`: the same as `civitai-etl vault pull`, `plan` and `apply`, watched by a Prefect server.
+
+It has no schedule of its own: what the vault is to hold is the query of whoever starts it or gives it one.
+"""
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows import vault
+from flows.runs import LoggedProgress, one_writer
+from pipelines.errors import CivitaiEtlError
+from pipelines.settings import Settings
+
+
+class VaultNotInLineError(CivitaiEtlError):
+    """Some versions were not toggled; the run ends failed, so that somebody looks."""
+
+
+@task
+def pull() -> dict[str, int]:
+    """Store the account; returns the rows of its tables."""
+    return vault.pull(Settings(), LoggedProgress())
+
+
+@task
+def plan(sql: str) -> int:
+    """Write the plan; returns how many versions it adds and removes, and leaves it as an artifact."""
+    made = vault.plan(Settings(), sql)
+    lines = vault.plan_lines(made)
+    get_run_logger().info(lines[0])
+    create_markdown_artifact(
+        key="vault-plan",
+        markdown="# Plan for the vault\n\n```sql\n" + sql + "\n```\n\n```\n" + "\n".join(lines) + "\n```\n",
+        description=lines[0],
+    )
+    return len(made.changes)
+
+
+@task
+def carry_out() -> list[str]:
+    """Apply the plan; returns what was not settled, line by line, and leaves an artifact of all outcomes."""
+    applied = vault.apply(Settings(), LoggedProgress())
+    told, *unsettled = vault.applied_lines(applied)
+    create_table_artifact(
+        key="vault-changes",
+        table=[
+            {
+                "version_id": outcome.change.version_id,
+                "change": "add" if outcome.change.stored else "remove",
+                "result": outcome.result,
+                "why": outcome.why or "",
+            }
+            for outcome in applied.outcomes
+        ],
+        description=told,
+    )
+    return unsettled
+
+
+@flow(name="sync_vault")
+@one_writer
+def sync_vault(sql: str, apply: bool = False) -> int:
+    """Bring the vault in line with a query; returns how many versions the plan adds and removes.
+
+    Args:
+        sql: gives the column version_id: the versions that the vault is to hold.
+        apply: whether to change the vault; else the plan alone is made.
+
+    Raises:
+        VaultNotInLineError: some versions were not toggled.
+    """
+    pull()
+    changes = plan(sql)
+    if apply and (unsettled := carry_out()):
+        raise VaultNotInLineError(f"{len(unsettled):,} versions were not toggled, such as {unsettled[0].strip()}")
+    return changes
