@@ -306,7 +306,9 @@ class DayBuild:
         """The daily facts of models, images, creators and tags."""
         published_at = {
             "model": opened[DimModel.table_name()].select("model_id", "published_at"),
-            "image": staged["image"].rows[DimImage.table_name()].select("image_id", published_at="created_at"),
+            "image": pl.concat(staged[kind].rows[DimImage.table_name()] for kind in ("image", "model"))
+            .select("image_id", published_at="created_at")
+            .drop_nulls(),
         }
         for kind, (fact, entity_id) in FACT_OF_KIND.items():
             records = staged[kind]
