@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak check fix docs bench requirements clean
+.PHONY: help setup demo test soak check fix docs bench bench-year requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -53,6 +53,9 @@ docs: setup ## write docs/data-dictionary.md and docs/api-coverage.md anew from 
 
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
+
+bench-year: setup ## time every table macro over a year of 100,000 models (builds for some ten minutes)
+	$(BIN)/python -m benchmarks.year
 
 requirements: | $(UV) ## pin requirements.txt anew from pyproject.toml, for all platforms, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
