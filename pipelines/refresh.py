@@ -6,13 +6,10 @@ of it is one load package, so that one that was cut off starts over.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
-
-import msgspec
 
 from pipelines.client import Client, Page, ServiceError
 from pipelines.dialects import DIALECTS, Arguments, Endpoint
@@ -20,6 +17,7 @@ from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import Row
 from pipelines.loading import Loader, plain_errors
+from pipelines.ordering import as_mark, newest
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 from pipelines.storage import storage_errors
@@ -75,7 +73,7 @@ class NewsWalk:
                 page = self.client.list_page(endpoint.path, query)
                 self._visited.add(query)
                 self.pages_read += 1
-                yield {"newest": _newest(endpoint.kind, page), "rows": self._rows(page)}
+                yield {"newest": newest(endpoint.kind, page.items), "rows": self._rows(page)}
                 self.progress.update(endpoint.name, self.documents)
                 query = following_query(endpoint, rank, query, page)
                 if query in self._visited:
@@ -133,47 +131,6 @@ def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint
         complete = [row["started_at"] for row in crawls(connection) if row["status"] == "complete"]
         if not complete:
             raise CivitaiEtlError("There is no complete snapshot to refresh yet: run `civitai-etl snapshot` first.")
-        marks = {"model": _as_mark(max(complete)), "image": state.get("image_mark")}
+        marks = {"model": as_mark(max(complete)), "image": state.get("image_mark")}
         for endpoint in DIALECTS[settings.dialect_name].news:
             yield endpoint, marks[endpoint.kind], stored_hashes(connection, endpoint.kind)
-
-
-class _Version(msgspec.Struct):
-    publishedAt: datetime | None = None  # noqa: N815 (the service's name)
-
-
-class _Dated(msgspec.Struct):
-    modelVersions: list[_Version] | None = None  # noqa: N815 (the service's name)
-
-
-class _Numbered(msgspec.Struct):
-    id: int
-
-
-def _published(item: bytes) -> str | None:
-    """When the newest version of a model was published: this is what the service orders models by."""
-    versions = msgspec.json.decode(item, type=_Dated).modelVersions or []
-    return max((_as_mark(version.publishedAt) for version in versions if version.publishedAt), default=None)
-
-
-def _as_mark(moment: datetime) -> str:
-    """Text of one length, so that marks compare as moments do; naive means UTC (civitai-api.md, 0.9)."""
-    zoned = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return zoned.isoformat(timespec="microseconds")
-
-
-_ORDER: dict[str, Callable[[bytes], Any]] = {
-    "model": _published,
-    "image": lambda item: msgspec.json.decode(item, type=_Numbered).id,
-}
-
-
-def _newest(kind: str, page: Page) -> Any:
-    """The highest value on a page of that by which its list is ordered."""
-    found = []
-    for item in page.items:
-        try:
-            found.append(_ORDER[kind](bytes(item)))
-        except msgspec.MsgspecError:
-            continue
-    return max((value for value in found if value is not None), default=None)

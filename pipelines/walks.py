@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
 from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.ordering import newest
 from pipelines.warehouse import Known
 
 MOST_ATTEMPTS = 3
@@ -346,8 +347,10 @@ def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) 
     """The query of the page that follows, or None at the end of the pass `rank`."""
     match endpoint.next_page:
         case "cursor":
-            cursor = page.metadata.get("nextCursor")
-            return None if cursor is None or cursor == "" else (*endpoint.arguments(rank), ("cursor", str(cursor)))
+            cursor = str(page.metadata.get("nextCursor") or "")
+            if cursor.startswith("|"):
+                cursor = _dated_cursor(endpoint, page) or cursor
+            return (*endpoint.arguments(rank), ("cursor", cursor)) if cursor else None
         case "next_page":
             address = page.metadata.get("nextPage")
             return next_page_query(address) if isinstance(address, str) and address else None
@@ -356,3 +359,12 @@ def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) 
             return (*endpoint.arguments(rank), ("page", str(number))) if page.items else None
         case "single":
             return None
+
+
+def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
+    """A cursor of our own instead of "|id", that of a record whose moment is null, which the service refuses.
+
+    Such records come last (civitai-api.md, 1), so the rest is to be had from the latest moment on the page.
+    """
+    latest = newest(endpoint.kind, page.items)
+    return latest and f"{datetime.fromisoformat(latest).replace(tzinfo=None).isoformat(' ', 'milliseconds')}|0"

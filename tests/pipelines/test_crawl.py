@@ -450,3 +450,41 @@ def test_two_data_directories_never_know_of_each_other(service: Service, setting
     take_snapshot(settings, DAY)
     assert take_snapshot(other, DAY).already_complete is False
     assert rows(other, "select count(*) from raw.model_documents") == [(1,)]
+
+
+def undated_last(undated: int, size: int = 4) -> Callable[[dict[str, str]], Reply]:
+    """Three models with a date and then some without one, walked as live /models: civitai-api.md, 1."""
+    models: list[dict[str, Any]] = [
+        {"id": n, "modelVersions": [{"publishedAt": f"2025-12-0{n}T00:00:00.500Z"}]} for n in (1, 2, 3)
+    ]
+    models += [{"id": 4 + n, "modelVersions": []} for n in range(undated)]
+    moments = [f"2025-12-0{n} 00:00:00.500" for n in (1, 2, 3)] + undated * [""]
+
+    def route(query: dict[str, str]) -> Reply:
+        moment = query.get("cursor", "0|0").split("|")[0]
+        if not moment:
+            return Reply({"message": "Invalid cursor: unparseable value ''"}, 400)
+        start = next(n for n, at in enumerate(moments) if not at or at >= moment)
+        metadata = {}
+        if start + size < len(models):
+            metadata["nextCursor"] = f"{moments[start + size]}|{models[start + size]['id']}"
+        return Reply({"items": models[start : start + size], "metadata": metadata})
+
+    return route
+
+
+def test_live_models_without_a_date_are_reached_though_their_cursor_is_refused(
+    service: Service, live: Settings
+) -> None:
+    service.routes["/models"] = undated_last(3)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 6)
+    cursors = [query["cursor"] for query in service.asked("/models") if "cursor" in query]
+    assert set(cursors) == {"2025-12-03 00:00:00.500|0"}, "never the one that is refused"
+
+
+def test_more_models_without_a_date_than_a_page_holds_end_partial_and_say_so(service: Service, live: Settings) -> None:
+    service.routes["/models"] = undated_last(9)
+    report = take_snapshot(live, DAY)
+    assert report.status == "partial"
+    assert "leads back" in str(report.reason)
