@@ -1,7 +1,8 @@
 """The routes of the Site API as the live service answers today (`--dialect live`), after civitai-api.md.
 
 Numbers in brackets are its sections. Errors have the many shapes of the service; a wrong key makes one anonymous where
-reading needs no key, and is a 401 where it does. Region blocks, overload and pages of the edge come as faults on order.
+reading needs no key, and is a 401 where it does. The country of a reader is that of the edge's header CF-IPCountry.
+Overload and pages of the edge come as faults on order.
 """
 
 import re
