@@ -77,10 +77,9 @@ class Loader:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what a killed or failed extract left behind: dlt never looks at it again, and it fills the disk."""
-        working = Path(self._pipeline.working_dir)
-        for leftover in [*working.iterdir(), *(working / "normalize").glob("*")]:
-            if _TEMPORARY.fullmatch(leftover.name):
+        """Remove what a kill or a failure left half-written: dlt never looks at it again, and it fills the disk."""
+        for leftover in [*Path(self._pipeline.working_dir).rglob("*")]:
+            if _TEMPORARY.fullmatch(leftover.name) and leftover.exists():
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     def state(self) -> dict[str, Any]:

@@ -109,7 +109,8 @@ class EndpointCrawl:
         met_before = len(self.met)
         ids = self._harvest.take(page, self.walk.rank + 1)
         self.met.update(ids)
-        self._advance(sent, page, ids, len(self.met) - met_before)
+        if self._advance(sent, page, ids, len(self.met) - met_before):
+            self._asked_again = 0
         return page
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
@@ -215,7 +216,8 @@ class EndpointCrawl:
             return self.endpoint.arguments(self.walk.rank)
         return tuple((name, value) for name, value in self.walk.query)
 
-    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
+    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
+        """Find out what follows a page that was taken in; false if it is to be asked for again first."""
         walk, following = self.walk, following_query(self.endpoint, self.walk.rank, sent, page)
         was_part = walk.broken_within is not None
         if walk.broken_within is not None and following is not None:
@@ -228,12 +230,12 @@ class EndpointCrawl:
         if following is None:
             self._end_of_pass()
         elif ids and not new and not was_part and self._may_ask_again():
-            return
+            return False
         elif following in self._visited or (ids and not new and not was_part):
             self._stop(f"{page.request} leads back to pages that were already read")
         else:
             self._go_to(following)
-        self._asked_again = 0
+        return True
 
     def _end_of_pass(self) -> None:
         walk = self.walk
@@ -312,7 +314,7 @@ class GalleryCrawl(EndpointCrawl):
             walk.done = mark is None and not first_pages
         super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
         self.met = set() if not walk.done else self.met
-        self._pages_before = walk.pages
+        self._pages_walked = 0
         self.mark = mark
         self._first_pages = first_pages
 
@@ -327,12 +329,15 @@ class GalleryCrawl(EndpointCrawl):
             return self.mark
         return max([*map(int, self.met), self.mark or 0]) or None
 
-    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> None:
-        super()._advance(sent, page, ids, new)
+    def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
+        if not super()._advance(sent, page, ids, new):
+            return False
+        self._pages_walked += 1
         if self.mark is None:
-            self.walk.done |= self.walk.pages - self._pages_before == self._first_pages
+            self.walk.done |= self._pages_walked == self._first_pages
         elif ids and all(int(entity_id) <= self.mark for entity_id in ids):
             self.walk.done = True
+        return True
 
     def _end_of_pass(self) -> None:
         self.walk.done = True

@@ -229,6 +229,20 @@ def test_lost_working_files_of_dlt_are_no_loss(service: Service, settings: Setti
     assert raw("select count(*), count(distinct entity_id) from raw.model_observations") == [(5, 5)]
 
 
+def test_what_a_kill_left_half_written_in_the_working_files_of_dlt_is_removed(
+    service: Service, settings: Settings
+) -> None:
+    cut_off(service, settings, DAY)
+    working = settings.data_dir / "dlt" / "civitai_etl"
+    leftovers = [working / place / "0123456789abcdef" for place in (".", "normalize", "load/normalized", "load/new")]
+    for leftover in leftovers[:2]:
+        (leftover / "fedcba9876543210").mkdir(parents=True)
+    for leftover in leftovers[2:]:
+        leftover.write_text("{")
+    assert take_snapshot(settings, DAY).status == "complete"
+    assert [leftover for leftover in leftovers if leftover.exists()] == []
+
+
 def test_rows_that_a_load_job_stored_twice_are_kept_once(service: Service, settings: Settings, raw: Raw) -> None:
     cut_off(service, settings, DAY)
     # What a kill between the commit of a job and dlt's note of it leaves once dlt has run the job again.

@@ -25,14 +25,13 @@ from typing import Self
 import duckdb
 
 from emulator.launch import Emulator
+from tests.comparison import differences
 
 COMMAND = Path(sys.executable).with_name("civitai-etl")
 #: Where a kill can hit, in the order of a run.
 PHASES = ("extract", "normalise", "load", "transform", "publish")
 DAYS = (date(2026, 1, 1), date(2026, 1, 8))
 REFRESHED_ON = date(2026, 1, 10)
-#: Times, and what is spent, are another one's in every run; what a killed process received and lost is in no table.
-RUN_DEPENDENT = {"fetched_at", "observed_at", "started_at", "finished_at", "seconds", "bytes", "retries"}
 #: What the reader looks at, all in one transaction.
 READ = ("fact_model_daily", "fact_model_version_daily", "mart_base_model_daily", "dim_model", "bridge_model_tag")
 LOOK_EVERY = 0.002
@@ -317,46 +316,6 @@ class Trial:
             [after],
         ):
             self.problems.append(f"{step.name}: a reader saw neither the old snapshot nor the new one: {seen}")
-
-
-def differences(calm: Path, killed: Path) -> list[str]:
-    """How two data directories differ in raw and in the star; empty if they do not."""
-    found: list[str] = []
-    with duckdb.connect() as connection:
-        for name, file in (("warehouse", "warehouse.duckdb"), ("analytics", "analytics.duckdb")):
-            for side, directory in (("calm", calm), ("killed", killed)):
-                connection.execute(f"attach '{directory / file}' as {side}_{name} (read_only)")
-        for name, schema in (("warehouse", "raw"), ("analytics", "star")):
-            columns = [
-                connection.execute(
-                    "select table_name, column_name from information_schema.columns where table_catalog = ? "
-                    "and table_schema = ? order by all",
-                    [f"{side}_{name}", schema],
-                ).fetchall()
-                for side in ("calm", "killed")
-            ]
-            if columns[0] != columns[1]:
-                found.append(f"{schema} has other tables or columns: {set(columns[0]) ^ set(columns[1])}")
-            compared = defaultdict(list)
-            for table, column in columns[0]:
-                if not table.startswith(("_dlt_", "ops_", "manifest")) and column not in RUN_DEPENDENT:
-                    compared[table].append(f'"{column}"')
-            for table, names in compared.items():
-                for one, other in (("calm", "killed"), ("killed", "calm")):
-                    sides = [f"select {', '.join(names)} from {x}_{name}.{schema}.{table}" for x in (one, other)]
-                    ((rows,),) = connection.execute(f"select count(*) from ({' except all '.join(sides)})").fetchall()
-                    if rows:
-                        found.append(f"{schema}.{table}: {rows} rows are in the {one} run and not in the {other} one")
-        files = [
-            {
-                str(Path(path).relative_to(directory))
-                for (path,) in connection.execute(
-                    f"select path from {side}_analytics.star.manifest where not starts_with(table_name, 'ops_')"
-                ).fetchall()
-            }
-            for side, directory in (("calm", calm), ("killed", killed))
-        ]
-    return [*found, *(f"the star's files differ: {name}" for name in sorted(files[0] ^ files[1]))]
 
 
 def moments(random_: random.Random, phases: Sequence[str]) -> list[Moment]:
