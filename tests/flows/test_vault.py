@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -207,8 +207,6 @@ def test_a_key_that_nobody_knows_is_found_by_asking_for_the_member_first(desk) -
 
 @pytest.mark.skipif(not OTHER.exists(), reason="the recorded payloads are not on this machine")
 def test_the_recorded_answers_become_rows() -> None:
-    from datetime import UTC, datetime
-
     vault, page, permissions = (
         json.loads((OTHER / f"civitai__civitai-developer-docs__{name}.json").read_text())
         for name in ("vault_docs_example_0", "vault_docs_example_1", "permissions_docs_example_0")
@@ -438,7 +436,7 @@ def test_a_journal_that_ends_in_half_a_line_goes_on_and_a_strange_one_stops(desk
         apply(desk.settings())
 
 
-def _apply(desk):
+def _command(desk, *arguments):
     environment = os.environ | {
         "CIVITAI_ETL_DATA_DIR": str(desk.values["data_dir"]),
         "CIVITAI_ETL_API_URL": desk.values["api_url"],
@@ -447,8 +445,35 @@ def _apply(desk):
         "CIVITAI_ETL_TIMEOUT_SECONDS": "1",
         "CIVITAI_API_KEY": "test-key",
     }
-    command = [Path(sys.executable).with_name("civitai-etl"), "vault", "apply", "--yes"]
-    return subprocess.Popen(command, env=environment, cwd=desk.values["data_dir"], stderr=subprocess.PIPE, text=True)
+    command = [Path(sys.executable).with_name("civitai-etl"), "vault", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=environment, cwd=desk.values["data_dir"], **pipes)
+
+
+def _ended(process):
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@live_alone
+def test_the_commands_say_what_they_did_and_end_with_3_where_vault_and_plan_do_not_agree(desk) -> None:
+    one = desk.versions[0]
+    code, out, err = _ended(_command(desk, "plan", "--sql", "select 1 as version_id"))
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"civitai-etl: There is no .*account_me.parquet: run `civitai-etl vault pull` first.\n", err)
+    code, out, _ = _ended(_command(desk, "pull"))
+    assert code == 0
+    assert "account_vault_item 0" in out
+    code, out, _ = _ended(_command(desk, "plan", "--sql", f"select unnest([{one}, 999999999]) as version_id"))
+    assert code == 0
+    assert "add 2, remove 0, 0 are there already" in out
+    since = desk.mark()
+    code, out, _ = _ended(_command(desk, "apply"))
+    assert (code, "2 versions would be toggled" in out, desk.sent(since)) == (0, True, Counter())
+    code, out, _ = _ended(_command(desk, "apply", "--yes"))
+    assert code == 3
+    assert "1 done, 1 refused: VAULT AND PLAN DO NOT AGREE." in out
+    assert desk.stored() == {one}
 
 
 def test_killed_anywhere_it_goes_on_and_toggles_nothing_twice(desk) -> None:
@@ -460,16 +485,16 @@ def test_killed_anywhere_it_goes_on_and_toggles_nothing_twice(desk) -> None:
     # Slow answers hold the process between the toggle and what it learns of it.
     desk.emulator.order_faults(f"slow=0.3 path={TOGGLE}")
     for kill in range(3):
-        process = _apply(desk)
+        process = _command(desk, "apply", "--yes")
         deadline = time.monotonic() + 60
         while sum(desk.sent(since).values()) <= 2 * kill and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(dice.uniform(0, 0.4))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    process = _apply(desk)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
+    process = _command(desk, "apply", "--yes")
+    code, _, said = _ended(process)
+    assert code == 0, said
     assert desk.stored() == set(wanted)
     assert sum(desk.sent(since).values()) == 10  # two out, eight in
     if desk.settings().dialect == "live":
@@ -497,8 +522,9 @@ def test_the_key_appears_nowhere(desk, capfd) -> None:
 
 
 @spec_alone
-def test_a_toggle_that_takes_effect_late_is_not_undone(star, tmp_path) -> None:
-    """A service that breaks the connection and puts the version in a second later."""
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_toggle_that_takes_effect_late_is_not_undone(killed, star, tmp_path) -> None:
+    """A service that breaks the connection and puts the version in a second later, or a process that was killed then."""
     _, _, analytics, _ = star
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "analytics.duckdb").symlink_to(analytics)
@@ -512,7 +538,6 @@ def test_a_toggle_that_takes_effect_late_is_not_undone(star, tmp_path) -> None:
         return Reply(b"{", promised=100)
 
     with running_service() as service:
-        service.date = "Thu, 01 Jan 2026 12:00:00 GMT"
         service.routes |= {
             "/me": lambda _: Reply({"id": 1, "tier": "Gold"}),
             "/vault/check-vault": lambda _: Reply({"subscribed": True, "storageUsedKb": 0, "storageLimitKb": 9}),
@@ -529,6 +554,13 @@ def test_a_toggle_that_takes_effect_late_is_not_undone(star, tmp_path) -> None:
             CIVITAI_API_KEY="a-key",
         )
         pull(settings)
-        plan(settings, "select 7 as version_id")
+        made = plan(settings, "select 7 as version_id")
+        if killed:
+            # What a process leaves that is killed right after it sent the toggle.
+            toggle({"modelVersionId": 7})
+            entry = {"at": datetime.now(UTC).isoformat(), "plan": made.id, "version_id": 7}
+            (settings.account / "journal.ndjson").write_text(
+                json.dumps(entry | {"stored": True, "event": "sent"}) + "\n"
+            )
         assert apply(settings).is_settled
     assert (sent, vault) == ([7], {7})
