@@ -524,7 +524,7 @@ def test_the_key_appears_nowhere(desk, capfd) -> None:
 @spec_alone
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_toggle_that_takes_effect_late_is_not_undone(killed, star, tmp_path) -> None:
-    """A service that breaks the connection and puts the version in a second later, or a process that was killed then."""
+    """A service that breaks the connection and puts the version in a second later, or a process killed meanwhile."""
     _, _, analytics, _ = star
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "analytics.duckdb").symlink_to(analytics)
