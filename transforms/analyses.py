@@ -252,7 +252,7 @@ MODELS_AS_OF = Macro(
     "snapshot up to that date. One row per model.",
     {"as_of": "The date; before the first snapshot nothing is known."},
     {
-        **dict.fromkeys(DimModel.columns(), "As in dim_model."),
+        **{name: column.description or "" for name, column in DimModel.columns().items()},
         "counted_on": "The snapshot that the counters are from. Null: there was no complete one yet, or it did not "
         "have the model.",
         "download_count": "Downloads of all time. Null: hidden by its creator, or counted_on is null.",

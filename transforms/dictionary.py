@@ -204,7 +204,8 @@ beside them, and in the terminal (`civitai-etl docs dim_model`).
 How to read it: **bold** columns are the table's primary key. *Tracked* columns open a new row when they change,
 *latest* ones are corrected in place. `$` is the answer of the service that is named above the table; what does not
 begin with `$` is made by us, from what is named. A null is never a zero: each column that can be null says what that
-means. All times are UTC. Examples are from a simulated catalogue."""
+means; "the service did not say" is often a field that its answers of some years lack. All times are UTC. Examples are
+from a simulated catalogue."""
 
 DIAGRAM_NOTE = """\
 Keys only, and without dim_date, to which every date leads. A fact meets a type 2 table in two ways: by its `_key`, the
@@ -269,9 +270,14 @@ def _column_row(name: str, column: dy.Column) -> tuple[str, ...]:
         f"**`{name}`**" if column.primary_key else f"`{name}`",
         kind,
         " ".join(meaning),
-        f"`{where}`" if where.startswith("$") else where,
-        f"`{example_text(said['example'])}`" if "example" in said else "",
+        code(where) if where.startswith("$") else where,
+        code(example_text(said["example"])) if "example" in said else "",
     )
+
+
+def code(text: str) -> str:
+    """Text as Markdown code, whatever is in it."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def example_text(example: object) -> str:

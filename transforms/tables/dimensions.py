@@ -16,7 +16,7 @@ IS_CURRENT = "True while the row holds, that is while valid_to is null."
 REMOVED_ON = "Snapshot date on which the service was found not to have it any more."
 FIRST_SEEN_ON = "First snapshot date on which it was met; never changed afterwards."
 
-NOT_GIVEN = "the service did not say; some generations of its answers lack the field"
+NOT_GIVEN = "the service did not say"
 NEVER_REMOVED = "it was there when it was last looked for"
 
 

@@ -97,7 +97,7 @@ class OpsSnapshot(Table):
         min=0,
         max=1,
         description="Share of the entities that the service's lists announced (totalItems) which the crawl met.",
-        metadata=made("raw.snapshots", example=1.0, null="no list says how long it is"),
+        metadata=made("raw.snapshots", unit="share", example=1.0, null="no list says how long it is"),
     )
 
 
