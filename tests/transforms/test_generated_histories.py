@@ -1,43 +1,67 @@
-"""Properties over generated histories: gaps, partial crawls, take-downs, hidden counters, moved versions, late re-runs.
+"""Properties over generated histories: gaps, partial crawls, take-downs and returns, answers by id, hidden counters,
+renames, new owners, moved versions, tags that come and go, files uploaded anew, late and repeated crawls of past days.
 
 The oracle is the generated history itself, walked with plain dictionaries, and SQL identities on the published star.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
 MODEL_IDS = (1, 2, 3)
+UNKNOWN = "(unknown)"
+#: The type 2 tables.
+HISTORIES = ("dim_model", "dim_model_version", "bridge_model_tag", "file_hash")
 count = st.one_of(st.none(), st.integers(0, 50))
+#: Enough for every event to happen; `make soak` takes more.
+EXAMPLES = 12
 
 
 @dataclass(frozen=True)
 class Day:
-    """A generated crawl: what each model looked like, None where it was not listed."""
+    """A generated date: what each model looked like where a list had it, or where it answered by id, and what answered
+    404. With `again`, the crawl was partial and a second one of that date, with these models too, completed it late.
+    """
 
     on: date
     status: str
-    models: dict[int, dict[str, Any] | None]
+    listed: dict[int, dict[str, Any]]
+    answered: dict[int, dict[str, Any]]
     buried: tuple[int, ...]
     build: bool
+    again: dict[int, dict[str, Any]] | None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.status == "complete" or self.again is not None
+
+    @property
+    def shown(self) -> dict[int, dict[str, Any]]:
+        """All that lists had on the date, in whichever crawl."""
+        return self.listed | (self.again or {})
 
 
 @st.composite
-def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any] | None:
-    if draw(st.integers(0, 4)) == 0:
-        return None
+def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any]:
     versions = [
         version(
             model_id * 10 + number,
             base_model=draw(st.sampled_from(["SD 1.5", "Pony"])),
             publishedAt=f"2026-01-{draw(st.integers(1, 9)):02}T12:00:00.000Z",
+            files=[
+                {"id": file, "name": "f", "hashes": {"SHA256": draw(st.sampled_from(["aa", "BB"]))}}
+                for file in draw(st.sets(st.integers(1, 2), max_size=2))
+            ],
             images=[{"id": number, "url": "u"} for number in draw(st.sets(st.integers(1, 3), max_size=2))],
             stats={"downloadCount": draw(count), "thumbsUpCount": draw(count), "thumbsDownCount": 1},
         )
@@ -46,6 +70,7 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any] | None:
     return model(
         model_id,
         name=draw(st.sampled_from(["a", "b"])),
+        creator=draw(st.sampled_from([{"username": "ada"}, {"username": "bob"}, None])),
         description=draw(st.sampled_from([None, "one", "two"])),
         tags=draw(st.lists(st.sampled_from(["x", "y", " y"]), max_size=2)),
         stats={"downloadCount": draw(count)},
@@ -54,46 +79,231 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any] | None:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Day]:
-    days = sorted(draw(st.sets(st.sampled_from(DAYS[:9]), min_size=2, max_size=5)))
+    days = sorted(draw(st.sets(st.sampled_from(DAYS[:9]), min_size=3, max_size=6)))
     history: list[Day] = []
+    before: dict[int, dict[str, Any]] = {}
     for on in days:
-        models = {model_id: draw(model_states(model_id)) for model_id in MODEL_IDS}
-        if not any(models.values()):
-            models[1] = model(1)
+        fates = {model_id: draw(st.sampled_from(FATES)) for model_id in MODEL_IDS}
+        if not any(fate in ("listed", "the same") for fate in fates.values()):
+            fates[1] = "listed"
+        # What is the same is the same to the letter, but for its counters: its document is not looked at again.
+        states = {model_id: draw(model_states(model_id)) for model_id in MODEL_IDS}
+        for model_id, fate in fates.items():
+            if fate == "the same" and model_id in before:
+                states[model_id] = before[model_id] | {"stats": {"downloadCount": draw(count)}}
         complete = draw(st.integers(0, 3)) > 0
-        absent = [model_id for model_id, state in models.items() if state is None]
-        buried = tuple(draw(st.sets(st.sampled_from(absent)))) if complete and absent else ()
-        history.append(Day(on, "complete" if complete else "partial", models, buried, draw(st.booleans())))
+        listed = {model_id: states[model_id] for model_id, fate in fates.items() if fate in ("listed", "the same")}
+        later = {model_id: states[model_id] for model_id, fate in fates.items() if fate == "later"}
+        history.append(
+            Day(
+                on,
+                "complete" if complete else "partial",
+                listed,
+                {model_id: states[model_id] for model_id, fate in fates.items() if fate == "answered"},
+                tuple(model_id for model_id, fate in fates.items() if fate == "buried"),
+                draw(st.booleans()),
+                None if complete or draw(st.booleans()) else later,
+            )
+        )
+        before |= history[-1].shown
     return history
 
 
+#: What becomes of a model on a date: `later` it is listed by the second crawl of a date, if there is one.
+FATES = ("listed", "listed", "the same", "the same", "missed", "answered", "buried", "buried", "later")
+
+
 def write(workshop: Workshop, day: Day) -> None:
-    listed = [state for state in day.models.values() if state is not None]
-    tags = [{"name": tag} for state in listed for tag in state["tags"]]
-    workshop.raw.crawl(day.on, status=day.status, buried=day.buried, model=listed, tag=tags)
+    listed = list(day.listed.values())
+    workshop.raw.crawl(
+        day.on,
+        status=day.status,
+        buried=day.buried,
+        reconciled=tuple(day.answered.values()),
+        model=listed,
+        tag=[{"name": tag} for tag in sorted({tag for state in listed for tag in state["tags"]})],
+    )
 
 
-def expected_flows(history: list[Day]) -> dict[tuple[date, int], tuple[int | None, int | None]]:
-    """Download counter and flow of every version and date, by walking the history."""
+def write_again(workshop: Workshop, day: Day) -> None:
+    """The second crawl of a date: it has all that the first one listed, and what that one lacked."""
+    workshop.raw.crawl(day.on, number=2, model=list(day.shown.values()))
+
+
+def expected_flows(
+    history: list[Day], served: dict[date, set[int]]
+) -> dict[tuple[date, int], tuple[int | None, int | None]]:
+    """Download counter and flow of every version and date, by walking the history; of an answer by id only the versions
+    count that are `served`.
+    """
     flows: dict[tuple[date, int], tuple[int | None, int | None]] = {}
     known: dict[int, int | None] = {}
     last_complete: date | None = None
     for day in history:
-        for state in day.models.values():
-            for each in (state or {}).get("modelVersions", []):
-                version_id, now = each["id"], each["stats"]["downloadCount"]
-                if version_id in known:
-                    before = known[version_id]
-                    flow = None if now is None or before is None else now - before
-                elif last_complete is not None and each["publishedAt"] > f"{last_complete}T03:00:00.000Z":
-                    flow = now
-                else:
-                    flow = None
-                flows[day.on, version_id] = (now, flow)
-                known[version_id] = now if now is not None else known.get(version_id)
-        if day.status == "complete":
+        seen = [each for state in day.shown.values() for each in state["modelVersions"]]
+        answers = [each for state in day.answered.values() for each in state["modelVersions"]]
+        for each in [*seen, *(each for each in answers if each["id"] in served[day.on])]:
+            version_id, now = each["id"], each["stats"]["downloadCount"]
+            if version_id in known:
+                before = known[version_id]
+                flow = None if now is None or before is None else now - before
+            elif last_complete is not None and each["publishedAt"] > f"{last_complete}T03:00:00.000Z":
+                flow = now
+            else:
+                flow = None
+            flows[day.on, version_id] = (now, flow)
+            known[version_id] = now if now is not None else known.get(version_id)
+        if day.is_complete:
             last_complete = day.on
     return flows
+
+
+@dataclass
+class Periods:
+    """The periods of a type 2 table, written down day by day: key -> start and values; and the rows that ended."""
+
+    held: dict[Any, tuple[date, Any]] = field(default_factory=dict)
+    ended: list[tuple[Any, Any, date, date | None, date | None]] = field(default_factory=list)
+
+    def show(self, key: Any, values: Any, on: date) -> None:
+        if key in self.held and self.held[key][1] != values:
+            self.end(key, on, None)
+        self.held.setdefault(key, (on, values))
+
+    def end(self, key: Any, on: date, removed_on: date | None) -> None:
+        since, values = self.held.pop(key)
+        self.ended.append((key, values, since, on, removed_on))
+
+    def keep(self, owner: Any, listed: set[Any], on: date) -> None:
+        """Ends what is held under an owner and is not listed."""
+        for key in [key for key in self.held if key[0] == owner and key not in listed]:
+            self.end(key, on, on)
+
+    def rows(self) -> Iterator[tuple[Any, Any, date, date | None, date | None]]:
+        yield from self.ended
+        yield from ((key, values, since, None, None) for key, (since, values) in self.held.items())
+
+
+def contents(state: dict[str, Any]) -> dict[str, dict[tuple[Any, ...], Any]]:
+    """What a model's document says: the tracked values by key (owner first), per table."""
+    owner, versions = state["id"], state["modelVersions"]
+    creator = (state["creator"] or {"username": UNKNOWN})["username"]
+    return {
+        "dim_model": {(owner,): (state["name"], creator, state["description"])},
+        "dim_model_version": {(owner, each["id"]): each["baseModel"] for each in versions},
+        "bridge_model_tag": {(owner, tag.strip()): None for tag in state["tags"]},
+        "file_hash": {
+            (each["id"], file["id"], file["hashes"]["SHA256"].upper()): None
+            for each in versions
+            for file in each["files"]
+        },
+    }
+
+
+def end_what_is_gone(tables: dict[str, Periods], model_id: int, told: dict[str, dict[Any, Any]], on: date) -> None:
+    """Ends what is held of a model, and its document no longer has."""
+    for _, version_id in [key for key in tables["dim_model_version"].held if key[0] == model_id]:
+        tables["file_hash"].keep(version_id, set(told["file_hash"]), on)
+    for name in ("dim_model", "dim_model_version", "bridge_model_tag"):
+        tables[name].keep(model_id, set(told[name]), on)
+
+
+def expected_periods(history: list[Day]) -> tuple[dict[str, Periods], dict[date, set[int]]]:
+    """The periods of every type 2 table by walking the history, and the versions that were served on each date."""
+    tables = {name: Periods() for name in HISTORIES}
+    served: dict[date, set[int]] = {}
+    versions = tables["dim_model_version"]
+    for day in history:
+        # An answer by id is news only of a model of which there is nothing.
+        news = {key: state for key, state in day.answered.items() if (key,) not in tables["dim_model"].held}
+        for model_id, state in (day.shown | news).items():
+            if day.is_complete:
+                end_what_is_gone(tables, model_id, contents(state), day.on)
+            for name, told in contents(state).items():
+                for key, values in told.items():
+                    tables[name].show(key, values, day.on)
+        if day.is_complete:
+            for model_id in set(day.buried) - day.shown.keys():
+                end_what_is_gone(tables, model_id, {name: {} for name in HISTORIES}, day.on)
+        served[day.on] = {version_id for _, version_id in versions.held}
+    return tables, served
+
+
+#: How each table tells what `Periods` has: key, tracked values, start, end and removal.
+PERIODS_IN_STAR = {
+    "dim_model": "SELECT [model_id], [name, username, description], valid_from, valid_to, removed_on "
+    "FROM star.dim_model LEFT JOIN star.model_text USING (model_id, description_hash)",
+    "dim_model_version": "SELECT [model_id, version_id], base_model, valid_from, valid_to, removed_on "
+    "FROM star.dim_model_version",
+    "bridge_model_tag": "SELECT [model_id::VARCHAR, tag], NULL, valid_from, valid_to, NULL FROM star.bridge_model_tag",
+    "file_hash": "SELECT [version_id::VARCHAR, file_id::VARCHAR, hash], NULL, valid_from, valid_to, NULL "
+    "FROM star.file_hash",
+}
+
+
+def assert_periods_are_those_of(workshop: Workshop, tables: dict[str, Periods]) -> None:
+    """Every row of every type 2 table, no more and no less."""
+    for name, query in PERIODS_IN_STAR.items():
+        has_removal = name.startswith("dim_")
+        found = sorted(repr((list(map(str, key)), _flat(values), *rest)) for key, values, *rest in workshop.sql(query))
+        expected = sorted(
+            repr((list(map(str, key)), _flat(values), since, until, removed_on if has_removal else None))
+            for key, values, since, until, removed_on in tables[name].rows()
+        )
+        assert found == expected, name
+
+
+def _flat(values: Any) -> Any:
+    return list(values) if isinstance(values, tuple) else values
+
+
+def events(history: list[Day], late: int | None) -> Iterator[str]:
+    """The kinds of things that happen in a history."""
+    for name, periods in expected_periods(history)[0].items():
+        yield from changes(name, periods)
+    for before, day in pairwise(history):
+        if (day.on - before.on).days > 1:
+            yield "a gap"
+        for model_id in before.shown.keys() & day.shown.keys():
+            yield from counter_events(before.shown[model_id], day.shown[model_id])
+    yield from ("a partial crawl" for day in history if not day.is_complete)
+    yield from ("a partial crawl that met 404s" for day in history if not day.is_complete and day.buried)
+    yield from ("an answer by id" for day in history if day.answered)
+    yield from ("a second crawl of a past date" for day in history if day.again)
+    if late is not None:
+        yield "a date that comes late"
+
+
+def changes(name: str, periods: Periods) -> Iterator[str]:
+    """What happens to the rows of a table."""
+    starts = {(key, since): values for key, values, since, *_ in periods.rows()}
+    for key, values, _, ended_on, removed_on in periods.ended:
+        yield f"{name}: {'gone' if removed_on else 'changed'}"
+        if removed_on and any(other == key and since > removed_on for other, since in starts):
+            yield f"{name}: returned"
+        if name == "dim_model" and not removed_on:
+            both = zip(("name", "owner", "text"), values, starts[key, ended_on], strict=True)
+            yield from (f"dim_model: new {what}" for what, was, now in both if was != now)
+
+
+def counter_events(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    """What happens to the counters of a model's versions."""
+    known = {each["id"]: each["stats"]["downloadCount"] for each in before["modelVersions"]}
+    for each in after["modelVersions"]:
+        was, now = known.get(each["id"], 0), each["stats"]["downloadCount"]
+        if (was is None) != (now is None):
+            yield "a counter is hidden" if now is None else "a counter is shown again"
+        elif now is not None and now < was:
+            yield "a counter falls"
+
+
+EVENTS = {
+    *(f"{name}: {what}" for name in HISTORIES for what in ("gone", "returned")),
+    *("dim_model: changed", "dim_model: new name", "dim_model: new owner", "dim_model: new text"),
+    *("dim_model_version: changed", "a gap", "a partial crawl", "a partial crawl that met 404s", "an answer by id"),
+    *("a counter is hidden", "a counter is shown again", "a counter falls"),
+    *("a second crawl of a past date", "a date that comes late"),
+}
 
 
 def assert_mart_balances(workshop: Workshop) -> None:
@@ -158,24 +368,48 @@ def assert_periods_are_sound(workshop: Workshop) -> None:
         assert astray == [], fact
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(history=histories(), late=st.booleans())
-def test_any_history_gives_true_flows_a_balanced_mart_and_the_same_files_by_day_and_by_rebuild(
-    history: list[Day], late: bool
-) -> None:
+def assert_history_is_told(history: list[Day], late: int | None) -> None:
+    """Writes a history to raw, the day `late` after all others and second crawls last of all, builds now and then, and
+    holds the star against the oracle and against a rebuild.
+    """
     with TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
-        order = [*history[1:], history[0]] if late else history
-        for day in order:
+        order = [day for place, day in enumerate(history) if place != late]
+        for day in [*order, *(history[late : late + 1] if late is not None else ())]:
             write(workshop, day)
             if day.build:
                 workshop.build()
+        for day in history:
+            if day.again is not None:
+                write_again(workshop, day)
         workshop.build()
+        tables, served = expected_periods(history)
         flows = workshop.sql(
             "SELECT snapshot_date, version_id, download_count, downloads_delta FROM star.fact_model_version_daily"
         )
-        assert {(on, version_id): (now, flow) for on, version_id, now, flow in flows} == expected_flows(history)
+        assert {(on, version_id): (now, flow) for on, version_id, now, flow in flows} == expected_flows(history, served)
+        assert_periods_are_those_of(workshop, tables)
         assert_mart_balances(workshop)
         assert_flows_are_carried(workshop)
         assert_periods_are_sound(workshop)
         assert workshop.files() == workshop.rebuild_into("again").files()
+
+
+def test_any_history_gives_true_periods_and_flows_a_balanced_mart_and_the_same_files_by_day_and_by_rebuild() -> None:
+    happened: Counter[str] = Counter()
+
+    # An example takes a second, so that shrinking one would take minutes.
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.explicit, Phase.generate),
+    )
+    @given(history=histories(), late=st.one_of(st.none(), st.integers(0, 2)))
+    def check(history: list[Day], late: int | None) -> None:
+        happened.update(set(events(history, late)))
+        assert_history_is_told(history, late)
+
+    check()
+    assert happened.keys() >= EVENTS
