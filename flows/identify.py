@@ -235,7 +235,7 @@ def _print_table(files: Sequence[LocalFile]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("file", "model", "version", "base model", "licence", "update", pad_edge=False)
+    table = Table("file", "model", "version", "base model", "licence", "update available", pad_edge=False)
     for file in files:
         table.add_row(*map(Text, _cells(file)))
     # Where no terminal sets a width, every cell stands on one line.

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dataframely as dy
 import msgspec
 import polars as pl
 from msgspec import Struct
@@ -106,10 +107,15 @@ def account_tables(
         AccountVaultItem: [_item(item) for item in items],
         AccountPermission: [_permission(version_id, told) for version_id, told in permissions.items()],
     }
-    return {
-        table: table.validate(pl.DataFrame(rows[table], schema=table.polars_schema()).sort(table.primary_key()))
-        for table in ACCOUNT_TABLES
-    }
+    return {table: _checked(table, rows[table]) for table in ACCOUNT_TABLES}
+
+
+def _checked(table: type[Table], rows: list[dict[str, Any]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema=table.polars_schema()).sort(table.primary_key())
+    try:
+        return table.validate(frame)
+    except dy.exc.ValidationError as error:
+        raise UnreadableAccountError(f"{table.table_name()}: {' '.join(str(error).split())}.") from None
 
 
 def write_account(directory: Path, tables: Mapping[type[Table], pl.DataFrame]) -> None:
