@@ -200,6 +200,7 @@ def test_build_by_day_and_rebuild_give_the_same_files(workshop: Workshop) -> Non
         workshop.raw.look_up(DAYS[number], version=[DETAIL | {"name": f"n{number}"}], version_mini=[("10", MINI)])
         workshop.raw.look_up(DAYS[number], hash_match=[match(f"A{number}", (10, 1))], unknown={"version": ("10",)})
         workshop.build()
+        assert workshop.value("SELECT name FROM star.model_version_detail") == f"n{number}"
     assert workshop.rebuild_into("again").files() == workshop.files()
 
 
