@@ -209,3 +209,21 @@ def test_days_of_publication_do_not_hang_on_the_time_zone_of_a_session(history):
         for zone in ("UTC", "Pacific/Auckland", "America/Los_Angeles")
     }
     assert answers["UTC"] == answers["Pacific/Auckland"] == answers["America/Los_Angeles"] != []
+
+
+def test_before_the_first_complete_snapshot_nothing_is_compared_and_nothing_fails(workshop):
+    workshop.raw.crawl(day(1), status="partial", model=[document(1, 1)])
+    workshop.build()
+    for question in (
+        "trend_base_model(7)",
+        "trending_models(7, 5)",
+        "creator_leaderboard(7)",
+        "licence_mix('2026-01-01')",
+        "release_curves('SDXL 1.0')",
+        "removed_models('2026-01-01')",
+    ):
+        assert workshop.sql(f"from star.{question}") == []
+    assert workshop.sql("select model_id, counted_on, download_count from star.models_as_of('2026-01-01')") == [
+        (1, None, None)
+    ]
+    assert workshop.sql("select is_complete, models_observed from star.snapshot_coverage()") == [(False, 1)]
