@@ -4,7 +4,8 @@ Both fold the same step (`transforms.day`) over the snapshot dates, so that they
 When raw has something new for a date that the star has already (a late re-run, a crawl that went on), the star is
 folded from the first date again: facts from that date on and every dimension may change, and files whose rows did not
 change keep their names. A month that `transforms.compact` merged stays merged if it was over before that date; later
-ones are daily files again until `compact` merges them, which gives the same bytes as if nothing had come late. What was looked up is no part of that fold: its tables are made anew from all of raw.
+ones are daily files again until `compact` merges them, which gives the same bytes as if nothing had come late. What was
+looked up is no part of that fold: its tables are made anew from all of raw.
 """
 
 from collections.abc import Sequence
