@@ -37,6 +37,8 @@ _FIRST_WAIT_REFUSED = 0.2
 #: A longer Retry-After ends the run; the next one goes on from there.
 _LONGEST_RETRY_AFTER = 600.0
 _EXCERPT = 200
+#: What is shorter is no key of the service, and may stand in any answer.
+_SHORTEST_KEY = 8
 
 #: How the rate comes back after the service has said that it is too much: shares of the budget.
 _CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
@@ -331,7 +333,7 @@ class Client:
         except HTTPError as error:
             fault = _reason(error)
         self.bytes += len(body)
-        answer = _Answer(bytes(body), answered_at)
+        answer = _Answer(self._body_without_key(bytes(body)), answered_at)
         if fault:
             response.close()
             raise _TransientError(f"its answer broke off ({fault})", broken=answer)
@@ -367,6 +369,10 @@ class Client:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+    def _body_without_key(self, body: bytes) -> bytes:
+        """An answer that repeats the key is not kept as it came, whatever becomes of it."""
+        return body.replace(self._key.encode(), b"***") if self._key and len(self._key) >= _SHORTEST_KEY else body
 
 
 class _ReadAhead:

@@ -78,7 +78,7 @@ def test_with_every_tenth_answer_faulty_a_snapshot_is_complete_and_equal(
 
 
 def test_every_kind_of_fault_changes_nothing(emulator: Emulator, calm: Settings, tmp_path: Path) -> None:
-    since = emulator.requests()[-1]["number"]
+    since = len(emulator.requests())
     emulator.order_faults("; ".join(f"{kind} nth={number}" for number, kind in enumerate(TRANSIENT, start=2)))
     try:
         disturbed = fresh(emulator, tmp_path)
@@ -140,7 +140,7 @@ def test_requests_keep_to_the_budget_in_every_second_and_never_undercut_a_retry_
     emulator: Emulator, tmp_path: Path
 ) -> None:
     budget = 12
-    since = emulator.requests()[-1]["number"]
+    since = len(emulator.requests())
     emulator.order_faults("429=1 nth=5; 503=+1 nth=12; 503=0 nth=16; slow=0.3 every=7; html every=9; reset nth=20")
     try:
         settings = fresh(emulator, tmp_path, requests_per_second=budget, image_pages=0)
