@@ -63,6 +63,11 @@ class Outcome:
         return self.result in ("done", "agreed")
 
 
+#: sent: about to be sent. confirmed: the service says that it was made. ended: the service is done with it, made or
+#: not. made, not made: its answer was lost, and the vault says so. refused: the service does not do it.
+Event = Literal["sent", "confirmed", "ended", "made", "not made", "refused"]
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A line of the journal. `sent` is written before the request, the others when it is known what became of it."""
 
@@ -70,7 +75,7 @@ class Entry(msgspec.Struct, frozen=True):
     plan: str
     version_id: int
     stored: bool
-    event: Literal["sent", "confirmed", "made", "not made", "refused"]
+    event: Event
 
 
 class Journal:
@@ -83,9 +88,7 @@ class Journal:
         for entry in entries:
             self._note(entry)
 
-    def write(
-        self, plan: str, change: Change, event: Literal["sent", "confirmed", "made", "not made", "refused"]
-    ) -> None:
+    def write(self, plan: str, change: Change, event: Event) -> None:
         """Append an entry and sync it."""
         entry = Entry(datetime.now(UTC), plan, change.version_id, change.stored, event)
         os.write(self._descriptor, msgspec.json.encode(entry) + b"\n")
@@ -193,7 +196,8 @@ class Toggling:
         if (earlier := self._journal.under_way(version_id)) and not self._resolve(earlier, is_stored=is_stored):
             return None
         if is_stored == change.stored:
-            return Outcome(change, "done" if self._journal.was_confirmed(self._plan, version_id) else "agreed")
+            was_sent = version_id in self._sent or self._journal.was_confirmed(self._plan, version_id)
+            return Outcome(change, "done" if was_sent else "agreed")
         if self._journal.was_confirmed(self._plan, version_id):
             why = "it was toggled under this plan, and the vault does not show it; look again later, then plan anew"
             return Outcome(change, "unconfirmed", why)
@@ -224,12 +228,8 @@ class Toggling:
             return Outcome(change, "refused", str(refusal))
         except UnconfirmedError as error:
             self._why[version_id] = str(error)
-            is_stored = self._member.is_stored(version_id)
-            if is_stored == change.stored:
-                self._journal.write(self._plan, change, "made")
-                return Outcome(change, "done")
             if error.ended:
-                self._journal.write(self._plan, change, "not made")
+                self._journal.write(self._plan, change, "ended")
             return None
         self._journal.write(self._plan, change, "confirmed")
         return self._step(change)
