@@ -67,7 +67,7 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
     aside = warehouse.with_name(f".{warehouse.name}.{os.getpid()}.tmp")
     try:
         with duckdb.connect(str(warehouse)) as connection:
-            connection.execute("set timezone = 'UTC'")
+            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             months = list(_months(connection, before))
             files = []
             for number, (table, month) in enumerate(months, start=1):
@@ -95,7 +95,8 @@ def replace(warehouse: Path, by: Path) -> None:
 
 def sweep(warehouse: Path) -> None:
     """Deletes what `archived` wrote aside, or was writing when it was killed."""
-    for leftover in warehouse.parent.glob(f".{warehouse.name}.*.tmp*"):
+    half_written = [*warehouse.parent.glob(f".{warehouse.name}.*.tmp*"), *archive_of(warehouse).glob("*/*/.*.tmp")]
+    for leftover in half_written:
         leftover.unlink()
 
 

@@ -31,7 +31,7 @@ from pipelines.storage import storage_errors
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to the warehouse, its clock set to UTC.
+    """A read-only connection to the warehouse, its clock set to UTC; long queries draw no bar of DuckDB's own.
 
     Raises:
         CivitaiEtlError: there is no warehouse, or another program has it open.
@@ -43,7 +43,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
             connection = duckdb.connect(str(path), read_only=True)
     except duckdb.IOException as error:
         raise CivitaiEtlError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
-    connection.execute("set timezone = 'UTC'")
+    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     return connection
 
 
