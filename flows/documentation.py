@@ -13,6 +13,7 @@ from pipelines.errors import CivitaiEtlError
 from transforms.analyses import MACROS, VIEWS, Macro, View
 from transforms.dictionary import about, column_comments, description, example_text, one_row_per, sql_type
 from transforms.tables import TABLES, Table
+from transforms.tables.account import ACCOUNT_TABLES
 
 #: Where no terminal sets a width, lines are as long as in this project's texts.
 WIDTH_OF_A_FILE = 120
@@ -34,7 +35,7 @@ def show_documentation(name: str | None) -> None:
         _show_list(console)
         return
     wanted = name.removeprefix("star.").partition("(")[0]
-    known: dict[str, type[Table] | View | Macro] = {table.table_name(): table for table in TABLES}
+    known: dict[str, type[Table] | View | Macro] = {table.table_name(): table for table in (*TABLES, *ACCOUNT_TABLES)}
     known |= {view.name: view for view in VIEWS} | {macro.name: macro for macro in MACROS}
     if wanted not in known:
         alike = difflib.get_close_matches(wanted, known, n=3)
@@ -50,18 +51,22 @@ def show_documentation(name: str | None) -> None:
         else:
             _show_columns(console, entry.table)
     else:
-        console.print(_heading(wanted, description(entry)))
+        console.print(_heading(wanted, description(entry), "star" if entry in TABLES else "account"))
         _show_columns(console, entry)
 
 
-def _heading(name: str, words: str) -> str:
-    return f"[bold]star.{escape(name)}[/]  {escape(words)}"
+def _heading(name: str, words: str, schema: str = "star") -> str:
+    return f"[bold]{schema}.{escape(name)}[/]  {escape(words)}"
 
 
 def _show_list(console: Console) -> None:
     for title, rows in (
         ("Tables of schema star: one row per", [(table.table_name(), one_row_per(table)) for table in TABLES]),
         ("Views", [(view.name, view.description) for view in VIEWS]),
+        (
+            "Account: a Parquet file each, one row per",
+            [(each.table_name(), one_row_per(each)) for each in ACCOUNT_TABLES],
+        ),
         ("Table macros", [(macro.signature, macro.description.partition(". ")[0] + ".") for macro in MACROS]),
     ):
         console.print(f"\n[bold]{title}[/]")

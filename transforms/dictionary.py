@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from transforms.analyses import MACROS, VIEWS, Macro, View
 from transforms.tables import TABLES, DimDate, Table
+from transforms.tables.account import ACCOUNT_TABLES
 
 DOCUMENT = Path("docs/data-dictionary.md")
 
@@ -217,6 +218,10 @@ Called like tables: `from star.trend_base_model(7)`. [The cookbook](sql-cookbook
 the demo's data. They look for schema `star` in the database in use: where the file is attached beside others, say
 `use` first."""
 
+ACCOUNT_NOTE = """\
+What belongs to the member of the API key is no part of the published tables: `civitai-etl vault pull` writes one
+Parquet file for each of these under `account/` in the data directory."""
+
 
 def document() -> str:
     """docs/data-dictionary.md."""
@@ -234,6 +239,9 @@ def document() -> str:
         "## Table macros",
         MACRO_NOTE,
         *(part for macro in MACROS for part in _macro_section(macro)),
+        "## Account",
+        ACCOUNT_NOTE,
+        *(part for table in ACCOUNT_TABLES for part in _table_section(table)),
     ]
     return "\n\n".join(parts) + "\n"
 
