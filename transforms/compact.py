@@ -114,7 +114,8 @@ def closed_months(files: Sequence[LakeFile], before: date) -> list[list[LakeFile
 def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress) -> list[LakeFile]:
     """One file for each of `months`, sorted by key and date; what memory cannot hold is sorted in `folder`."""
     merged = []
-    with duckdb.connect(config={"temp_directory": str(folder), "enable_progress_bar": False}) as connection:
+    with duckdb.connect(config={"temp_directory": str(folder)}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         for number, files in enumerate(months, start=1):
             table = STAR[files[0].table]
             columns = table.primary_key() or table.column_names()
@@ -132,7 +133,8 @@ def refuse_difference(
     Raises:
         LossError: a table has other rows.
     """
-    with duckdb.connect(config={"enable_progress_bar": False}) as connection:
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         tables = [table for table in STAR.values() if table.table_name() not in NOT_COMPARED]
         for number, table in enumerate(tables, start=1):
             name = table.table_name()
