@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak check fix docs bench bench-year requirements clean
+.PHONY: help setup demo test soak mutants check fix docs bench bench-year requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -33,8 +33,12 @@ demo: setup ## 30 simulated days through the whole pipeline, with a summary and 
 test: setup ## run the tests
 	$(BIN)/pytest
 
-soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md)
+soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md); a year of days
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.soak.year
+
+mutants: setup ## break every rule of the transforms in a copy, one at a time, and see that its test notices
+	$(BIN)/python -m tests.mutants
 
 check: setup ## lint, formatting, types, and documents that are generated
 	$(BIN)/ruff check

@@ -343,3 +343,35 @@ def test_coverage_is_what_was_met_of_what_the_lists_announced(listed: dict[str, 
     met = {"model": {"distinct_ids": 3}, "tag": {"distinct_ids": 2}, "image": {"distinct_ids": 9}}
     assert coverage(met, listed) == share
     assert coverage(met | {"model": {"distinct_ids": 5}}, {"model": 4}) == 1, "what came meanwhile is no cover"
+
+
+def test_duplicates_are_in_the_books(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2), model(1, name="seen again")])
+    (books,) = [books for books in workshop.build().balances if books.kind == "model"]
+    assert (books.received, books.loaded, books.quarantined, books.duplicates) == (3, 2, 0, 1)
+
+
+def test_a_date_without_a_single_observation_is_a_gap(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.raw.crawl(DAYS[1], status="failed")
+    workshop.raw.crawl(DAYS[2], model=[model(1)])
+    workshop.build()
+    assert workshop.sql("SELECT day(date), has_snapshot FROM star.dim_date ORDER BY 1") == [
+        (1, True),
+        (2, False),
+        (3, True),
+    ]
+    assert workshop.sql(
+        "SELECT day(snapshot_date), days_since_previous FROM star.mart_base_model_daily ORDER BY 1"
+    ) == [
+        (1, None),
+        (3, 2),
+    ]
+
+
+def test_a_time_without_a_zone_is_utc(workshop: Workshop) -> None:
+    texts = ("2025-06-01T12:00:00.123", "2025-06-01T12:00:00.123Z", "2025-06-01T14:00:00.123+02:00")
+    versions = [version(number, publishedAt=text) for number, text in enumerate(texts, start=10)]
+    workshop.raw.crawl(DAYS[0], model=[model(1, *versions)])
+    workshop.build()
+    assert workshop.sql("SELECT DISTINCT epoch_ms(published_at) FROM star.dim_model_version") == [(1748779200123,)]

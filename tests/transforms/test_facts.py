@@ -52,8 +52,8 @@ def test_a_hidden_counter_is_null_and_its_flow_waits_for_the_next_known_value(wo
 def test_a_counter_hidden_from_the_start_has_no_flow_when_it_is_first_shown(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(2)])
     late = version(10, publishedAt="2026-01-01T18:00:00.000Z", stats={"downloadCount": None})
-    workshop.raw.crawl(DAYS[1], model=[model(2), model(1, late, **downloads(None))])
-    workshop.raw.crawl(DAYS[2], model=[model(2), model(1, late, **downloads(70))])
+    workshop.raw.crawl(DAYS[1], status="partial", model=[model(2), model(1, late, **downloads(None))])
+    workshop.raw.crawl(DAYS[2], model=[model(2), model(1, late, name="Shown", **downloads(70))])
     workshop.build()
     assert flows(workshop) == [(2, None, None, 1, None), (3, 70, None, 1, None)]
 
@@ -165,3 +165,11 @@ def test_an_image_is_as_old_as_its_upload_wherever_it_is_met(workshop: Workshop)
         (3, None, None),
         (4, 4, 1),
     ]
+
+
+def test_a_version_without_a_publication_is_as_old_as_its_making(workshop: Workshop) -> None:
+    new = version(10, publishedAt=None, createdAt="2026-01-01T18:00:00.000Z", stats={"downloadCount": 7})
+    workshop.raw.crawl(DAYS[0], model=[model(2)])
+    workshop.raw.crawl(DAYS[1], model=[model(2), model(1, new, **downloads(7))])
+    workshop.build()
+    assert flows(workshop) == [(2, 7, 7, 1, 1)]

@@ -175,6 +175,28 @@ def test_a_version_file_hash_and_tag_that_a_complete_crawl_no_longer_lists_are_g
     assert periods(workshop, "bridge_model_tag", "tag") == [("sea", 1, 2, False), ("sky", 1, None, True)]
 
 
+def test_a_file_that_left_its_version_keeps_the_date_on_which_it_did_until_it_returns(workshop: Workshop) -> None:
+    both = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+    removed = []
+    for day, files in zip(DAYS[:4], (both, both[:1], both[:1], both), strict=True):
+        workshop.raw.crawl(day, model=[model(1, version(10, files=files), name=f"renamed on {day}")])
+        workshop.build()
+        removed += workshop.sql("SELECT day(removed_on) FROM star.dim_file WHERE file_id = 2")
+    assert removed == [(None,), (2,), (2,), (None,)]
+
+
+def test_a_name_that_is_listed_every_day_is_one_row(workshop: Workshop) -> None:
+    for day in DAYS[:3]:
+        creators, tags = [{"username": "ada", "image": str(day)}], [{"name": " landscape", "link": str(day)}]
+        workshop.raw.crawl(day, model=[model(1, name=str(day))], creator=creators, tag=tags)
+    workshop.build()
+    assert workshop.sql("SELECT username, image, day(first_seen_on) FROM star.dim_creator") == [
+        ("ada", "2026-01-03", 1)
+    ]
+    assert workshop.sql("SELECT tag, link, day(first_seen_on) FROM star.dim_tag") == [("landscape", "2026-01-03", 1)]
+    assert workshop.sql("SELECT base_model, day(first_seen_on) FROM star.dim_base_model") == [("SDXL 1.0", 1)]
+
+
 def test_a_partial_crawl_opens_rows_and_closes_none(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1, version(10), version(11))])
     changed = model(1, version(10, name="renamed"), version(12))
@@ -225,6 +247,13 @@ def test_a_creator_that_is_omitted_is_the_unknown_creator_and_a_transfer_opens_a
         ("ada", 1),
         ("bob", 2),
     ]
+
+
+def test_an_empty_description_is_none(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, description="")])
+    workshop.build()
+    assert workshop.value("SELECT description_hash FROM star.dim_model") is None
+    assert workshop.value("SELECT count(*) FROM star.model_text") == 0
 
 
 def test_each_text_of_a_model_is_kept_once_and_a_return_to_it_opens_a_row(workshop: Workshop) -> None:

@@ -52,3 +52,22 @@ def test_approval_is_a_share_with_a_lower_bound_that_small_samples_lower(worksho
     )
     # Wilson score interval, z = 1.96: 1 of 1 is at least 0.207, 1,000 of 1,000 at least 0.996.
     assert rows == [(1.0, 0.207), (1.0, 0.996), (None, None)]
+
+
+def test_a_share_is_one_of_the_known_flows(workshop: Workshop) -> None:
+    def shown(version_id: int, base_model: str, downloads: int | None, **more: int) -> dict[str, object]:
+        return version(version_id, base_model, stats={"downloadCount": downloads} | more)
+
+    first = [shown(10, "A", 100), shown(20, "B", 500), shown(30, "C", 5)]
+    second = [shown(10, "A", 130, thumbsUpCount=3, thumbsDownCount=1), shown(20, "B", 510), shown(30, "C", None)]
+    for day, versions in zip((DAYS[0], DAYS[2]), (first, second), strict=True):
+        workshop.raw.crawl(day, model=[model(1, *versions)])
+    workshop.build()
+    assert workshop.sql(
+        "SELECT base_model, days_since_previous, download_count, downloads_delta, downloads_share, thumbs_up_count, "
+        "approval_rate FROM star.mart_base_model_daily WHERE snapshot_date = DATE '2026-01-03' ORDER BY 1"
+    ) == [
+        ("A", 2, 130, 30, 0.75, 3, 0.75),
+        ("B", 2, 510, 10, 0.25, None, None),
+        ("C", 2, 0, None, None, None, None),
+    ]

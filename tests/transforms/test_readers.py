@@ -30,17 +30,21 @@ NEWEST = """
         SELECT arg_max(model_key, snapshot_date) FROM star.fact_model_daily)
 """
 
-#: Connects anew each time and prints what it sees, as JSON; and asks the connection that it opened first, too.
-READER = """
+#: Asks again and again, and prints each answer as JSON: one reader connects anew each time, the other one once.
+CONNECTS_ANEW = """
 import duckdb, json, sys
 analytics, query = sys.argv[1:]
-first = duckdb.connect(analytics, read_only=True)
-began_with = sorted(first.execute(query).fetchall())
 while True:
     with duckdb.connect(analytics, read_only=True) as connection:
-        seen = [text for (text,) in connection.execute(query).fetchall()]
-    assert sorted(first.execute(query).fetchall()) == began_with
-    print(json.dumps(seen), flush=True)
+        print(json.dumps([text for (text,) in connection.execute(query).fetchall()]), flush=True)
+"""
+STAYS_CONNECTED = """
+import duckdb, json, sys, time
+analytics, query = sys.argv[1:]
+with duckdb.connect(analytics, read_only=True) as connection:
+    while True:
+        print(json.dumps([text for (text,) in connection.execute(query).fetchall()]), flush=True)
+        time.sleep(0.1)
 """
 
 
@@ -57,29 +61,47 @@ def documents_of(day: date) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+class Reader:
+    """A process that reads; `answers` are those that were taken from it."""
+
+    def __init__(self, script: str, workshop: Workshop) -> None:
+        command = [sys.executable, "-c", script, str(workshop.analytics), NEWEST]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.answers: list[list[str]] = []
+
+    def next_answer(self) -> list[str] | None:
+        """One answer more; None if the reader has ended."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if line:
+            self.answers.append(json.loads(line))
+        return self.answers[-1] if line else None
+
+    def end(self) -> str:
+        """Ends the reader. Returns what it had to complain of."""
+        self.process.terminate()
+        left, errors = self.process.communicate()
+        self.answers += [json.loads(line) for line in left.splitlines(keepends=True) if line.endswith("\n")]
+        return errors
+
+
 def test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time(workshop: Workshop) -> None:
     workshop.raw.crawl(FIRST, **documents_of(FIRST))
     workshop.build()
-    with subprocess.Popen(
-        [sys.executable, "-c", READER, str(workshop.analytics), NEWEST],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as reader:
-        assert reader.stdout is not None
-        answers = [json.loads(reader.stdout.readline())]
+    anew, connected = Reader(CONNECTS_ANEW, workshop), Reader(STAYS_CONNECTED, workshop)
+    try:
+        assert anew.next_answer() == connected.next_answer() == [str(FIRST)]
         for number in range(1, PUBLISHES + 1):
-            day = FIRST + timedelta(days=number)
-            workshop.raw.crawl(day, **documents_of(day))
+            last = FIRST + timedelta(days=number)
+            workshop.raw.crawl(last, **documents_of(last))
             assert workshop.build().published
-        # The answers after the last publish: one may have been under way, the next was not.
-        while answers[-1] != [str(day)] and (line := reader.stdout.readline()):
-            answers.append(json.loads(line))
-        assert reader.poll() is None, reader.stderr
-        reader.terminate()
-        _, errors = reader.communicate()
-    assert errors == ""
-    assert [answer for answer in answers if len(answer) != 1] == []
-    dates = [date.fromisoformat(answer) for (answer,) in answers]
-    assert dates == sorted(dates)
-    assert len(set(dates)) > PUBLISHES / 2, "the reader hardly looked while there were publishes"
+        while (answer := anew.next_answer()) and answer < [str(last)]:
+            pass
+    finally:
+        errors = [anew.end(), connected.end()]
+    assert errors == ["", ""]
+    assert [answer for answer in anew.answers if len(answer) != 1] == []
+    assert anew.answers == sorted(anew.answers)
+    assert anew.answers[-1] == [str(last)]
+    assert len({date for (date,) in anew.answers}) > PUBLISHES / 2, "it hardly looked while there were publishes"
+    assert {date for (date,) in connected.answers} == {str(FIRST)}

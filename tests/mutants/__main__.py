@@ -1,0 +1,76 @@
+"""`python -m tests.mutants [WORD]`: breaks every rule (or those whose name has the word) and runs its test.
+
+It works in a copy of the checkout, so nothing here is ever broken. Prints a line per rule, and ends with 1 if a test
+did not notice, or fails for the rule as it is.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.mutants.mutants import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(word: str = "") -> int:
+    chosen = [mutant for mutant in MUTANTS if word in mutant.rule]
+    with TemporaryDirectory() as folder:
+        copy = Path(folder)
+        copy_checkout(copy)
+        tests = sorted({mutant.caught_by for mutant in chosen})
+        if not passes(copy, *tests):
+            print("Some of the tests fail as it is: mend that first.", *tests, sep="\n  ")
+            return 1
+        survivors = [mutant for mutant in chosen if survives(copy, mutant)]
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} rules that were broken were caught.")
+    return 1 if survivors else 0
+
+
+def copy_checkout(copy: Path) -> None:
+    """Every file that git knows or would know, as it is on disk."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+
+
+def survives(copy: Path, mutant: Mutant) -> bool:
+    """Breaks a rule in the copy, runs the test that has to notice, and mends it."""
+    file = copy / mutant.file
+    sound = file.read_text()
+    file.write_text(sound.replace(mutant.old, mutant.new))
+    try:
+        survived = passes(copy, mutant.caught_by)
+    finally:
+        file.write_text(sound)
+    print(f"{'NOT CAUGHT' if survived else 'caught'}: {mutant.rule}", flush=True)
+    return survived
+
+
+def passes(copy: Path, *tests: str) -> bool:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        *(f"tests/{test}" for test in tests),
+    ]
+    ended = subprocess.run(
+        command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False
+    )
+    if ended.returncode > 1:  # not a failed test: there was none, or pytest itself gave up
+        raise RuntimeError(ended.stdout + ended.stderr)
+    return ended.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))
