@@ -339,6 +339,7 @@ def observed(workshop: Workshop) -> list[tuple[object, ...]]:
         return sorted(raw.rows(observations_table("model")).rows())
 
 
+@pytest.mark.timeout(600)
 def test_killed_at_any_step_nothing_is_lost_or_counted_twice_and_the_next_run_ends_well(workshop: Workshop) -> None:
     """Takes long, for it starts a process for every step."""
     for number in (1, 2):
