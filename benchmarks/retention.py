@@ -23,6 +23,7 @@ from emulator.simulated import SimulatedDay, SimulatedWorld
 from pipelines.archive import closed_before
 from pipelines.documents import split
 from pipelines.raw import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
+from pipelines.warehouse import WRITER_CONFIG
 from transforms.build import build
 from transforms.compact import compact
 from transforms.lake import LakeFile
@@ -48,7 +49,7 @@ def main() -> int:
         print(f"{FIRST + timedelta(number)}: {time.perf_counter() - began:,.0f} s", flush=True)
     before = closed_before(warehouse)
     assert before, "the days end in the month in which they begin: none is closed"
-    with closing(duckdb.connect(str(warehouse))) as raw:
+    with closing(duckdb.connect(str(warehouse), config=WRITER_CONFIG)) as raw:
         ((models,),) = raw.execute(
             "select count(*) from raw.model_observations where snapshot_date = ?", [FIRST]
         ).fetchall()
@@ -82,7 +83,7 @@ def write_day(warehouse: Path, day: SimulatedDay, stored: set[str]) -> None:
     crawl_id = f"{day.date}.1"
     listings = {"model": day.models(ModelQuery()), "creator": day.creators(None), "tag": day.tags(None)}
     counts = dict.fromkeys(KINDS, dict.fromkeys(("pages", "items", "distinct_ids", "duplicates", "rejected"), 0))
-    with closing(duckdb.connect(str(warehouse))) as connection:
+    with closing(duckdb.connect(str(warehouse), config=WRITER_CONFIG)) as connection:
         connection.execute(f"create schema if not exists {SCHEMA_NAME}")
         for kind, listing in listings.items():
             found = [split(kind, item) for item in listing.documents(0, len(listing))]

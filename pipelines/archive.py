@@ -25,7 +25,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.parquet import sync, write_rows
 from pipelines.progress import Progress, Silent
 from pipelines.raw import ARCHIVED, KINDS, SCHEMA_NAME, RawTable, observations_table
-from pipelines.warehouse import all_rows, archive_of, connect, crawls, has_table
+from pipelines.warehouse import WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
 
 #: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
 STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
@@ -66,7 +66,7 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
     sweep(warehouse)
     aside = warehouse.with_name(f".{warehouse.name}.{os.getpid()}.tmp")
     try:
-        with duckdb.connect(str(warehouse)) as connection:
+        with duckdb.connect(str(warehouse), config=WRITER_CONFIG) as connection:
             connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             months = list(_months(connection, before))
             files = []

@@ -18,6 +18,7 @@ os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRIT
 
 import dlt
 import pyarrow as pa
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.extract.resource import DltResource
 
 from pipelines.crawl import Crawl
@@ -26,7 +27,7 @@ from pipelines.harvest import NewRows, arrow_table
 from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 from pipelines.settings import Settings
 from pipelines.storage import chain
-from pipelines.warehouse import remove_second_copies
+from pipelines.warehouse import WRITER_CONFIG, remove_second_copies
 
 if TYPE_CHECKING:
     from pipelines.lookups import Questions
@@ -51,10 +52,12 @@ class Loader:
         _configure()
         self._warehouse = settings.warehouse
         self._drained = settings.data_dir / "dlt" / "drained"
+        credentials = DuckDbCredentials(str(settings.warehouse))
+        credentials.global_config = WRITER_CONFIG
         self._pipeline = dlt.pipeline(
             _PIPELINE,
             pipelines_dir=str(settings.data_dir / "dlt"),
-            destination=dlt.destinations.duckdb(str(settings.warehouse)),
+            destination=dlt.destinations.duckdb(credentials),
             dataset_name=SCHEMA_NAME,
         )
 

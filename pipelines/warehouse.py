@@ -29,6 +29,10 @@ from pipelines.raw import (
 )
 from pipelines.storage import storage_errors
 
+#: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
+#: are much alike, as they are: a day of them then takes nine times as much (docs/operations.md, Retention).
+WRITER_CONFIG: dict[str, Any] = {"force_compression": "zstd"}
+
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the warehouse, its clock set to UTC; long queries draw no bar of DuckDB's own.
@@ -199,7 +203,7 @@ def remove_second_copies(path: Path, crawl_id: str | None) -> None:
     )
     # The observations of all crawls are many; a load brings those of its own crawl only.
     of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
         for table in (*of_lists, *of_lookups, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
             if has_table(connection, table):
                 name, key = table.qualified_name, ", ".join(table.key)

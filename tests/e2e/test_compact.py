@@ -54,6 +54,10 @@ def test_a_crawl_goes_on_from_a_compacted_warehouse_as_from_any_other(tmp_path):
 
         command = CommandLine(tmp_path, {"CIVITAI_ETL_DATA_DIR": str(directories["compacted"])})
         loads = raw(directories["compacted"], dlt)
+        stored = "select distinct compression from pragma_storage_info('raw.{}') where column_name = '{}'"
+        stored += " and segment_type = 'VARCHAR' and compression != 'Constant'"
+        for table, column in (("model_observations", "metrics"), ("model_documents", "payload")):
+            assert raw(directories["compacted"], stored.format(table, column)) == [("ZSTD",)]
         ended = command.run("compact")
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.startswith("Compacted the months before 2026-02-01: ")
