@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak mutants check fix docs bench bench-year requirements clean
+.PHONY: help setup demo test soak mutants check fix docs bench bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -60,6 +60,9 @@ bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/be
 
 bench-year: setup ## time every table macro over a year of 100,000 models (builds for some ten minutes)
 	$(BIN)/python -m benchmarks.year
+
+bench-retention: setup ## measure what a day costs on disk, before and after compact (docs/operations.md)
+	$(BIN)/python -m benchmarks.retention
 
 requirements: | $(UV) ## pin requirements.txt anew from pyproject.toml, for all platforms, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \

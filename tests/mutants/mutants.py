@@ -28,6 +28,7 @@ FACTS = "transforms/test_facts.py::test_"
 HISTORY = "transforms/test_history.py::test_"
 MART = "transforms/test_mart.py::test_"
 BUILD = "transforms/test_build.py::test_"
+COMPACT = "transforms/test_compact.py::test_"
 HISTORIES = (
     "transforms/test_generated_histories.py::"
     "test_any_history_gives_true_periods_and_flows_a_balanced_mart_and_the_same_files_by_day_and_by_rebuild"
@@ -569,5 +570,62 @@ MUTANTS = (
         "FILES_KEPT_FOR = timedelta(days=1)",
         "FILES_KEPT_FOR = timedelta(0)",
         READER,
+    ),
+    # Compact
+    Mutant(
+        "compact: archived observations are not read",
+        "pipelines/warehouse.py",
+        "    if not files:\n",
+        "    if True:\n",
+        COMPACT + "observations_of_closed_months_leave_the_warehouse_and_are_read_all_the_same",
+    ),
+    Mutant(
+        "compact: archived observations stay in the warehouse",
+        "pipelines/archive.py",
+        '"where snapshot_date >= $1"',
+        '"where snapshot_date >= $1 or true"',
+        COMPACT + "observations_of_closed_months_leave_the_warehouse_and_are_read_all_the_same",
+    ),
+    Mutant(
+        "compact: a partial snapshot closes the months before it",
+        "pipelines/archive.py",
+        'if row["status"] == "complete"',
+        'if row["status"]',
+        COMPACT + "a_month_is_closed_by_a_complete_snapshot_of_a_later_one_only",
+    ),
+    Mutant(
+        "compact: rows are counted, not compared",
+        "transforms/compact.py",
+        "if (count, total) != (other_count, other_total):",
+        "if count != other_count:",
+        COMPACT + "what_a_rebuild_would_not_give_again_is_not_given_up",
+    ),
+    Mutant(
+        "compact: a month is sorted by date and key",
+        "transforms/compact.py",
+        """key = [name for name in columns if name != "snapshot_date"] + ["snapshot_date"]""",
+        "key = columns",
+        COMPACT + "a_month_is_sorted_by_key_and_date_and_says_what_its_columns_are",
+    ),
+    Mutant(
+        "compact: a late date does not open its month",
+        "transforms/build.py",
+        '"monthly": month_of(late)',
+        '"monthly": late',
+        COMPACT + "late_data_after_compacting_ends_where_it_would_have_ended_before",
+    ),
+    Mutant(
+        "compact: a rebuild of a date keeps its merged month",
+        "transforms/build.py",
+        '(("daily", on), ("monthly", month_of(on)))',
+        '(("daily", on),)',
+        COMPACT + "a_rebuild_of_some_dates_makes_their_months_anew_and_keeps_the_files_of_others",
+    ),
+    Mutant(
+        "compact: a month that is kept is there once for each of its dates",
+        "transforms/generation.py",
+        "if kept not in self._files:",
+        "if True:",
+        COMPACT + "a_rebuild_of_some_dates_makes_their_months_anew_and_keeps_the_files_of_others",
     ),
 )
