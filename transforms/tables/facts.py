@@ -207,7 +207,7 @@ def reactions(word: str, flow_name: str, example: int) -> dy.Int64:
 
 
 class FactImageDaily(Table):
-    """One row per image and snapshot date on which it was met with its counters; most images are met once."""
+    """One row per image and snapshot date on which the gallery or, with its counters, a showcase showed it."""
 
     storage = "daily"
     read_from = "an item of GET /images, or an element of $.modelVersions[].images of GET /models"
