@@ -2,8 +2,9 @@
 -- the oracle of tests/e2e/test_every_table.py. It shares nothing with the transforms but the rules of DESIGN 5, which it
 -- states in another way: with whole histories and window functions, where they go from day to day.
 --
--- Given: days (n, day, started_at), files {{documents}}/<kind>/<day>.ndjson, the list of base models {{base_models}}, and
--- the function blake2b(text). Made: schema expected, a table of each name.
+-- Given: days (n, day, started_at, is_asked), files {{documents}}/<kind>/<day>.ndjson, the list of base models
+-- {{base_models}}, the function blake2b(text), and asked (what, text): the versions, users and hashes that were looked up
+-- on the days that say so. Made: schema expected, a table of each name.
 SET TimeZone = 'UTC';
 CREATE SCHEMA expected;
 
@@ -237,14 +238,14 @@ SELECT snapshot_date, version_id, version_key, model_id, download_count, thumbs_
 FROM version_flows JOIN expected.dim_model_version USING (version_id, model_id)
 WHERE valid_from <= snapshot_date AND snapshot_date < coalesce(valid_to, 'infinity'::DATE);
 
--- Images are counted where they are met with counters: the gallery's word goes before a showcase's.
+-- Images are observed in the gallery, and in showcases that give their counters; the gallery's word goes first.
 CREATE TABLE expected.fact_image_daily AS
 WITH counted AS (
   SELECT met_images.day AS snapshot_date, image_id, stats.cryCount AS cry_count, stats.laughCount AS laugh_count,
     stats.likeCount AS like_count, stats.dislikeCount AS dislike_count, stats.heartCount AS heart_count,
     stats.commentCount AS comment_count, previous.day AS day_before,
     dense_rank() OVER (PARTITION BY image_id ORDER BY n) = 1 AND created_at > previous.started_at AS is_born
-  FROM met_images JOIN previous USING (n) WHERE stats IS NOT NULL
+  FROM met_images JOIN previous USING (n) WHERE place = 1 OR stats IS NOT NULL
   QUALIFY row_number() OVER (PARTITION BY image_id, n ORDER BY place) = 1
 ), earlier AS (
   SELECT *,
@@ -322,3 +323,48 @@ SELECT days.day AS snapshot_date, base_model, (days.day - previous.day)::INTEGER
   approval AS approval_rate,
   (approval + z2 / 2 - sqrt(z2 * (approval * (1 - approval) + z2 / 4))) / (1 + z2) AS approval_lower_bound
 FROM shares JOIN days USING (n) JOIN previous USING (n);
+
+-- What was looked up, as of the latest answer. A version is told as it stands in its model.
+CREATE TABLE users AS
+SELECT * EXCLUDE (filename) FROM read_json('{{documents}}/user/*.ndjson', format = 'newline_delimited',
+  filename = true, columns = {id: 'BIGINT', username: 'VARCHAR', "avatarNsfw": 'VARCHAR', image: 'VARCHAR',
+    tier: 'VARCHAR', "createdAt": 'TIMESTAMPTZ'}) JOIN days ON days.day = day_of(filename);
+CREATE TABLE expected.dim_user AS
+SELECT id AS user_id, username, avatarNsfw AS avatar_nsfw, image, tier, createdAt AS created_at, day AS observed_on
+FROM users WHERE is_asked AND username IN (SELECT text FROM asked WHERE what = 'user')
+QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC) = 1;
+
+CREATE TABLE latest_answers AS
+SELECT versions.*, (SELECT min(later.day) FROM days AS later WHERE later.is_asked AND later.n > versions.n) AS unknown_since
+FROM versions JOIN days USING (n)
+WHERE is_asked AND v.id::VARCHAR IN (SELECT text FROM asked WHERE what = 'version')
+QUALIFY row_number() OVER (PARTITION BY v.id ORDER BY n DESC) = 1;
+CREATE TABLE expected.model_version_detail AS
+SELECT v.id AS version_id, model_id, v.name AS name, NULL::VARCHAR AS model_name, NULL::VARCHAR AS model_type,
+  NULL::VARCHAR AS model_mode, v.baseModel AS base_model, v.air AS air, NULL::VARCHAR AS status,
+  v.availability AS availability, v.nsfwLevel AS nsfw_level, v.createdAt AS created_at, v.updatedAt AS updated_at,
+  v.publishedAt AS published_at, NULL::VARCHAR AS upload_type, NULL::VARCHAR AS usage_control,
+  NULL::VARCHAR AS training_status, NULL::DOUBLE AS licensing_fee, NULL::TIMESTAMPTZ AS early_access_ends_at,
+  NULL::BOOLEAN AS paid_access_permanent, NULL::TIMESTAMPTZ AS paid_access_ends_at,
+  coalesce(v.trainedWords, []) AS trained_words, v.downloadUrl AS download_url, day AS observed_on, unknown_since
+FROM latest_answers;
+CREATE TABLE expected.model_version_mini AS
+SELECT v.id AS version_id, v.name AS name, NULL::VARCHAR AS model_name, NULL::BIGINT AS user_id,
+  v.baseModel AS base_model, v.air AS air, NULL::VARCHAR AS availability, NULL::TIMESTAMPTZ AS published_at,
+  NULL::VARCHAR AS file_name, NULL::VARCHAR AS file_type, NULL::VARCHAR AS format, NULL::DOUBLE AS size_kb,
+  NULL::BOOLEAN AS can_generate, NULL::BOOLEAN AS is_featured, NULL::BOOLEAN AS require_auth,
+  NULL::BOOLEAN AS check_permission, NULL::TIMESTAMPTZ AS early_access_ends_at, NULL::BIGINT AS free_trial_limit,
+  NULL::BOOLEAN AS additional_resource_charge, NULL::BOOLEAN AS minor, NULL::BOOLEAN AS sfw_only,
+  NULL::BOOLEAN AS payout_enabled, v.downloadUrl AS download_url, day AS observed_on, unknown_since
+FROM latest_answers;
+CREATE TABLE expected.hash_match AS
+WITH asked_last AS (
+  SELECT text, n, day FROM asked CROSS JOIN (FROM days WHERE is_asked ORDER BY n DESC LIMIT 1) WHERE what = 'hash'
+), of_versions AS (
+  SELECT hash_days.n, key.hash AS text, v.id AS version_id, v.publishedAt AS published_at
+  FROM hash_days JOIN versions ON versions.n = hash_days.n AND v.id = key.version_id WHERE key.algorithm = 'SHA256'
+)
+-- The specification's answer names the version that was published first, and no model.
+SELECT text AS hash, arg_min(version_id, (published_at, version_id)) AS version_id, NULL::BIGINT AS model_id,
+  (count(version_id) > 0)::BIGINT AS version_count, day AS observed_on
+FROM asked_last LEFT JOIN of_versions USING (n, text) GROUP BY text, day;

@@ -9,12 +9,14 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from emulator.account import account
@@ -22,7 +24,7 @@ from emulator.catalogue import Catalogue, ImageQuery, ModelQuery
 from emulator.given import GivenCatalogue
 from emulator.launch import Emulator, launch
 from emulator.simulated import SimulatedWorld
-from flows.steps import run_daily_snapshot
+from flows.steps import look_up_by_hand, run_daily_snapshot
 from pipelines.settings import Settings
 from transforms.tables import TABLES
 
@@ -33,6 +35,8 @@ BASE_MODELS = Path(__file__).parents[2] / "transforms" / "base_models.csv"
 #: 30 snapshots, two days in a row and then a gap; on these days of this catalogue there are changes of every kind.
 DATES = [date(2025, 7, 1) + timedelta(days=number + number // 2 * 6) for number in range(30)]
 MODELS, SEED = 200, 8
+#: The snapshots on which versions and users are looked up; the last one looks up hashes, too.
+ASKED_ON = (DATES[0], DATES[14], DATES[-1])
 
 #: What the oracle does not make, and why.
 NOT_MADE_OF_DOCUMENTS = {
@@ -40,10 +44,6 @@ NOT_MADE_OF_DOCUMENTS = {
     "ops_quarantine": "no record of these catalogues is broken: tests/e2e/test_broken_records.py has some",
     "ops_warning": "what the quality gate found odd: tests/transforms/test_quality.py",
     "ops_drift": "paths that no declaration knows: tests/transforms/test_build.py",
-    "dim_user": "no list shows it, it is asked for by name: tests/pipelines/test_lookups.py",
-    "model_version_detail": "the same, by id",
-    "model_version_mini": "the same, by id",
-    "hash_match": "the same, by hash",
 }
 COMPARED = [table.table_name() for table in TABLES if table.table_name() not in NOT_MADE_OF_DOCUMENTS]
 
@@ -74,6 +74,12 @@ CHANGES = {
     "a model is born": "fact_model_daily WHERE downloads_delta = download_count AND days_since_previous IS NOT NULL",
     "an image is born": "fact_image_daily "
     "WHERE comments_delta = comment_count AND comment_count > 0 AND days_since_previous IS NOT NULL",
+    "a user is looked up": "dim_user",
+    "a user is looked up and is gone": "dim_user WHERE observed_on < DATE '2025-10-01'",
+    "a version is looked up and stays": "model_version_detail WHERE unknown_since IS NULL",
+    "a version is looked up and goes": "model_version_mini WHERE unknown_since IS NOT NULL",
+    "a hash is known": "hash_match WHERE version_count > 0",
+    "a hash is unknown": "hash_match WHERE version_count = 0",
     "a flow spans a gap": "fact_model_version_daily WHERE downloads_days = 7",
 }
 
@@ -85,29 +91,39 @@ class Documents:
     folder: Path
 
     def add(self, day: date, shown: Catalogue, image_pages: int) -> None:
-        """Writes what the lists show: models, creators and tags whole, and the newest pages of the gallery."""
-        models = shown.models(ModelQuery())
+        """Writes what the lists show: models, creators, tags and users whole, and the newest pages of the gallery."""
         images = shown.images(ImageQuery(sort="Newest"))
-        creators, tags = shown.creators(None), shown.tags(None)
-        self._write("model", day, map(models.document, models.rows))
+        creators, tags, users = shown.creators(None), shown.tags(None), shown.users(None)
+        self._write("model", day, every_model(shown))
         self._write("image", day, images.documents(0, 200 * image_pages))
         self._write("creator", day, map(creators.document, creators.rows))
         self._write("tag", day, map(tags.document, tags.rows))
+        self._write("user", day, map(users.document, users.rows))
 
     def _write(self, kind: str, day: date, documents: Iterable[bytes]) -> None:
         file = self.folder / kind / f"{day}.ndjson"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"".join(document + b"\n" for document in documents))
 
-    def compare_with(self, analytics: Path) -> duckdb.DuckDBPyConnection:
-        """A connection with the oracle's tables in schema `expected` and the published ones in `published.star`."""
+    def compare_with(
+        self, analytics: Path, asked: dict[str, tuple[str, ...]] | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        """A connection with the oracle's tables in schema `expected` and the published ones in `published.star`;
+        `asked` is what was looked up.
+        """
         connection = duckdb.connect()
         connection.create_function("blake2b", blake2b, [str], str)  # type: ignore[list-item]
         days = [date.fromisoformat(file.stem) for file in sorted((self.folder / "model").iterdir())]
-        connection.execute("CREATE TABLE days (n INTEGER, day DATE, started_at TIMESTAMPTZ)")
+        connection.execute("CREATE TABLE days (n INTEGER, day DATE, started_at TIMESTAMPTZ, is_asked BOOLEAN)")
         # The emulator's clock stands at noon.
-        rows = [(number, day, datetime.combine(day, time(12), UTC)) for number, day in enumerate(days, start=1)]
-        connection.executemany("INSERT INTO days VALUES (?, ?, ?)", rows)
+        rows = [
+            (number, day, datetime.combine(day, time(12), UTC), day in ASKED_ON)
+            for number, day in enumerate(days, start=1)
+        ]
+        connection.executemany("INSERT INTO days VALUES (?, ?, ?, ?)", rows)
+        connection.execute("CREATE TABLE asked (what VARCHAR, text VARCHAR)")
+        for what, texts in (asked or {}).items():
+            connection.executemany("INSERT INTO asked VALUES (?, ?)", [(what, text) for text in texts])
         script = ORACLE.read_text().replace("{{documents}}", str(self.folder))
         connection.execute(script.replace("{{base_models}}", str(BASE_MODELS)))
         connection.execute(f"ATTACH '{analytics}' AS published (READ_ONLY)")
@@ -124,6 +140,25 @@ def gallery_pages(emulator: Emulator, since: int = 0) -> tuple[int, int]:
     return sum("/images?" in each["request"] for each in asked), asked[-1]["number"]
 
 
+def what_is_asked(world: SimulatedWorld) -> dict[str, tuple[str, ...]]:
+    """What is looked up: versions that stay and all that go, users likewise, hashes of files alone and shared."""
+    first, last = (account(world.on(day))["versions"].keys() for day in (DATES[0], DATES[-1]))
+    shown = [msgspec.json.decode(document) for document in every_model(world.on(DATES[-1]))]
+    files = [file for each in shown for version in each["modelVersions"] for file in version["files"]]
+    times = Counter(file["hashes"]["SHA256"] for file in files if "SHA256" in file["hashes"])
+    users_before, users_after = (account(world.on(day))["creators"].keys() for day in (DATES[0], DATES[-1]))
+    return {
+        "version": (*sorted(first)[:3], *sorted(first - last)),
+        "user": (*sorted(users_after)[:2], *sorted(users_before - users_after)),
+        "hash": (*(text for text, _ in times.most_common(3)), *sorted(times)[:2], "0" * 64),
+    }
+
+
+def every_model(shown: Catalogue) -> list[bytes]:
+    models = shown.models(ModelQuery())
+    return [models.document(row) for row in models.rows]
+
+
 @pytest.fixture(scope="module")
 def world() -> SimulatedWorld:
     return SimulatedWorld(MODELS, SEED)
@@ -136,13 +171,18 @@ def simulated(world: SimulatedWorld, tmp_path_factory: pytest.TempPathFactory) -
     documents, last = Documents(folder / "documents"), 0
     with launch(models=MODELS, seed=SEED, on=DATES[0]) as emulator:
         settings = Settings(data_dir=folder / "data", api_url=emulator.api_url, requests_per_second=0)
+        asked = what_is_asked(world)
+        watching = settings.model_copy(
+            update={"watch_versions": tuple(map(int, asked["version"])), "watch_users": asked["user"]}
+        )
         for day in DATES:
             emulator.set_date(day)
-            run = run_daily_snapshot(settings, day)
+            run = run_daily_snapshot(watching if day in ASKED_ON else settings, day)
             assert run.snapshot.status == "complete", run.snapshot.reason
             pages, last = gallery_pages(emulator, last)
             documents.add(day, world.on(day), pages)
-    with documents.compare_with(settings.analytics) as connection:
+        look_up_by_hand(settings, "hash-ids", asked["hash"])
+    with documents.compare_with(settings.analytics, asked) as connection:
         yield connection
 
 
