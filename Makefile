@@ -31,7 +31,7 @@ demo: setup ## 30 simulated days through the whole pipeline, with a summary and 
 	$(BIN)/civitai-etl demo
 
 test: setup ## run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md); a year of days
 	$(BIN)/python -m tests.soak

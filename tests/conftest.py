@@ -15,6 +15,12 @@ for name in [name for name in os.environ if name.startswith(("CIVITAI_", "PREFEC
 os.environ["DO_NOT_TRACK"] = "1"
 
 
+def pytest_collection_modifyitems(items):
+    """`make test` deals the tests out to two processes: file by file, for files share servers, and the demo to one."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("demo" if "demo" in item.fixturenames else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def looping_service(tmp_path_factory):
     """An emulator whose second page of models brings nothing new: a crawl that ends partial."""
