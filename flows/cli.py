@@ -135,7 +135,8 @@ def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
     from flows import report
 
     print(report.crawl_line(summary.snapshot))
-    print(report.coverage_line(summary.snapshot))
+    if not summary.snapshot.already_complete:
+        print(report.coverage_line(summary.snapshot))
     if summary.watched:
         print(report.lookup_line(summary.watched))
     if summary.snapshot.already_complete and not summary.build.published:
