@@ -54,6 +54,9 @@ class Loader:
         self._drained = settings.data_dir / "dlt" / "drained"
         credentials = DuckDbCredentials(str(settings.warehouse))
         credentials.global_config = WRITER_CONFIG
+        # What is committed goes to its place at once. dlt sets a gigabyte: a window's documents would be written to the
+        # log first, and to their place when the connection is closed.
+        credentials.statements = ["set global checkpoint_threshold = '1KB'"]
         self._pipeline = dlt.pipeline(
             _PIPELINE,
             pipelines_dir=str(settings.data_dir / "dlt"),
