@@ -36,7 +36,8 @@ def looping_service(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """The demo at its full size, as the command leaves it: `directory`, and the ended runs `cut_short` and `whole`.
+    """The demo at its full size, as the command leaves it: `directory`, and the ended runs `cut_short` and `whole`;
+    `sql` gives what `civitai-etl sql` prints for a query.
 
     It runs in two parts, 29 days and then the rest. The settings around it point at something real: none of that may
     be touched.
@@ -52,6 +53,17 @@ def demo(tmp_path_factory):
         command = [Path(sys.executable).with_name("civitai-etl"), "demo", "--data-dir", data_dir, *arguments]
         return subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
 
+    def sql(query):
+        ended = subprocess.run(
+            [Path(sys.executable).with_name("civitai-etl"), "sql", query],
+            env=os.environ | {"CIVITAI_ETL_DATA_DIR": str(place / "demo")},
+            cwd=place,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ended.stdout
+
     cut_short, whole = run("--days", "29"), run()
     assert whole.returncode == 0, cut_short.stderr + whole.stderr
-    return SimpleNamespace(directory=place / "demo", place=place, cut_short=cut_short, whole=whole, run=run)
+    return SimpleNamespace(directory=place / "demo", place=place, cut_short=cut_short, whole=whole, run=run, sql=sql)

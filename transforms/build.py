@@ -152,8 +152,8 @@ def _fold(
         verdict = judge(work, limits)
         if day.on in judged:
             _refuse_too_much_quarantine(of_day, work.quarantined, limits.max_quarantine_share)
-            for error in verdict.errors:
-                raise error
+            if verdict.errors:
+                raise verdict.errors[0]
             warnings += [each.message for each in verdict.warnings]
         balances += of_day
         progress.update("transform", number, len(days), unit="days")

@@ -12,7 +12,7 @@ from transforms.churn import tell
 from transforms.day import DayBuild
 from transforms.facts import ENTITY_ID
 from transforms.generation import STATE_MEASURES
-from transforms.quality import Reference, Warned
+from transforms.quality import Warned
 from transforms.tables import (
     TABLES,
     DimBaseModel,
@@ -107,18 +107,15 @@ def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
         for reference in quality.references(table):
             if reference.target in WRITTEN_LAST or rows.is_empty():
                 continue
-            missing = reference.orphans(rows, _targets(work, reference))
+            target = reference.target
+            missing = reference.orphans(rows, work.keys[target] if target in work.keys else work.star.rows(target))
             if missing.len():
                 # Closed rows are in files, and hardly ever what is pointed to.
-                closed = work.star.immutable(reference.target).select(reference.target_column).collect()
+                closed = work.star.immutable(target).select(reference.target_column).collect()
                 missing = reference.orphans(missing.to_frame(), closed)
             if missing.len():
                 errors.append(quality.broken_reference(reference, work.day.on, missing))
     return errors
-
-
-def _targets(work: DayBuild, reference: Reference) -> pl.DataFrame:
-    return work.keys.get(reference.target, work.star.rows(reference.target))
 
 
 def _new_rows(table: type[Table], rows: pl.DataFrame, work: DayBuild) -> pl.DataFrame:

@@ -1,9 +1,6 @@
 """The README's questions have the README's answers: asked again of the demo's data."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -20,15 +17,7 @@ def test_there_are_three_questions():
 
 @pytest.mark.parametrize(("query", "answer"), QUESTIONS, ids=["weeks", "renamed", "new"])
 def test_a_question_has_its_answer_on_the_demo(demo, query, answer):
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("civitai-etl"), "sql", query],
-        env=os.environ | {"CIVITAI_ETL_DATA_DIR": str(demo.directory)},
-        cwd=demo.place,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ended.stdout.strip("\n") == answer
+    assert demo.sql(query).strip("\n") == answer
 
 
 def test_the_table_list_is_that_of_the_published_file(demo):
