@@ -1,271 +1,251 @@
 """`make bench-year`: every table macro over a year of a large catalogue, timed with two threads.
 
-The year is that of the simulated catalogue, whose counters and events are read as arrays. The star is made of them by
-the functions of `transforms` (history, facts, mart, publish) day by day; what is left out, because it would take hours
-and changes nothing of what the macros read, is writing 100,000 documents a day and decoding them again. Tables that no
-macro reads stay empty.
+A year of complete crawls of the simulated live catalogue is written to raw as a crawl leaves it, but for HTTP and dlt,
+and built by the code that the commands run. Only what changed is made into documents and split by
+`pipelines.documents`; the counters of the others are written as text from the simulation's arrays, and every day the
+two are compared where both were made. The lists beside the models, which no macro reads, are left out.
 """
 
 import argparse
+import json
 import shutil
 import statistics
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock
+from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import msgspec
 import numpy as np
 import polars as pl
 
-from emulator import vocabulary
-from emulator.counters import model_counters, version_counters
-from emulator.simulation import Simulation, day_number
-from transforms.analyses import MACROS
-from transforms.build import calendar
-from transforms.day import SnapshotDay
-from transforms.facts import CompleteCrawl, daily_rows
-from transforms.generation import Generation
-from transforms.history import advance
-from transforms.lake import Lake
-from transforms.mart import base_model_day
-from transforms.publish import publish
-from transforms.tables import (
-    DimBaseModel,
-    DimModel,
-    DimModelVersion,
-    FactModelDaily,
-    FactModelVersionDaily,
-    FileHash,
-    HistoryTable,
-    MartBaseModelDaily,
-    OpsSnapshot,
-    Table,
+from emulator.live_catalogue import LiveDay, LiveModelQuery
+from emulator.live_documents import LiveDocuments
+from emulator.live_traits import LiveTraits
+from emulator.simulated import SimulatedWorld
+from pipelines.documents import Document, split
+from pipelines.progress import Silent
+from pipelines.raw import (
+    KINDS,
+    RECONCILE_PASS,
+    SCHEMA_NAME,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
 )
+from pipelines.warehouse import WRITER_CONFIG
+from transforms.analyses import MACROS
+from transforms.build import rebuild
 
 FOLDER = Path("data/bench-year").absolute()
+WAREHOUSE, LAKE, ANALYTICS = FOLDER / "warehouse.duckdb", FOLDER / "lake", FOLDER / "analytics.duckdb"
 BEGIN = date(2026, 1, 1)
 ROUNDS = 5
 #: Seconds that a macro may take.
 ALLOWED = 1.0
 
+#: The two listings of a crawl, by pass.
+LISTINGS = {1: LiveModelQuery(), 2: LiveModelQuery(mature=True)}
+#: The document of a model as it was read last: its row in the simulation, the pass that it was met in and the number of
+#: its state there, its hash (null: it was not shown), and its versions in order, as rows of the simulation.
+READ = {
+    "row": pl.Int64,
+    "crawl_pass": pl.Int32,
+    "events": pl.Int64,
+    "content_hash": pl.String,
+    "versions": pl.List(pl.Int64),
+}
+
 
 class Year:
-    """The simulated catalogue as the frames that a day of the build works on."""
+    """Crawls of the simulated live catalogue, one a day, written to raw."""
 
     def __init__(self, models: int) -> None:
-        self.world = Simulation(models, seed=1)
-        self.usernames = np.array(self.world.usernames)
-        self.types = np.array([name for name, _ in vocabulary.MODEL_TYPES])
-        self.base_models = np.array([name for name, *_ in vocabulary.BASE_MODELS])
+        self.world = SimulatedWorld(models, seed=1)
+        self.columns = self.world.columns
+        self.traits = LiveTraits(self.columns)
+        self.documents = LiveDocuments(self.columns, self.world.documents, self.traits)
+        self.row_of_version = {int(id_): row for row, id_ in enumerate(self.columns.version_id)}
+        self.read = pl.DataFrame(schema=READ)
+        self.stored: set[str] = set()
+        #: Rows of the models that were met and are not known to be gone.
+        self.alive: set[int] = set()
 
-    def models(self, day: int) -> pl.DataFrame:
-        """The models shown on a day: index, model_id, published_at and the state that rows of dim_model hang on."""
-        world = self.world
-        shown = np.flatnonzero(world.model_visible(day))
-        state = world.description_revision(day)[shown]
-        creator_gone = world.creator_deleted[world.model_creator[shown]]
-        for moment in (world.model_renamed[shown], world.model_relicensed[shown], creator_gone):
-            state = 2 * state + (moment <= day)
-        born = instants(world.model_born_second[shown])
-        return pl.DataFrame({"index": shown, "model_id": world.model_id[shown], "published_at": born, "state": state})
-
-    def model_rows(self, shown: pl.DataFrame, day: int) -> pl.DataFrame:
-        """Rows of dim_model without periods."""
-        world, index = self.world, shown["index"].to_numpy()
-        creator = world.model_creator[index]
-        licence = world.model_relicensed[index] <= day
-        rows = shown.select("model_id", "published_at").with_columns(
-            name=pl.Series([world.model_name(model, day) for model in index.tolist()], dtype=pl.String),
-            type=pl.Series(self.types[world.model_type[index]], dtype=pl.String),
-            username=pl.Series(
-                np.where(world.creator_deleted[creator] <= day, "(unknown)", self.usernames[creator]), dtype=pl.String
-            ),
-            nsfw=pl.Series(world.model_nsfw[index]),
-            allow_no_credit=pl.Series(licence),
-            allow_commercial_use=pl.concat_list(pl.Series(np.where(licence, "Image", "Sell"), dtype=pl.String)),
-            description_hash=pl.Series(world.description_revision(day)[index]).cast(pl.String),
+    def crawl(self, on: date, raw: duckdb.DuckDBPyConnection) -> None:
+        """Adds a complete crawl of a date."""
+        live = LiveDay(self.world.on(on), self.traits, self.documents)
+        met = self.met(live)
+        changed = met.join(self.read, on=["row", "crawl_pass", "events"], how="anti", maintain_order="left")
+        documents = [self.document(live, row, crawl_pass) for row, crawl_pass, _ in changed.iter_rows()]
+        news = changed.with_columns(
+            content_hash=pl.Series([each and each.content_hash for each in documents], dtype=pl.String),
+            versions=pl.Series([self.versions(each) for each in documents], dtype=READ["versions"]),
         )
-        return completed(DimModel, rows)
+        read = pl.concat([self.read.join(news, on="row", how="anti"), news])
+        self.read = read.join(met, on="row", how="semi")
+        shown = self.read.drop_nulls("content_hash").sort("row")
+        observations = shown.with_columns(metrics=self.metrics(shown, live), entity_id=self.ids(shown["row"]))
+        self.refuse_difference(observations, [each for each in documents if each])
+        gone = self.alive - set(shown["row"])
+        self.alive = set(shown["row"])
+        self.write(raw, live, [each for each in documents if each], observations, sorted(gone))
 
-    def versions(self, day: int) -> pl.DataFrame:
-        """The same for versions and dim_model_version."""
-        world = self.world
-        shown = np.flatnonzero(world.version_visible(day) & world.model_visible(day)[world.version_model])
-        return pl.DataFrame(
+    def met(self, live: LiveDay) -> pl.DataFrame:
+        """row, crawl_pass, events of the models of the listings, and of those that are asked for by id since the
+        listings have them no longer.
+        """
+        found, events = [], self.traits.events_so_far(live.day.day)
+        for crawl_pass, query in LISTINGS.items():
+            rows = np.asarray(live.models(query).rows, dtype=np.int64)
+            found.append(pl.DataFrame({"row": rows, "crawl_pass": np.full(len(rows), crawl_pass)}))
+        listed = pl.concat(found)["row"]
+        unlisted = sorted(self.alive - set(listed))
+        found.append(pl.DataFrame({"row": unlisted, "crawl_pass": RECONCILE_PASS}, schema_overrides={"row": pl.Int64}))
+        met = pl.concat(found, how="vertical_relaxed").unique("row", keep="first", maintain_order=True)
+        return met.select("row", pl.col("crawl_pass").cast(pl.Int32), events=events[met["row"].to_numpy()])
+
+    def document(self, live: LiveDay, row: int, crawl_pass: int) -> Document | None:
+        """A model's document as that pass is shown it, in two parts."""
+        if crawl_pass == RECONCILE_PASS:
+            item = live.model(int(self.columns.model_id[row]))
+        else:
+            item = live.listed(row, LISTINGS[crawl_pass])
+        return split("model", item) if item else None
+
+    def versions(self, document: Document | None) -> list[int]:
+        """The versions of a document, as rows of the simulation."""
+        owners = msgspec.json.decode(document.metrics) if document else []
+        return [self.row_of_version[each["id"]] for each in owners if each["owner"] == "version"]
+
+    def ids(self, rows: pl.Series) -> pl.Series:
+        """The entity ids of models."""
+        return pl.Series(self.columns.model_id[rows.to_numpy()]).cast(pl.String)
+
+    def metrics(self, shown: pl.DataFrame, live: LiveDay) -> pl.Series:
+        """The column `metrics` of the observations of models."""
+        day, traits, columns = live.day, self.traits, self.columns
+        rows = shown["row"].to_numpy()
+        counters, hidden = day.model_counters, traits.downloads_hidden(day.day)
+        of_models = pl.DataFrame(
             {
-                "index": shown,
-                "version_id": world.version_id[shown],
-                "published_at": instants(world.version_second[shown]),
-                "state": world.version_base_model(day)[shown],
+                "id": columns.model_id[rows],
+                "downloadCount": counters.downloads[rows],
+                "thumbsUpCount": counters.thumbs_up[rows],
+                "thumbsDownCount": counters.thumbs_down[rows],
+                "commentCount": counters.comments[rows],
+                "tippedAmountCount": traits.tips(rows, counters),
             }
+        ).with_columns(
+            downloadCount=pl.when(~pl.Series(hidden[rows])).then("downloadCount"),
+            tippedAmountCount=pl.when(~pl.Series(traits.tips_hidden(day.day)[rows])).then("tippedAmountCount"),
         )
+        listed = shown.select("row", "versions").explode("versions").drop_nulls()
+        versions = listed["versions"].to_numpy()
+        of_versions = pl.DataFrame(
+            {
+                "id": columns.version_id[versions],
+                "downloadCount": day.version_counters.downloads[versions],
+                "thumbsUpCount": day.version_counters.thumbs_up[versions],
+                "thumbsDownCount": day.version_counters.thumbs_down[versions],
+            }
+        ).with_columns(downloadCount=pl.when(~pl.Series(hidden[listed["row"].to_numpy()])).then("downloadCount"))
+        texts = listed.with_columns(text=as_metrics("version", of_versions)).group_by("row").agg("text")
+        together = shown.select("row").join(texts, on="row", how="left", maintain_order="left")
+        together = together.with_columns(model=as_metrics("model", of_models))
+        joined = pl.concat_list(pl.concat_list("model"), pl.col("text").fill_null(pl.lit([], pl.List(pl.String))))
+        return together.select(pl.concat_str(pl.lit("["), joined.list.join(","), pl.lit("]")))["literal"]
 
-    def version_rows(self, shown: pl.DataFrame, day: int) -> pl.DataFrame:
-        """Rows of dim_model_version without periods."""
-        world, index = self.world, shown["index"].to_numpy()
-        rows = shown.select("version_id", "published_at").with_columns(
-            model_id=pl.Series(world.model_id[world.version_model[index]]),
-            name=pl.Series(world.version_ordinal[index] + 1).cast(pl.String),
-            base_model=pl.Series(self.base_models[world.version_base_model(day)[index]], dtype=pl.String),
-            trained_words=pl.lit([], dtype=pl.List(pl.String)),
+    @staticmethod
+    def refuse_difference(observations: pl.DataFrame, documents: list[Document]) -> None:
+        """Holds the metrics against those that were cut out of documents of the same day."""
+        cut = pl.DataFrame(
+            [(each.entity_id, each.content_hash, each.metrics.decode()) for each in documents],
+            schema=["entity_id", "content_hash", "cut"],
+            orient="row",
         )
-        return completed(DimModelVersion, rows)
+        both = observations.join(cut, on=["entity_id", "content_hash"])
+        different = both.filter(pl.col("metrics") != pl.col("cut"))
+        if both.height != cut.height or different.height:
+            raise SystemExit(f"metrics differ from those of the documents: {different.head(1).to_dicts()}")
 
-    def counters(self, day: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The counters of all models and of all versions on a day."""
-        versions = version_counters(self.world, day)
-        models = model_counters(self.world, versions)
-        of_models = {
-            "model_id": self.world.model_id,
-            "download_count": models.downloads,
-            "thumbs_up_count": models.thumbs_up,
-            "thumbs_down_count": models.thumbs_down,
-            "rating_count": models.ratings,
-            "rating": models.rating,
-            "comment_count": models.comments,
-            "favorite_count": models.favorites,
+    def write(
+        self,
+        raw: duckdb.DuckDBPyConnection,
+        live: LiveDay,
+        documents: list[Document],
+        observations: pl.DataFrame,
+        gone: list[int],
+    ) -> None:
+        """Adds what a crawl found to raw."""
+        on, now = live.day.date, live.day.now
+        crawl_id = f"{on}.1"
+        new = [each for each in documents if each.content_hash not in self.stored]
+        self.stored.update(each.content_hash for each in new)
+        rows = [(each.entity_id, each.content_hash, each.payload.decode()) for each in new]
+        payloads = pl.DataFrame(rows, schema=["entity_id", "content_hash", "payload"], orient="row")
+        about = {"snapshot_date": pl.lit(on), "crawl_id": pl.lit(crawl_id), "observed_at": pl.lit(now)}
+        append(raw, documents_table("model"), payloads.with_columns(fetched_at=pl.lit(now)))
+        append(raw, observations_table("model"), observations.with_columns(**about))
+        buried = pl.DataFrame({"entity_id": self.ids(pl.Series(gone, dtype=pl.Int64))})
+        append(raw, TOMBSTONES, buried.with_columns(**about, kind=pl.lit("model")))
+        counts = dict.fromkeys(("pages", "items", "distinct_ids", "duplicates", "rejected"), 0)
+        met = {"model": counts | {"items": observations.height, "distinct_ids": observations.height}}
+        row = {field.name: None if field.nullable else 0 for field in SNAPSHOTS.schema} | {
+            "crawl_id": crawl_id,
+            "snapshot_date": on,
+            "dialect": "live",
+            "api_url": "http://127.0.0.1:8377/api/v1",
+            "status": "complete",
+            "started_at": now,
+            "finished_at": now,
+            "arguments": "{}",
+            "endpoints": json.dumps(dict.fromkeys(KINDS, counts) | met),
         }
-        of_versions = {
-            "version_id": self.world.version_id,
-            "download_count": versions.downloads,
-            "thumbs_up_count": versions.thumbs_up,
-            "thumbs_down_count": versions.thumbs_down,
-            "rating_count": versions.ratings,
-            "rating": versions.rating,
-        }
-        return pl.DataFrame(of_models).with_columns(tipped_amount_count=pl.lit(None, pl.Int64)), pl.DataFrame(
-            of_versions
-        )
+        append(raw, SNAPSHOTS, pl.DataFrame([row]))
 
 
-def instants(seconds: np.ndarray) -> pl.Series:
-    """Seconds since 1970 as instants."""
-    return pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
+def as_metrics(owner: str, counters: pl.DataFrame) -> pl.Series:
+    """An element of the column `metrics` for each row of `id` and counters, as text."""
+    pieces = [pl.lit(f'{{"owner":"{owner}","id":'), pl.col("id").cast(pl.String), pl.lit(',"stats":{')]
+    for position, name in enumerate(counters.columns[1:]):
+        pieces += [pl.lit(f'{"," if position else ""}"{name}":'), pl.col(name).cast(pl.String).fill_null("null")]
+    return counters.select(text=pl.concat_str([*pieces, pl.lit("}}")]))["text"]
 
 
-def completed(table: type[HistoryTable], rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with all attributes of a table; those that the simulation has not are null."""
-    made = {"valid_from", "valid_to", "is_current", "removed_on"} | set(table.surrogate_key or ())
-    missing = [name for name in table.column_names() if name not in rows.columns and name not in made]
-    return rows.with_columns(pl.lit(None, table.columns()[name].dtype).alias(name) for name in missing)
+def append(raw: duckdb.DuckDBPyConnection, table: RawTable, rows: pl.DataFrame) -> None:
+    """Adds rows that have the columns of a table."""
+    new = rows.select(table.schema.names).to_arrow().cast(table.schema)
+    raw.register("new", new)
+    raw.execute(f"create table if not exists {table.qualified_name} as from new limit 0")
+    raw.execute(f"insert into {table.qualified_name} from new")
+    raw.unregister("new")
 
 
-def build_year(models: int, days: int) -> None:
-    """Makes and publishes the star of `days` days from `BEGIN` on."""
-    year, lake = Year(models), Lake(FOLDER / "lake")
-    before: dict[type[HistoryTable], pl.DataFrame] = {}
-    previous: date | None = None
-    complete: CompleteCrawl | None = None
-    snapshots: list[SnapshotDay] = []
-    with Generation(lake) as star:
+def write_year(models: int, days: int) -> None:
+    """Writes the crawls of `days` days from `BEGIN` on."""
+    year = Year(models)
+    with closing(duckdb.connect(str(WAREHOUSE), config=WRITER_CONFIG)) as raw:
+        raw.execute(f"create schema {SCHEMA_NAME}; set timezone = 'UTC'")
         for on in (BEGIN + timedelta(days=number) for number in range(days)):
-            day = day_number(on)
-            started_at = datetime.combine(on, clock(12), UTC)
-            stock_before = served(star)
-            of_models, of_versions = year.counters(day)
-            flows = {}
-            for table, fact, shown, make, counters in (
-                (DimModel, FactModelDaily, year.models(day), year.model_rows, of_models),
-                (DimModelVersion, FactModelVersionDaily, year.versions(day), year.version_rows, of_versions),
-            ):
-                entity_id = shown.columns[1]
-                earlier = before.get(table, shown.clear())
-                changed = shown.join(earlier, on=[entity_id, "state"], how="anti")
-                gone = earlier.join(shown, on=entity_id, how="anti").select(entity_id)
-                take_forward(star, table, make(changed, day), gone, on)
-                flows[fact] = add_fact(star, fact, table, counters, shown, on, complete)
-                before[table] = shown
-            births = flows[FactModelVersionDaily].filter("is_birth").select("version_id")
-            mart = base_model_day(
-                stock_before,
-                served(star),
-                flows[FactModelVersionDaily].select("version_id", "downloads_delta"),
-                births if complete else None,
-                on=on,
-                previous=previous,
-            )
-            star.add("mart_base_model_daily", MartBaseModelDaily.validate(mart, cast=True), on)
-            crawl = ops_row(on, started_at)
-            snapshots.append(SnapshotDay(on, crawl, previous, complete))
-            previous, complete = on, CompleteCrawl(on, started_at)
-            print(on, flush=True)
-        star.replace("ops_snapshot", pl.concat([day.crawls for day in snapshots]))
-        star.replace("dim_date", calendar(snapshots))
-        star.replace("file_hash", hashes(star))
-        star.replace("dim_base_model", base_models(star))
-        publish(lake, FOLDER / "analytics.duckdb", star.finish())
+            year.crawl(on, raw)
+            print(f"raw: {on}, {len(year.alive):,} models", flush=True)
 
 
-def take_forward(
-    star: Generation, table: type[HistoryTable], changed: pl.DataFrame, gone: pl.DataFrame, on: date
-) -> None:
-    """Takes a dimension to a day: only entities with news are looked at, as in the build."""
-    held, closed = advance(table, star.rows(table.table_name()), changed, gone, on)
-    star.replace(table.table_name(), held)
-    star.add(table.table_name(), closed, on)
+class Told(Silent):
+    """Progress in lines."""
 
-
-def add_fact(
-    star: Generation,
-    fact: type[Table],
-    dimension: type[HistoryTable],
-    counters: pl.DataFrame,
-    shown: pl.DataFrame,
-    on: date,
-    complete: CompleteCrawl | None,
-) -> pl.DataFrame:
-    """Writes a day of a fact, and returns its rows."""
-    key, entity_id = dimension.surrogate_key or ("", "")
-    observed = counters.join(shown, on=entity_id, how="semi", maintain_order="left")
-    state = f"state_{fact.table_name()}"
-    published = shown.select(entity_id, "published_at")
-    day_rows, known = daily_rows(fact, observed, star.rows(state), published, on, complete)
-    held = star.rows(dimension.table_name()).select({entity_id, key, "model_id"})
-    day_rows = day_rows.join(held, on=entity_id, how="left", maintain_order="left")
-    star.replace(state, known)
-    star.add(fact.table_name(), day_rows, on)
-    return day_rows
-
-
-def served(star: Generation) -> pl.DataFrame:
-    """The versions that are there, with their last known counters."""
-    state = star.rows("state_fact_model_version_daily").drop("observed_on", "downloads_on", "is_shown")
-    return star.rows("dim_model_version").select("version_id", "base_model").join(state, on="version_id", how="left")
-
-
-def ops_row(on: date, started_at: datetime) -> pl.DataFrame:
-    """A complete crawl."""
-    row = {name: 0 if dtype.is_numeric() else None for name, dtype in OpsSnapshot.polars_schema().items()}
-    row |= {"crawl_id": f"{on}.1", "snapshot_date": on, "dialect": "spec", "api_url": "", "status": "complete"}
-    row |= {"started_at": started_at, "finished_at": started_at}
-    return pl.DataFrame([row], schema=OpsSnapshot.polars_schema(), orient="row")
-
-
-def hashes(star: Generation) -> pl.DataFrame:
-    """A SHA256 for every version that is there."""
-    versions = star.rows("dim_model_version").select("version_id", "valid_from", "valid_to", "is_current")
-    return versions.with_columns(
-        file_id="version_id", algorithm=pl.lit("SHA256"), hash=pl.col("version_id").hash().cast(pl.String)
-    ).select(FileHash.column_names())
-
-
-def base_models(star: Generation) -> pl.DataFrame:
-    """The base models that versions have."""
-    names = star.rows("dim_model_version").select("base_model").unique()
-    return names.with_columns(
-        family=pl.lit(""),
-        ecosystem=pl.lit(None, pl.String),
-        modality=pl.lit(None, pl.String),
-        first_seen_on=pl.lit(BEGIN),
-    ).select(DimBaseModel.column_names())
+    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None:
+        print(f"{phase}: {done} of {total} {unit}", flush=True)
 
 
 def questions(days: int) -> Iterator[tuple[str, str]]:
     """Every macro as it is asked."""
     middle, end = BEGIN + timedelta(days=days // 2), BEGIN + timedelta(days=days - 1)
-    with duckdb.connect(str(FOLDER / "analytics.duckdb"), read_only=True) as star:
+    with duckdb.connect(str(ANALYTICS), read_only=True) as star:
         found = star.execute(
             "select (select hash from star.file_hash limit 1), "
             "(select model_id from star.dim_model group by all order by count(*) desc limit 1)"
@@ -293,7 +273,7 @@ def time_macros(days: int) -> bool:
     for name, query in questions(days):
         seconds = []
         for _ in range(ROUNDS):
-            with duckdb.connect(str(FOLDER / "analytics.duckdb"), read_only=True, config={"threads": 2}) as star:
+            with duckdb.connect(str(ANALYTICS), read_only=True, config={"threads": 2}) as star:
                 began = time.perf_counter()
                 rows = len(star.execute(query).fetchall())
                 seconds.append(time.perf_counter() - began)
@@ -313,8 +293,10 @@ def main() -> int:
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         began = time.perf_counter()
-        build_year(arguments.models, arguments.days)
-        print(f"built in {time.perf_counter() - began:,.0f} s")
+        write_year(arguments.models, arguments.days)
+        written = time.perf_counter()
+        rebuild(WAREHOUSE, LAKE, ANALYTICS, progress=Told())
+        print(f"raw in {written - began:,.0f} s, the star in {time.perf_counter() - written:,.0f} s")
     return 0 if time_macros(arguments.days) else 1
 
 

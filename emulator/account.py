@@ -93,7 +93,7 @@ def live_account(live: LiveDay) -> dict[str, Any]:
     for model_id, counters in told["models"].items():
         for name in ("favoriteCount", "ratingCount", "rating"):
             del counters[name]
-        counters["tippedAmountCount"] = traits.tips(row_of[model_id], day.model_counters)
+        counters["tippedAmountCount"] = int(traits.tips(row_of[model_id], day.model_counters))
     for counters in told["versions"].values():
         del counters["ratingCount"], counters["rating"]
     listed: dict[str, list[int]] = {}

@@ -73,9 +73,10 @@ class LiveTraits:
             events += np.bincount(world.version_model[happened], minlength=len(world.model_id))
         return events
 
-    def tips(self, model: int, counters: ModelCounters) -> int:
-        """The Buzz that a model was tipped with."""
-        return int(counters.downloads[model] * self._tips[model])
+    def tips(self, model: int | Ints, counters: ModelCounters) -> Ints:
+        """The Buzz that a model, or each of many, was tipped with."""
+        tips: Ints = (counters.downloads[model] * self._tips[model]).astype(np.int64)
+        return tips
 
     def downloads_hidden(self, day: int) -> Mask:
         """Per model: its creator hides the downloads of it and of its versions."""

@@ -26,7 +26,7 @@ from transforms.lake import Lake, LakeFile, month_of
 from transforms.lookups import add_lookups
 from transforms.publish import follow, publish, read_manifest
 from transforms.raw_reader import RawReader
-from transforms.tables import DimDate, OpsSnapshot
+from transforms.tables import DimDate, OpsQuarantine, OpsSnapshot
 
 #: A handful of broken records stops nothing, however small the catalogue is.
 QUARANTINE_TOLERATED = 10
@@ -151,7 +151,7 @@ def _fold(
         _refuse_uneven_books(of_day)
         verdict = judge(work, limits)
         if day.on in judged:
-            _refuse_too_much_quarantine(of_day, work.quarantined, limits.max_quarantine_share)
+            _refuse_too_much_quarantine(of_day, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
             if verdict.errors:
                 raise verdict.errors[0]
             warnings += [each.message for each in verdict.warnings]

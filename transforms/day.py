@@ -101,14 +101,12 @@ class DayBuild:
         self.day = day
         self.on = day.on
         self.quarantine: list[pl.DataFrame] = []
-        #: The day's rows of ops_quarantine, once it has run.
-        self.quarantined = OpsQuarantine.empty()
         #: model_id of the models that list a version of another one: they are read every day, for it may become theirs.
         self.contested = pl.DataFrame(schema={"model_id": pl.Int64})
         #: Per kind: what became another document since it was seen last, once it has run.
         self.churn: list[Churn] = []
-        #: The day's rows of each fact.
-        self.facts: dict[str, pl.DataFrame] = {}
+        #: The day's rows of each table that days only add to, once it has run.
+        self.added: dict[str, pl.DataFrame] = {}
         #: The keys of each table that is only ever added to, with those of this day.
         self.keys: dict[str, pl.DataFrame] = {}
         #: The model types that were there before.
@@ -257,12 +255,16 @@ class DayBuild:
         if rows.height or gone.height:
             self.star.replace(name, refresh(table, self.star.rows(name), rows, gone, self.on))
 
+    def add(self, table: type[Table], rows: pl.DataFrame) -> None:
+        self.star.add(table.table_name(), rows, self.on)
+        self.added[table.table_name()] = rows
+
     def add_new(self, table: type[Table], rows: pl.DataFrame, key: list[str]) -> None:
         """Appends the rows whose key the table does not have yet."""
         name = table.table_name()
         known = self.star.immutable(name).select(key).collect()
         new = rows.join(known, on=key, how="anti", maintain_order="left")
-        self.star.add(name, new.with_columns(first_seen_on=pl.lit(self.on)), self.on)
+        self.add(table, new.with_columns(first_seen_on=pl.lit(self.on)))
         self.keys[name] = pl.concat([known, new.select(key)])
 
     def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
@@ -386,8 +388,7 @@ class DayBuild:
         good, bad = check(fact, rows)
         if bad.height:
             self.quarantine.append(refused(fact, bad, self.on, self.day.crawl_id))
-        self.star.add(fact.table_name(), good, self.on)
-        self.facts[fact.table_name()] = good
+        self.add(fact, good)
         return rows.join(good, on=entity_id, how="semi", maintain_order="left") if bad.height else rows
 
     # Mart
@@ -409,7 +410,7 @@ class DayBuild:
         rows = base_model_day(
             before, self.served_versions(), flows, known_births, on=self.on, previous=self.day.previous
         )
-        self.star.add(MartBaseModelDaily.table_name(), MartBaseModelDaily.validate(rows, cast=True), self.on)
+        self.add(MartBaseModelDaily, MartBaseModelDaily.validate(rows, cast=True))
 
     # Bookkeeping
 
@@ -452,8 +453,7 @@ class DayBuild:
         """ops_quarantine and ops_drift."""
         items = rejected(self.raw.rejects(self.on))
         rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
-        self.quarantined = OpsQuarantine.validate(rows, cast=True)
-        self.star.add(OpsQuarantine.table_name(), self.quarantined, self.on)
+        self.add(OpsQuarantine, OpsQuarantine.validate(rows, cast=True))
         drift = pl.DataFrame(
             [
                 (kind, path, self.on, example)

@@ -46,7 +46,7 @@ def judge(work: DayBuild, limits: Limits) -> Verdict:
     """Holds a day that was folded against the rules, and keeps its warnings in ops_warning."""
     star, on, verdict = work.star, work.day.on, Verdict()
     verdict.errors += _broken_references(work)
-    facts = {fact: work.facts[fact.table_name()] for fact in ENTITY_ID}
+    facts = {fact: work.added[fact.table_name()] for fact in ENTITY_ID}
     today = quality.measure(facts | {table: star.rows(table.table_name()) for table in MEASURED})
     before = star.rows(STATE_MEASURES)
     if work.day.is_complete:
@@ -103,7 +103,7 @@ def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
     errors: list[CivitaiEtlError] = []
     for table in TABLES:
         name = table.table_name()
-        rows = work.facts[name] if name in work.facts else _new_rows(table, work.star.rows(name), work)
+        rows = work.added[name] if name in work.added else _new_rows(table, work.star.rows(name), work)
         for reference in quality.references(table):
             if reference.target in WRITTEN_LAST or rows.is_empty():
                 continue

@@ -7,7 +7,9 @@ import pytest
 
 from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
+from transforms.flatten import flatten_models
 from transforms.quality import BrokenReferenceError, LostRowsError, Reference, references
+from transforms.staged import FLATTEN
 from transforms.tables import TABLES
 
 
@@ -112,6 +114,19 @@ def test_rows_that_point_nowhere_stop_the_publish(workshop: Workshop, monkeypatc
     with pytest.raises(BrokenReferenceError, match=r"dim_model.username -> dim_creator.username .* first is 'grace'"):
         workshop.build()
     assert workshop.value("SELECT count(*) FROM star.model") == 1
+
+
+def test_rows_that_are_only_added_point_somewhere_too(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No input leads there; a flatten function that takes images for another version's does."""
+
+    def flatten(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        found = flatten_models(documents)
+        return found | {"dim_image": found["dim_image"].with_columns(pl.col("version_id") + 1)}
+
+    monkeypatch.setitem(FLATTEN, "model", flatten)
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, images=[{"id": 5}]))])
+    with pytest.raises(BrokenReferenceError, match=r"dim_image.version_id -> dim_model_version.version_id .* is 11"):
+        workshop.build()
 
 
 def test_what_hangs_on_rows_that_are_set_aside_points_somewhere_all_the_same(workshop: Workshop) -> None:
