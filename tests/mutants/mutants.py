@@ -29,6 +29,8 @@ HISTORY = "transforms/test_history.py::test_"
 MART = "transforms/test_mart.py::test_"
 BUILD = "transforms/test_build.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
+QUALITY = "transforms/test_quality.py::test_"
+ANALYSES = "transforms/test_analyses.py::test_"
 HISTORIES = (
     "transforms/test_generated_histories.py::"
     "test_any_history_gives_true_periods_and_flows_a_balanced_mart_and_the_same_files_by_day_and_by_rebuild"
@@ -555,6 +557,113 @@ MUTANTS = (
         "frame.sort(key, maintain_order=True).rechunk()",
         "frame.rechunk()",
         HISTORIES,
+    ),
+    # The quality gate
+    Mutant(
+        "gate: lost rows of a complete crawl are passed over",
+        "transforms/quality.py",
+        "if was - now > max(ROWS_TOLERATED, limits.max_row_fall_share * was):",
+        "if was - now > was:",
+        QUALITY + "a_complete_crawl_that_lost_many_versions_is_not_published",
+    ),
+    Mutant(
+        "gate: a partial crawl is what the next one is held against",
+        "transforms/gate.py",
+        "    if work.day.is_complete:\n",
+        "    if True:\n",
+        QUALITY + "a_partial_crawl_lost_nothing",
+    ),
+    Mutant(
+        "gate: only a counter that fell for all is told",
+        "transforms/quality.py",
+        "if fell > max(ROWS_TOLERATED, limits.max_counter_fall_share * known):",
+        "if fell > known:",
+        QUALITY + "counters_that_fall_for_many_are_told_and_stay_as_they_are",
+    ),
+    Mutant(
+        "gate: a share of nulls that rose is passed over",
+        "transforms/quality.py",
+        '(pl.col("now") - pl.col("was") > limits.max_null_rise)',
+        '(pl.col("was") - pl.col("now") > limits.max_null_rise)',
+        QUALITY + "a_column_that_loses_its_values_is_told",
+    ),
+    Mutant(
+        "gate: what is known already is told again as new",
+        "transforms/gate.py",
+        "return rows.filter(pl.col(since) == work.day.on)",
+        "return rows.filter(pl.col(since) <= work.day.on)",
+        QUALITY + "new_base_models_types_and_paths_are_told_once",
+    ),
+    Mutant(
+        "gate: the anti-join of the references is missing",
+        "transforms/quality.py",
+        'left_on=here, right_on=there, how="anti")',
+        'left_on=here, right_on=there, how="semi")',
+        QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
+    ),
+    Mutant(
+        "gate: no value is an orphan",
+        "transforms/quality.py",
+        "rows.select(self.column).drop_nulls().unique()",
+        "rows.select(self.column).unique()",
+        QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
+    ),
+    Mutant(
+        "gate: references of rows that are only added are not looked at",
+        "transforms/gate.py",
+        "rows = work.added[name] if name in work.added else",
+        "rows = work.added[name].clear() if name in work.added else",
+        QUALITY + "rows_that_are_only_added_point_somewhere_too",
+    ),
+    # The macros
+    Mutant(
+        "macros: a window runs to a partial crawl",
+        "transforms/analyses.py",
+        "SELECT max(d.date) AS until, min(d.date) AS oldest FROM star.dim_date AS d WHERE d.is_complete",
+        "SELECT max(d.date) AS until, min(d.date) AS oldest FROM star.dim_date AS d WHERE d.has_snapshot",
+        ANALYSES + "the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapshot",
+    ),
+    Mutant(
+        "macros: the first day of a window is the day that it counts from",
+        "transforms/analyses.py",
+        "d.date > w.since AS is_recent",
+        "d.date >= w.since AS is_recent",
+        ANALYSES + "the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapshot",
+    ),
+    Mutant(
+        "macros: a rate is per day that was asked for, not per day of the window",
+        "transforms/analyses.py",
+        "totals.downloads / (totals.until - totals.since) AS per_day,",
+        "totals.downloads / CAST(days AS INTEGER) AS per_day,",
+        ANALYSES + "a_window_that_begins_in_a_gap_or_at_a_partial_crawl_is_longer_and_says_so",
+    ),
+    Mutant(
+        "macros: a model whose time before is unknown trends as new",
+        "transforms/analyses.py",
+        "flows.days_before IS NULL AND flows.first_flow_on = first_seen.first_seen_on AS is_new",
+        "flows.days_before IS NULL AS is_new",
+        ANALYSES + "trending_models_are_those_that_grew_by_the_spans_of_their_flows",
+    ),
+    Mutant(
+        "macros: a row still holds on the day on which it ended",
+        "transforms/analyses.py",
+        "CAST(as_of AS DATE) < history.valid_to)",
+        "CAST(as_of AS DATE) <= history.valid_to)",
+        ANALYSES + "models_as_of_a_day_have_the_rows_that_held_and_the_counters_of_the_complete_snapshot",
+    ),
+    Mutant(
+        "macros: a version that was there before the first complete crawl has a release curve",
+        "transforms/analyses.py",
+        "WHERE last_rows.base_model = base AND last_rows.published_at > began.first_complete_at",
+        "WHERE last_rows.base_model = base",
+        ANALYSES + "release_curves_follow_versions_that_were_watched_from_their_beginning",
+    ),
+    Mutant(
+        "macros: a day of publication is that of the session's time zone",
+        "transforms/analyses.py",
+        "CAST(make_timestamp(epoch_us(last_rows.published_at)) AS DATE) AS published_on",
+        "CAST(last_rows.published_at AS DATE) AS published_on",
+        ANALYSES + "days_of_publication_do_not_hang_on_the_time_zone_of_a_session",
     ),
     # Publish
     Mutant(

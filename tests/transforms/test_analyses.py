@@ -76,9 +76,13 @@ def test_the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapsh
 def test_a_window_that_begins_in_a_gap_or_at_a_partial_crawl_is_longer_and_says_so(history):
     # Two days back is the 5th, which was partial: the window is three days, since the 4th; before it, since the 2nd.
     rows = history.sql(
-        "select base_model, since, days_spanned, downloads, downloads_per_day_before from star.trend_base_model(2)"
+        "select base_model, since, days_spanned, downloads, downloads_per_day, downloads_per_day_before "
+        "from star.trend_base_model(2)"
     )
-    assert rows == [("SDXL 1.0", day(4), 3, 260, close(30 / 2)), ("Pony", day(4), 3, 20, close(1 / 2))]
+    assert rows == [
+        ("SDXL 1.0", day(4), 3, 260, close(260 / 3), close(30 / 2)),
+        ("Pony", day(4), 3, 20, close(20 / 3), close(1 / 2)),
+    ]
     # Four days back is the 3rd, a gap: since the 2nd; and there is no snapshot four days before that.
     rows = history.sql("select base_model, since, days_spanned, downloads, growth from star.trend_base_model(4)")
     assert rows == [("SDXL 1.0", day(2), 5, 290, None), ("Pony", day(2), 5, 21, None)]
@@ -112,6 +116,8 @@ def test_models_as_of_a_day_have_the_rows_that_held_and_the_counters_of_the_comp
         (2, "Model 2", "bob", 2, 50),
         (3, "Model 3", "cleo", 2, 10),
     ]
+    # On the day of a change the new row holds, and only it; what was found gone on that day is not there.
+    assert history.sql(query.format("2026-01-04")) == [(1, "Renamed", "ada", 4, 140), (2, "Model 2", "bob", 4, 51)]
     assert history.sql(query.format("2026-01-05")) == [
         (1, "Renamed", "ada", 4, 140),
         (2, "Model 2", "bob", 4, 51),
