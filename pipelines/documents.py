@@ -66,11 +66,10 @@ DOCUMENTS = {
 ENUMS_ID = "enums"
 
 _BLANKS = {"stats": b"{}", "modelCount": b"null"}
-_FLAT_OBJECT = re.compile(rb"\{[^{\[]*\}")
-_NUMBER_OR_NULL = re.compile(rb"-?[0-9][0-9.eE+-]*|null")
-_SHAPES = {"stats": _FLAT_OBJECT, "modelCount": _NUMBER_OR_NULL}
+_SHAPES = {"stats": re.compile(rb"\{[^{\[]*\}"), "modelCount": re.compile(rb"-?[0-9][0-9.eE+-]*|null")}
 _INTEGER = re.compile(rb"-?[0-9]+")
-_NUMBER_OR_TEXT = re.compile(rb'[-0-9"]')
+#: How the JSON of a number or a text begins.
+_NUMBER_OR_TEXT = frozenset(b"%c" % byte for byte in b'-0123456789"')
 
 
 class UnreadableItemError(ValueError):
@@ -86,8 +85,20 @@ class Document(NamedTuple):
     metrics: bytes
 
 
-#: What stands at a declared position: where, its owner, the owner's id as JSON, the counter's name, its bytes.
-_Counter = tuple[int, str, bytes, str, bytes]
+class _Counter:
+    """A declared counter of an owner: its name, what it looks like, its blank and its element of the metrics, in which
+    the owner's id and the counter's bytes are left open.
+    """
+
+    def __init__(self, owner: str, key: str) -> None:
+        self.key = key
+        self.is_shaped = _SHAPES[key].fullmatch
+        self.blank = _BLANKS[key]
+        self.element = f'{{"owner":"{owner}","id":%b,"{key}":%b}}'.encode()
+
+
+#: What stands at a declared position: where, the counter, the owner's id as JSON, the counter's bytes.
+_Found = tuple[int, _Counter, bytes, bytes]
 
 
 def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
@@ -98,7 +109,8 @@ def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
     """
     reader = _READERS[kind]
     try:
-        item.decode()
+        if not item.isascii():
+            item.decode()
         own_id, found = reader.read(item)
     except UnicodeDecodeError as error:
         raise UnreadableItemError(f"not valid UTF-8 at byte {error.start}") from None
@@ -109,10 +121,10 @@ def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
     pieces: list[bytes] = []
     metrics: list[bytes] = []
     end = 0
-    for position, owner, owner_id, key, value in found:
-        if _SHAPES[key].fullmatch(value):
-            pieces += item[end:position], _BLANKS[key]
-            metrics.append(b'{"owner":"%b","id":%b,"%b":%b}' % (owner.encode(), owner_id, key.encode(), value))
+    for position, counter, owner_id, value in found:
+        if counter.is_shaped(value):
+            pieces += item[end:position], counter.blank
+            metrics.append(counter.element % (owner_id, value))
             end = position + len(value)
     pieces.append(item[end:])
     payload = b"".join(pieces)
@@ -125,10 +137,10 @@ def splice(kind: str, payload: bytes, metrics: bytes) -> bytes:
     values = iter(_METRICS.decode(metrics))
     pieces: list[bytes] = []
     end = 0
-    for position, _, _, key, value in _READERS[kind].read(payload)[1]:
+    for position, counter, _, value in _READERS[kind].read(payload)[1]:
         # A blank at a declared position is always one of ours: whatever looked like a blank was cut, too.
-        if value == _BLANKS[key]:
-            pieces += payload[end:position], bytes(next(values)[key])
+        if value == counter.blank:
+            pieces += payload[end:position], bytes(next(values)[counter.key])
             end = position + len(value)
     pieces.append(payload[end:])
     return b"".join(pieces)
@@ -145,7 +157,7 @@ class _Reader:
         keys = [*owner.counters, *owner.objects, *owner.lists, *([owner.id] if owner.id else [])]
         names = {key: f"member{number}" for number, key in enumerate(keys)}
         self._id = names.get(owner.id or "")
-        self._counters = [(key, names[key]) for key in owner.counters]
+        self._counters = [(_Counter(owner.name, key), names[key]) for key in owner.counters]
         self._objects = [(names[key], _Reader(inner)) for key, inner in owner.objects.items()]
         self._lists = [(names[key], _Reader(inner)) for key, inner in owner.lists.items()]
         types: dict[str, Any] = dict.fromkeys(names.values(), Raw)
@@ -155,9 +167,9 @@ class _Reader:
         self.tree: Any = _struct(owner, names, types)
         self._decode_tree = msgspec.json.Decoder(self.tree).decode
 
-    def read(self, document: bytes) -> tuple[str | None, list[_Counter]]:
+    def read(self, document: bytes) -> tuple[str | None, list[_Found]]:
         """The id of a whole document, if its kind has one, and what stands at its declared positions, in order."""
-        found: list[_Counter] = []
+        found: list[_Found] = []
         origin = pa.py_buffer(document).address
         try:
             members = self._decode_tree(document)
@@ -169,7 +181,7 @@ class _Reader:
         found.sort()
         return self._entity_id(members), found
 
-    def collect_tree(self, members: Any, origin: int, found: list[_Counter]) -> None:
+    def collect_tree(self, members: Any, origin: int, found: list[_Found]) -> None:
         self._collect_counters(members, origin, found)
         for name, inner in self._objects:
             if (value := getattr(members, name)) is not None:
@@ -178,7 +190,7 @@ class _Reader:
             for element in getattr(members, name) or ():
                 inner.collect_tree(element, origin, found)
 
-    def collect(self, members: Any, origin: int, found: list[_Counter]) -> None:
+    def collect(self, members: Any, origin: int, found: list[_Found]) -> None:
         self._collect_counters(members, origin, found)
         for name, inner in self._objects:
             value = getattr(members, name)
@@ -191,15 +203,13 @@ class _Reader:
                     if memoryview(element)[0] == _OBJECT:
                         inner.collect(inner.decode(element), origin, found)
 
-    def _collect_counters(self, members: Any, origin: int, found: list[_Counter]) -> None:
-        for key, name in self._counters:
+    def _collect_counters(self, members: Any, origin: int, found: list[_Found]) -> None:
+        for counter, name in self._counters:
             if value := getattr(members, name):
-                position = pa.py_buffer(value).address - origin
-                found.append((position, self.owner.name, self._owner_id(members), key, bytes(value)))
-
-    def _owner_id(self, members: Any) -> bytes:
-        raw = bytes(getattr(members, self._id)) if self._id else b""
-        return raw if _NUMBER_OR_TEXT.match(raw) else b"null"
+                owner_id = bytes(getattr(members, self._id)) if self._id else b""
+                if owner_id[:1] not in _NUMBER_OR_TEXT:
+                    owner_id = b"null"
+                found.append((pa.py_buffer(value).address - origin, counter, owner_id, bytes(value)))
 
     def _entity_id(self, members: Any) -> str | None:
         if self._id is None:

@@ -130,5 +130,7 @@ class Harvest:
 def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
     """Rows, their values in the order of the columns of `table`, as Arrow."""
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(values, values_type) for values, values_type in zip(columns, table.schema.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=table.schema)
+    # A text is taken in as its bytes, and the column is looked through as UTF-8 once and not value by value.
+    taken = [pa.binary() if kind == pa.string() else kind for kind in table.schema.types]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, taken, strict=True)]
+    return pa.table(arrays, names=table.schema.names).cast(table.schema)
