@@ -40,6 +40,8 @@ from pipelines.raw import (
 from pipelines.warehouse import WRITER_CONFIG
 from transforms.analyses import MACROS
 from transforms.build import rebuild
+from transforms.lake import Lake
+from transforms.publish import publish, read_manifest
 
 FOLDER = Path("data/bench-year").absolute()
 WAREHOUSE, LAKE, ANALYTICS = FOLDER / "warehouse.duckdb", FOLDER / "lake", FOLDER / "analytics.duckdb"
@@ -268,14 +270,16 @@ def questions(days: int) -> Iterator[tuple[str, str]]:
 
 
 def time_macros(days: int) -> bool:
-    """Prints the median seconds of each macro, all rows read, in a fresh connection. Returns whether all are fast."""
+    """Prints the median seconds of each macro, all rows read into Arrow, in a fresh connection. Returns whether all are
+    fast.
+    """
     is_fast = True
     for name, query in questions(days):
         seconds = []
         for _ in range(ROUNDS):
             with duckdb.connect(str(ANALYTICS), read_only=True, config={"threads": 2}) as star:
                 began = time.perf_counter()
-                rows = len(star.execute(query).fetchall())
+                rows = star.sql(query).to_arrow_table().num_rows
                 seconds.append(time.perf_counter() - began)
         median = statistics.median(seconds)
         is_fast &= median <= ALLOWED
@@ -297,6 +301,8 @@ def main() -> int:
         written = time.perf_counter()
         rebuild(WAREHOUSE, LAKE, ANALYTICS, progress=Told())
         print(f"raw in {written - began:,.0f} s, the star in {time.perf_counter() - written:,.0f} s")
+    else:  # the macros may be others by now
+        publish(Lake(LAKE), ANALYTICS, read_manifest(ANALYTICS))
     return 0 if time_macros(arguments.days) else 1
 
 

@@ -28,6 +28,7 @@ SCHEDULES = {
     "rebuild/on-demand": None,
     "sync_vault/on-demand": None,
 }
+KEY = "sk-sentinel-4c1e07b2"
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -37,11 +38,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def files_below(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 class Server:
     """What the tests ask the server's REST interface."""
 
-    def __init__(self, api_url):
+    def __init__(self, api_url, home):
         self.api_url = api_url
+        self.home = home
 
     def ask(self, path, body=None, method="POST", attempts=10):
         data = None if method == "GET" else json.dumps(body or {}).encode()
@@ -85,13 +91,14 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    with prefect_server(Settings(data_dir=tmp_path_factory.mktemp("prefect")), free_port()) as api_url:
-        yield Server(api_url)
+    home = tmp_path_factory.mktemp("prefect")
+    with prefect_server(Settings(data_dir=home), free_port()) as api_url:
+        yield Server(api_url, home)
 
 
 @pytest.fixture(scope="session")
 def service():
-    with launch(models=60) as emulator:
+    with launch(models=60, key=KEY) as emulator:
         yield emulator
 
 
@@ -105,7 +112,7 @@ def served(server, service, tmp_path_factory):
         "CIVITAI_ETL_DATA_DIR": str(data_dir),
         "CIVITAI_ETL_API_URL": service.api_url,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
-        "CIVITAI_API_KEY": "test-key",
+        "CIVITAI_API_KEY": KEY,
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
         try:
@@ -227,6 +234,15 @@ def test_the_vault_is_planned_and_brought_in_line_with_the_query_that_a_run_is_g
     refused = server.run(deployment, {"sql": "select 999999999 as version_id", "apply": True})
     state = server.final_state(refused)
     assert (state["type"], "such as add 999999999: refused" in state["message"]) == ("FAILED", True)
+
+
+def test_the_key_that_runs_use_is_nowhere_in_what_the_server_and_the_runs_keep(server, served, published):
+    settings, deployments = served
+    refused = server.run(deployments["sync_vault/on-demand"], {"sql": "select 999999999 as version_id", "apply": True})
+    assert server.final_state(refused)["type"] == "FAILED"
+    kept = {path: path.read_bytes() for folder in (server.home, settings.data_dir) for path in files_below(folder)}
+    assert any(b"select 999999999 as version_id" in content for content in kept.values()), "the server's database"
+    assert [path for path, content in kept.items() if KEY.encode() in content] == []
 
 
 def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
