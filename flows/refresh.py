@@ -1,18 +1,25 @@
 """The Prefect flow `refresh`: the same as `civitai-etl refresh`, watched by a Prefect server."""
 
-from prefect import flow, get_run_logger
+from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.states import Cancelled
 
 from flows import report, steps
 from flows.runs import LoggedProgress, one_writer
+from pipelines.refresh import NothingToRefreshError
 from pipelines.settings import Settings
 
 
 @flow(name="refresh")
 @one_writer
-def refresh() -> dict[str, int]:
-    """Take in what is new since the last look; returns the number of new documents per kind."""
-    refreshed = steps.refresh_documents(Settings(), LoggedProgress())
+def refresh() -> dict[str, int] | State[None]:
+    """Take in what is new since the last look; returns the number of new documents per kind. Before the first complete
+    snapshot a run ends cancelled: nothing has failed.
+    """
+    try:
+        refreshed = steps.refresh_documents(Settings(), LoggedProgress())
+    except NothingToRefreshError as error:
+        return Cancelled(message=str(error))
     get_run_logger().info(report.refresh_line(refreshed))
     create_table_artifact(
         key="new-documents",

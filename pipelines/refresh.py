@@ -27,6 +27,10 @@ from pipelines.warehouse import connect, crawls, stored_hashes
 _SILENT = Silent()
 
 
+class NothingToRefreshError(CivitaiEtlError):
+    """There is no complete snapshot yet, since which something could be new."""
+
+
 @dataclass(frozen=True)
 class RefreshReport:
     """What a refresh came to; `documents` are new ones per payload kind, `rejected` items without a readable id."""
@@ -99,7 +103,8 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     """Load the documents of what is new since the last look. The caller holds the writer lock.
 
     Raises:
-        CivitaiEtlError: there is no snapshot yet, the service gives no answer, or the disk refuses.
+        NothingToRefreshError: there is no complete snapshot yet.
+        CivitaiEtlError: the service gives no answer, or the disk refuses.
     """
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
@@ -130,7 +135,7 @@ def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint
     with closing(connect(settings.warehouse)) as connection:
         complete = [row["started_at"] for row in crawls(connection) if row["status"] == "complete"]
         if not complete:
-            raise CivitaiEtlError("There is no complete snapshot to refresh yet: run `civitai-etl snapshot` first.")
+            raise NothingToRefreshError("There is no complete snapshot to refresh: run `civitai-etl snapshot` first.")
         marks = {"model": as_mark(max(complete)), "image": state.get("image_mark")}
         for endpoint in DIALECTS[settings.dialect_name].news:
             yield endpoint, marks[endpoint.kind], stored_hashes(connection, endpoint.kind)

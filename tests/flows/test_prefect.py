@@ -163,11 +163,23 @@ def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(serve
     environment |= {"CIVITAI_ETL_API_URL": settings.api_url, "CIVITAI_ETL_REQUESTS_PER_SECOND": "0"}
     program = "from flows.daily_snapshot import daily_snapshot; daily_snapshot()"
     subprocess.run([sys.executable, "-c", program], env=environment, cwd=tmp_path, check=False, capture_output=True)
-    (run,) = server.ask("/flow_runs/filter", {"flow_runs": {"deployment_id": {"is_null_": True}}})
+    undeployed = {"flow_runs": {"deployment_id": {"is_null_": True}}, "flows": {"name": {"any_": ["daily_snapshot"]}}}
+    (run,) = server.ask("/flow_runs/filter", undeployed)
     assert run["state"]["type"] == "FAILED"
     assert "PARTIAL (" in run["state"]["message"]
     assert settings.analytics.exists()
     assert {"row-counts", "daily-snapshot"} <= {row["key"] for row in server.artifacts(run["id"])}
+
+
+def test_a_refresh_before_the_first_complete_snapshot_is_cancelled_and_says_what_to_do(server, service, tmp_path):
+    environment = os.environ | prefect_environment(Settings(data_dir=tmp_path)) | {"PREFECT_API_URL": server.api_url}
+    environment |= {"CIVITAI_ETL_API_URL": service.api_url}
+    program = "from flows.refresh import refresh; state = refresh(return_state=True); print(state.name, state.message)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    told = "Cancelled There is no complete snapshot to refresh: run `civitai-etl snapshot` first."
+    assert told in ended.stdout.splitlines()
 
 
 def test_of_two_runs_at_once_the_second_is_cancelled(server, service, served):
