@@ -9,7 +9,7 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
@@ -51,20 +51,37 @@ app = App(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
-        code = app(arguments, exit_on_error=False, print_error=True)
-    except CycloptsError:
-        code = WRONG_USAGE
-    except CivitaiEtlError as error:
-        print(f"civitai-etl: {error}", file=sys.stderr)
-        code = error.exit_code
+        code = _run(arguments)
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        return app(arguments, exit_on_error=False, print_error=True) or 0  # no command, no code: the help was asked for
+    except CycloptsError:
+        return WRONG_USAGE
+    except CivitaiEtlError as error:
+        print(f"civitai-etl: {error}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
         print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED
+
+
+def console_script() -> None:
+    """`main`, ended at once: all is written and closed by then, and to free every object that the libraries have made
+    Python would take half a second.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        sys.stderr.flush()
+        os._exit(cast("int", end.code))
 
 
 def _settings() -> "Settings":
