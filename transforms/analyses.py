@@ -366,18 +366,15 @@ REMOVED_MODELS = Macro(
         "download_count": "Downloads of all time as last known before. Null: its creator hid them throughout.",
     },
     """
-WITH lives AS (
-    SELECT
-        history.model_id,
-        history.name,
-        history.type,
-        history.username,
-        history.removed_on,
-        lead(history.valid_from) OVER (PARTITION BY history.model_id ORDER BY history.valid_from) AS returned_on
-    FROM star.dim_model AS history
+WITH removals AS MATERIALIZED (
+    SELECT history.model_id, history.name, history.type, history.username, history.removed_on
+    FROM star.dim_model AS history WHERE history.removed_on >= CAST(since AS DATE)
 ),
-removals AS (
-    SELECT lives.* FROM lives WHERE lives.removed_on >= CAST(since AS DATE)
+returns AS (
+    SELECT removals.model_id, removals.removed_on, min(later.valid_from) AS returned_on
+    FROM star.dim_model AS later
+    JOIN removals ON removals.model_id = later.model_id AND later.valid_from > removals.removed_on
+    GROUP BY removals.model_id, removals.removed_on
 ),
 known AS (
     SELECT
@@ -395,10 +392,12 @@ SELECT
     removals.type,
     removals.username,
     removals.removed_on,
-    removals.returned_on,
+    returns.returned_on,
     known.last_seen_on,
     known.download_count
-FROM removals LEFT JOIN known ON known.model_id = removals.model_id AND known.removed_on = removals.removed_on
+FROM removals
+LEFT JOIN returns ON returns.model_id = removals.model_id AND returns.removed_on = removals.removed_on
+LEFT JOIN known ON known.model_id = removals.model_id AND known.removed_on = removals.removed_on
 ORDER BY removals.removed_on DESC, removals.model_id
 """,
 )
