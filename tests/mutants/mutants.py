@@ -556,7 +556,7 @@ MUTANTS = (
         "transforms/lake.py",
         "frame.sort(key, maintain_order=True).rechunk()",
         "frame.rechunk()",
-        HISTORIES,
+        BUILD + "the_rows_of_every_file_are_in_the_order_of_its_key",
     ),
     # The quality gate
     Mutant(

@@ -15,6 +15,7 @@ from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import QuarantineError, rebuild
 from transforms.publish import FILES_KEPT_FOR
 from transforms.raw_reader import coverage
+from transforms.tables import TABLES
 
 BROKEN = {
     "text where a counter should be": b'{"id": 7, "stats": {"downloadCount": "many"}, "modelVersions": []}',
@@ -375,3 +376,18 @@ def test_a_time_without_a_zone_is_utc(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1, *versions)])
     workshop.build()
     assert workshop.sql("SELECT DISTINCT epoch_ms(published_at) FROM star.dim_model_version") == [(1748779200123,)]
+
+
+def test_the_rows_of_every_file_are_in_the_order_of_its_key(workshop: Workshop) -> None:
+    """Raw reads by the text of the id: 10, 2, 9."""
+    workshop.raw.crawl(DAYS[0], model=[model(number, creator={"username": f"u{99 - number}"}) for number in (10, 9, 2)])
+    workshop.raw.crawl(DAYS[1], model=[model(number, name="New", tags=["b", "a"]) for number in (10, 9, 2)])
+    workshop.build()
+    keys = {table.table_name(): table.primary_key() for table in TABLES if table.primary_key()}
+    several = set()
+    for name, path in workshop.sql("SELECT table_name, path FROM star.manifest WHERE rows > 1"):
+        key = ", ".join(keys.get(name, ["ALL"]))
+        file = f"read_parquet('{path}', hive_partitioning = false)"
+        assert workshop.sql(f"FROM {file}") == workshop.sql(f"FROM {file} ORDER BY {key}"), path
+        several.add(name)
+    assert {"dim_model", "dim_file", "fact_model_version_daily", "bridge_model_tag"} <= several
