@@ -58,7 +58,7 @@ docs: setup ## write docs/data-dictionary.md and docs/api-coverage.md anew from 
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
 
-bench-year: setup ## time every table macro over a year of 100,000 models (builds for some ten minutes)
+bench-year: setup ## time every table macro over a year of 100,000 models (writes and builds for most of an hour)
 	$(BIN)/python -m benchmarks.year
 
 bench-retention: setup ## measure what a day costs on disk, before and after compact (docs/operations.md)

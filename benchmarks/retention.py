@@ -6,7 +6,6 @@ of its own, however many models there are.
 """
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -16,13 +15,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
+from benchmarks.raw import append, append_crawl
 from emulator.catalogue import ModelQuery
 from emulator.simulated import SimulatedDay, SimulatedWorld
 from pipelines.archive import closed_before
 from pipelines.documents import split
-from pipelines.raw import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
+from pipelines.harvest import arrow_table
+from pipelines.raw import documents_table, observations_table
 from pipelines.warehouse import WRITER_CONFIG
 from transforms.build import build
 from transforms.compact import compact
@@ -80,46 +80,20 @@ def main() -> int:
 
 def write_day(warehouse: Path, day: SimulatedDay, stored: set[str]) -> None:
     """Adds a complete crawl; `stored` are the hashes of the documents that raw has."""
-    crawl_id = f"{day.date}.1"
+    crawl_id, met = f"{day.date}.1", {}
     listings = {"model": day.models(ModelQuery()), "creator": day.creators(None), "tag": day.tags(None)}
-    counts = dict.fromkeys(KINDS, dict.fromkeys(("pages", "items", "distinct_ids", "duplicates", "rejected"), 0))
     with closing(duckdb.connect(str(warehouse), config=WRITER_CONFIG)) as connection:
-        connection.execute(f"create schema if not exists {SCHEMA_NAME}")
         for kind, listing in listings.items():
             found = [split(kind, item) for item in listing.documents(0, len(listing))]
             new = [each for each in found if each.content_hash not in stored]
             stored.update(each.content_hash for each in new)
-            append(connection, documents_table(kind), ((e.entity_id, e.content_hash, day.now, e.payload) for e in new))
-            append(
-                connection,
-                observations_table(kind),
-                ((day.date, e.entity_id, e.content_hash, day.now, crawl_id, 1, e.metrics) for e in found),
-            )
-            counts[kind] = counts[kind] | {"items": len(found), "distinct_ids": len(found)}
-        row = dict.fromkeys(SNAPSHOTS.schema.names, 0) | {
-            "crawl_id": crawl_id,
-            "snapshot_date": day.date,
-            "dialect": "spec",
-            "api_url": "http://127.0.0.1:8377/api/v1",
-            "status": "complete",
-            "reason": None,
-            "started_at": day.now,
-            "finished_at": day.now,
-            "arguments": "{}",
-            "endpoints": json.dumps(counts),
-            "listed": None,
-        }
-        append(connection, SNAPSHOTS, [tuple(row.values())])
-
-
-def append(connection: duckdb.DuckDBPyConnection, table: RawTable, rows: Iterable[tuple[object, ...]]) -> None:
-    """Adds rows, which are in the order of the table's columns."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(table.schema)
-    arrays = [pa.array(values).cast(field.type) for values, field in zip(columns, table.schema, strict=True)]
-    connection.register("new", pa.Table.from_arrays(arrays, schema=table.schema))
-    connection.execute(f"create table if not exists {table.qualified_name} as from new limit 0")
-    connection.execute(f"insert into {table.qualified_name} from new")
-    connection.unregister("new")
+            seen = [(day.date, e.entity_id, e.content_hash, day.now, crawl_id, 1, e.metrics) for e in found]
+            append(connection, observations_table(kind), arrow_table(observations_table(kind), seen))
+            if new:
+                rows = [(e.entity_id, e.content_hash, day.now, e.payload) for e in new]
+                append(connection, documents_table(kind), arrow_table(documents_table(kind), rows))
+            met[kind] = len(found)
+        append_crawl(connection, crawl_id, day.date, day.now, "spec", met)
 
 
 def raw_parts(raw: duckdb.DuckDBPyConnection, before: date) -> dict[str, int]:

@@ -7,7 +7,6 @@ two are compared where both were made. The lists beside the models, which no mac
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import time
@@ -21,6 +20,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from benchmarks.raw import append, append_crawl
 from emulator.live_catalogue import LiveDay, LiveModelQuery
 from emulator.live_documents import LiveDocuments
 from emulator.live_traits import LiveTraits
@@ -28,12 +28,8 @@ from emulator.simulated import SimulatedWorld
 from pipelines.documents import Document, split
 from pipelines.progress import Silent
 from pipelines.raw import (
-    KINDS,
     RECONCILE_PASS,
-    SCHEMA_NAME,
-    SNAPSHOTS,
     TOMBSTONES,
-    RawTable,
     documents_table,
     observations_table,
 )
@@ -190,24 +186,14 @@ class Year:
         rows = [(each.entity_id, each.content_hash, each.payload.decode()) for each in new]
         payloads = pl.DataFrame(rows, schema=["entity_id", "content_hash", "payload"], orient="row")
         about = {"snapshot_date": pl.lit(on), "crawl_id": pl.lit(crawl_id), "observed_at": pl.lit(now)}
-        append(raw, documents_table("model"), payloads.with_columns(fetched_at=pl.lit(now)))
-        append(raw, observations_table("model"), observations.with_columns(**about))
         buried = pl.DataFrame({"entity_id": self.ids(pl.Series(gone, dtype=pl.Int64))})
-        append(raw, TOMBSTONES, buried.with_columns(**about, kind=pl.lit("model")))
-        counts = dict.fromkeys(("pages", "items", "distinct_ids", "duplicates", "rejected"), 0)
-        met = {"model": counts | {"items": observations.height, "distinct_ids": observations.height}}
-        row = {field.name: None if field.nullable else 0 for field in SNAPSHOTS.schema} | {
-            "crawl_id": crawl_id,
-            "snapshot_date": on,
-            "dialect": "live",
-            "api_url": "http://127.0.0.1:8377/api/v1",
-            "status": "complete",
-            "started_at": now,
-            "finished_at": now,
-            "arguments": "{}",
-            "endpoints": json.dumps(dict.fromkeys(KINDS, counts) | met),
-        }
-        append(raw, SNAPSHOTS, pl.DataFrame([row]))
+        for table, frame in (
+            (documents_table("model"), payloads.with_columns(fetched_at=now)),
+            (observations_table("model"), observations.with_columns(**about)),
+            (TOMBSTONES, buried.with_columns(**about, kind=pl.lit("model"))),
+        ):
+            append(raw, table, frame.select(table.schema.names).to_arrow().cast(table.schema))
+        append_crawl(raw, crawl_id, on, now, "live", {"model": observations.height})
 
 
 def as_metrics(owner: str, counters: pl.DataFrame) -> pl.Series:
@@ -218,20 +204,10 @@ def as_metrics(owner: str, counters: pl.DataFrame) -> pl.Series:
     return counters.select(text=pl.concat_str([*pieces, pl.lit("}}")]))["text"]
 
 
-def append(raw: duckdb.DuckDBPyConnection, table: RawTable, rows: pl.DataFrame) -> None:
-    """Adds rows that have the columns of a table."""
-    new = rows.select(table.schema.names).to_arrow().cast(table.schema)
-    raw.register("new", new)
-    raw.execute(f"create table if not exists {table.qualified_name} as from new limit 0")
-    raw.execute(f"insert into {table.qualified_name} from new")
-    raw.unregister("new")
-
-
 def write_year(models: int, days: int) -> None:
     """Writes the crawls of `days` days from `BEGIN` on."""
     year = Year(models)
     with closing(duckdb.connect(str(WAREHOUSE), config=WRITER_CONFIG)) as raw:
-        raw.execute(f"create schema {SCHEMA_NAME}; set timezone = 'UTC'")
         for on in (BEGIN + timedelta(days=number) for number in range(days)):
             year.crawl(on, raw)
             print(f"raw: {on}, {len(year.alive):,} models", flush=True)
