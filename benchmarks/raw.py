@@ -6,9 +6,8 @@ from datetime import date, datetime
 import duckdb
 import pyarrow as pa
 
+from pipelines.harvest import COUNTS
 from pipelines.raw import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable
-
-NOTHING = dict.fromkeys(("pages", "items", "distinct_ids", "duplicates", "rejected"), 0)
 
 
 def append(raw: duckdb.DuckDBPyConnection, table: RawTable, rows: pa.Table) -> None:
@@ -24,6 +23,9 @@ def append_crawl(
     raw: duckdb.DuckDBPyConnection, crawl_id: str, on: date, moment: datetime, dialect: str, met: dict[str, int]
 ) -> None:
     """Adds the line of a complete crawl that `met` so many entities of each kind."""
+    counts = {kind: dict.fromkeys(COUNTS, 0) for kind in KINDS}
+    for kind, entities in met.items():
+        counts[kind] |= {"items": entities, "distinct_ids": entities}
     row = {field.name: None if field.nullable else 0 for field in SNAPSHOTS.schema} | {
         "crawl_id": crawl_id,
         "snapshot_date": on,
@@ -33,8 +35,6 @@ def append_crawl(
         "started_at": moment,
         "finished_at": moment,
         "arguments": "{}",
-        "endpoints": json.dumps(
-            {kind: NOTHING | {"items": met.get(kind, 0), "distinct_ids": met.get(kind, 0)} for kind in KINDS}
-        ),
+        "endpoints": json.dumps(counts),
     }
     append(raw, SNAPSHOTS, pa.Table.from_pylist([row], schema=SNAPSHOTS.schema))

@@ -27,12 +27,7 @@ from emulator.live_traits import LiveTraits
 from emulator.simulated import SimulatedWorld
 from pipelines.documents import Document, split
 from pipelines.progress import Silent
-from pipelines.raw import (
-    RECONCILE_PASS,
-    TOMBSTONES,
-    documents_table,
-    observations_table,
-)
+from pipelines.raw import RECONCILE_PASS, TOMBSTONES, documents_table, observations_table
 from pipelines.warehouse import WRITER_CONFIG
 from transforms.analyses import MACROS
 from transforms.build import rebuild
@@ -87,10 +82,11 @@ class Year:
         self.read = read.join(met, on="row", how="semi")
         shown = self.read.drop_nulls("content_hash").sort("row")
         observations = shown.with_columns(metrics=self.metrics(shown, live), entity_id=self.ids(shown["row"]))
-        self.refuse_difference(observations, [each for each in documents if each])
+        made = [each for each in documents if each]
+        self.refuse_difference(observations, made)
         gone = self.alive - set(shown["row"])
         self.alive = set(shown["row"])
-        self.write(raw, live, [each for each in documents if each], observations, sorted(gone))
+        self.write(raw, live, made, observations, sorted(gone))
 
     def met(self, live: LiveDay) -> pl.DataFrame:
         """row, crawl_pass, events of the models of the listings, and of those that are asked for by id since the

@@ -49,13 +49,15 @@ def demo(tmp_path_factory):
         "CIVITAI_API_KEY": "a-real-key",
     }
 
+    command = Path(sys.executable).with_name("civitai-etl")
+
     def run(*arguments, data_dir="demo"):
-        command = [Path(sys.executable).with_name("civitai-etl"), "demo", "--data-dir", data_dir, *arguments]
-        return subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
+        demo = [command, "demo", "--data-dir", data_dir, *arguments]
+        return subprocess.run(demo, env=environment, cwd=place, capture_output=True, text=True, check=False)
 
     def sql(query):
         ended = subprocess.run(
-            [Path(sys.executable).with_name("civitai-etl"), "sql", query],
+            [command, "sql", query],
             env=os.environ | {"CIVITAI_ETL_DATA_DIR": str(place / "demo")},
             cwd=place,
             capture_output=True,
