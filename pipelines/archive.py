@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pipelines.decisions import decisions, left_out
 from pipelines.errors import CivitaiEtlError
 from pipelines.parquet import sync, write_rows
 from pipelines.progress import Progress, Silent
@@ -49,7 +50,12 @@ class Archived:
 def closed_before(warehouse: Path) -> date | None:
     """The first day that no closed month has: months before it are closed. None without a complete snapshot."""
     with closing(connect(warehouse)) as connection:
-        complete = [row["snapshot_date"] for row in crawls(connection) if row["status"] == "complete"]
+        out = left_out(decisions(connection))
+        complete = [
+            row["snapshot_date"]
+            for row in crawls(connection)
+            if row["status"] == "complete" and row["crawl_id"] not in out
+        ]
     return max(complete).replace(day=1) if complete else None
 
 

@@ -12,6 +12,7 @@ The load (pipelines) writes these tables and the transforms read them; both take
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from typing import Literal
 
 import pyarrow as pa
 
@@ -72,7 +73,8 @@ def documents_table(kind: str) -> RawTable:
 
 @cache
 def observations_table(kind: str) -> RawTable:
-    """What was seen of each entity on each date. `metrics` is JSON: a list, in document order, of
+    """What was seen of each entity on each date, by one crawl of those that count; by one that does not count
+    (DECISIONS), too. `metrics` is JSON: a list, in document order, of
     `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
     where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS;
     look-ups have one pass.
@@ -90,7 +92,7 @@ def observations_table(kind: str) -> RawTable:
                 pa.field("metrics", pa.string(), nullable=False),
             ]
         ),
-        key=("snapshot_date", "entity_id"),
+        key=("snapshot_date", "entity_id", "crawl_id"),
     )
 
 
@@ -191,4 +193,26 @@ ARCHIVED = RawTable(
         ]
     ),
     key=("path",),
+)
+
+Verdict = Literal["refused", "excluded", "included", "accepted"]
+
+#: What was decided about dates, by the checks of a build (`refused`) or by a person, in this order. A crawl that is
+#: refused or excluded does not count: its date is a gap, unless another crawl of it counts; `included` takes that back,
+#: and its checks are waived. `accepted` is a counter of a fact ("fact_model_daily.rating_count") whose collapse on that
+#: date is real. `crawl_ids` are the crawls that are meant, none for a counter.
+DECISIONS = RawTable(
+    "decisions",
+    pa.schema(
+        [
+            pa.field("number", pa.int64(), nullable=False),
+            pa.field("decided_at", TIMESTAMP, nullable=False),
+            pa.field("verdict", pa.string(), nullable=False),
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("crawl_ids", pa.list_(pa.string()), nullable=False),
+            pa.field("counter", pa.string()),
+            pa.field("reason", pa.string(), nullable=False),
+        ]
+    ),
+    key=("number",),
 )

@@ -54,6 +54,13 @@ class Limits(BaseModel):
         le=1,
         description="Share of the entities whose counter may fall in a day before a run warns of it.",
     )
+    max_counter_collapse_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Share of the entities whose counter may fall to less than half in a day before that day's values "
+        "of the counter are withheld.",
+    )
     max_null_rise: float = Field(
         default=0.1,
         ge=0,

@@ -1,9 +1,11 @@
 """Today's photograph of the catalogue: decides which crawl a date needs, and runs it window by window to its end.
 
-A date that is complete needs none, one that was cut off goes on where it stopped, anything else is a new crawl.
+A date that is complete needs none, one that was cut off goes on where it stopped, anything else is a new crawl: also a
+date that was refused or excluded (`pipelines.decisions`).
 """
 
 import json
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.crawl import Crawl
+from pipelines.decisions import Decision, decisions, left_out
 from pipelines.dialects import DIALECTS
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import COUNTS
@@ -70,11 +73,14 @@ def take_snapshot(
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain()
-        earlier = _crawls(settings)
-        done = [row for row in earlier if row["snapshot_date"] == snapshot_date and row["status"] == "complete"]
+        earlier, out = _crawls(settings)
+        of_date = [row for row in earlier if row["snapshot_date"] == snapshot_date]
+        done = [row for row in of_date if row["status"] == "complete" and row["crawl_id"] not in out]
         if done:
             return _report(done[-1], already_complete=True, requests=0)
-        crawl, closed = _begin_or_go_on(settings, snapshot_date, earlier, loader.state(), progress)
+        if of_date and of_date[-1]["crawl_id"] in out:
+            progress.note(f"{snapshot_date} is {out[of_date[-1]['crawl_id']].verdict}: it is crawled again")
+        crawl, closed = _begin_or_go_on(settings, snapshot_date, earlier, out, loader.state(), progress)
         while not crawl.is_finished:
             crawl.open_window(settings.window_pages)
             loader.load_window(crawl, closed)
@@ -91,20 +97,28 @@ def drain(settings: Settings) -> None:
             Loader(settings).drain()
 
 
-def _crawls(settings: Settings) -> list[dict[str, Any]]:
+def _crawls(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Decision]]:
+    """All crawls, and those of them that do not count."""
     if not settings.warehouse.exists():
-        return []
+        return [], {}
     with closing(connect(settings.warehouse)) as connection:
-        return crawls(connection)
+        return crawls(connection), left_out(decisions(connection))
 
 
 def _begin_or_go_on(
-    settings: Settings, snapshot_date: date, earlier: list[dict[str, Any]], kept: dict[str, Any], progress: Progress
+    settings: Settings,
+    snapshot_date: date,
+    earlier: list[dict[str, Any]],
+    out: Collection[str],
+    kept: dict[str, Any],
+    progress: Progress,
 ) -> tuple[Crawl, list[dict[str, Any]]]:
     """The crawl to walk now, and the rows of unfinished ones that end as partial because it begins."""
     state = kept.get("crawl", {})
     unfinished = [row for row in earlier if row["finished_at"] is None]
-    resumable = [row for row in unfinished if _goes_on(row, state, snapshot_date, settings)]
+    resumable = [
+        row for row in unfinished if row["crawl_id"] not in out and _goes_on(row, state, snapshot_date, settings)
+    ]
     if resumable:
         crawl_id = resumable[0]["crawl_id"]
         progress.note(f"going on with the crawl {crawl_id}")
@@ -118,7 +132,7 @@ def _begin_or_go_on(
         for row in unfinished
         if row["crawl_id"] != crawl_id
     ]
-    stored, expected = _stored(settings, snapshot_date, crawl_id)
+    stored, expected = _stored(settings, snapshot_date, crawl_id, out)
     crawl = Crawl(
         crawl_id,
         snapshot_date,
@@ -141,14 +155,16 @@ def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, se
     )
 
 
-def _stored(settings: Settings, snapshot_date: date, crawl_id: str) -> tuple[dict[str, Known], set[str]]:
+def _stored(
+    settings: Settings, snapshot_date: date, crawl_id: str, out: Collection[str]
+) -> tuple[dict[str, Known], set[str]]:
     """What need not be taken again, and the ids that a reconcile would miss."""
     if not settings.warehouse.exists():
         return {kind: Known() for kind in KINDS}, set()
     reconciled = DIALECTS[settings.dialect_name].reconcile.kind
     with closing(connect(settings.warehouse)) as connection:
-        stored = {kind: known(connection, kind, snapshot_date, crawl_id) for kind in KINDS}
-        return stored, expected_ids(connection, reconciled, snapshot_date)
+        stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in KINDS}
+        return stored, expected_ids(connection, reconciled, snapshot_date, out)
 
 
 def _report(row: dict[str, Any], *, already_complete: bool, requests: int) -> SnapshotReport:

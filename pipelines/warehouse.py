@@ -5,6 +5,7 @@ it for the archive (`pipelines.archive`): `all_rows` has them all, and who wants
 holder of the writer lock opens the file (analysts have `analytics.duckdb`).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -114,8 +115,9 @@ class Known:
     """What a crawl need not take again, for one kind.
 
     `ids` were met by this crawl and count as duplicates; `observed` have a stored observation of its date, by
-    whatever crawl; `hashes` are of stored documents. While `is_first` (nothing of another date is stored) they are the
-    hashes of all of them, later those of the latest two dates: a document that comes back is left to the load.
+    whatever crawl that counts; `hashes` are of stored documents. While `is_first` (nothing of another date is stored)
+    they are the hashes of all of them, later those of the latest two dates: a document that comes back is left to the
+    load.
     """
 
     ids: set[str] = field(default_factory=set)
@@ -124,8 +126,10 @@ class Known:
     is_first: bool = True
 
 
-def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, crawl_id: str) -> Known:
-    """What is stored of `kind`, for a crawl that begins or goes on."""
+def known(
+    connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, crawl_id: str, left_out: Collection[str] = ()
+) -> Known:
+    """What is stored of `kind`, for a crawl that begins or goes on; crawls that are `left_out` observed nothing."""
     if not has_table(connection, observations_table(kind)):
         return Known()
     observations, documents = all_rows(connection, observations_table(kind)), documents_table(kind).qualified_name
@@ -142,7 +146,11 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     is_first = column(f"select distinct snapshot_date from {observations}") <= {snapshot_date}
     return Known(
         ids=ids,
-        observed=column(f"select entity_id from {observations} where snapshot_date = ?", snapshot_date),
+        observed=column(
+            f"select entity_id from {observations} where snapshot_date = ? and not list_contains(?, crawl_id)",
+            snapshot_date,
+            list(left_out),
+        ),
         hashes=column(
             f"select content_hash from {documents}"
             if is_first
@@ -177,20 +185,25 @@ def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_
     return found
 
 
-def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date) -> set[str]:
-    """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since."""
+def expected_ids(
+    connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, left_out: Collection[str] = ()
+) -> set[str]:
+    """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since, by crawls that are
+    not `left_out`.
+    """
     if not has_table(connection, observations_table(kind)):
         return set()
     observations = all_rows(connection, observations_table(kind))
-    events = f"select entity_id, snapshot_date as seen_on, null as denied_on from {observations}"
+    events = f"select entity_id, snapshot_date as seen_on, null as denied_on, crawl_id from {observations}"
     if has_table(connection, TOMBSTONES):
         events += (
-            f" union all select entity_id, null, snapshot_date from {TOMBSTONES.qualified_name} where kind = '{kind}'"
+            " union all select entity_id, null, snapshot_date, crawl_id "
+            f"from {TOMBSTONES.qualified_name} where kind = '{kind}'"
         )
     found = connection.execute(
-        f"select entity_id from ({events}) where coalesce(seen_on, denied_on) < ? group by entity_id "
-        "having max(seen_on) >= coalesce(max(denied_on), max(seen_on))",
-        [snapshot_date],
+        f"select entity_id from ({events}) where coalesce(seen_on, denied_on) < ? and not list_contains(?, crawl_id) "
+        "group by entity_id having max(seen_on) >= coalesce(max(denied_on), max(seen_on))",
+        [snapshot_date, list(left_out)],
     )
     return {entity_id for (entity_id,) in found.fetchall()}
 

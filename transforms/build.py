@@ -1,35 +1,44 @@
 """From the raw layer to the published star: day by day (`build`), or all of it anew (`rebuild`).
 
 Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
-When raw has something new for a date that the star has already (a late re-run, a crawl that went on), the star is
-folded from the first date again: facts from that date on and every dimension may change, and files whose rows did not
-change keep their names. A month that `transforms.compact` merged stays merged if it was over before that date; later
-ones are daily files again until `compact` merges them, which gives the same bytes as if nothing had come late. What was
-looked up is no part of that fold: its tables are made anew from all of raw.
+When raw has something new for a date that the star has already (a late re-run, a crawl that went on, a date that is
+excluded or included), the star is folded from the first date again: facts from that date on and every dimension may
+change, and files whose rows did not change keep their names. A month that `transforms.compact` merged stays merged if
+it was over before that date; later ones are daily files again until `compact` merges them, which gives the same bytes
+as if nothing had come late. What was looked up is no part of that fold: its tables are made anew from all of raw.
+
+A date that the checks refuse is a gap, never what the next date is compared with: `build` stores the refusal in raw and
+goes on, so that a healthy catalogue recovers by itself. `rebuild` decides nothing: it stops, and a person decides.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
+from pipelines import decisions
+from pipelines.decisions import Decision
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Limits
-from transforms.day import Balance, DayBuild, SnapshotDay
-from transforms.facts import CompleteCrawl
-from transforms.gate import judge
+from transforms.day import NOTHING, Balance, DayBuild, SnapshotDay
+from transforms.gate import DEFECTS, Verdict, judge
 from transforms.generation import Generation
 from transforms.lake import Lake, LakeFile, month_of
-from transforms.lookups import add_lookups
-from transforms.publish import follow, publish, read_manifest
+from transforms.lookups import add_lookups, replace_where_changed
+from transforms.publish import follow, is_outdated, publish, read_manifest
 from transforms.raw_reader import RawReader
-from transforms.tables import DimDate, OpsQuarantine, OpsSnapshot
+from transforms.tables import DimDate, OpsDecision, OpsSnapshot
 
-#: A handful of broken records stops nothing, however small the catalogue is.
-QUARANTINE_TOLERATED = 10
+#: By these a crawl is the same in raw and in the star.
+AS_IT_IS = ["crawl_id", "status", "observations"]
+
+_WAYS = (
+    '`civitai-etl include {on} --because "..."` publishes it as it is, and `civitai-etl exclude {on} --because "..."` '
+    "decides that it stays out"
+)
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,57 @@ class BuildReport:
     warnings: tuple[str, ...] = ()
 
 
-class UnevenBooksError(CivitaiEtlError):
-    """Records in and records out of a day do not agree; nothing was published."""
+@dataclass(frozen=True)
+class Refusal:
+    """A date that the checks refuse: the crawls that do not count for it, and why."""
+
+    on: date
+    crawl_ids: tuple[str, ...]
+    error: CivitaiEtlError
+
+    def left_out(self) -> CivitaiEtlError:
+        """The error for a build that has left the date out."""
+        return type(self.error)(
+            f"{self.error} {self.on} is refused: it is a gap in the tables, and raw keeps it. `civitai-etl snapshot` "
+            f"on the same day crawls it again, {_WAYS.format(on=self.on)}."
+        )
+
+    def nothing_changed(self) -> CivitaiEtlError:
+        """The error for a build that decides nothing."""
+        return type(self.error)(f"{self.error} Nothing was changed: {_WAYS.format(on=self.on)}, then rebuild again.")
 
 
-class QuarantineError(CivitaiEtlError):
-    """More records of a day were set aside than the settings allow; nothing was published."""
+@dataclass
+class Folded:
+    """What a fold over snapshot dates came to."""
+
+    days: list[SnapshotDay] = field(default_factory=list)
+    balances: list[Balance] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def decisions(self, taken: Sequence[Decision]) -> list[Decision]:
+        """The refusals as decisions that follow those that were taken."""
+        new: list[Decision] = []
+        for each in self.refusals:
+            following = decisions.next_decision(
+                [*taken, *new], "refused", each.on, str(each.error), crawl_ids=each.crawl_ids
+            )
+            new.append(following)
+        return new
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the published star has taken in: crawls, and the numbers of decisions."""
+
+    crawls: pl.DataFrame
+    decisions: frozenset[int]
+
+    @property
+    def standing(self) -> pl.DataFrame:
+        """The crawls that count."""
+        return self.crawls.filter(pl.col("verdict").is_null())
 
 
 def build(
@@ -63,6 +117,8 @@ def build(
 ) -> BuildReport:
     """Adds to the star what raw has and the star has not, and publishes it; without news it does nothing.
 
+    A star whose tables were declared otherwise, by an earlier version, is made anew as a whole.
+
     Args:
         warehouse: the raw DuckDB file; nobody else has it open for writing.
         lake: root directory of the star's files.
@@ -71,33 +127,62 @@ def build(
         progress: is told of every date.
 
     Raises:
-        CivitaiEtlError: the books do not balance, or the quality gate refuses; the published star stays as it was.
+        CivitaiEtlError: the checks refuse a date. It is left out, all else is published.
     """
+    published, anew = read_manifest(analytics), is_outdated(analytics)
     with RawReader(warehouse) as raw:
         crawls = raw.crawls()
-        published = read_manifest(analytics)
-        known = _crawls_in(published, Lake(lake))
-        news = _dates_with_news(crawls, known)
-        if not news:
-            return build_lookups(warehouse, lake, analytics)
-        is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]
-        days = [day for day in snapshot_days(crawls) if is_late or day.on in news]
-        start, kept = ([], files_before(published, min(news))) if is_late else (published, [])
+        known = _known(published, Lake(lake))
+        news = _dates_with_news(crawls, raw.decisions, known)
+        if not news and not anew:
+            return _publish_changes(warehouse, lake, analytics, (add_lookups, add_operations))
+        days = snapshot_days(crawls, raw.decisions)
+        start, kept = published, list[LakeFile]()
+        if anew:
+            progress.note("An earlier version made the tables: they are made anew from raw.")
+            start = []
+        elif not known.crawls.is_empty() and min(news) <= known.crawls["snapshot_date"].max():  # type: ignore[operator]
+            start, kept = [], files_before(published, min(news))
+        else:
+            days = [day for day in days if day.on in news]
         with Generation(Lake(lake), published=start, kept=kept) as star:
-            return _fold(star, raw, analytics, crawls, days, news, limits, progress)
+            folded = fold(star, raw, days, news, limits, progress, known)
+            refused = folded.decisions(raw.decisions)
+            add_lookups(star, raw)
+            add_operations(star, raw, refused)
+            files = star.finish()
+    decisions.store(warehouse, refused)
+    # Where no date is left there is nothing to see, but what was published must not stay.
+    if folded.days or published:
+        publish(Lake(lake), analytics, files)
+    if folded.refusals:
+        raise folded.refusals[0].left_out()
+    return _report(folded, files)
 
 
-def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
-    """Takes only the tables of look-ups to what raw has, and publishes the star with them if that changed any."""
+def _publish_changes(
+    warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Generation, RawReader], bool]]
+) -> BuildReport:
+    """Takes the star through steps that fold no date, and publishes it if that changed any table."""
     published = read_manifest(analytics)
     with RawReader(warehouse) as raw, Generation(Lake(lake), published=published) as star:
-        if add_lookups(star, raw):
+        changed = [step(star, raw) for step in steps]
+        if any(changed):
             files = star.finish()
             publish(star.lake, analytics, files)
             return BuildReport((), rows_per_table(files), (), published=True)
     if published:
         follow(Lake(lake), published)
     return BuildReport((), rows_per_table(published), (), published=False)
+
+
+def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
+    """Takes only the tables of look-ups to what raw has, and publishes the star with them if that changed any. A star
+    whose tables were declared otherwise has to wait for the next `build`.
+    """
+    if is_outdated(analytics):
+        return BuildReport((), rows_per_table(read_manifest(analytics)), (), published=False)
+    return _publish_changes(warehouse, lake, analytics, (add_lookups,))
 
 
 def rebuild(
@@ -112,58 +197,111 @@ def rebuild(
 ) -> BuildReport:
     """Makes the star anew from raw and publishes it.
 
-    Args and errors are those of `build`, and
+    Args are those of `build`, and
         from_date, to_date: daily files of earlier and of later dates, and files of earlier and of later months, stay
             as they are published; by default all are made anew. A month that `compact` merged is made anew as a
             whole, as daily files. The rest of the star always is, for history has no middle.
+
+    Raises:
+        CivitaiEtlError: the checks refuse a date; nothing is published.
     """
     with RawReader(warehouse) as raw:
         crawls = raw.crawls()
-        days = snapshot_days(crawls)
+        days = snapshot_days(crawls, raw.decisions)
         remade = {day.on for day in days if (from_date or date.min) <= day.on <= (to_date or date.max)}
         kept: list[LakeFile] = []
-        if len(remade) < len(days):
+        if len(remade) < len(days) and not is_outdated(analytics):
             published = read_manifest(analytics)
             # What came late changes its date and every date after it.
-            late = min(_dates_with_news(crawls, _crawls_in(published, Lake(lake))), default=date.max)
+            news = _dates_with_news(crawls, raw.decisions, _known(published, Lake(lake)))
             covered = {(part, day) for on in remade for part, day in (("daily", on), ("monthly", month_of(on)))}
-            kept = [file for file in files_before(published, late) if (file.part, file.snapshot_date) not in covered]
+            kept = [
+                file
+                for file in files_before(published, min(news, default=date.max))
+                if (file.part, file.snapshot_date) not in covered
+            ]
         with Generation(Lake(lake), kept=kept) as star:
-            return _fold(star, raw, analytics, crawls, days, remade, limits, progress)
+            folded = fold(star, raw, days, remade, limits, progress)
+            if folded.refusals:
+                raise folded.refusals[0].nothing_changed()
+            add_lookups(star, raw)
+            add_operations(star, raw)
+            files = star.finish()
+    publish(Lake(lake), analytics, files)
+    return _report(folded, files)
 
 
-def _fold(
+def fold(
     star: Generation,
     raw: RawReader,
-    analytics: Path,
-    crawls: pl.DataFrame,
-    days: list[SnapshotDay],
-    judged: set[date],
+    days: Sequence[SnapshotDay],
+    judged: Collection[date],
     limits: Limits,
     progress: Progress,
-) -> BuildReport:
-    """Takes the star through `days`, publishes it and reports. Only the dates in `judged` can be refused."""
-    balances: list[Balance] = []
-    warnings: list[str] = []
-    for number, day in enumerate(days, start=1):
-        work = DayBuild(star, raw, day)
-        of_day = work.run()
-        _refuse_uneven_books(of_day)
-        verdict = judge(work, limits)
-        if day.on in judged:
-            _refuse_too_much_quarantine(of_day, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
-            if verdict.errors:
-                raise verdict.errors[0]
-            warnings += [each.message for each in verdict.warnings]
-        balances += of_day
+    known: Known | None = None,
+) -> Folded:
+    """Takes the star through `days`, oldest first. Only a date in `judged` can be refused: it leaves nothing behind,
+    and the next one is compared with the one before it. Of a date that is `known` only what is new can be refused.
+
+    Raises:
+        CivitaiEtlError: a date that is published already has a defect.
+    """
+    folded = Folded()
+    before = days[0].before if days else NOTHING
+    for number, planned in enumerate(days, start=1):
+        day = replace(planned, before=before)
+        roll_back = star.savepoint()
+        verdict, balances = _take(star, raw, day, limits)
+        if day.on in judged and verdict.errors:
+            roll_back()
+            refusal = Refusal(day.on, _new_crawls(day, known), verdict.errors[0])
+            folded.refusals.append(refusal)
+            raw.leave_out(refusal.crawl_ids)
+            day = day.without(refusal.crawl_ids)
+            if day.is_empty:
+                continue
+            verdict, balances = _take(star, raw, day, limits)
+        elif day.on in judged:
+            folded.warnings += [each.message for each in verdict.warnings]
+        for error in verdict.errors:
+            if isinstance(error, DEFECTS):
+                raise error
+        folded.days.append(day)
+        folded.balances += balances
+        before = day.as_before
         progress.update("transform", number, len(days), unit="days")
-    add_lookups(star, raw)
-    star.replace(OpsSnapshot.table_name(), OpsSnapshot.validate(crawls.select(OpsSnapshot.column_names()), cast=True))
-    star.replace(DimDate.table_name(), calendar(snapshot_days(crawls)))
-    files = star.finish()
-    publish(star.lake, analytics, files)
-    dates = tuple(day.on for day in days)
-    return BuildReport(dates, rows_per_table(files), tuple(balances), published=True, warnings=tuple(warnings))
+    return folded
+
+
+def _take(star: Generation, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[Verdict, list[Balance]]:
+    """Adds a date to the star; gives what the checks say of it, and its balances."""
+    work = DayBuild(star, raw, day, limits)
+    balances = work.run()
+    return judge(work, balances), balances
+
+
+def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:
+    """The crawls of a date that the published star has not as they are; all of them if it has them so."""
+    new = day.crawls if known is None else day.crawls.join(known.standing, on=AS_IT_IS, how="anti")
+    return tuple((new if new.height else day.crawls)["crawl_id"])
+
+
+def add_operations(star: Generation, raw: RawReader, refused: Sequence[Decision] = ()) -> bool:
+    """Takes the tables of crawls and decisions, and the calendar, to what raw has and what was `refused` just now;
+    whether that changed any.
+    """
+    taken = [*raw.decisions, *refused]
+    crawls = raw.crawls(taken)
+    rows = pl.DataFrame([astuple(each) for each in taken], schema=OpsDecision.polars_schema(), orient="row")
+    changes = [
+        replace_where_changed(star, table, table.validate(found.select(table.column_names()), cast=True))
+        for table, found in (
+            (OpsSnapshot, crawls),
+            (OpsDecision, rows),
+            (DimDate, calendar(snapshot_days(crawls, taken))),
+        )
+    ]
+    return any(changes)
 
 
 def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
@@ -174,20 +312,19 @@ def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
     return [file for file in files if file.snapshot_date and file.part in end and file.snapshot_date < end[file.part]]
 
 
-def snapshot_days(crawls: pl.DataFrame) -> list[SnapshotDay]:
-    """The snapshot dates of raw, oldest first, each with its crawls and what came before. A date without a single
-    observation is a gap: it makes no snapshot.
+def snapshot_days(crawls: pl.DataFrame, taken: Sequence[Decision]) -> list[SnapshotDay]:
+    """The snapshot dates of raw, oldest first, each with its crawls that count and what came before. A date without a
+    single observation is a gap: it makes no snapshot.
     """
+    included = {crawl_id for each in taken for crawl_id in each.crawl_ids if each.verdict == "included"}
     days: list[SnapshotDay] = []
-    last_complete = None
-    for (on,), of_day in crawls.group_by("snapshot_date", maintain_order=True):
+    for (on,), of_day in crawls.filter(pl.col("verdict").is_null()).group_by("snapshot_date", maintain_order=True):
         assert isinstance(on, date)
         if not of_day["observations"].sum():
             continue
-        days.append(SnapshotDay(on, of_day, days[-1].on if days else None, last_complete))
-        complete = of_day.filter(pl.col("status") == "complete")
-        if complete.height:
-            last_complete = CompleteCrawl(on, complete["started_at"][-1])
+        accepted = frozenset(each.counter for each in taken if each.counter and each.snapshot_date == on)
+        before = days[-1].as_before if days else NOTHING
+        days.append(SnapshotDay(on, of_day, before, accepted, bool(included.intersection(of_day["crawl_id"]))))
     return days
 
 
@@ -217,38 +354,28 @@ def rows_per_table(files: Sequence[LakeFile]) -> dict[str, int]:
     return rows
 
 
-def _crawls_in(published: list[LakeFile], lake: Lake) -> pl.DataFrame:
-    """What the published star has of each crawl."""
-    name = OpsSnapshot.table_name()
-    files = [file for file in published if file.table == name]
-    rows = lake.read(files, OpsSnapshot.polars_schema())
-    return rows.select("crawl_id", "snapshot_date", "status", "observations")
+def _known(published: list[LakeFile], lake: Lake) -> Known:
+    """What the published star has of crawls and decisions; one that an earlier version made may lack columns."""
+    crawls, taken = (
+        lake.read([file for file in published if file.table == table.table_name()], table.polars_schema(), partly=True)
+        for table in (OpsSnapshot, OpsDecision)
+    )
+    return Known(crawls.select("snapshot_date", "verdict", *AS_IT_IS), frozenset(taken["number"]))
 
 
-def _dates_with_news(crawls: pl.DataFrame, known: pl.DataFrame) -> set[date]:
-    """The dates of crawls that the published star has not, or not as they are now."""
-    return set(crawls.join(known, on=["crawl_id", "status", "observations"], how="anti")["snapshot_date"])
+def _dates_with_news(crawls: pl.DataFrame, taken: Sequence[Decision], known: Known) -> set[date]:
+    """The dates that are not in the published star as they are now: of crawls that came, grew, or do not count any
+    more or again, and of counters that were accepted.
+    """
+    counts = pl.col("verdict").is_null()
+    new = crawls.filter(counts).join(known.standing, on=AS_IT_IS, how="anti")
+    gone = known.standing.join(crawls.filter(~counts), on="crawl_id", how="semi")
+    accepted = {each.snapshot_date for each in taken if each.counter and each.number not in known.decisions}
+    return {*new["snapshot_date"], *gone["snapshot_date"], *accepted}
 
 
-def _refuse_uneven_books(balances: list[Balance]) -> None:
-    for books in balances:
-        if not books.is_even:
-            raise UnevenBooksError(
-                f"The books of {books.snapshot_date} do not balance for {books.kind}: received {books.received}, but "
-                f"loaded {books.loaded} + quarantined {books.quarantined} + duplicates {books.duplicates}. "
-                "Nothing was published; please report this with the row of raw.snapshots."
-            )
-
-
-def _refuse_too_much_quarantine(balances: list[Balance], quarantined: pl.DataFrame, most: float) -> None:
-    received = sum(books.received for books in balances)
-    number = sum(books.quarantined for books in balances)
-    if number > max(QUARANTINE_TOLERATED, most * received):
-        reasons = quarantined.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
-        kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
-        raise QuarantineError(
-            f"{number} of {received} records of {balances[0].snapshot_date} do not fit their declaration, more than "
-            f"the share of {most:.1%} that CIVITAI_ETL_MAX_QUARANTINE_SHARE allows. {times} times, first in {kind} "
-            f"{entity_id}: {reason}. Nothing was published and raw keeps every record: mend the declaration or allow a "
-            "larger share, then run `civitai-etl rebuild`."
-        )
+def _report(folded: Folded, files: Sequence[LakeFile]) -> BuildReport:
+    dates = tuple(day.on for day in folded.days)
+    return BuildReport(
+        dates, rows_per_table(files), tuple(folded.balances), published=True, warnings=tuple(folded.warnings)
+    )

@@ -4,18 +4,21 @@ Reads top to bottom as the day goes: stage every kind, take the dimensions forwa
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from pipelines.raw import KINDS
+from pipelines.settings import Limits
 from transforms.base_models import describe
 from transforms.churn import Churn, churn
-from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, daily_rows, stats_columns
-from transforms.generation import Generation
+from transforms.counter_guard import Collapse, collapses, withheld_rows
+from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
+from transforms.generation import STATE_STOCK, Generation
 from transforms.history import advance, natural_key, open_period, refresh
-from transforms.mart import base_model_day
+from transforms.mart import Stock, base_model_day
 from transforms.quarantine import check, first_of_each, refused, rejected
 from transforms.raw_reader import RawReader
 from transforms.staged import Staged, stage
@@ -39,6 +42,7 @@ from transforms.tables import (
     ModelText,
     OpsDrift,
     OpsQuarantine,
+    OpsWithheld,
     Table,
 )
 from transforms.tables.state import StateEntity
@@ -59,13 +63,34 @@ FACT_OF_KIND: dict[str, tuple[type[Table], pl.Expr]] = {
 
 
 @dataclass(frozen=True)
+class Before:
+    """What came before a snapshot date: the date before it, and the last complete crawl."""
+
+    date: date | None
+    complete: CompleteCrawl | None
+
+
+#: Before the first snapshot.
+NOTHING = Before(None, None)
+
+
+@dataclass(frozen=True)
 class SnapshotDay:
-    """A snapshot date: its crawls (rows of raw.snapshots), and what came before it."""
+    """A snapshot date: its crawls that count (rows of raw.snapshots), and what came before it.
+
+    `accepted` are counters of facts whose collapse on the date is real. With `is_included` a person decided that the
+    date counts however implausible it looks.
+    """
 
     on: date
     crawls: pl.DataFrame
-    previous: date | None
-    last_complete: CompleteCrawl | None
+    before: Before
+    accepted: frozenset[str] = frozenset()
+    is_included: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.crawls["observations"].sum()
 
     @property
     def is_complete(self) -> bool:
@@ -74,6 +99,18 @@ class SnapshotDay:
     @property
     def crawl_id(self) -> str:
         return str(self.crawls["crawl_id"][-1])
+
+    @property
+    def as_before(self) -> Before:
+        """What came before the next date."""
+        complete = self.crawls.filter(pl.col("status") == "complete")
+        if complete.is_empty():
+            return Before(self.on, self.before.complete)
+        return Before(self.on, CompleteCrawl(self.on, complete["started_at"][-1]))
+
+    def without(self, crawl_ids: Collection[str]) -> "SnapshotDay":
+        """The date without some of its crawls."""
+        return replace(self, crawls=self.crawls.filter(~pl.col("crawl_id").is_in(list(crawl_ids))))
 
 
 @dataclass(frozen=True)
@@ -95,8 +132,9 @@ class Balance:
 class DayBuild:
     """The work on one snapshot date."""
 
-    def __init__(self, star: Generation, raw: RawReader, day: SnapshotDay) -> None:
+    def __init__(self, star: Generation, raw: RawReader, day: SnapshotDay, limits: Limits) -> None:
         self.star = star
+        self.limits = limits
         self.raw = raw
         self.day = day
         self.on = day.on
@@ -113,12 +151,15 @@ class DayBuild:
         self.types_before = star.rows(DimModel.table_name())["type"].unique()
         #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
         self.books: dict[str, tuple[int, int]] = {}
+        #: Counters that collapsed on the date, and of each counter how many of the entities with a known flow moved.
+        self.collapses: list[Collapse] = []
+        self.moved: dict[tuple[str, str], int] = {}
 
     def run(self) -> list[Balance]:
         """Adds the day to the star. Returns one balance per kind that the day's crawls asked for."""
         staged = {kind: self.stage(kind) for kind in KINDS}
         models = staged["model"]
-        before = self.served_versions()
+        before = Stock(self.day.before.date, self.served_versions())
         opened = self.advance_models(models)
         self.add_names(staged, opened)
         self.add_images(staged)
@@ -370,14 +411,23 @@ class DayBuild:
     def add_fact(self, fact: type[Table], observed: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
         """Writes the day's rows of a fact, and returns them with `is_birth`."""
         state_name, entity_id = f"state_{fact.table_name()}", ENTITY_ID[fact]
+        known = self.star.rows(state_name)
+        fallen = collapses(fact, observed, known, self.day.accepted, self.limits.max_counter_collapse_share)
+        self.collapses += fallen
         rows, state = daily_rows(
             fact,
             observed,
-            self.star.rows(state_name),
+            known,
             published.unique(entity_id, keep="first", maintain_order=True),
             self.on,
-            self.day.last_complete,
+            self.day.before.complete,
+            withheld=[each.counter for each in fallen if not each.is_accepted],
         )
+        self.moved |= {
+            (fact.table_name(), counter): rows.filter(~pl.col("is_first") & (pl.col(flow) != 0)).height
+            for counter, flow in counters_of(fact).items()
+            if flow
+        }
         keys = {FactModelDaily: DimModel, FactModelVersionDaily: DimModelVersion}
         if dimension := keys.get(fact):
             held = self.star.rows(dimension.table_name())
@@ -405,12 +455,26 @@ class DayBuild:
             )
         )
 
-    def add_mart(self, before: pl.DataFrame, flows: pl.DataFrame, births: pl.DataFrame) -> None:
-        known_births = births if self.day.last_complete else None
+    def add_mart(self, before: Stock, flows: pl.DataFrame, births: pl.DataFrame) -> None:
+        """The mart of the date. Downloads are compared with the last date that has them: it is kept while they are
+        withheld.
+        """
+        withheld = self.withheld(FactModelVersionDaily)
+        kept = self.star.rows(STATE_STOCK)
+        counted = Stock(kept["counted_on"][0], kept) if kept.height else before
+        if DOWNLOADS in withheld:
+            self.star.replace(STATE_STOCK, counted.versions.with_columns(counted_on=pl.lit(counted.on)))
+        elif kept.height:
+            self.star.replace(STATE_STOCK, kept.clear())
+        known_births = births if self.day.before.complete else None
         rows = base_model_day(
-            before, self.served_versions(), flows, known_births, on=self.on, previous=self.day.previous
+            before, counted, self.served_versions(), flows, known_births, on=self.on, withheld=withheld
         )
         self.add(MartBaseModelDaily, MartBaseModelDaily.validate(rows, cast=True))
+
+    def withheld(self, fact: type[Table]) -> set[str]:
+        """The counters of a fact that are withheld on the date."""
+        return {each.counter for each in self.collapses if each.fact is fact and not each.is_accepted}
 
     # Bookkeeping
 
@@ -450,7 +514,7 @@ class DayBuild:
         return pl.concat([valid, bad])
 
     def note_operations(self, staged: dict[str, Staged]) -> None:
-        """ops_quarantine and ops_drift."""
+        """ops_quarantine, ops_drift and ops_withheld."""
         items = rejected(self.raw.rejects(self.on))
         rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
         self.add(OpsQuarantine, OpsQuarantine.validate(rows, cast=True))
@@ -464,6 +528,8 @@ class DayBuild:
             orient="row",
         )
         self.refresh(OpsDrift, drift.drop("first_seen_on"))
+        share = self.limits.max_counter_collapse_share
+        self.add(OpsWithheld, withheld_rows(self.collapses, self.on, share))
 
     def balance(self, kind: str, records: Staged) -> Balance:
         """Sets what the crawls say that they received against what the star has of it."""

@@ -6,11 +6,14 @@ The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
   if either is missing, so between two dates with known counters the flows add up to the difference;
 * at an entity's first observation the flow is null, unless it was published after the last complete crawl before it
   began: then the whole counter is flow and the span runs from that crawl;
-* a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated.
+* a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated;
+* a counter that is withheld on a date (`transforms.counter_guard`) is null on it like a hidden one, but an entity first
+  observed on that date counts as first observed, for that counter, on the first date that shows it.
 
 What was last known of each entity is carried in a state frame (`empty_state`), so that a day costs what the day has.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -71,6 +74,8 @@ def empty_state(fact: type[Table]) -> pl.DataFrame:
     schema |= {name: columns[name].dtype for name in counters_of(fact)}
     if DOWNLOADS in counters_of(fact):
         schema |= {"downloads_on": pl.Date, "is_shown": pl.Boolean}
+    # Of an entity that was born on a date with withheld counters: which they were, and the complete crawl before.
+    schema |= {"born_after": pl.Date, "awaited": pl.List(pl.String)}
     return pl.DataFrame(schema=schema)
 
 
@@ -81,6 +86,7 @@ def daily_rows(
     published: pl.DataFrame,
     on: date,
     last_complete: CompleteCrawl | None,
+    withheld: Collection[str] = (),
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of a daily fact, without the keys of dimension rows, and the state after them.
 
@@ -91,9 +97,13 @@ def daily_rows(
         published: id and `published_at` of entities that may be new; those without a publication are left out.
         on: the snapshot date.
         last_complete: the last complete crawl before, if there was one.
+        withheld: the counters that are null on this date because the service's values are not believed.
     """
     entity_id, counters = ENTITY_ID[fact], counters_of(fact)
     known = state.rename({name: f"{name}_known" for name in counters})
+    # Whether the service gave a number, which a withheld one hides.
+    observed = observed.with_columns(pl.col(name).is_not_null().alias(f"{name}_given") for name in counters)
+    observed = observed.with_columns(pl.lit(None, dtype=observed.schema[name]).alias(name) for name in withheld)
     rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
         is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
     )
@@ -104,16 +114,27 @@ def daily_rows(
     else:
         is_birth = pl.col("is_first") & (pl.col("published_at") > last_complete.started_at).fill_null(False)  # noqa: FBT003
         since = pl.lit(last_complete.snapshot_date)
+
+    def is_awaited(name: str) -> pl.Expr:
+        """Whether an entity was born on a date that did not show this counter, and none has shown it since."""
+        return pl.col("awaited").list.contains(name).fill_null(False) & pl.col(f"{name}_known").is_null()  # noqa: FBT003
+
     rows = rows.with_columns(is_birth=is_birth).with_columns(
-        pl.when("is_birth").then(pl.col(name)).otherwise(pl.col(name) - pl.col(f"{name}_known")).alias(flow)
+        pl.when(pl.col("is_birth") | is_awaited(name))
+        .then(pl.col(name))
+        .otherwise(pl.col(name) - pl.col(f"{name}_known"))
+        .alias(flow)
         for name, flow in counters.items()
         if flow is not None
     )
     rows = rows.with_columns(days_since_previous=span(pl.when("is_birth").then(since).otherwise("observed_on")))
     if DOWNLOADS in counters:
         flow = counters[DOWNLOADS] or ""
-        start = pl.when("is_birth").then(since).otherwise("downloads_on")
+        start = pl.when("is_birth").then(since).when(is_awaited(DOWNLOADS)).then("born_after").otherwise("downloads_on")
         rows = rows.with_columns(downloads_days=pl.when(pl.col(flow).is_not_null()).then(span(start)))
+    of_birth = [pl.when(pl.col("is_birth") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
+    awaited = pl.concat_list(of_birth).list.drop_nulls() if of_birth else pl.lit([], dtype=pl.List(pl.String))
+    rows = rows.with_columns(awaits=awaited).with_columns(is_awaiting=pl.col("awaits").list.len() > 0)
     seen = rows.select(
         entity_id,
         observed_on=pl.lit(on),
@@ -121,11 +142,13 @@ def daily_rows(
         **(
             {
                 "downloads_on": pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit(on)).otherwise("downloads_on"),
-                "is_shown": pl.col(DOWNLOADS).is_not_null(),
+                "is_shown": pl.col(f"{DOWNLOADS}_given"),
             }
             if DOWNLOADS in counters
             else {}
         ),
+        born_after=pl.when("is_awaiting").then(since).otherwise("born_after"),
+        awaited=pl.when("is_awaiting").then("awaits").otherwise("awaited"),
     )
     unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
     return rows, pl.concat([unseen, seen.select(state.columns)])

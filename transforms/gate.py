@@ -1,18 +1,23 @@
-"""The quality gate at work: one day of a star in the making is held against the rules of `transforms.quality`."""
+"""The quality gate at work: one day of a star in the making is held against the rules of `transforms.quality`.
 
+What makes a date implausible (far too little, far too much set aside) a person can waive, by including it; rows that
+point nowhere and books that do not balance are defects, and nobody can.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.settings import Limits
+from pipelines.settings import variable
 from transforms import quality
 from transforms.base_models import UNCLASSIFIED
 from transforms.churn import tell
-from transforms.day import DayBuild
+from transforms.day import Balance, DayBuild
 from transforms.facts import ENTITY_ID
 from transforms.generation import STATE_MEASURES
-from transforms.quality import Warned
+from transforms.quality import BrokenReferenceError, Warned
 from transforms.tables import (
     TABLES,
     DimBaseModel,
@@ -21,7 +26,9 @@ from transforms.tables import (
     DimModel,
     DimModelVersion,
     HistoryTable,
+    OpsDecision,
     OpsDrift,
+    OpsQuarantine,
     OpsSnapshot,
     OpsWarning,
     Table,
@@ -31,32 +38,67 @@ from transforms.tables import (
 MEASURED: tuple[type[Table], ...] = (DimModel, DimModelVersion, DimFile)
 
 #: Tables that are written when all days are folded.
-WRITTEN_LAST = {DimDate.table_name(), OpsSnapshot.table_name()}
+WRITTEN_LAST = {DimDate.table_name(), OpsSnapshot.table_name(), OpsDecision.table_name()}
+
+
+#: A handful of broken records refuses nothing, however small the catalogue is.
+QUARANTINE_TOLERATED = 10
+
+
+class UnevenBooksError(CivitaiEtlError):
+    """Records in and records out of a day do not agree."""
+
+
+class QuarantineError(CivitaiEtlError):
+    """More records of a day were set aside than the settings allow."""
+
+
+#: What no setting and no person can waive.
+DEFECTS = (UnevenBooksError, BrokenReferenceError)
 
 
 @dataclass
 class Verdict:
-    """What the gate says of a day: errors, each of which would stop the publish, and warnings."""
+    """What the gate says of a day: errors, each of which refuses the date, and warnings."""
 
     errors: list[CivitaiEtlError] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
 
 
-def judge(work: DayBuild, limits: Limits) -> Verdict:
+def judge(work: DayBuild, balances: Sequence[Balance]) -> Verdict:
     """Holds a day that was folded against the rules, and keeps its warnings in ops_warning."""
-    star, on, verdict = work.star, work.day.on, Verdict()
-    verdict.errors += _broken_references(work)
+    star, on, limits, verdict = work.star, work.day.on, work.limits, Verdict()
+    verdict.errors += [*_uneven_books(balances), *_broken_references(work)]
+    doubts = _too_much_quarantine(balances, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
     facts = {fact: work.added[fact.table_name()] for fact in ENTITY_ID}
-    today = quality.measure(facts | {table: star.rows(table.table_name()) for table in MEASURED})
+    today = quality.measure(facts | {table: star.rows(table.table_name()) for table in MEASURED}, work.moved)
     before = star.rows(STATE_MEASURES)
+    withheld = {each.subject for each in work.collapses if not each.is_accepted}
     if work.day.is_complete:
+        kept = quality.carried(before, today, withheld)
         if before.height:
-            verdict.errors += quality.lost_rows(before, today, on, limits)
-            verdict.warnings += quality.risen_nulls(before, today, limits)
-        star.replace(STATE_MEASURES, today)
+            doubts += quality.lost_rows(before, today, on, limits)
+            verdict.warnings += quality.risen_nulls(before, kept, limits)
+            verdict.warnings += quality.frozen_counters(before, today, withheld)
+        star.replace(STATE_MEASURES, kept)
+    if work.day.is_included:
+        verdict.warnings += [Warned("waived check", str(on), None, None, str(doubt)) for doubt in doubts]
+    else:
+        verdict.errors += doubts
+    verdict.warnings += [
+        Warned(
+            "withheld counter",
+            each.subject,
+            each.share,
+            limits.max_counter_collapse_share,
+            each.message(on, limits.max_counter_collapse_share),
+        )
+        for each in work.collapses
+        if not each.is_accepted
+    ]
     for fact, rows in facts.items():
         verdict.warnings += quality.fallen_counters(fact, rows, limits)
-    if work.day.previous:
+    if work.day.before.date:
         verdict.warnings += _new_values(work)
     verdict.warnings += quality.new_paths(_new_rows(OpsDrift, star.rows(OpsDrift.table_name()), work))
     verdict.warnings += [
@@ -77,6 +119,34 @@ def judge(work: DayBuild, limits: Limits) -> Verdict:
     )
     star.add(OpsWarning.table_name(), OpsWarning.validate(told, cast=True), on)
     return verdict
+
+
+def _uneven_books(balances: Sequence[Balance]) -> list[CivitaiEtlError]:
+    return [
+        UnevenBooksError(
+            f"The books of {books.snapshot_date} do not balance for {books.kind}: received {books.received}, but "
+            f"loaded {books.loaded} + quarantined {books.quarantined} + duplicates {books.duplicates}. Please report "
+            "this with the row of raw.snapshots."
+        )
+        for books in balances
+        if not books.is_even
+    ]
+
+
+def _too_much_quarantine(balances: Sequence[Balance], quarantined: pl.DataFrame, most: float) -> list[CivitaiEtlError]:
+    received = sum(books.received for books in balances)
+    number = sum(books.quarantined for books in balances)
+    if number <= max(QUARANTINE_TOLERATED, most * received):
+        return []
+    reasons = quarantined.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
+    kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
+    return [
+        QuarantineError(
+            f"{number} of {received} records of {balances[0].snapshot_date} do not fit their declaration, more than "
+            f"the share of {most:.1%} that {variable('max_quarantine_share')} allows. {times} times, first in {kind} "
+            f"{entity_id}: {reason}. Raw keeps every record for when the declaration is mended."
+        )
+    ]
 
 
 def _new_values(work: DayBuild) -> list[Warned]:

@@ -4,7 +4,7 @@ A generation starts from the published one (or from nothing), is taken from snap
 `transforms.day`, and ends as the list of files to publish. A table that nothing changed keeps its file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from typing import Self
@@ -22,17 +22,28 @@ STAR = {table.table_name(): table for table in TABLES}
 ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 #: The measures of the last complete crawl.
 STATE_MEASURES = "state_measures"
+#: The versions at the last snapshot whose downloads were not withheld, while they are withheld; else no row.
+STATE_STOCK = "state_stock"
 #: What the build carries from day to day: the documents seen last, the counters known last of each daily fact, and
 #: what the quality gate compares with.
 STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
     {StateEntity.table_name(): StateEntity.polars_schema()}
     | {f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID}
     | {STATE_MEASURES: MEASURES}
+    | {
+        STATE_STOCK: {
+            "version_id": pl.Int64(),
+            "base_model": pl.String(),
+            "download_count": pl.Int64(),
+            "counted_on": pl.Date(),
+        }
+    }
 )
 STATE_KEYS = (
     {StateEntity.table_name(): StateEntity.primary_key()}
     | {f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()}
     | {STATE_MEASURES: ["table_name", "column_name"]}
+    | {STATE_STOCK: ["version_id"]}
 )
 #: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
 CHANGING_PARTS = ("whole", "open")
@@ -87,6 +98,17 @@ class Generation:
         """The rows of a table's immutable parts."""
         files = [file for file in self.files() if file.table == table and file.part not in CHANGING_PARTS]
         return self.lake.scan(files, self._schema(table))
+
+    def savepoint(self) -> Callable[[], None]:
+        """What takes the generation back to where it is now: a date that is refused leaves nothing behind."""
+        files, writes = list(self._files), list(self._writes)
+        changing, changed = dict(self._changing), set(self._changed)
+
+        def roll_back() -> None:
+            self.files()  # nothing goes on being written
+            self._files, self._writes, self._changing, self._changed = files, writes, changing, changed
+
+        return roll_back
 
     def files(self) -> list[LakeFile]:
         """The files that are written so far."""

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import polars as pl
@@ -105,15 +106,16 @@ class Lake:
         found = [path for area in AREAS for path in (self.root / area).glob("*/**/*") if OWN_NAME.fullmatch(path.name)]
         return [path for path in found if path.is_file()]
 
-    def read(self, files: list[LakeFile], schema: dict[str, pl.DataType]) -> pl.DataFrame:
-        """The rows of several files of one table.
+    def read(self, files: list[LakeFile], schema: dict[str, pl.DataType], *, partly: bool = False) -> pl.DataFrame:
+        """The rows of several files of one table; `partly` if they may lack columns.
 
         Raises:
             MissingFileError: one of them is gone.
         """
         self._refuse_missing(files)
         frames = [pl.read_parquet(self.root / file.path, hive_partitioning=False) for file in files]
-        return pl.concat([pl.DataFrame(schema=schema), *frames]).rechunk()
+        how: Literal["diagonal", "vertical"] = "diagonal" if partly else "vertical"
+        return pl.concat([pl.DataFrame(schema=schema), *frames], how=how).rechunk()
 
     def scan(self, files: list[LakeFile], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
         """The same, read when it is needed and only as far as it is needed."""

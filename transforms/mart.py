@@ -1,5 +1,7 @@
 """mart_base_model_daily: the stocks and flows of each base model's versions, balanced term by term."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -10,40 +12,77 @@ from transforms.facts import DOWNLOADS
 Z = 1.959963984540054
 
 
+#: What is null where the counter that it is made of is withheld.
+MADE_OF: dict[str, tuple[str, ...]] = {
+    "download_count": (
+        *("download_count", "downloads_delta", "downloads_entered", "downloads_left", "downloads_reclassified"),
+        *("downloads_hidden", "downloads_share", "downloads_days"),
+    ),
+    "thumbs_up_count": ("thumbs_up_count", "approval_rate", "approval_lower_bound"),
+    "thumbs_down_count": ("thumbs_down_count", "approval_rate", "approval_lower_bound"),
+    "rating_count": ("rating_count", "rating"),
+    "rating": ("rating",),
+}
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The versions that were served at a snapshot, and its date: version_id, base_model, download_count (null while
+    hidden). `on` is None before the first snapshot.
+    """
+
+    on: date | None
+    versions: pl.DataFrame
+
+
 def base_model_day(
-    before: pl.DataFrame,
+    before: Stock,
+    counted: Stock,
     after: pl.DataFrame,
     flows: pl.DataFrame,
     births: pl.DataFrame | None,
     *,
     on: date,
-    previous: date | None,
+    withheld: Collection[str] = (),
 ) -> pl.DataFrame:
     """One snapshot date of the mart.
 
     Args:
-        before: the versions that were served at the snapshot before: version_id, base_model, download_count (null while
-            hidden).
-        after: the same on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count and rating.
+        before: the versions at the snapshot before, with which those of today are compared.
+        counted: the versions at the last snapshot whose downloads were not withheld: the terms of downloads are the
+            differences from there. The same as `before` but after dates with withheld downloads.
+        after: the versions that are served on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
+            and rating.
         flows: version_id and downloads_delta of the versions observed on `on`.
         births: version_id of versions first seen on `on` and published since the last complete crawl; None where there
             was none yet, so that nobody knows.
         on: the snapshot date.
-        previous: the snapshot date before; None at the first.
+        withheld: the counters of versions that are withheld on it; what is made of them is null.
     """
     born = flows.clear() if births is None else births
     versions = (
-        before.select("version_id", base_model_before="base_model", stock_before=DOWNLOADS, was_there=True)
+        before.versions.select("version_id", base_model_before="base_model", was_there=True)
+        .join(
+            counted.versions.select(
+                "version_id", base_model_counted="base_model", stock_before=DOWNLOADS, was_counted=True
+            ),
+            on="version_id",
+            how="full",
+            coalesce=True,
+        )
         .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
         .join(flows, on="version_id", how="left")
         .join(born.select("version_id", is_birth=True), on="version_id", how="left")
-        .with_columns(pl.col("was_there", "is_there", "is_birth").fill_null(False))  # noqa: FBT003
+        .with_columns(pl.col("was_there", "was_counted", "is_there", "is_birth").fill_null(False))  # noqa: FBT003
     )
     stock, stock_before, flow = pl.col(DOWNLOADS), pl.col("stock_before"), pl.col("downloads_delta").fill_null(0)
-    stayed = pl.col("was_there") & pl.col("is_there")
     entered = ~pl.col("was_there") & pl.col("is_there")
     left = pl.col("was_there") & ~pl.col("is_there")
-    moved = stayed & (pl.col("base_model") != pl.col("base_model_before"))
+    moved = pl.col("was_there") & pl.col("is_there") & (pl.col("base_model") != pl.col("base_model_before"))
+    stayed = pl.col("was_counted") & pl.col("is_there")
+    came = ~pl.col("was_counted") & pl.col("is_there")
+    went = pl.col("was_counted") & ~pl.col("is_there")
+    changed = stayed & (pl.col("base_model") != pl.col("base_model_counted"))
     shown = stayed & stock_before.is_null()
 
     def amount(condition: pl.Expr, value: pl.Expr) -> pl.Expr:
@@ -59,8 +98,8 @@ def base_model_day(
             versions_moved_in=moved.sum().cast(pl.Int64),
             download_count=stock.sum(),
             downloads_delta=pl.when(pl.col("downloads_delta").count() > 0).then(pl.col("downloads_delta").sum()),
-            downloads_entered=amount(entered, stock - flow),
-            downloads_moved_in=amount(moved, stock_before),
+            downloads_entered=amount(came, stock - flow),
+            downloads_moved_in=amount(changed, stock_before),
             downloads_shown=amount(shown, stock - flow),
             downloads_hid=amount(stayed & stock.is_null(), stock_before),
             thumbs_up_count=total("thumbs_up_count"),
@@ -73,27 +112,31 @@ def base_model_day(
     departures = (
         versions.filter("was_there")
         .group_by(base_model="base_model_before")
-        .agg(
-            versions_left=left.sum().cast(pl.Int64),
-            versions_moved_out=moved.sum().cast(pl.Int64),
-            downloads_left=amount(left, stock_before),
-            downloads_moved_out=amount(moved, stock_before),
-        )
+        .agg(versions_left=left.sum().cast(pl.Int64), versions_moved_out=moved.sum().cast(pl.Int64))
+    )
+    departures_counted = (
+        versions.filter("was_counted")
+        .group_by(base_model="base_model_counted")
+        .agg(downloads_left=amount(went, stock_before), downloads_moved_out=amount(changed, stock_before))
     )
     terms = [
         *("version_count", "versions_entered", "versions_moved_in", "versions_left", "versions_moved_out"),
         *("download_count", "downloads_entered", "downloads_moved_in", "downloads_shown"),
         *("downloads_left", "downloads_moved_out", "downloads_hid", "versions_published"),
     ]
-    days = None if previous is None else (on - previous).days
+    days, downloads_days = (
+        pl.lit(None if since.on is None else (on - since.on).days, dtype=pl.Int32) for since in (before, counted)
+    )
     up, down = pl.col("thumbs_up_count"), pl.col("thumbs_down_count")
     votes = up + down
     return (
         arrivals.join(departures, on="base_model", how="full", coalesce=True)
+        .join(departures_counted, on="base_model", how="full", coalesce=True)
         .with_columns(pl.col(terms).fill_null(0))
         .with_columns(
             snapshot_date=pl.lit(on),
-            days_since_previous=pl.lit(days, dtype=pl.Int32),
+            days_since_previous=days,
+            downloads_days=downloads_days,
             versions_published=pl.when(pl.lit(births is not None)).then("versions_published"),
             versions_reclassified=pl.col("versions_moved_in") - pl.col("versions_moved_out"),
             downloads_reclassified=pl.col("downloads_moved_in") - pl.col("downloads_moved_out"),
@@ -102,6 +145,9 @@ def base_model_day(
             rating=ratio(pl.col("rating_points"), pl.col("ratings_with_points")) / 100,
             approval_rate=ratio(up, votes),
             approval_lower_bound=wilson_lower_bound(up, votes),
+        )
+        .with_columns(
+            pl.lit(None).alias(column) for column in sorted({name for each in withheld for name in MADE_OF[each]})
         )
         .sort("base_model")
     )

@@ -22,7 +22,7 @@ from pipelines.parquet import sync
 from transforms.analyses import MACROS, VIEWS
 from transforms.dictionary import column_comments, data_package
 from transforms.lake import Lake, LakeFile
-from transforms.tables import TABLES, HistoryTable, Table
+from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
 
 #: A publish keeps what the last three name, and whatever is younger than a day: a reader may still be on it.
 GENERATIONS_KEPT = 3
@@ -54,6 +54,31 @@ def read_manifest(analytics: Path) -> list[LakeFile]:
             f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
         ) from error
     return [LakeFile(*row) for row in rows]
+
+
+def is_outdated(analytics: Path) -> bool:
+    """Whether the published star was made under other declarations than those of this program; not if there is none.
+
+    Raises:
+        NewerStarError: they are those of a later version.
+    """
+    if not analytics.exists():
+        return False
+    with duckdb.connect(analytics, read_only=True) as connection:
+        found = connection.execute(
+            "SELECT 1 FROM duckdb_views() WHERE schema_name = 'build' AND view_name = 'declarations'"
+        ).fetchall()
+        ((version,),) = connection.execute("FROM build.declarations").fetchall() if found else [(1,)]
+    if version > DECLARATIONS_VERSION:
+        raise NewerStarError(
+            f"{analytics} was made by a later version of civitai-etl (tables of version {version}, this one has "
+            f"{DECLARATIONS_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
+        )
+    return bool(version < DECLARATIONS_VERSION)
+
+
+class NewerStarError(CivitaiEtlError):
+    """A later version of this program made the published star."""
 
 
 class UnreadableStarError(CivitaiEtlError):
@@ -100,6 +125,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
             f"CREATE VIEW build.manifest AS SELECT * FROM (VALUES {rows}) "
             "AS file(table_name, part, snapshot_date, lake_path, path, rows, bytes)"
         )
+        connection.execute(f"CREATE VIEW build.declarations AS SELECT {DECLARATIONS_VERSION} AS version")
         create_analyses(connection)
         connection.execute("COMMIT")
         connection.execute("USE memory")

@@ -1,11 +1,11 @@
-"""The quality gate: what a day's tables must hold before anything is published, and what deserves a second look.
+"""The quality gate: what a day's tables must hold before they are published, and what deserves a second look.
 
-A broken promise is an error, and stops the publish: a row that points to nothing, or a complete crawl that has lost a
+A broken promise is an error, and the date is refused: a row that points to nothing, or a complete crawl that has lost a
 good part of the catalogue. What is merely out of the ordinary is a warning: it is told with the run and kept in
 ops_warning. How much is too much are settings (`pipelines.settings.Limits`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,24 +18,29 @@ from transforms.tables import FactModelDaily, FactModelVersionDaily, Table
 #: A handful is no share of anything, however small the catalogue is.
 ROWS_TOLERATED = 10
 
-#: One row per measured column: how many rows the table has, and how many of them have no value.
+#: One row per measured column: how many rows the table has, how many of them have no value and, of a counter with a
+#: flow, for how many entities it moved when it last moved for any.
 MEASURES: dict[str, pl.DataType] = {
     "table_name": pl.String(),
     "column_name": pl.String(),
     "rows": pl.Int64(),
     "nulls": pl.Int64(),
+    "moved": pl.Int64(),
 }
+
+#: A counter that moved for fewer may well stand still for a day.
+MOVED_AT_LEAST = 50
 
 #: The facts that have a row for all that the catalogue lists: fewer rows are a smaller catalogue.
 CATALOGUE_FACTS = (FactModelDaily, FactModelVersionDaily)
 
 
 class LostRowsError(CivitaiEtlError):
-    """A complete crawl has far fewer models or versions than the one before; nothing was published."""
+    """A complete crawl has far fewer models or versions than the one before."""
 
 
 class BrokenReferenceError(CivitaiEtlError):
-    """Rows point to rows that are not there; nothing was published."""
+    """Rows point to rows that are not there."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,63 @@ class Warned:
     message: str
 
 
-def measure(tables: Mapping[type[Table], pl.DataFrame]) -> pl.DataFrame:
-    """The MEASURES of tables: of the columns that are read from payloads, for flows may well be unknown."""
+def measure(tables: Mapping[type[Table], pl.DataFrame], moved: Mapping[tuple[str, str], int]) -> pl.DataFrame:
+    """The MEASURES of tables: of the columns that are read from payloads, for flows may well be unknown. `moved` says
+    of a counter, by table and column, for how many entities it moved on the day.
+    """
     rows = [
-        (table.table_name(), column, frame.height, frame[column].null_count())
+        (
+            (name := table.table_name()),
+            column,
+            frame.height,
+            frame[column].null_count(),
+            moved.get((name, column)),
+        )
         for table, frame in tables.items()
         for column, declared in table.columns().items()
         if "source" in (declared.metadata or {})
     ]
     return pl.DataFrame(rows, schema=MEASURES, orient="row")
+
+
+def carried(before: pl.DataFrame, today: pl.DataFrame, withheld: Collection[str]) -> pl.DataFrame:
+    """The MEASURES that the next complete crawl is compared with: those of `today`, but what a withheld counter
+    (table.column) or one that stands still had `before`.
+    """
+    both = today.join(before, on=["table_name", "column_name"], how="left", suffix="_before", maintain_order="left")
+    is_withheld = pl.concat_str("table_name", "column_name", separator=".").is_in(list(withheld))
+    was_measured = pl.col("rows_before").is_not_null()
+    return both.select(
+        "table_name",
+        "column_name",
+        *(
+            pl.when(is_withheld & was_measured).then(f"{name}_before").otherwise(name).alias(name)
+            for name in ("rows", "nulls")
+        ),
+        moved=pl.when(pl.col("moved") > 0).then("moved").otherwise(pl.coalesce("moved_before", "moved")),
+    )
+
+
+def frozen_counters(before: pl.DataFrame, today: pl.DataFrame, withheld: Collection[str]) -> list[Warned]:
+    """Counters that moved for many at the last complete crawls and stand still for all today: the service seems to give
+    old numbers. They are as observed: nothing is withheld.
+    """
+    both = today.join(before, on=["table_name", "column_name"], suffix="_before").filter(
+        (pl.col("moved") == 0) & (pl.col("moved_before") >= MOVED_AT_LEAST)
+    )
+    names = [f"{table}.{column}" for table, column in both.select("table_name", "column_name").sort(pl.all()).rows()]
+    return [
+        Warned(
+            "frozen counter",
+            name,
+            None,
+            None,
+            f"{name} stands still for everything, and moved at the complete crawls before: the service may give old "
+            "numbers. They are published as they are.",
+        )
+        for name in names
+        if name not in withheld
+    ]
 
 
 def lost_rows(before: pl.DataFrame, today: pl.DataFrame, on: date, limits: Limits) -> list[LostRowsError]:
@@ -71,9 +124,8 @@ def lost_rows(before: pl.DataFrame, today: pl.DataFrame, on: date, limits: Limit
         if was - now > max(ROWS_TOLERATED, limits.max_row_fall_share * was):
             message = (
                 f"{name} has {now:,} rows on {on}, and had {was:,} at the complete crawl before: it lost more than the "
-                f"share of {limits.max_row_fall_share:.0%} that {variable('max_row_fall_share')} allows. Nothing was "
-                "published and raw keeps what was crawled: see whether the service lists less than it did, then allow "
-                "a larger share and run `civitai-etl rebuild`."
+                f"share of {limits.max_row_fall_share:.0%} that {variable('max_row_fall_share')} allows. See whether "
+                "the service lists less than it did."
             )
             errors.append(LostRowsError(message))
     return errors
@@ -114,8 +166,8 @@ def references(table: type[Table]) -> list[Reference]:
 
 def broken_reference(reference: Reference, on: date, missing: pl.Series) -> BrokenReferenceError:
     return BrokenReferenceError(
-        f"{missing.len():,} values of {reference} of {on} point to no row, the first is {missing[0]!r}. Nothing was "
-        "published and raw keeps every record; please report this with these values."
+        f"{missing.len():,} values of {reference} of {on} point to no row, the first is {missing[0]!r}. Please report "
+        "this with these values."
     )
 
 

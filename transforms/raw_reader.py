@@ -4,7 +4,7 @@ A table that no crawl has filled yet reads as an empty one.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Self
 
 import polars as pl
 
+from pipelines.decisions import Decision, decisions, left_out
 from pipelines.raw import KINDS, REJECTS, SNAPSHOTS, TOMBSTONES, RawTable, documents_table, observations_table
 from pipelines.warehouse import all_rows, connect, has_table
 
@@ -20,10 +21,12 @@ DOCUMENTS_A_BATCH = 2_000
 
 
 class RawReader:
-    """A read-only view of `warehouse.duckdb` and of its archive."""
+    """A read-only view of `warehouse.duckdb` and of its archive, without what crawls brought that do not count."""
 
     def __init__(self, warehouse: Path) -> None:
         self.connection = connect(warehouse)
+        self.decisions = decisions(self.connection)
+        self._left_out = set(left_out(self.decisions))
 
     def __enter__(self) -> Self:
         return self
@@ -44,9 +47,14 @@ class RawReader:
         rows: pl.DataFrame = self.connection.sql(query, params=parameters).pl()
         return rows
 
-    def crawls(self) -> pl.DataFrame:
-        """raw.snapshots, oldest first, with `observations`, the rows that each crawl has in the observation tables, and
-        `coverage`, the share of what its lists announced that it met.
+    def leave_out(self, crawl_ids: Collection[str]) -> None:
+        """From now on, what these crawls brought is not read."""
+        self._left_out.update(crawl_ids)
+
+    def crawls(self, taken: Sequence[Decision] | None = None) -> pl.DataFrame:
+        """raw.snapshots, oldest first, with `observations`, the rows that each crawl has in the observation tables,
+        `coverage`, the share of what its lists announced that it met, and `verdict` and `verdict_reason` of those that
+        do not count, by the decisions that are `taken` (default: those of raw).
         """
         counts = [
             f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
@@ -66,13 +74,21 @@ class RawReader:
             coverage(json.loads(endpoints), json.loads(listed or "{}"))
             for endpoints, listed in crawls.select("endpoints", "listed").iter_rows()
         ]
-        return crawls.with_columns(
-            pl.col("observations").fill_null(0), coverage=pl.Series(shares, dtype=pl.Float64)
-        ).sort("snapshot_date", "started_at", "crawl_id")
+        out = left_out(self.decisions if taken is None else taken)
+        verdicts = pl.DataFrame(
+            [(crawl_id, decision.verdict, decision.reason) for crawl_id, decision in out.items()],
+            schema={"crawl_id": pl.String, "verdict": pl.String, "verdict_reason": pl.String},
+            orient="row",
+        )
+        return (
+            crawls.with_columns(pl.col("observations").fill_null(0), coverage=pl.Series(shares, dtype=pl.Float64))
+            .join(verdicts, on="crawl_id", how="left")
+            .sort("snapshot_date", "started_at", "crawl_id")
+        )
 
     def observations(self, kind: str, on: date) -> pl.DataFrame:
         """The observations of a kind on a date, by entity id."""
-        return self.rows(observations_table(kind), "snapshot_date = ?", (on,)).sort("entity_id")
+        return self._counting(observations_table(kind), "snapshot_date = ?", (on,)).sort("entity_id")
 
     def latest_observations(self, kind: str) -> pl.DataFrame:
         """The last observation of each entity of a kind, by entity id."""
@@ -86,7 +102,11 @@ class RawReader:
     def rejects_of(self, kinds: Sequence[str], on: date | None = None) -> pl.DataFrame:
         """Items of some kinds that cannot become documents; of a date, or all."""
         condition = f"kind IN {tuple(kinds)}"
-        rows = self.rows(REJECTS, f"{condition} AND snapshot_date = ?", (on,)) if on else self.rows(REJECTS, condition)
+        rows = (
+            self._counting(REJECTS, f"{condition} AND snapshot_date = ?", (on,))
+            if on
+            else self.rows(REJECTS, condition)
+        )
         return rows.sort("crawl_id", "kind", "request", "position")
 
     def denials(self, kind: str) -> pl.DataFrame:
@@ -98,7 +118,14 @@ class RawReader:
 
     def tombstones(self, on: date, kind: str) -> pl.DataFrame:
         """Ids of a kind that answered 404 on a date."""
-        return self.rows(TOMBSTONES, "snapshot_date = ? AND kind = ?", (on, kind)).select("entity_id").unique()
+        found = self._counting(TOMBSTONES, "snapshot_date = ? AND kind = ?", (on, kind))
+        return found.select("entity_id").unique()
+
+    def _counting(self, table: RawTable, condition: str, parameters: tuple[object, ...]) -> pl.DataFrame:
+        """The rows that meet a condition, of crawls that count."""
+        return self.rows(
+            table, f"{condition} AND NOT list_contains(?, crawl_id)", (*parameters, sorted(self._left_out))
+        )
 
     def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the

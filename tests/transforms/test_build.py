@@ -12,7 +12,8 @@ import pytest
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
-from transforms.build import QuarantineError, rebuild
+from transforms.build import rebuild
+from transforms.gate import QuarantineError
 from transforms.publish import FILES_KEPT_FOR
 from transforms.raw_reader import coverage
 from transforms.tables import TABLES

@@ -23,7 +23,18 @@ from transforms.tables.facts import (
 )
 from transforms.tables.lookups import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini
 from transforms.tables.marts import MartBaseModelDaily
-from transforms.tables.operations import OpsDrift, OpsQuarantine, OpsSnapshot, OpsWarning
+from transforms.tables.operations import (
+    OpsDecision,
+    OpsDrift,
+    OpsQuarantine,
+    OpsSnapshot,
+    OpsWarning,
+    OpsWithheld,
+)
+
+#: Raised with every change of a table, of what is carried from day to day, or of a rule: a star that was made under an
+#: earlier one is made anew from raw. 1 is what was before there was a number.
+DECLARATIONS_VERSION = 2
 
 TABLES: tuple[type[Table], ...] = (
     DimDate,
@@ -48,12 +59,15 @@ TABLES: tuple[type[Table], ...] = (
     FactTagDaily,
     MartBaseModelDaily,
     OpsSnapshot,
+    OpsDecision,
+    OpsWithheld,
     OpsQuarantine,
     OpsDrift,
     OpsWarning,
 )
 
 __all__ = [
+    "DECLARATIONS_VERSION",
     "TABLES",
     "BridgeModelTag",
     "DimBaseModel",
@@ -77,9 +91,11 @@ __all__ = [
     "ModelText",
     "ModelVersionDetail",
     "ModelVersionMini",
+    "OpsDecision",
     "OpsDrift",
     "OpsQuarantine",
     "OpsSnapshot",
     "OpsWarning",
+    "OpsWithheld",
     "Table",
 ]

@@ -17,6 +17,9 @@ class MartBaseModelDaily(Table):
     did not reach keeps its stock, so a partial crawl never looks like a fall. The stock balances:
     download_count = download_count of the date before + downloads_delta + downloads_entered - downloads_left
     + downloads_reclassified + downloads_hidden, and likewise version_count.
+
+    Where the service's downloads of a date are withheld (ops_withheld), everything about downloads is null on it, and
+    the terms of the next date span the day (downloads_days): "the date before" is then the last one with a stock.
     """
 
     storage = "daily"
@@ -30,8 +33,17 @@ class MartBaseModelDaily(Table):
     days_since_previous = dy.Int32(
         nullable=True,
         min=1,
-        description="Days since the snapshot before, which most flows of the row span.",
+        description="Days since the snapshot before, with which the versions are compared.",
         metadata=made("the snapshot dates", unit="days", example=1, null="it is the first snapshot"),
+    )
+    downloads_days = dy.Int32(
+        nullable=True,
+        min=1,
+        description="Days since the last snapshot with a download_count, which most flows of downloads span: more than "
+        "days_since_previous where the counter was withheld in between.",
+        metadata=made(
+            "the snapshot dates", unit="days", example=1, null="it is the first snapshot, or downloads are withheld"
+        ),
     )
     version_count = dy.Int64(
         min=0,
@@ -60,70 +72,95 @@ class MartBaseModelDaily(Table):
         metadata=made(HISTORY, example=0),
     )
     download_count = dy.Int64(
+        nullable=True,
         description="Stock: downloads of all time of the versions that are there, each as it was last known. Versions "
         "whose creator hides the number are not in it.",
-        metadata=made(VERSIONS, example=562977),
+        metadata=made(VERSIONS, example=562977, null="the counter is withheld on that date"),
     )
     downloads_delta = dy.Int64(
         nullable=True,
         description="Flow: downloads that the versions observed on that date gained, each since its own last known "
         "value; negative where counters fell.",
-        metadata=made(VERSIONS, example=2736, null="no version's gain is known; never zero"),
+        metadata=made(
+            VERSIONS, example=2736, null="no version's gain is known, or the counter is withheld; never zero"
+        ),
     )
     downloads_entered = dy.Int64(
+        nullable=True,
         description="Downloads of all time that came with the versions that entered, beyond what is in "
         "downloads_delta.",
-        metadata=made(VERSIONS, example=0),
+        metadata=made(VERSIONS, example=0, null="the counter is withheld on that date"),
     )
     downloads_left = dy.Int64(
-        description="Downloads of all time that went with the versions that left.", metadata=made(VERSIONS, example=0)
+        nullable=True,
+        description="Downloads of all time that went with the versions that left.",
+        metadata=made(VERSIONS, example=0, null="the counter is withheld on that date"),
     )
     downloads_reclassified = dy.Int64(
+        nullable=True,
         description="Downloads of all time that came with versions from other base models, less those that went with "
         "versions to others.",
-        metadata=made(VERSIONS, example=0),
+        metadata=made(VERSIONS, example=0, null="the counter is withheld on that date"),
     )
     downloads_hidden = dy.Int64(
+        nullable=True,
         description="Downloads of all time of versions whose number was shown again, beyond what is in "
         "downloads_delta, less those of versions whose number was hidden since the snapshot before.",
-        metadata=made(VERSIONS, example=0),
+        metadata=made(VERSIONS, example=0, null="the counter is withheld on that date"),
     )
     downloads_share = dy.Float64(
         nullable=True,
         description="Part of this base model in the downloads_delta of all base models on that date; outside 0 to 1 "
         "only where some flow is negative.",
-        metadata=made("downloads_delta", unit="share", example=0.30059, null="there are no downloads to share"),
+        metadata=made(
+            "downloads_delta",
+            unit="share",
+            example=0.30059,
+            null="there are no downloads to share, or they are withheld",
+        ),
     )
     thumbs_up_count = dy.Int64(
         nullable=True,
         description="Stock: users who recommend one of the versions that are there, added up over versions.",
-        metadata=made(VERSIONS, example=49617, null="no version's number is known; never zero"),
+        metadata=made(VERSIONS, example=49617, null="no version's number is known, or it is withheld; never zero"),
     )
     thumbs_down_count = dy.Int64(
         nullable=True,
         description="Stock: users who advise against one of the versions that are there, added up over versions.",
-        metadata=made(VERSIONS, example=961, null="no version's number is known; never zero"),
+        metadata=made(VERSIONS, example=961, null="no version's number is known, or it is withheld; never zero"),
     )
     rating_count = dy.Int64(
         nullable=True,
         description="Stock: ratings in stars of the versions that are there; the service dropped them in 2025.",
-        metadata=made(VERSIONS, example=2767, null="no version's number is known; never zero"),
+        metadata=made(VERSIONS, example=2767, null="no version's number is known, or it is withheld; never zero"),
     )
     rating = dy.Float64(
         nullable=True,
         description="Mean of the versions' ratings, 0 to 5, each weighted with its number of ratings.",
-        metadata=made("rating, rating_count", unit="stars", example=4.37648, null="nobody rated"),
+        metadata=made(
+            "rating, rating_count", unit="stars", example=4.37648, null="nobody rated, or the ratings are withheld"
+        ),
     )
     approval_rate = dy.Float64(
         nullable=True,
         description="Part of the reviews that recommend: thumbs_up_count / (thumbs_up_count + thumbs_down_count).",
-        metadata=made("thumbs_up_count, thumbs_down_count", unit="share", example=0.981, null="nobody reviewed"),
+        metadata=made(
+            "thumbs_up_count, thumbs_down_count",
+            unit="share",
+            example=0.981,
+            null="nobody reviewed, or the counters are withheld",
+        ),
     )
     approval_lower_bound = dy.Float64(
         nullable=True,
         description="Lower end of the 95 % Wilson interval around approval_rate: rank by it, and a few good reviews "
         "weigh less than many.",
-        metadata=made("thumbs_up_count, thumbs_down_count", unit="share", example=0.97977, null="nobody reviewed"),
+        metadata=made(
+            "thumbs_up_count, thumbs_down_count",
+            unit="share",
+            example=0.97977,
+            null="nobody reviewed, or the counters are withheld",
+        ),
     )
 
     @dy.rule()

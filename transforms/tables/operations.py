@@ -1,9 +1,12 @@
 """What the pipeline did: crawls, records that were set aside, and paths that no declaration knows."""
 
 from datetime import UTC, date, datetime
+from typing import get_args
 
 import dataframely as dy
 
+from pipelines.decisions import LEAVES_OUT
+from pipelines.raw import Verdict
 from transforms.tables.declaration import Table, made, timestamp
 
 STATUSES = ("complete", "partial", "failed")
@@ -99,6 +102,112 @@ class OpsSnapshot(Table):
         description="Share of the entities that the service's lists announced (totalItems) which the crawl met.",
         metadata=made("raw.snapshots", unit="share", example=1.0, null="no list says how long it is"),
     )
+    verdict = dy.String(
+        nullable=True,
+        check=lambda column: column.is_in(LEAVES_OUT),
+        description="Why the crawl does not count: refused (by the checks of the build) or excluded (by a person). No "
+        "other table has anything of it.",
+        metadata=made("raw.decisions", example="refused", null="the crawl counts"),
+    )
+    verdict_reason = dy.String(
+        nullable=True,
+        description="What the checks found, or what the person gave as the reason.",
+        metadata=made("raw.decisions", example="the lists show half of each model", null="the crawl counts"),
+    )
+
+
+class OpsDecision(Table):
+    """One row per decision about a snapshot date, by the checks of a build or by a person, in their order."""
+
+    number = dy.Int64(
+        primary_key=True,
+        min=1,
+        description="Place of the decision: a later one goes before an earlier one on the same crawl.",
+        metadata=made("raw.decisions", example=1),
+    )
+    decided_at = timestamp(
+        description="When it was decided, by this machine's clock.",
+        metadata=made("raw.decisions", example=datetime(2026, 1, 2, 4, 0, 0, 0, UTC)),
+    )
+    verdict = dy.String(
+        check=lambda column: column.is_in(get_args(Verdict)),
+        description="refused (by the checks), excluded, included (an earlier one of these is taken back), or accepted "
+        "(a counter's collapse is real).",
+        metadata=made("raw.decisions", example="refused"),
+    )
+    snapshot_date = dy.Date(
+        description="Snapshot date that is meant; while it is left out, no row of the star has it.",
+        metadata=made("raw.decisions", example=date(2026, 1, 2)),
+    )
+    crawl_ids = dy.List(
+        dy.String(),
+        description="The crawls that are meant.",
+        metadata=made("raw.decisions", example=["2026-01-02.1"]),
+    )
+    counter = dy.String(
+        nullable=True,
+        description="The counter whose collapse is real, as table.column.",
+        metadata=made("raw.decisions", example="fact_model_daily.rating_count", null="the decision is about crawls"),
+    )
+    reason = dy.String(
+        description="What the checks found, or what the person gave as the reason.",
+        metadata=made("raw.decisions", example="the lists show half of each model"),
+    )
+
+
+class OpsWithheld(Table):
+    """One row per snapshot date and counter of a fact that collapsed on it: its values are withheld unless accepted.
+
+    A withheld counter is null in the date's rows of its fact, and what the mart makes of it is null, too. Raw keeps the
+    values. The flows of the next date span the day.
+    """
+
+    storage = "daily"
+
+    snapshot_date = dy.Date(
+        primary_key=True,
+        description="Snapshot date whose values are meant.",
+        metadata=made("raw.snapshots", example=date(2026, 1, 2), references="dim_date.date"),
+    )
+    counter = dy.String(
+        primary_key=True,
+        description="The counter, as table.column.",
+        metadata=made("the counter guard", example="fact_model_daily.download_count"),
+    )
+    known_count = dy.Int64(
+        min=1,
+        description="Entities that had the counter above zero before and were given a value on the date.",
+        metadata=made("the counter guard", example=600),
+    )
+    fallen_count = dy.Int64(
+        min=1,
+        description="Those of them whose value was less than half of the one known before.",
+        metadata=made("the counter guard", example=600),
+    )
+    fallen_share = dy.Float64(
+        min=0,
+        max=1,
+        description="fallen_count / known_count.",
+        metadata=made("the counter guard", unit="share", example=1.0),
+    )
+    max_share = dy.Float64(
+        min=0,
+        max=1,
+        description="The share from which on values are withheld: CIVITAI_ETL_MAX_COUNTER_COLLAPSE_SHARE.",
+        metadata=made("the counter guard", unit="share", example=0.2),
+    )
+    is_accepted = dy.Bool(
+        description="True if a person accepted the collapse as real: nothing is withheld.",
+        metadata=made("raw.decisions", example=False),
+    )
+    reason = dy.String(
+        description="What was found and what was made of it, as a sentence.",
+        metadata=made(
+            "the counter guard",
+            example="fact_model_daily.download_count fell to less than half for 600 of the 600 that had any, more than "
+            "the share of 20% of CIVITAI_ETL_MAX_COUNTER_COLLAPSE_SHARE. It was accepted as real.",
+        ),
+    )
 
 
 class OpsQuarantine(Table):
@@ -169,8 +278,8 @@ class OpsWarning(Table):
     )
     rule = dy.String(
         primary_key=True,
-        description="What kind of thing it is: share of nulls, fallen counter, new value, unknown path, changed "
-        "documents.",
+        description="What kind of thing it is: share of nulls, fallen counter, withheld counter, frozen counter, new "
+        "value, unknown path, changed documents, waived check.",
         metadata=made("the quality gate", example="fallen counter"),
     )
     subject = dy.String(
