@@ -1,8 +1,9 @@
 """Charts of the base models over time, for the demo and the notebook: the same data and the same look.
 
 What the numbers mean: `mart_base_model_daily` has a flow (`downloads_delta`) per snapshot, which may span several days.
-A chart shows flow divided by `days_since_previous`, at the date of the snapshot. A day without a snapshot is a gap in
-the line, and a flow that nobody knows (the very first snapshot has none) is not drawn; neither is ever zero.
+A chart shows flow divided by the days that it spans, at the date of the snapshot. A day without a snapshot, or one
+whose downloads are withheld, is a gap in the line, and a flow that nobody knows (the very first snapshot has none) is
+not drawn; neither is ever zero.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """One row per base model and calendar day; numbers stand at complete snapshots only and are null on other days.
 
     A partial snapshot has the flow of what it reached and leaves the rest to a later one: alone it would look like a
-    fall, and the day after it like a rise. Its flow counts with the next complete snapshot.
+    fall, and the day after it like a rise. Its flow counts with the next complete snapshot, and so does what happened
+    up to a date whose downloads are withheld.
 
     Columns: `snapshot_date`, `base_model`; `downloads`, the flow since the complete snapshot before;
     `downloads_per_day` and `versions_per_day`, flows divided by the days between the two; `downloads_share`; `rating`,
@@ -42,7 +44,10 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         """
         with complete as (
             select date as snapshot_date, date - lag(date) over (order by date) as days
-            from star.dim_date where is_complete
+            from star.dim_date
+            where is_complete and date not in (
+                select snapshot_date from star.mart_base_model_daily where download_count is null
+            )
         ),
         flow as (
             select
@@ -62,9 +67,9 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             flow.downloads / flow.days as downloads_per_day,
             flow.published::double / flow.days as versions_per_day,
             (flow.downloads / nullif(sum(flow.downloads) over (partition by day.date), 0))::double as downloads_share,
-            if(is_complete, mart.rating, null)::double as rating,
-            if(is_complete, mart.approval_rate, null)::double as approval_rate,
-            if(is_complete, mart.approval_lower_bound, null)::double as approval_lower_bound
+            if(day.is_complete, mart.rating, null)::double as rating,
+            if(day.is_complete, mart.approval_rate, null)::double as approval_rate,
+            if(day.is_complete, mart.approval_lower_bound, null)::double as approval_lower_bound
         from star.dim_date as day
         cross join (select distinct base_model from star.mart_base_model_daily) as named
         left join flow on flow.snapshot_date = day.date and flow.base_model = named.base_model

@@ -17,8 +17,12 @@ from cyclopts.types import NonNegativeInt, PositiveInt
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flows.steps import RunSummary
+    from pipelines.progress import Progress
     from pipelines.settings import Settings
+    from transforms.build import BuildReport
 
 WRONG_USAGE = 2
 PARTIAL = 3
@@ -238,6 +242,79 @@ def rebuild(
     print("\nRows:")
     print("\n".join(report.row_lines(built.rows)))
     return 0
+
+
+Because = Annotated[str, Parameter(help="Why, in a few words; it is kept with the decision.")]
+
+
+@app.command
+def exclude(snapshot_date: date, /, *, because: Because) -> int:
+    """Leave a snapshot date out of the tables: it becomes a gap, for good. Raw keeps what was crawled.
+
+    Also confirms that a date which the checks refused stays out. On the same day it can be crawled again.
+
+    Parameters
+    ----------
+    snapshot_date
+        UTC date of the snapshot, such as 2026-01-31.
+    """
+    from flows.steps import exclude_date
+
+    settings = _settings()
+    _print_decision(
+        f"{snapshot_date} is excluded.", lambda progress: exclude_date(settings, snapshot_date, because, progress)
+    )
+    return 0
+
+
+@app.command
+def include(snapshot_date: date, /, *, because: Because) -> int:
+    """Take a snapshot date into the tables that was refused or excluded, however implausible the checks find it.
+
+    Parameters
+    ----------
+    snapshot_date
+        UTC date of the snapshot, such as 2026-01-31.
+    """
+    from flows.steps import include_date
+
+    settings = _settings()
+    _print_decision(
+        f"{snapshot_date} is included.", lambda progress: include_date(settings, snapshot_date, because, progress)
+    )
+    return 0
+
+
+@app.command
+def accept(counter: str, snapshot_date: date, /, *, because: Because) -> int:
+    """Publish the values of a counter that were withheld on a date, because its collapse is real.
+
+    `civitai-etl accept fact_model_daily.rating_count 2025-11-12 --because "the service dropped ratings"`
+
+    Parameters
+    ----------
+    counter
+        The counter, as `star.ops_withheld` names it: table.column.
+    snapshot_date
+        UTC date of the snapshot, such as 2026-01-31.
+    """
+    from flows.steps import accept_collapse
+
+    settings = _settings()
+    told = f"The collapse of {counter} on {snapshot_date} is accepted."
+    _print_decision(told, lambda progress: accept_collapse(settings, counter, snapshot_date, because, progress))
+    return 0
+
+
+def _print_decision(told: str, decide: "Callable[[Progress], BuildReport]") -> None:
+    from flows import report
+    from flows.console import progress_display
+
+    with progress_display() as progress:
+        built = decide(progress)
+    print(told)
+    print(report.build_line(built))
+    print("\n".join(report.build_lines(built)))
 
 
 @app.command

@@ -27,6 +27,9 @@ class Coverage:
     newest_complete: datetime | None
     #: The share of what its lists announced that the newest crawl met; None where they do not say.
     newest_share: float | None
+    #: Dates that the checks refused and nobody has decided on yet, with what the checks found.
+    refused: tuple[tuple[date, str], ...]
+    excluded: tuple[date, ...]
 
     @property
     def missing(self) -> list[date]:
@@ -45,20 +48,45 @@ def parse_age(text: str) -> timedelta:
 
 def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
     """Coverage as `star.ops_snapshot` tells it; a date is complete when one of its crawls is."""
+    columns = {name for (name, *_) in connection.execute("describe star.ops_snapshot").fetchall()}
+    crawls = (
+        "star.ops_snapshot"
+        if "verdict" in columns
+        # An earlier version made the tables, and knew of no verdicts.
+        else "(select *, null::varchar as verdict, null::varchar as verdict_reason from star.ops_snapshot)"
+    )
     rows = connection.execute(
-        """
+        f"""
         select snapshot_date, bool_or(status = 'complete') as complete
-        from star.ops_snapshot
-        where observations > 0
+        from {crawls}
+        where observations > 0 and verdict is null
         group by snapshot_date
         order by snapshot_date
         """
     ).fetchall()
+    left_out = connection.execute(
+        f"""
+        select snapshot_date, arg_max(verdict, started_at), arg_max(verdict_reason, started_at)
+        from {crawls}
+        group by snapshot_date
+        having bool_and(verdict is not null)
+        order by snapshot_date
+        """
+    ).fetchall()
     newest = connection.execute(
-        "select max(started_at) filter (status = 'complete'), arg_max(coverage, started_at) from star.ops_snapshot"
+        "select max(started_at) filter (status = 'complete'), arg_max(coverage, started_at) "
+        f"from {crawls} where verdict is null"
     ).fetchone()
     assert newest is not None
-    return Coverage(tuple(day for day, _ in rows), tuple(day for day, complete in rows if not complete), *newest)
+    newest_complete, newest_share = newest
+    return Coverage(
+        tuple(day for day, _ in rows),
+        tuple(day for day, complete in rows if not complete),
+        newest_complete,
+        newest_share,
+        refused=tuple((day, reason) for day, verdict, reason in left_out if verdict == "refused"),
+        excluded=tuple(day for day, verdict, _ in left_out if verdict == "excluded"),
+    )
 
 
 def print_status(settings: Settings, max_age: timedelta) -> int:
@@ -84,10 +112,16 @@ def print_status(settings: Settings, max_age: timedelta) -> int:
         )
         if covered.newest_share is not None:
             print(f"           The newest crawl met {covered.newest_share:.2%} of what the service's lists announced.")
-        for label, days in (("Partial", covered.partial), ("Missing", covered.missing)):
+        for label, days in (
+            ("Partial", covered.partial),
+            ("Missing", covered.missing),
+            ("Excluded", covered.excluded),
+        ):
             if days:
                 more = f" and {len(days) - NAMED_GAPS:,} more" if len(days) > NAMED_GAPS else ""
                 print(f"{label + ':':11}{', '.join(map(str, days[-NAMED_GAPS:]))}{more}")
+    for day, reason in covered.refused:
+        print(f"REFUSED:   {day}: {reason} It is a gap until you decide: civitai-etl exclude {day}, or include {day}.")
     print("\nRows per table:")
     print("\n".join(report.row_lines(rows)))
     print()

@@ -5,12 +5,16 @@ schema and publish it. All of it happens under the writer lock of the data direc
 is at work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
+from flows.report import open_analytics
+from pipelines.decisions import Decision, accept, exclude, include
+from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
 from pipelines.lookups import LookupReport, look_up, watch_list
 from pipelines.progress import Progress, Silent
@@ -20,6 +24,12 @@ from pipelines.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.storage import storage_errors
 from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
+from transforms.counter_guard import counter_names
+from transforms.publish import is_outdated
+
+
+class NotWithheldError(CivitaiEtlError):
+    """The values that are to be accepted are not withheld."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,53 @@ def rebuild_star(
             limits=settings,
             progress=progress,
         )
+
+
+def exclude_date(settings: Settings, on: date, because: str, progress: Progress = Silent()) -> BuildReport:
+    """Decide that the crawls of a date do not count, and publish the star without them: the date is a gap.
+
+    Raises:
+        CivitaiEtlError: the lock is held, the date has no crawl, or the disk refuses.
+    """
+    return _decide(settings, partial(exclude, on=on, reason=because), progress)
+
+
+def include_date(settings: Settings, on: date, because: str, progress: Progress = Silent()) -> BuildReport:
+    """Decide that a date counts that was refused or excluded, and publish the star with it; errors as above."""
+    return _decide(settings, partial(include, on=on, reason=because), progress)
+
+
+def accept_collapse(
+    settings: Settings, counter: str, on: date, because: str, progress: Progress = Silent()
+) -> BuildReport:
+    """Decide that the collapse of a counter (table.column) on a date is real, and publish the star with its values.
+
+    Raises:
+        CivitaiEtlError: the lock is held, nothing of that counter is withheld on that date, or the disk refuses.
+    """
+    _refuse_unless_withheld(settings.analytics, counter, on)
+    return _decide(settings, partial(accept, on=on, counter=counter, reason=because), progress)
+
+
+def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
+    if counter not in counter_names():
+        raise NotWithheldError(f"There is no counter {counter!r}: the counters are {', '.join(counter_names())}.")
+    withheld = []
+    if not is_outdated(analytics):  # an earlier version withheld nothing
+        with open_analytics(analytics) as connection:
+            withheld = connection.execute(
+                "select counter, snapshot_date from star.ops_withheld where not is_accepted order by all"
+            ).fetchall()
+    if (counter, on) not in withheld:
+        told = ", ".join(f"{name} on {day}" for name, day in withheld) or "nothing"
+        raise NotWithheldError(f"{counter} is not withheld on {on}; what is withheld: {told}.")
+
+
+def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:
+    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+        drain(settings)
+        decide(settings.warehouse)
+        return publish(settings, progress)
 
 
 def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> CompactReport:

@@ -2,8 +2,9 @@
 
 The rules on numbers are those of the facts (DESIGN 5): null is not zero, a gap is a gap, and a crawl that did not see
 everything never looks like a fall. So windows of days run from one complete snapshot to another and tell how many days
-they span, rates are per day of that span, and stocks are those of complete snapshots only. Days count back from the
-newest complete snapshot, not from the wall clock.
+they span, rates are per day of that span, and stocks are those of complete snapshots only. A snapshot whose downloads
+are withheld (ops_withheld) is no end of a window and has no stock. Days count back from the newest complete snapshot,
+not from the wall clock.
 
 In the SQL every column is qualified: an unqualified name is a parameter. No parameter has the name of a column of a
 table, for DuckDB would find two of it in the table's view.
@@ -77,27 +78,39 @@ VIEWS = (
     ),
 )
 
+#: The dates that can be compared: of complete snapshots whose downloads are not withheld.
+_COUNTED_DAYS = """
+    withheld AS (
+        SELECT DISTINCT w.snapshot_date
+        FROM star.ops_withheld AS w
+        WHERE NOT w.is_accepted
+            AND w.counter IN ('fact_model_daily.download_count', 'fact_model_version_daily.download_count')
+    ),
+    counted_days AS (
+        SELECT d.date
+        FROM star.dim_date AS d ANTI JOIN withheld ON withheld.snapshot_date = d.date
+        WHERE d.is_complete
+    )"""
+
 #: Two windows of about `days` days between complete snapshots: (since, until], and before it (before, since]. A history
 #: that is too short gives a shorter window, and no time before.
-_WINDOWS = """
+_WINDOWS = f"""{_COUNTED_DAYS},
     newest AS (
-        SELECT max(d.date) AS until, min(d.date) AS oldest FROM star.dim_date AS d WHERE d.is_complete
+        SELECT max(d.date) AS until, min(d.date) AS oldest FROM counted_days AS d
     ),
     recent AS (
         SELECT
             any_value(newest.until) AS until,
             coalesce(max(d.date) FILTER (d.date <= newest.until - CAST(days AS INTEGER)), any_value(newest.oldest))
                 AS since
-        FROM star.dim_date AS d CROSS JOIN newest
-        WHERE d.is_complete
+        FROM counted_days AS d CROSS JOIN newest
     ),
     windows AS (
         SELECT
             any_value(recent.until) AS until,
             any_value(recent.since) AS since,
             max(d.date) FILTER (d.date <= recent.since - CAST(days AS INTEGER)) AS before
-        FROM star.dim_date AS d CROSS JOIN recent
-        WHERE d.is_complete
+        FROM counted_days AS d CROSS JOIN recent
     ),
     window_days AS (
         SELECT d.date, d.date > w.since AS is_recent, w.before, w.since, w.until
@@ -107,11 +120,11 @@ _WINDOWS = """
 
 _SINCE = {
     "since": "Complete snapshot after which the window begins.",
-    "until": "Complete snapshot with which the window ends: the newest there is.",
+    "until": "Complete snapshot with which the window ends: the newest whose downloads are not withheld.",
     "days_spanned": "Days from since to until: more than were asked for where snapshots are missing or partial, fewer "
     "where there is no older complete one.",
 }
-_DAYS = "Length of the window in days, back from the newest complete snapshot."
+_DAYS = "Length of the window in days, back from the newest complete snapshot whose downloads are not withheld."
 
 
 def _attributes(table: type[HistoryTable], row: str) -> str:
@@ -259,9 +272,10 @@ MODELS_AS_OF = Macro(
         "download_count": "Downloads of all time. Null: hidden by its creator, or counted_on is null.",
         "thumbs_up_count": "Users who recommend it. Null: not known, or counted_on is null.",
     },
-    """
-WITH counted AS (
-    SELECT max(d.date) AS counted_on FROM star.dim_date AS d WHERE d.is_complete AND d.date <= CAST(as_of AS DATE)
+    f"""
+WITH {_COUNTED_DAYS},
+counted AS (
+    SELECT max(d.date) AS counted_on FROM counted_days AS d WHERE d.date <= CAST(as_of AS DATE)
 ),
 counters AS (
     SELECT fact.model_id, fact.snapshot_date, fact.download_count, fact.thumbs_up_count
@@ -525,9 +539,10 @@ LICENCE_MIX = Macro(
         "download_count": "Their downloads of all time, where known. Null: none is known.",
         "downloads_share": "Their part in the downloads of all models. Null: none is known.",
     },
-    """
-WITH counted AS (
-    SELECT max(d.date) AS counted_on FROM star.dim_date AS d WHERE d.is_complete AND d.date <= CAST(as_of AS DATE)
+    f"""
+WITH {_COUNTED_DAYS},
+counted AS (
+    SELECT max(d.date) AS counted_on FROM counted_days AS d WHERE d.date <= CAST(as_of AS DATE)
 ),
 counters AS (
     SELECT fact.model_id, fact.download_count

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pipelines.decisions import decisions, left_out
 from pipelines.documents import UnreadableItemError, split
 from pipelines.raw import (
     KINDS,
@@ -171,9 +172,14 @@ class RawWriter:
                 arrow = pa.Table.from_pylist(new, schema=table.schema)
                 connection.register("new", arrow)
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified_name} AS SELECT * FROM new LIMIT 0")
-                key = ", ".join(table.key)
+                # As a crawl does it: what another crawl of the date has observed is not observed again, if it counts.
+                key = ", ".join(name for name in table.key if name != "crawl_id" or "entity_id" not in table.key)
+                known = f"SELECT * FROM {table.qualified_name}"
+                if "crawl_id" in table.schema.names:
+                    out = "', '".join(["", *left_out(decisions(connection))])
+                    known += f" WHERE crawl_id NOT IN ('{out}')"
                 connection.execute(
                     f"INSERT INTO {table.qualified_name} SELECT DISTINCT ON ({key}) * FROM new "
-                    f"ANTI JOIN {table.qualified_name} USING ({key})"
+                    f"ANTI JOIN ({known}) USING ({key})"
                 )
                 connection.unregister("new")

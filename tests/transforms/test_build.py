@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.decisions import include
 from pipelines.errors import CivitaiEtlError
-from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import rebuild
 from transforms.gate import QuarantineError
@@ -88,7 +88,8 @@ def test_a_build_with_too_much_in_quarantine_fails_and_leaves_the_old_star(works
     ):
         workshop.build()
     assert workshop.sql("SELECT max(snapshot_date) FROM star.fact_model_daily") == [(DAYS[0],)]
-    workshop.build(limits=Limits(max_quarantine_share=1.0))
+    include(workshop.raw.path, DAYS[1], "they are no loss")
+    workshop.build()
     assert workshop.value("SELECT count(*) FROM star.ops_quarantine") == 20
 
 

@@ -1,14 +1,16 @@
 """Properties over generated histories: gaps, partial crawls, take-downs and returns, answers by id, hidden counters,
-renames, new owners, moved versions, tags that come and go, files uploaded anew, late and repeated crawls of past days.
+renames, new owners, moved versions, tags that come and go, files uploaded anew, late and repeated crawls of past days,
+days on which every counter is zero, days that the checks refuse, days that are excluded and included again.
 
 The oracle is the generated history itself, walked with plain dictionaries, and SQL identities on the published star.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,21 +18,26 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from pipelines import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
+from transforms.quality import LostRowsError
 
 MODEL_IDS = (1, 2, 3)
+#: Models that are always listed and hardly change, so many that their counters and their absence are noticed.
+CROWD = range(1001, 1061)
 UNKNOWN = "(unknown)"
 #: The type 2 tables.
 HISTORIES = ("dim_model", "dim_model_version", "bridge_model_tag", "file_hash")
 count = st.sampled_from([50, None, 20, 0, 7])
 #: Few histories, for one takes a second, and a seed with which every event happens in two of them at least.
-EXAMPLES, SEED = 6, 37
+EXAMPLES, SEED = 8, 51
 
 
 @dataclass(frozen=True)
 class Day:
     """A generated date: what each model looked like where a list had it, or where it answered by id, and what answered
     404. With `again`, the crawl was partial and a second one of that date, with these models too, completed it late.
+    `fault` is what the service did to the crowd: nothing, `zeros` for counters, or it did not list it (`lost`).
     """
 
     on: date
@@ -40,10 +47,16 @@ class Day:
     buried: tuple[int, ...]
     build: bool
     again: dict[int, dict[str, Any]] | None
+    fault: str | None
 
     @property
     def is_complete(self) -> bool:
         return self.status == "complete" or self.again is not None
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether a later date that lacks the crowd is refused for it."""
+        return self.status == "complete" and self.fault != "lost"
 
     @property
     def shown(self) -> dict[int, dict[str, Any]]:
@@ -77,6 +90,21 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any]:
     ) | {"modelVersions": versions}
 
 
+def crowd(downloads: int) -> dict[int, dict[str, Any]]:
+    stats = {"downloadCount": downloads, "thumbsUpCount": 3, "thumbsDownCount": 1}
+    return {
+        model_id: model(
+            model_id,
+            version(model_id * 10, "SD 1.5", publishedAt="2025-06-01T12:00:00.000Z", files=[], stats=stats),
+            creator=None,
+            tags=[],
+            stats=stats,
+            description=None,
+        )
+        for model_id in CROWD
+    }
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Day]:
     days = sorted(draw(st.sets(st.sampled_from(DAYS[:9]), min_size=4, max_size=7)))
@@ -92,7 +120,11 @@ def histories(draw: st.DrawFn) -> list[Day]:
             if fate == "the same" and model_id in before:
                 states[model_id] = before[model_id] | {"stats": {"downloadCount": draw(count)}}
         complete = draw(st.integers(0, 2)) > 0
-        listed = {model_id: states[model_id] for model_id, fate in fates.items() if fate in ("listed", "the same")}
+        fault = draw(st.sampled_from([None, None, "zeros", "lost"]))
+        if fault == "lost" and not (complete and any(day.is_baseline for day in history[1:])):
+            fault = None
+        listed = {} if fault == "lost" else crowd(0 if fault == "zeros" else 100 + len(history))
+        listed |= {model_id: states[model_id] for model_id, fate in fates.items() if fate in ("listed", "the same")}
         later = {model_id: states[model_id] for model_id, fate in fates.items() if fate == "later"}
         history.append(
             Day(
@@ -103,6 +135,7 @@ def histories(draw: st.DrawFn) -> list[Day]:
                 tuple(model_id for model_id, fate in fates.items() if fate == "buried"),
                 draw(st.booleans()),
                 None if complete or draw(st.integers(0, 2)) == 0 else later,
+                fault,
             )
         )
         before |= history[-1].shown
@@ -132,30 +165,42 @@ def write_again(workshop: Workshop, day: Day) -> None:
 
 def expected_flows(
     history: list[Day], served: dict[date, set[int]]
-) -> dict[tuple[date, int], tuple[int | None, int | None]]:
+) -> tuple[dict[tuple[date, int], tuple[int | None, int | None]], dict[int, int | None], set[date]]:
     """Download counter and flow of every version and date, by walking the history; of an answer by id only the versions
-    count that are `served`.
+    count that are `served`. Then the stock of every version at the end, None while hidden; and the withheld dates.
     """
     flows: dict[tuple[date, int], tuple[int | None, int | None]] = {}
     known: dict[int, int | None] = {}
+    given: dict[int, bool] = {}
+    awaited: set[int] = set()
+    withheld: set[date] = set()
     last_complete: date | None = None
     for day in history:
         seen = [each for state in day.shown.values() for each in state["modelVersions"]]
         answers = [each for state in day.answered.values() for each in state["modelVersions"]]
+        if day.fault == "zeros" and (known.get(CROWD[0] * 10) or 0) > 0:
+            withheld.add(day.on)
         for each in [*seen, *(each for each in answers if each["id"] in served[day.on])]:
             version_id, now = each["id"], each["stats"]["downloadCount"]
-            if version_id in known:
-                before = known[version_id]
-                flow = None if now is None or before is None else now - before
-            elif last_complete is not None and each["publishedAt"] > f"{last_complete}T03:00:00.000Z":
+            given[version_id] = now is not None
+            is_birth = (
+                version_id not in known
+                and last_complete is not None
+                and each["publishedAt"] > f"{last_complete}T03:00:00.000Z"
+            )
+            if day.on in withheld:
+                awaited |= {version_id} if is_birth and now is not None else set()
+                now = None
+            before = known.get(version_id)
+            if is_birth or (version_id in awaited and before is None):
                 flow = now
             else:
-                flow = None
+                flow = None if now is None or before is None else now - before
             flows[day.on, version_id] = (now, flow)
-            known[version_id] = now if now is not None else known.get(version_id)
+            known[version_id] = now if now is not None else before
         if day.is_complete:
             last_complete = day.on
-    return flows
+    return flows, {version_id: value if given[version_id] else None for version_id, value in known.items()}, withheld
 
 
 @dataclass
@@ -257,7 +302,7 @@ def _flat(values: Any) -> Any:
     return list(values) if isinstance(values, tuple) else values
 
 
-def events(history: list[Day], late: int | None) -> Iterator[str]:
+def events(history: list[Day], late: int | None, excluded: int | None) -> Iterator[str]:
     """The kinds of things that happen in a history."""
     for name, periods in expected_periods(history)[0].items():
         yield from changes(name, periods)
@@ -270,6 +315,13 @@ def events(history: list[Day], late: int | None) -> Iterator[str]:
     yield from ("a partial crawl that met 404s" for day in history if not day.is_complete and day.buried)
     yield from ("an answer by id" for day in history if day.answered)
     yield from ("a second crawl of a past date" for day in history if day.again)
+    _, served = expected_periods(standing(history, excluded))
+    if expected_flows(standing(history, excluded), served)[2]:
+        yield "a counter is withheld"
+    if any(day.fault == "lost" for day in history):
+        yield "a date is refused"
+    if excluded is not None:
+        yield "a date is excluded" if history[excluded].again is None else "an excluded date is crawled again"
     if late is not None:
         yield "a date that comes late"
 
@@ -303,34 +355,43 @@ EVENTS = {
     *("dim_model_version: changed", "a gap", "a partial crawl", "a partial crawl that met 404s", "an answer by id"),
     *("a counter is hidden", "a counter is shown again", "a counter falls"),
     *("a second crawl of a past date", "a date that comes late"),
+    *("a counter is withheld", "a date is refused", "a date is excluded", "an excluded date is crawled again"),
 }
 
 
-def assert_mart_balances(workshop: Workshop) -> None:
-    """A stock is the stock before + flow + entered - left + reclassified + hidden, for every base model and date; and
-    the last stock is what the versions that are served were last known to have."""
-    uneven = workshop.sql("""
-        WITH dates AS (SELECT DISTINCT snapshot_date, lag(snapshot_date) OVER (ORDER BY snapshot_date) AS previous
-                       FROM (SELECT DISTINCT snapshot_date FROM star.mart_base_model_daily))
-        SELECT now.snapshot_date, now.base_model FROM star.mart_base_model_daily now JOIN dates USING (snapshot_date)
-        LEFT JOIN star.mart_base_model_daily before
-               ON before.snapshot_date = dates.previous AND before.base_model = now.base_model
-        WHERE now.download_count != coalesce(before.download_count, 0) + coalesce(now.downloads_delta, 0)
-              + now.downloads_entered - now.downloads_left + now.downloads_reclassified + now.downloads_hidden
-           OR now.version_count != coalesce(before.version_count, 0) + now.versions_entered - now.versions_left
-              + now.versions_reclassified""")
-    assert uneven == []
-    wrong = workshop.sql("""
-        WITH known AS (SELECT version_id, arg_max(download_count, snapshot_date) AS downloads,
-                              arg_max(download_count IS NULL, snapshot_date) AS is_hidden
-                       FROM star.fact_model_version_daily GROUP BY version_id),
-             served AS (SELECT base_model, sum(downloads) FILTER (NOT is_hidden) AS stock, count(*) AS versions
-                        FROM star.model_version LEFT JOIN known USING (version_id) GROUP BY base_model),
-             mart AS (SELECT * FROM star.mart_base_model_daily
-                      WHERE snapshot_date = (SELECT max(snapshot_date) FROM star.fact_model_daily))
-        SELECT mart.base_model, mart.download_count, served.stock FROM mart LEFT JOIN served USING (base_model)
-        WHERE mart.download_count != coalesce(served.stock, 0) OR mart.version_count != coalesce(served.versions, 0)""")
-    assert wrong == []
+def assert_mart_balances(workshop: Workshop, stock: dict[int, int | None], withheld: set[date]) -> None:
+    """A stock is the stock before + flow + entered - left + reclassified + hidden, for every base model and date, where
+    the stock before is the last one that is not withheld; and the last one is what the served versions have."""
+    downloads = (
+        "coalesce(downloads_delta, 0) + downloads_entered - downloads_left + downloads_reclassified + downloads_hidden"
+    )
+    versions = "versions_entered - versions_left + versions_reclassified"
+    for name, amounts, excepted in (("download_count", downloads, withheld), ("version_count", versions, set[date]())):
+        rows = workshop.sql(
+            f"SELECT snapshot_date, base_model, {name}, {amounts} FROM star.mart_base_model_daily ORDER BY 1"
+        )
+        before: dict[str, int] = {}
+        for on, of_day in groupby(rows, key=lambda row: row[0]):
+            told = {base_model: (now, change) for _, base_model, now, change in of_day}
+            if on in excepted:
+                assert {value for each in told.values() for value in each} == {None}, (name, on)
+                continue
+            assert {each: now - change for each, (now, change) in told.items()} == {
+                each: before.get(each, 0) for each in told
+            }, (name, on)
+            assert not {each for each, now in before.items() if now} - told.keys(), (name, on)
+            before = {each: now for each, (now, _) in told.items()}
+    served = workshop.sql("SELECT version_id, base_model FROM star.model_version")
+    expected: Counter[str] = Counter()
+    for version_id, base_model in served:
+        expected[base_model] += stock.get(version_id) or 0
+    rows = workshop.sql(
+        "SELECT base_model, download_count FROM star.mart_base_model_daily "
+        "WHERE snapshot_date = (SELECT max(snapshot_date) FROM star.fact_model_daily) AND download_count IS NOT NULL"
+    )
+    assert {name: now for name, now in rows if now} == (
+        {name: now for name, now in expected.items() if now} if rows else {}
+    )
 
 
 def assert_flows_are_carried(workshop: Workshop) -> None:
@@ -368,9 +429,32 @@ def assert_periods_are_sound(workshop: Workshop) -> None:
         assert astray == [], fact
 
 
-def assert_history_is_told(history: list[Day], late: int | None) -> None:
+def standing(history: list[Day], excluded: int | None) -> list[Day]:
+    """The days that count: those that the checks refuse do not, nor does an excluded one, but for what a second crawl
+    of it has.
+    """
+    days = [
+        replace(day, status="complete", listed=day.shown, answered={}, buried=(), again={})
+        if place == excluded and day.again is not None
+        else day
+        for place, day in enumerate(history)
+    ]
+    return [
+        day
+        for place, day in enumerate(days)
+        if day.fault != "lost" and (place != excluded or history[place].again is not None)
+    ]
+
+
+def build(workshop: Workshop) -> None:
+    """Builds, and goes on when a date is refused."""
+    with suppress(LostRowsError):
+        workshop.build()
+
+
+def assert_history_is_told(history: list[Day], late: int | None, excluded: int | None, included: bool) -> None:
     """Writes a history to raw, the day `late` after all others and second crawls last of all, builds now and then, and
-    holds the star against the oracle and against a rebuild.
+    holds the star against the oracle and against a rebuild. Before the end a day is `excluded` and maybe `included`.
     """
     with TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
@@ -378,18 +462,31 @@ def assert_history_is_told(history: list[Day], late: int | None) -> None:
         for day in [*order, *(history[late : late + 1] if late is not None else ())]:
             write(workshop, day)
             if day.build:
-                workshop.build()
+                build(workshop)
+        if excluded is not None:
+            build(workshop)
+            decisions.exclude(workshop.raw.path, history[excluded].on, "a generated reason")
+            build(workshop)
+        if excluded is not None and included:
+            decisions.include(workshop.raw.path, history[excluded].on, "no reason any more")
+            excluded = None
         for day in history:
             if day.again is not None:
                 write_again(workshop, day)
-        workshop.build()
-        tables, served = expected_periods(history)
-        flows = workshop.sql(
+        build(workshop)
+        counting = standing(history, excluded)
+        tables, served = expected_periods(counting)
+        flows, stock, withheld = expected_flows(counting, served)
+        found = workshop.sql(
             "SELECT snapshot_date, version_id, download_count, downloads_delta FROM star.fact_model_version_daily"
         )
-        assert {(on, version_id): (now, flow) for on, version_id, now, flow in flows} == expected_flows(history, served)
+        assert {(on, version_id): (now, flow) for on, version_id, now, flow in found} == flows
+        told = workshop.sql(
+            "SELECT snapshot_date FROM star.ops_withheld WHERE counter = 'fact_model_version_daily.download_count'"
+        )
+        assert {on for (on,) in told} == withheld
         assert_periods_are_those_of(workshop, tables)
-        assert_mart_balances(workshop)
+        assert_mart_balances(workshop, stock, withheld)
         assert_flows_are_carried(workshop)
         assert_periods_are_sound(workshop)
         assert workshop.files() == workshop.rebuild_into("again").files()
@@ -408,10 +505,18 @@ def test_any_history_gives_true_periods_and_flows_a_balanced_mart_and_the_same_f
         suppress_health_check=list(HealthCheck),
         phases=(Phase.explicit, Phase.generate),
     )
-    @given(history=histories(), late=st.one_of(st.none(), st.integers(0, 2)))
-    def check(history: list[Day], late: int | None) -> None:
-        happened.update(set(events(history, late)))
-        assert_history_is_told(history, late)
+    @given(
+        history=histories(),
+        late=st.one_of(st.none(), st.integers(0, 2)),
+        excluded=st.one_of(st.none(), st.integers(0, 3)),
+        included=st.booleans(),
+    )
+    def check(history: list[Day], late: int | None, excluded: int | None, included: bool) -> None:
+        baseline = next((place for place, day in enumerate(history) if place and day.is_baseline), None)
+        if late == baseline or (excluded is not None and history[excluded].fault == "lost"):
+            late, excluded = None, None
+        happened.update(set(events(history, late, excluded)))
+        assert_history_is_told(history, late, excluded, included)
 
     check()
     assert happened.keys() >= EVENTS

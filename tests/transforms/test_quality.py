@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipelines.decisions import include
 from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.flatten import flatten_models
@@ -27,8 +28,9 @@ def test_a_complete_crawl_that_lost_many_versions_is_not_published(workshop: Wor
         workshop.build()
     assert workshop.value("SELECT count(*) FROM star.model_version") == 120
     assert workshop.value("SELECT max(snapshot_date) FROM star.fact_model_daily") == DAYS[0]
-    # Whoever knows that it is right allows it, and from then on it is not asked about again.
-    workshop.build(limits=Limits(max_row_fall_share=0.5))
+    # Whoever knows that it is right includes it, and from then on it is not asked about again.
+    include(workshop.raw.path, DAYS[1], "it lists less now")
+    workshop.build()
     assert workshop.value("SELECT count(*) FROM star.model_version") == 60
     workshop.raw.crawl(DAYS[2], model=catalogue())
     assert workshop.build().dates == (DAYS[2],)
