@@ -28,6 +28,9 @@ FACTS = "transforms/test_facts.py::test_"
 HISTORY = "transforms/test_history.py::test_"
 MART = "transforms/test_mart.py::test_"
 BUILD = "transforms/test_build.py::test_"
+GUARD = "transforms/test_counter_guard.py::test_"
+DECISIONS = "transforms/test_decisions.py::test_"
+BAD_DAYS = "e2e/test_bad_days.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
 QUALITY = "transforms/test_quality.py::test_"
 ANALYSES = "transforms/test_analyses.py::test_"
@@ -97,9 +100,9 @@ MUTANTS = (
     ),
     Mutant(
         "a partial crawl counts as the last complete one",
-        "transforms/build.py",
-        'complete = of_day.filter(pl.col("status") == "complete")',
-        "complete = of_day",
+        "transforms/day.py",
+        'complete = self.crawls.filter(pl.col("status") == "complete")',
+        "complete = self.crawls",
         FACTS + "what_was_published_after_the_last_complete_crawl_began_is_flow_as_a_whole",
     ),
     Mutant(
@@ -406,14 +409,14 @@ MUTANTS = (
     Mutant(
         "a version that changes its base model is not reclassified",
         "transforms/mart.py",
-        'moved = stayed & (pl.col("base_model") != pl.col("base_model_before"))',
-        "moved = stayed & stock.is_null() & stock.is_not_null()",
+        'changed = stayed & (pl.col("base_model") != pl.col("base_model_counted"))',
+        "changed = stayed & stock.is_null() & stock.is_not_null()",
         HISTORIES,
     ),
     Mutant(
         "the stock keeps counters that are hidden",
         "transforms/facts.py",
-        '"is_shown": pl.col(DOWNLOADS).is_not_null(),',
+        '"is_shown": pl.col(f"{DOWNLOADS}_given"),',
         '"is_shown": pl.lit(True),',
         HISTORIES,
     ),
@@ -427,15 +430,15 @@ MUTANTS = (
     Mutant(
         "the terms of the mart lack what left",
         "transforms/mart.py",
-        "downloads_left=amount(left, stock_before)",
-        "downloads_left=amount(left, stock)",
+        "downloads_left=amount(went, stock_before)",
+        "downloads_left=amount(went, stock)",
         HISTORIES,
     ),
     Mutant(
         "what enters is counted as flow and as entered",
         "transforms/mart.py",
-        "downloads_entered=amount(entered, stock - flow)",
-        "downloads_entered=amount(entered, stock)",
+        "downloads_entered=amount(came, stock - flow)",
+        "downloads_entered=amount(came, stock)",
         HISTORIES,
     ),
     Mutant(
@@ -490,8 +493,8 @@ MUTANTS = (
     Mutant(
         "the span of the mart is a day too long",
         "transforms/mart.py",
-        "(on - previous).days",
-        "(on - previous).days + 1",
+        "(on - since.on).days",
+        "(on - since.on).days + 1",
         MART + "a_share_is_one_of_the_known_flows",
     ),
     # Books and builds
@@ -518,9 +521,9 @@ MUTANTS = (
     ),
     Mutant(
         "books that do not balance are passed over",
-        "transforms/build.py",
-        "if not books.is_even:",
-        "if books is None:",
+        "transforms/gate.py",
+        "if not books.is_even",
+        "if books is None",
         BUILD + "observations_lost_on_a_date_of_two_crawls_are_noticed",
     ),
     Mutant(
@@ -533,15 +536,15 @@ MUTANTS = (
     Mutant(
         "a late date is added at the end",
         "transforms/build.py",
-        'is_late = not known.is_empty() and min(news) <= known["snapshot_date"].max()  # type: ignore[operator]',
-        "is_late = False",
+        'elif not known.crawls.is_empty() and min(news) <= known.crawls["snapshot_date"].max():',
+        "elif news is None:",
         BUILD + "a_late_crawl_of_a_past_day_changes_what_came_after_it",
     ),
     Mutant(
         "a rebuild reads the last date only",
         "transforms/build.py",
-        "return _fold(star, raw, analytics, crawls, days, remade,",
-        "return _fold(star, raw, analytics, crawls, days[-1:], remade,",
+        "folded = fold(star, raw, days, remade, limits, progress)",
+        "folded = fold(star, raw, days[-1:], remade, limits, progress)",
         HISTORIES,
     ),
     Mutant(
@@ -619,8 +622,8 @@ MUTANTS = (
     Mutant(
         "macros: a window runs to a partial crawl",
         "transforms/analyses.py",
-        "SELECT max(d.date) AS until, min(d.date) AS oldest FROM star.dim_date AS d WHERE d.is_complete",
-        "SELECT max(d.date) AS until, min(d.date) AS oldest FROM star.dim_date AS d WHERE d.has_snapshot",
+        "        WHERE d.is_complete\n    )",
+        "        WHERE d.has_snapshot\n    )",
         ANALYSES + "the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapshot",
     ),
     Mutant(
@@ -736,5 +739,210 @@ MUTANTS = (
         "if kept not in self._files:",
         "if True:",
         COMPACT + "a_rebuild_of_some_dates_makes_their_months_anew_and_keeps_the_files_of_others",
+    ),
+    # Withheld counters
+    Mutant(
+        "a collapse that is withheld is published",
+        "transforms/day.py",
+        "withheld=[each.counter for each in fallen if not each.is_accepted],",
+        "withheld=[],",
+        GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
+    ),
+    Mutant(
+        "a withheld day forgets the last known value",
+        "transforms/facts.py",
+        "observed = observed.with_columns(pl.lit(None, dtype=observed.schema[name]).alias(name) for name in withheld)",
+        "observed = observed.with_columns(pl.lit(0, dtype=observed.schema[name]).alias(name) for name in withheld)",
+        GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
+    ),
+    Mutant(
+        "half is a collapse",
+        "transforms/counter_guard.py",
+        "2 * now < before",
+        "2 * now <= before",
+        GUARD + "a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse",
+    ),
+    Mutant(
+        "only zeros are a collapse",
+        "transforms/counter_guard.py",
+        "2 * now < before",
+        "now == 0",
+        GUARD + "a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse",
+    ),
+    Mutant(
+        "a handful that collapses is withheld",
+        "transforms/counter_guard.py",
+        "fell >= ENTITIES_AT_LEAST and",
+        "fell > 0 and",
+        GUARD + "few_that_collapse_are_published_as_they_are",
+    ),
+    Mutant(
+        "the share that may collapse is no limit",
+        "transforms/counter_guard.py",
+        "and fell > max_share * had_any.height",
+        "",
+        GUARD + "a_fifth_may_collapse",
+    ),
+    Mutant(
+        "what is born on a withheld day has no flow when it is shown",
+        "transforms/facts.py",
+        'pl.when(pl.col("is_birth") | is_awaited(name))',
+        'pl.when(pl.col("is_birth"))',
+        GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
+    ),
+    Mutant(
+        "everything first seen on a withheld day is born when it is shown",
+        "transforms/facts.py",
+        'pl.when(pl.col("is_birth") & pl.col(f"{name}_given"))',
+        'pl.when(pl.col("is_first") & pl.col(f"{name}_given"))',
+        GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
+    ),
+    Mutant(
+        "a hidden counter of what is born on a withheld day is awaited",
+        "transforms/facts.py",
+        'pl.when(pl.col("is_birth") & pl.col(f"{name}_given"))',
+        'pl.when(pl.col("is_birth"))',
+        GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
+    ),
+    Mutant(
+        "the mart has stocks of withheld counters",
+        "transforms/mart.py",
+        "sorted({name for each in withheld for name in MADE_OF[each]})",
+        "[]",
+        GUARD + "stocks_of_the_mart_are_null_and_its_balance_spans_the_day",
+    ),
+    Mutant(
+        "the balance of the mart does not span a withheld day",
+        "transforms/day.py",
+        'counted = Stock(kept["counted_on"][0], kept) if kept.height else before',
+        "counted = before",
+        GUARD + "stocks_of_the_mart_are_null_and_its_balance_spans_the_day",
+    ),
+    Mutant(
+        "the balance of the mart spans a withheld day for ever",
+        "transforms/day.py",
+        "self.star.replace(STATE_STOCK, kept.clear())",
+        "pass",
+        GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
+    ),
+    Mutant(
+        "an accepted collapse is withheld",
+        "transforms/counter_guard.py",
+        "is_accepted = counter_name(fact, counter) in accepted",
+        "is_accepted = False",
+        GUARD + "a_collapse_that_is_accepted_is_published_on_its_date_and_in_every_rebuild",
+    ),
+    Mutant(
+        "an accepted collapse is no news",
+        "transforms/build.py",
+        'return {*new["snapshot_date"], *gone["snapshot_date"], *accepted}',
+        'return {*new["snapshot_date"], *gone["snapshot_date"]}',
+        GUARD + "a_collapse_that_is_accepted_is_published_on_its_date_and_in_every_rebuild",
+    ),
+    Mutant(
+        "counters that stand still are not told",
+        "transforms/quality.py",
+        '(pl.col("moved") == 0)',
+        '(pl.col("moved") < 0)',
+        GUARD + "counters_that_stand_still_for_everything_are_told_and_published",
+    ),
+    Mutant(
+        "counters that stand still are told on the first day alone",
+        "transforms/quality.py",
+        'moved=pl.when(pl.col("moved") > 0).then("moved").otherwise(pl.coalesce("moved_before", "moved")),',
+        'moved="moved",',
+        GUARD + "counters_that_stand_still_for_everything_are_told_and_published",
+    ),
+    Mutant(
+        "macros: a window ends at a withheld date",
+        "transforms/analyses.py",
+        "FROM star.dim_date AS d ANTI JOIN withheld ON withheld.snapshot_date = d.date",
+        "FROM star.dim_date AS d",
+        GUARD + "windows_of_macros_end_and_begin_at_dates_that_have_downloads",
+    ),
+    # Dates that do not count
+    Mutant(
+        "a refused date is compared with",
+        "transforms/build.py",
+        "            roll_back()\n",
+        "",
+        DECISIONS + "a_healthy_catalogue_recovers_by_itself_and_no_date_is_compared_with_a_refused_one",
+    ),
+    Mutant(
+        "a refused date is the snapshot before the next one",
+        "transforms/build.py",
+        "day = replace(planned, before=before)",
+        "day = planned",
+        DECISIONS + "two_dates_that_come_at_once_are_judged_one_by_one",
+    ),
+    Mutant(
+        "a refusal is forgotten",
+        "transforms/build.py",
+        "decisions.store(warehouse, refused)",
+        "decisions.store(warehouse, [])",
+        DECISIONS + "a_refusal_is_kept_with_its_reason_and_told_once",
+    ),
+    Mutant(
+        "a rebuild leaves out what its checks refuse",
+        "transforms/build.py",
+        "raise folded.refusals[0].nothing_changed()",
+        "pass",
+        DECISIONS + "a_rebuild_decides_nothing",
+    ),
+    Mutant(
+        "an excluded date counts",
+        "transforms/build.py",
+        'crawls.filter(pl.col("verdict").is_null()).group_by(',
+        "crawls.group_by(",
+        DECISIONS + "an_excluded_date_is_a_gap_as_if_it_had_never_been_crawled",
+    ),
+    Mutant(
+        "a date that is excluded stays in the star",
+        "transforms/build.py",
+        'return {*new["snapshot_date"], *gone["snapshot_date"], *accepted}',
+        'return {*new["snapshot_date"], *accepted}',
+        DECISIONS + "an_excluded_date_is_a_gap_as_if_it_had_never_been_crawled",
+    ),
+    Mutant(
+        "observations of a crawl that does not count are read",
+        "transforms/raw_reader.py",
+        "(*parameters, sorted(self._left_out))",
+        "(*parameters, [])",
+        DECISIONS + "a_date_that_was_crawled_again_has_the_second_crawl_alone",
+    ),
+    Mutant(
+        "an included date is refused again",
+        "transforms/gate.py",
+        "if work.day.is_included:",
+        "if work is None:",
+        DECISIONS + "a_refused_date_that_is_included_counts_and_its_checks_are_waived_in_every_rebuild",
+    ),
+    Mutant(
+        "what was published of a refused date is gone",
+        "transforms/build.py",
+        "(new if new.height else day.crawls)",
+        "day.crawls",
+        DECISIONS + "a_crawl_that_completes_a_published_date_and_is_refused_leaves_what_was_published",
+    ),
+    Mutant(
+        "a crawl that does not count is known to the next one of its date",
+        "pipelines/warehouse.py",
+        "where snapshot_date = ? and not list_contains(?, crawl_id)",
+        "where snapshot_date = ? and ? is not null",
+        BAD_DAYS + "a_day_that_is_left_out_can_be_crawled_again_on_the_same_day[refused]",
+    ),
+    Mutant(
+        "a date that does not count is complete",
+        "pipelines/snapshot.py",
+        'if row["status"] == "complete" and row["crawl_id"] not in out]',
+        'if row["status"] == "complete"]',
+        BAD_DAYS + "a_day_that_is_left_out_can_be_crawled_again_on_the_same_day[excluded]",
+    ),
+    Mutant(
+        "what only an excluded date showed is asked for",
+        "pipelines/warehouse.py",
+        "where coalesce(seen_on, denied_on) < ? and not list_contains(?, crawl_id)",
+        "where coalesce(seen_on, denied_on) < ? and ? is not null",
+        BAD_DAYS + "models_that_only_an_excluded_day_showed_are_not_asked_for",
     ),
 )

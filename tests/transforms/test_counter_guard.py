@@ -69,7 +69,7 @@ def test_a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse(workshop: Wor
     assert flows(workshop) == [(1, 6000, None, None), (2, 3000, -3000, 1), (3, None, None, None), (4, 3000, 0, 2)]
 
 
-def test_few_or_a_small_share_that_collapse_are_published_as_they_are(workshop: Workshop) -> None:
+def test_few_that_collapse_are_published_as_they_are(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=day())
     workshop.raw.crawl(DAYS[1], model=day(0)[:49] + day()[49:])
     workshop.raw.crawl(DAYS[2], model=day())

@@ -192,3 +192,15 @@ def test_a_star_of_an_earlier_version_is_made_anew_and_one_of_a_later_version_is
         earlier.setattr(publish, "DECLARATIONS_VERSION", publish.DECLARATIONS_VERSION - 1)
         with pytest.raises(publish.NewerStarError, match="made by a later version of civitai-etl"):
             workshop.build()
+
+
+def test_two_dates_that_come_at_once_are_judged_one_by_one(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=whole())
+    workshop.build()
+    workshop.raw.crawl(DAYS[1], model=latest())
+    workshop.raw.crawl(DAYS[2], model=whole(102))
+    with pytest.raises(LostRowsError, match="2026-01-02 is refused"):
+        workshop.build()
+    assert dates(workshop) == [DAYS[0], DAYS[2]]
+    assert workshop.value("SELECT max(days_since_previous) FROM star.mart_base_model_daily") == 2
+    assert not workshop.build().published
