@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds until a Prefect server answers; the first start makes its database and took 20 to 40 s on two cores.
 SERVER_START_SECONDS = 180
+#: Seconds between two looks at what was started, and those for which the same thing has to be amiss.
+PAUSE, PATIENCE = 10.0, 180.0
 #: Seconds that runs and a server have to end by themselves.
 GRACE_SECONDS = 20.0
 
@@ -119,7 +121,13 @@ async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer
         print(f"{DAILY}: the run {again} of today was cut off and goes on", file=sys.stderr, flush=True)
     running = asyncio.ensure_future(runner.start())
     watching = asyncio.ensure_future(
-        watch(names, server.log if server else None, server.ended if server else lambda: None)
+        watch(
+            names,
+            server.log if server else None,
+            server.ended if server else lambda: None,
+            pause=PAUSE,
+            patience=PATIENCE,
+        )
     )
     await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
     if runner.stopping:

@@ -33,10 +33,8 @@ from prefect.settings import PREFECT_API_URL
 
 from pipelines.errors import CivitaiEtlError
 
-#: Seconds for which the same thing has to be amiss.
-PATIENCE = 180.0
-#: Seconds between two looks at the server, and those that it has to answer one.
-PAUSE, _ANSWER = 10.0, 30.0
+#: Seconds that the server has to answer a look.
+_ANSWER = 30.0
 #: Prefect schedules a hundred days ahead: a schedule that asks for no run sooner need not have one.
 _HORIZON = timedelta(days=90)
 #: Seconds for which a service counts as failing after an error: the loops that matter come round once a minute.
@@ -166,10 +164,13 @@ def _in_state(*types: StateType) -> FlowRunFilterState:
     return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types)))
 
 
-async def watch(names: Sequence[str], log: Path | None, ended: Callable[[], str | None]) -> str:
-    """Look at these deployments until something is amiss for good; returns what, in a sentence.
+async def watch(
+    names: Sequence[str], log: Path | None, ended: Callable[[], str | None], *, pause: float, patience: float
+) -> str:
+    """Look at these deployments until the same thing has been amiss for `patience` seconds; returns it, in a sentence.
 
-    `log` is that of a server of our own, and `ended` says at once that it ended.
+    There are `pause` seconds between two looks. `log` is that of a server of our own, and `ended` says at once that it
+    ended.
     """
     server_log = ServerLog(log) if log else None
     since: dict[str, float] = {}
@@ -183,9 +184,9 @@ async def watch(names: Sequence[str], log: Path | None, ended: Callable[[], str 
             found |= server_log.amiss(now)
         since = lasting(since, found, now)
         for sentence, first in since.items():
-            if now - first >= PATIENCE:
+            if now - first >= patience:
                 return f"{sentence}, for {now - first:.0f} seconds."
-        while time.monotonic() < now + PAUSE:
+        while time.monotonic() < now + pause:
             if reason := ended():
                 return reason
             await asyncio.sleep(0.5)

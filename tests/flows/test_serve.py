@@ -21,7 +21,7 @@ from tests.flows.servers import free_port
 from tests.soak.schedule import COMMAND, serving
 
 #: `civitai-etl serve` with the patience of a test.
-IMPATIENT = "from flows import cli, watchdog; watchdog.PATIENCE, watchdog.PAUSE = 4, 1; cli.console_script()"
+IMPATIENT = "from flows import cli, serving; serving.PATIENCE, serving.PAUSE = 4, 1; cli.console_script()"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_night_that_was_cut_off_goes_on_when_serve_is_back(emulator, tmp_path)
     emulator.order_faults("")
     with serving(tmp_path, emulator.api_url, **at_three) as (process, server):
         server.deployment("daily_snapshot/daily", seconds=120)
-        assert server.final_state(run)["type"] == "COMPLETED"
+        server.state_of_name(run, "Completed", seconds=120)
         assert "of today was cut off and goes on" in (tmp_path / "serve.log").read_text()
 
 

@@ -1,7 +1,8 @@
 """`python -m tests.soak.schedule`: `civitai-etl serve`, started from nothing, runs by the clock alone for five minutes.
 
 With a schedule of every minute it has two completed runs at least, each with its artifacts, and no error in its
-server's log: first on SQLite, then on PostgreSQL, in a cluster of its own that ends with it.
+server's log: first on SQLite, then on PostgreSQL, in a cluster of its own that ends with it. At last it is given a
+server that schedules nothing, and has to end by itself after three minutes.
 """
 
 import argparse
@@ -18,11 +19,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.launch import launch
+from flows.serving import prefect_server
+from pipelines.settings import Settings
 from tests.flows.servers import Server, free_port
 
 COMMAND = Path(sys.executable).with_name("civitai-etl")
 POSTGRESQL = "/usr/lib/postgresql"
 EVERY_MINUTE = "* * * * *"
+PARTS = ("sqlite", "postgresql", "no-scheduler")
 
 
 @contextmanager
@@ -76,6 +80,28 @@ def run(minutes: float, **variables: str) -> list[str]:
     return problems
 
 
+def without_scheduler() -> list[str]:
+    """Serve with a given server whose scheduler is off; returns what was not right."""
+    with TemporaryDirectory(prefix="schedule-") as folder:
+        os.environ["PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"] = "false"
+        with prefect_server(Settings(data_dir=Path(folder)), free_port()) as given:
+            environment = os.environ | {"PREFECT_API_URL": given.api_url, "CIVITAI_ETL_DATA_DIR": f"{folder}/data"}
+            began = time.monotonic()
+            ended = subprocess.run(
+                [COMMAND, "serve"],
+                env=environment,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=600,
+                check=False,
+            )
+        told = [line for line in ended.stderr.splitlines() if line.startswith("civitai-etl: ")]
+        print(f"ended with {ended.returncode} after {time.monotonic() - began:.0f} s: {told}", flush=True)
+        is_right = ended.returncode == 1 and len(told) == 1 and "has a schedule but no next run" in told[0]
+        return [] if is_right else [f"serve ended with {ended.returncode}:\n{ended.stderr}"]
+
+
 @contextmanager
 def postgresql(binaries: Path) -> Iterator[str]:
     """A cluster of its own on a free port of this machine; yields the address of its database for Prefect."""
@@ -104,19 +130,21 @@ def postgresql(binaries: Path) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--on", choices=("sqlite", "postgresql"), action="append")
+    parser.add_argument("--on", choices=PARTS, action="append")
     options = parser.parse_args(arguments)
     problems = []
-    for database in options.on or ("sqlite", "postgresql"):
-        print(f"{database}:", flush=True)
-        if database == "sqlite":
+    for part in options.on or PARTS:
+        print(f"{part}:", flush=True)
+        if part == "sqlite":
             found = run(options.minutes)
+        elif part == "no-scheduler":
+            found = without_scheduler()
         elif binaries := sorted(Path(POSTGRESQL).glob("*/bin")):
             with postgresql(binaries[-1]) as address:
                 found = run(options.minutes, PREFECT_SERVER_DATABASE_CONNECTION_URL=address)
         else:
             found = [f"there is no PostgreSQL in {POSTGRESQL}: install it (Debian: apt-get install postgresql)"]
-        problems += [f"{database}: {problem}" for problem in found]
+        problems += [f"{part}: {problem}" for problem in found]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
