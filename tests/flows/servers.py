@@ -35,16 +35,9 @@ class Server:
         time.sleep(0.5)
         return self.ask(path, body, method, attempts - 1)
 
-    def deployments(self, count, seconds=60):
-        """The deployments that are served, by their flow and name, once there are so many."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = [row for row in self.ask("/deployments/filter") if row["status"] == "READY"]
-            if len(found) >= count:
-                flows = {row["id"]: row["name"] for row in self.ask("/flows/filter")}
-                return {f"{flows[row['flow_id']]}/{row['name']}": row for row in found}
-            time.sleep(0.3)
-        raise AssertionError(f"{count} deployments were not registered in {seconds} s")
+    def deployments(self, names):
+        """The deployments of these flows and names, once all are served."""
+        return {name: self.deployment(name) for name in names}
 
     def deployment(self, name, seconds=60):
         """The deployment of this flow and name, once it is served."""

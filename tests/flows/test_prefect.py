@@ -57,7 +57,7 @@ def served(server, service, tmp_path_factory):
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
         try:
-            deployments = server.deployments(len(SCHEDULES))
+            deployments = server.deployments(SCHEDULES)
             for deployment in deployments.values():
                 # Or the hourly run gets in between, if these tests happen to run at half past.
                 server.ask(f"/deployments/{deployment['id']}/pause_deployment")
@@ -277,7 +277,8 @@ def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
         subprocess.run(
             [sys.executable, "-m", "prefect", *arguments], env=environment, cwd=ROOT, check=True, capture_output=True
         )
-    by_file = {row["id"]: row for row in server.ask("/deployments/filter")}
+    # The one with short pauses is of these tests.
+    by_file = {row["id"]: row for row in server.ask("/deployments/filter") if row["name"] != "short-pauses"}
     assert by_file.keys() == {row["id"] for row in by_serve.values()}
     for served_one in by_serve.values():
         filed = by_file[served_one["id"]]
