@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak mutants check fix docs bench bench-year bench-retention requirements clean
+.PHONY: help setup demo test soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -36,6 +36,9 @@ test: setup ## run the tests
 soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md); a year of days
 	$(BIN)/python -m tests.soak
 	$(BIN)/python -m tests.soak.year
+
+soak-schedule: setup ## let `serve` run by the clock for five minutes, on SQLite and on PostgreSQL (docs/testing.md)
+	$(BIN)/python -m tests.soak.schedule
 
 mutants: setup ## break every rule of the transforms in a copy, one at a time, and see that its test notices
 	$(BIN)/python -m tests.mutants

@@ -475,7 +475,7 @@ def docs(table: str | None = None, /) -> int:
 
 @app.command
 def doctor() -> int:
-    """List all settings (secrets masked) and versions, and try disk and service.
+    """List all settings (secrets masked) and versions, try disk and service, and tell the next scheduled runs.
 
     Ends with code 1 if something would keep a snapshot from working.
     """
@@ -577,9 +577,11 @@ def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
 
 @app.command
 def serve(*, port: int = 4200) -> int:
-    """Take a snapshot every day at 03:00 UTC and look for news every hour, until it is stopped.
+    """Take a snapshot every day and look for news every hour (`CIVITAI_ETL_DAILY_CRON`, `_REFRESH_CRON`).
 
-    Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port.
+    Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port. Runs
+    until it is stopped, or until it is no use (no server, no scheduled runs): then it ends with code 1, to be started
+    again by a service manager.
 
     Parameters
     ----------

@@ -7,7 +7,8 @@ from prefect import flow, get_run_logger, task
 
 from flows import report, steps
 from flows.lookups import WatchListError
-from flows.runs import LoggedProgress, leave_star_artifacts, one_writer
+from flows.retries import first_date, until_midnight
+from flows.runs import LoggedProgress, leave_star_artifacts
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
 from pipelines.settings import Settings
@@ -19,7 +20,7 @@ class PartialSnapshotError(CivitaiEtlError):
 
 
 @task
-def crawl(snapshot_date: date | None) -> date:
+def crawl(snapshot_date: date) -> date:
     """Photograph the service; returns the date of the snapshot."""
     crawled = take_snapshot(Settings(), snapshot_date, LoggedProgress())
     get_run_logger().info(report.crawl_line(crawled))
@@ -48,12 +49,15 @@ def publish(snapshot_date: date) -> Path:
 
 
 @flow(name="daily_snapshot")
-@one_writer
+@until_midnight
 def daily_snapshot(snapshot_date: date | None = None) -> Path:
     """Crawl the service, look up what is watched and publish the tables; returns the path of `analytics.duckdb`.
 
+    A run that fails is tried again until midnight UTC (`flows.retries`).
+
     Args:
-        snapshot_date: UTC date of the snapshot; None is today, and all that a real service can answer.
+        snapshot_date: UTC date of the snapshot; None is the date on which the run began, in every attempt of it. A
+            real service answers for no other.
 
     Raises:
         PartialSnapshotError: what was seen is published, but not all was seen.
@@ -61,7 +65,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
     """
     settings = Settings()
     with writer_lock(settings.data_dir, settings.lake):
-        crawled_date = crawl(snapshot_date)
+        crawled_date = crawl(snapshot_date or first_date())
         problem = look_up(crawled_date)
         analytics = publish(crawled_date)
     with report.open_analytics(analytics) as connection:

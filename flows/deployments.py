@@ -16,9 +16,14 @@ from flows.daily_snapshot import daily_snapshot
 from flows.rebuild import rebuild
 from flows.refresh import refresh
 from flows.sync_vault import sync_vault
+from pipelines.settings import Settings
 
 #: A second run of a deployment is cancelled before it starts; one of another deployment by `flows.runs.one_writer`.
 ONE_RUN = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+
+
+#: The deployment whose run must not be missed, by its full name.
+DAILY = "daily_snapshot/daily"
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,12 @@ class Deployment:
     flow: Flow[..., Any]
     cron: str | None = None
 
+    @property
+    def full_name(self) -> str:
+        return f"{self.flow.name}/{self.name}"
+
     def line(self) -> str:
-        return f"{self.flow.name}/{self.name}: {f'{self.cron} (UTC)' if self.cron else 'when asked for'}"
+        return f"{self.full_name}: {f'{self.cron} (UTC)' if self.cron else 'when asked for'}"
 
     def to_serve(self) -> RunnerDeployment:
         schedule = Cron(self.cron, timezone="UTC") if self.cron else None
@@ -42,11 +51,12 @@ class Deployment:
         )
 
 
-DEPLOYMENTS = (
-    # The crawl of a date begins when that date is three hours old.
-    Deployment("daily", daily_snapshot, "0 3 * * *"),
-    # Half an hour apart from the snapshot, which must not find a refresh at work.
-    Deployment("hourly", refresh, "30 * * * *"),
-    Deployment("on-demand", rebuild),
-    Deployment("on-demand", sync_vault),
-)
+def deployments(settings: Settings) -> tuple[Deployment, ...]:
+    return (
+        # By default the crawl of a date begins when that date is three hours old,
+        Deployment("daily", daily_snapshot, settings.daily_cron),
+        # and half an hour apart from a refresh, which it must not find at work.
+        Deployment("hourly", refresh, settings.refresh_cron),
+        Deployment("on-demand", rebuild),
+        Deployment("on-demand", sync_vault),
+    )

@@ -1,12 +1,18 @@
-"""Looks at everything that a snapshot needs, before it is three in the morning: settings, versions, disk, service."""
+"""Looks at everything that a snapshot needs, before it is three in the morning: settings, versions, disk, service,
+schedules.
+"""
 
+import asyncio
 import os
 import platform
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from flows.serving import api_url_file, prefect_environment
 from pipelines.client import Client
 from pipelines.crawl import check_clocks
 from pipelines.errors import CivitaiEtlError
@@ -29,6 +35,7 @@ def examine(settings: Settings) -> int:
         ("lake", _lake),
         ("published tables", _published),
         ("service", _service),
+        ("schedules", _schedules),
     )
     failed = 0
     for name, check in checks:
@@ -86,4 +93,28 @@ def _service(settings: Settings) -> str:
     return (
         f"{settings.api_url} answers in dialect {settings.dialect_name}, {len(page.items)} model in {client.bytes:,} "
         f"bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _schedules(settings: Settings) -> str:
+    own = api_url_file(settings)
+    api_url = os.environ.get("PREFECT_API_URL") or (own.read_text() if own.exists() else None)
+    if api_url is None:
+        return "no `civitai-etl serve` is running on this data directory"
+    os.environ.update(prefect_environment(settings) | {"PREFECT_API_URL": api_url})
+    from flows.deployments import deployments
+    from flows.watchdog import NoAnswerError, amiss, look
+
+    scheduled = [deployment.full_name for deployment in deployments(settings) if deployment.cron]
+    try:
+        seen = asyncio.run(look(scheduled))
+    except NoAnswerError as error:
+        raise CivitaiEtlError(f"{error}: see whether `civitai-etl serve` is running.") from error
+    problems = [f"no runner asks for {one.name}" for one in seen if one.is_registered and not one.is_served]
+    problems += sorted(amiss([replace(one, overdue=None) for one in seen], datetime.now(UTC)))
+    if problems:
+        raise CivitaiEtlError(f"{'; '.join(problems)}: start `civitai-etl serve` again.")
+    return ", ".join(
+        f"{one.name} " + (f"runs next at {one.next_run:%Y-%m-%d %H:%M} UTC" if one.next_run else "is paused")
+        for one in seen
     )

@@ -1,8 +1,9 @@
 """What the runs of all flows have in common: progress as log lines, the artifacts that they leave, and one writer.
 
 The flows are thin shells around the steps of the command line. Tasks hand each other dates and paths, never tables;
-requests are retried by the client alone, so no task is. The writer lock guards the data directory across all flows and
-even against runs that no server knows of: who finds it taken ends cancelled, for a queue of writers helps nobody.
+the client retries requests, and the daily run is tried again as a whole (`flows.retries`), so no task is. The writer
+lock guards the data directory across all flows and even against runs that no server knows of: who finds it taken ends
+cancelled, for a queue of writers helps nobody.
 """
 
 from collections.abc import Callable

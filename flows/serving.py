@@ -1,26 +1,39 @@
 """`civitai-etl serve`: the flows on their schedules, on one machine, with its own Prefect server if need be."""
 
+import asyncio
+import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory
 
+if TYPE_CHECKING:
+    from prefect.runner import Runner
+
 #: Seconds until a Prefect server answers; the first start makes its database and took 20 to 40 s on two cores.
 SERVER_START_SECONDS = 180
+#: Seconds between two looks at what was started, and those for which the same thing has to be amiss.
+PAUSE, PATIENCE = 10.0, 180.0
+#: Seconds that runs and a server have to end by themselves.
+GRACE_SECONDS = 20.0
 
 
 class PrefectServerError(CivitaiEtlError):
-    """The Prefect server does not start."""
+    """The Prefect server does not start, or it or the runner does not do its work."""
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
@@ -38,40 +51,133 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class OwnServer:
+    """A Prefect server that this process has started: the address of its API, its process, and its log."""
+
+    api_url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def ended(self) -> str | None:
+        code = self.process.poll()
+        return None if code is None else f"The Prefect server ended with code {code} (see {self.log})."
+
+
 def serve_flows(settings: Settings, port: int) -> int:
     """Register the deployments and run what their schedules ask for, until it is interrupted or terminated.
 
     Raises:
-        PrefectServerError: no server is given and none starts.
+        PrefectServerError: no server is given and none starts, or what was started does not do its work (any more).
     """
     prepare_directory(settings.data_dir)
     os.environ.update(prefect_environment(settings))
+    # Until the runner takes over, for the server must not be left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     given = os.environ.get("PREFECT_API_URL")
     if given:
-        _serve(given)
+        _serve(settings, given, None)
         return 0
-    with prefect_server(settings, port) as api_url:
-        os.environ["PREFECT_API_URL"] = api_url
-        _serve(api_url)
+    with prefect_server(settings, port) as server:
+        os.environ["PREFECT_API_URL"] = server.api_url
+        _serve(settings, server.api_url, server)
     return 0
 
 
-def _serve(api_url: str) -> None:
-    import prefect
+def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
+    import httpx
+    from prefect.runner import Runner
 
-    from flows.deployments import DEPLOYMENTS
+    from flows.deployments import deployments
 
-    lines = [deployment.line() for deployment in DEPLOYMENTS]
+    to_serve = deployments(settings)
+    # Schedules stay active over a restart: a machine that was down at night must not stay paused for ever.
+    runner = Runner(pause_on_shutdown=False)
+    try:
+        for one in to_serve:
+            runner.add_deployment(one.to_serve())
+    except httpx.HTTPError as error:
+        raise PrefectServerError(f"The Prefect server at {api_url} does not take the deployments: {error}") from error
+    lines = [one.line() for one in to_serve]
     lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    to_serve = [deployment.to_serve() for deployment in DEPLOYMENTS]
-    # Schedules stay active over a restart: a machine that was down at night must not stay paused for ever.
-    prefect.serve(*to_serve, pause_on_shutdown=False, print_starting_message=False)
+    # What it says of a server that is gone is a traceback; whether the server is gone is told below, in one line.
+    logging.getLogger("prefect.FlowRunCancellingObserver").setLevel(logging.ERROR)
+    try:
+        reason = asyncio.run(_run_watched(runner, [one.full_name for one in to_serve], server))
+    except KeyboardInterrupt:
+        return
+    if reason:
+        raise PrefectServerError(reason)
+
+
+async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer | None) -> str | None:
+    """Run what is due until somebody ends it, or something is amiss for good: then returns what."""
+    from flows.deployments import DAILY
+    from flows.interrupted import go_on
+    from flows.watchdog import watch
+
+    if again := await go_on(DAILY, is_alone=server is not None):
+        print(f"{DAILY}: the run {again} of today was cut off and goes on", file=sys.stderr, flush=True)
+    running = asyncio.ensure_future(runner.start())
+    watching = asyncio.ensure_future(
+        watch(
+            names,
+            server.log if server else None,
+            server.ended if server else lambda: None,
+            pause=PAUSE,
+            patience=PATIENCE,
+        )
+    )
+    await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+    if runner.stopping:
+        watching.cancel()
+        await asyncio.wait({running}, timeout=GRACE_SECONDS)
+        return None
+    if watching.done():
+        reason = watching.result()
+    else:
+        watching.cancel()
+        reason = (server.ended() if server else None) or await _why_it_ended(running.exception(), names)
+    # The runner asks the server for each run that it ends, and the server may be dead.
+    _exit_in(GRACE_SECONDS, reason, server)
+    running.cancel()
+    await asyncio.wait({running})
+    return reason
+
+
+async def _why_it_ended(error: BaseException | None, names: Sequence[str]) -> str:
+    """Why the runner ended, which nobody had asked it to do: most often it has lost its server."""
+    from flows.watchdog import NoAnswerError, look
+
+    try:
+        await look(names)
+    except NoAnswerError as silence:
+        return f"{silence}."
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"The runner of the flows ended: {error or 'without an error'}"
+
+
+def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
+    """End this process in so many seconds at the latest, whatever it waits for then."""
+
+    def end() -> None:
+        print(f"civitai-etl: {reason}", file=sys.stderr, flush=True)
+        if server:
+            server.process.kill()
+        os._exit(PrefectServerError.exit_code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
-def prefect_server(settings: Settings, port: int) -> Iterator[str]:
-    """A Prefect server on 127.0.0.1 as a child process, for the length of the block; yields the address of its API.
+def prefect_server(settings: Settings, port: int) -> Iterator[OwnServer]:
+    """A Prefect server on 127.0.0.1 as a child process, for the length of the block.
+
+    The address of its API is in the data directory meanwhile, for `civitai-etl doctor`.
 
     Raises:
         PrefectServerError: the port is taken, or the server does not come up.
@@ -94,21 +200,37 @@ def prefect_server(settings: Settings, port: int) -> Iterator[str]:
         subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT) as server,  # noqa: S603
     ):
         try:
-            _wait_for(api_url, server, log)
-            yield api_url
+            own = OwnServer(api_url, server, log)
+            _wait_for(own)
+            api_url_file(settings).write_text(api_url)
+            yield own
         finally:
-            server.terminate()
+            api_url_file(settings).unlink(missing_ok=True)
+            _end(server)
 
 
-def _wait_for(api_url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    print(f"Starting a Prefect server (its log: {log}) ...", file=sys.stderr)
+def api_url_file(settings: Settings) -> Path:
+    """Where the address of the server that `serve` started is told as long as it runs."""
+    return settings.data_dir / "prefect" / "api_url"
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+def _wait_for(server: OwnServer) -> None:
+    print(f"Starting a Prefect server (its log: {server.log}) ...", file=sys.stderr)
     deadline = time.monotonic() + SERVER_START_SECONDS
     while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise PrefectServerError(f"The Prefect server ended with code {server.returncode}; see {log}.")
+        if ended := server.ended():
+            raise PrefectServerError(ended)
         try:
-            with urllib.request.urlopen(f"{api_url}/health", timeout=2):  # noqa: S310 (our own address)
+            with urllib.request.urlopen(f"{server.api_url}/health", timeout=2):  # noqa: S310 (our own address)
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise PrefectServerError(f"The Prefect server did not answer within {SERVER_START_SECONDS} s; see {log}.")
+    raise PrefectServerError(f"The Prefect server did not answer within {SERVER_START_SECONDS} s; see {server.log}.")

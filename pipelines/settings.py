@@ -110,6 +110,8 @@ class Settings(BaseSettings, Limits):
     watch_users: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names of users who are looked up every day, separated by commas."
     )
+    daily_cron: str = Field("0 3 * * *", description="When `serve` takes the snapshot: a cron expression, in UTC.")
+    refresh_cron: str = Field("30 * * * *", description="When `serve` looks for news: a cron expression, in UTC.")
     api_key: SecretStr | None = Field(
         None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
     )
@@ -160,6 +162,21 @@ class Settings(BaseSettings, Limits):
         if url is not None and "://" in url and not url.startswith("file://"):
             raise ValueError("give a directory; shared storage is not supported yet")
         return url
+
+    @field_validator("daily_cron", "refresh_cron")
+    @classmethod
+    def _cron_expression(cls, text: str) -> str:
+        from croniter import CroniterBadDateError, croniter
+
+        fields = text.split()
+        # Of what croniter knows: no seconds or years, and no letter that stands for any time by chance.
+        if len(fields) != 5 or any(field[0] in "RrHh" for field in fields) or not croniter.is_valid(text):
+            raise ValueError("give a cron expression of five fields, minute to day of the week, such as 0 3 * * *")
+        try:
+            croniter(text).get_next()
+        except CroniterBadDateError:
+            raise ValueError("no date fits this cron expression") from None
+        return " ".join(fields)
 
     @property
     def lake(self) -> Path:

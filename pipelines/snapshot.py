@@ -27,6 +27,10 @@ from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_i
 _SILENT = Silent()
 
 
+class OtherDateError(CivitaiEtlError):
+    """A real service is asked for another date than today."""
+
+
 @dataclass(frozen=True)
 class SnapshotReport:
     """What a snapshot came to. `requests` are those of this run, all else is of the whole crawl, resumed or not.
@@ -61,12 +65,13 @@ def take_snapshot(
     The caller holds the writer lock. What a failing crawl has loaded is kept, and the next call for its date goes on.
 
     Raises:
-        CivitaiEtlError: the date cannot be had, the service gives no answer, or the disk refuses.
+        OtherDateError: the service cannot be asked for that date.
+        CivitaiEtlError: the service gives no answer, or the disk refuses.
     """
     today = datetime.now(UTC).date()
     snapshot_date = snapshot_date or today
     if snapshot_date != today and not settings.is_loopback:
-        raise CivitaiEtlError(
+        raise OtherDateError(
             f"A snapshot of {snapshot_date} cannot be taken: {settings.api_url} answers only for today, {today} (UTC)."
         )
     prepare_directory(settings.data_dir)

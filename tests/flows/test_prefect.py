@@ -3,12 +3,9 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,6 +16,7 @@ from flows.serving import prefect_environment, prefect_server
 from pipelines.lock import writer_lock
 from pipelines.settings import Settings
 from tests.e2e.test_key import found_in
+from tests.flows.servers import Server, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("civitai-etl")
@@ -30,67 +28,13 @@ SCHEDULES = {
     "sync_vault/on-demand": None,
 }
 KEY = "sk-sentinel-4c1e07b2"
-TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """What the tests ask the server's REST interface."""
-
-    def __init__(self, api_url, home):
-        self.api_url = api_url
-        self.home = home
-
-    def ask(self, path, body=None, method="POST", attempts=10):
-        data = None if method == "GET" else json.dumps(body or {}).encode()
-        request = urllib.request.Request(self.api_url + path, data, {"content-type": "application/json"}, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            # The server's database has one writer, too; Prefect's own client asks again.
-            if error.code != 503 or not attempts:
-                raise
-        time.sleep(0.5)
-        return self.ask(path, body, method, attempts - 1)
-
-    def deployments(self, count, seconds=60):
-        """The deployments that are served, by their flow and name, once there are so many."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = [row for row in self.ask("/deployments/filter") if row["status"] == "READY"]
-            if len(found) >= count:
-                flows = {row["id"]: row["name"] for row in self.ask("/flows/filter")}
-                return {f"{flows[row['flow_id']]}/{row['name']}": row for row in found}
-            time.sleep(0.3)
-        raise AssertionError(f"{count} deployments were not registered in {seconds} s")
-
-    def run(self, deployment, parameters):
-        return self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"]
-
-    def final_state(self, run_id, seconds=300):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            state = self.ask(f"/flow_runs/{run_id}", method="GET")["state"]
-            if state["type"] in TERMINAL:
-                return state
-            time.sleep(0.3)
-        raise AssertionError(f"run {run_id} is still {state['type']}")
-
-    def artifacts(self, run_id):
-        return self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("prefect")
-    with prefect_server(Settings(data_dir=home), free_port()) as api_url:
-        yield Server(api_url, home)
+    with prefect_server(Settings(data_dir=home), free_port()) as own:
+        yield Server(own.api_url, home)
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +57,7 @@ def served(server, service, tmp_path_factory):
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
         try:
-            deployments = server.deployments(len(SCHEDULES))
+            deployments = server.deployments(SCHEDULES)
             for deployment in deployments.values():
                 # Or the hourly run gets in between, if these tests happen to run at half past.
                 server.ask(f"/deployments/{deployment['id']}/pause_deployment")
@@ -253,6 +197,76 @@ def test_the_key_that_runs_use_is_nowhere_in_what_the_server_and_the_runs_keep(s
     assert found_in(server.home, KEY) + found_in(settings.data_dir, KEY) == []
 
 
+@pytest.fixture(scope="module")
+def short_pauses(server, tmp_path_factory):
+    """The daily flow, deployed with pauses of seconds; its settings, its deployment and the emulator that it asks."""
+    data_dir = tmp_path_factory.mktemp("retries")
+    with launch(models=450, on=datetime.now(UTC).date()) as emulator:
+        settings = Settings(data_dir=data_dir, api_url=emulator.api_url)
+        environment = os.environ | prefect_environment(settings) | {"PREFECT_API_URL": server.api_url}
+        environment |= {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PYTHONPATH": str(ROOT)}
+        environment |= {"CIVITAI_ETL_API_URL": emulator.api_url, "CIVITAI_ETL_REQUESTS_PER_SECOND": "0"}
+        program = [sys.executable, str(ROOT / "tests/flows/short_pauses.py")]
+        with subprocess.Popen(program, env=environment, cwd=ROOT) as process:
+            deployment = server.deployment("daily_snapshot/short-pauses")
+            try:
+                yield settings, deployment, emulator
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=30)
+                server.ask(f"/deployments/{deployment['id']}", method="DELETE")
+
+
+def test_a_failed_run_is_tried_again_after_growing_pauses_without_the_lock_until_its_snapshot_is_complete(
+    server, short_pauses
+):
+    settings, deployment, emulator = short_pauses
+    # One attempt is refused, one ends partial, and one goes well.
+    emulator.order_faults("403 path=/models times=1; repeated-cursor path=/models\\? nth=2- times=3")
+    run = server.run(deployment, {})
+    server.state_of_name(run, "AwaitingRetry")
+    with writer_lock(settings.data_dir):
+        pass
+    assert server.final_state(run)["type"] == "COMPLETED"
+    states = [state for state in server.states(run) if state["name"] in {"AwaitingRetry", "Completed"}]
+    assert [state["name"] for state in states] == ["AwaitingRetry", "AwaitingRetry", "Completed"]
+    refused, partial, _ = states
+    assert "answered 403" in refused["message"]
+    assert "PARTIAL (" in partial["message"]
+    pauses = [
+        datetime.fromisoformat(state["state_details"]["scheduled_time"]) - datetime.fromisoformat(state["timestamp"])
+        for state in (refused, partial)
+    ]
+    assert [round(pause / timedelta(seconds=1)) for pause in pauses] == [3, 6]
+    logs = server.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}, "level": {"ge_": 30, "le_": 30}}})
+    assert sum("The next attempt begins at" in line["message"] for line in logs) == 2
+    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+        crawls = connection.execute("select snapshot_date, status from star.ops_snapshot order by crawl_id").fetchall()
+    assert crawls == [(datetime.now(UTC).date(), "partial"), (datetime.now(UTC).date(), "complete")]
+
+
+def test_what_only_a_person_can_mend_is_not_tried_again(server, short_pauses):
+    _, deployment, emulator = short_pauses
+    emulator.order_faults("451")
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    run = server.run(deployment, {"snapshot_date": str(yesterday)})
+    state = server.final_state(run)
+    assert (state["type"], "answered 451" in state["message"]) == ("FAILED", True)
+    assert "AwaitingRetry" not in {state["name"] for state in server.states(run)}
+
+
+def test_a_run_of_the_clock_waits_for_another_writer(server, short_pauses):
+    settings, deployment, emulator = short_pauses
+    emulator.order_faults("")
+    every_minute = {"schedule": {"cron": "* * * * *", "timezone": "UTC"}, "active": True}
+    with writer_lock(settings.data_dir):
+        (schedule,) = server.ask(f"/deployments/{deployment['id']}/schedules", [every_minute])
+        run = server.first_run(deployment, "AwaitingRetry")
+        server.ask(f"/deployments/{deployment['id']}/schedules/{schedule['id']}", method="DELETE")
+        assert f"process {os.getpid()}" in run["state"]["message"]
+    assert server.final_state(run["id"])["type"] == "COMPLETED"
+
+
 def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
     _, by_serve = served
     environment = os.environ | prefect_environment(Settings(data_dir=tmp_path)) | {"PREFECT_API_URL": server.api_url}
@@ -263,7 +277,8 @@ def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
         subprocess.run(
             [sys.executable, "-m", "prefect", *arguments], env=environment, cwd=ROOT, check=True, capture_output=True
         )
-    by_file = {row["id"]: row for row in server.ask("/deployments/filter")}
+    # The one with short pauses is of these tests.
+    by_file = {row["id"]: row for row in server.ask("/deployments/filter") if row["name"] != "short-pauses"}
     assert by_file.keys() == {row["id"] for row in by_serve.values()}
     for served_one in by_serve.values():
         filed = by_file[served_one["id"]]

@@ -61,6 +61,11 @@ def test_the_dialect_follows_the_host(url: str, dialect: str, loopback: bool) ->
         ("CIVITAI_ETL_API_URL", "civitai.com", "https://civitai.com/api/v1"),
         ("CIVITAI_ETL_API_URL", "https://x.org/api?token=a", "CIVITAI_API_KEY"),
         ("CIVITAI_ETL_LAKE_URL", "s3://bucket/lake", "not supported yet"),
+        ("CIVITAI_ETL_DAILY_CRON", "daily", "cron expression of five fields"),
+        ("CIVITAI_ETL_DAILY_CRON", "0 0 3 * * *", "cron expression of five fields"),
+        ("CIVITAI_ETL_DAILY_CRON", "R 3 * * *", "cron expression of five fields"),
+        ("CIVITAI_ETL_REFRESH_CRON", "61 * * * *", "cron expression of five fields"),
+        ("CIVITAI_ETL_REFRESH_CRON", "0 0 30 2 *", "no date fits"),
         ("CIVITAI_API_KEY", "two sentinel-keys", "characters that no key has"),
     ],
 )

@@ -1,0 +1,103 @@
+"""A night that failed is tried again, later each time, until its date is over.
+
+Prefect's own retries wait for a fixed time and know no end. But its server reads the policy of a run at the moment when
+the run fails: so a run that fails grants itself one more attempt and the pause before it. The server then shows the run
+as AwaitingRetry, with the reason and the time. Meanwhile nobody holds the writer lock, for the flow has returned.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from functools import wraps
+from math import ceil
+from typing import ParamSpec, TypeVar
+
+from prefect import State, get_client, get_run_logger
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled
+
+from pipelines.client import RefusedError
+from pipelines.lock import ForeignLakeError, LockedError
+from pipelines.settings import SettingsError
+from pipelines.snapshot import OtherDateError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: The pauses double from the first to the longest: most outages are short, and a long one ends at any hour.
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(minutes=80)
+#: Answers that stay the same until a person does something: a wrong key, and a region without the service.
+_FOR_A_PERSON = frozenset({401, 451})
+
+
+def first_date() -> date:
+    """The UTC date on which the run began, in whichever attempt it is.
+
+    It is the date that the run was scheduled for. A run that begins a day late, because no machine was up, is of its
+    own day: the one before can no longer be observed.
+    """
+    return _began(_this_run()).date()
+
+
+def until_midnight(work: Callable[P, R]) -> Callable[P, R | State[None]]:
+    """Makes a failed run of a deployment go on after a pause, as long as the UTC date on which it began holds.
+
+    A run that finds another writer at work waits likewise if the clock started it. If a person did, it ends cancelled
+    as everywhere (`flows.runs.one_writer`): the person sees it. A flow that is called as a function fails at once.
+    """
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R | State[None]:
+        try:
+            return work(*args, **kwargs)
+        except Exception as error:
+            this_run = _this_run()
+            begins = next_attempt(_began(this_run), this_run.run_count, datetime.now(UTC))
+            if begins and _is_tried_again(this_run, error):
+                _grant(this_run, begins)
+                get_run_logger().warning("%s The next attempt begins at %s UTC.", error, f"{begins:%H:%M:%S}")
+            elif isinstance(error, LockedError):
+                return Cancelled(message=str(error))
+            raise
+
+    return run
+
+
+def next_attempt(began: datetime, attempts: int, now: datetime) -> datetime | None:
+    """When a run that began at `began` is tried again after so many failed attempts; None if its date is over then."""
+    midnight = datetime.combine(began.date() + timedelta(days=1), time(), UTC)
+    begins = now + min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    return begins if begins < midnight else None
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same run can go well later although nobody does anything."""
+    if isinstance(error, RefusedError):
+        return error.status not in _FOR_A_PERSON
+    return not isinstance(error, SettingsError | OtherDateError | ForeignLakeError)
+
+
+def _is_tried_again(run: FlowRun, error: Exception) -> bool:
+    if run.deployment_id is None:
+        return False
+    return run.auto_scheduled if isinstance(error, LockedError) else may_pass(error)
+
+
+def _grant(run: FlowRun, begins: datetime) -> None:
+    """Allow the run one more attempt, at that time."""
+    pause = ceil((begins - datetime.now(UTC)).total_seconds())
+    policy = run.empirical_policy.model_copy(update={"retries": run.run_count, "retry_delay": pause})
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(run.id, empirical_policy=policy).raise_for_status()
+
+
+def _this_run() -> FlowRun:
+    context = FlowRunContext.get()
+    assert context is not None
+    assert isinstance(context.flow_run, FlowRun)
+    return context.flow_run
+
+
+def _began(run: FlowRun) -> datetime:
+    assert run.start_time is not None
+    return run.start_time.astimezone(UTC)

@@ -1,0 +1,192 @@
+"""Sees whether what `civitai-etl serve` started does its work, and says what does not, so that `serve` can end.
+
+A Prefect server that answers can be useless all the same: its scheduler can fail every minute and tell nobody but its
+log. So it is judged by what it should have done: schedules have a next run, and a run begins when it is due. The log is
+read, too, where `serve` started the server. What is amiss may pass, as it does when a machine is busy: only what lasts
+is a reason to end.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from croniter import croniter
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import DeploymentStatus, StateType
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
+
+from pipelines.errors import CivitaiEtlError
+
+#: Seconds that the server has to answer a look.
+_ANSWER = 30.0
+#: Prefect schedules a hundred days ahead: a schedule that asks for no run sooner need not have one.
+_HORIZON = timedelta(days=90)
+#: Seconds for which a service counts as failing after an error: the loops that matter come round once a minute.
+_ERROR_LASTS = 90.0
+#: An error of a background service: of which part, and of which of its functions where the line says it.
+_SERVICE_ERROR = re.compile(
+    r"\| (?:ERROR|CRITICAL) +\| (?P<part>(?:docket|prefect\.server[\w.]*\.services)[\w.]*) - "
+    r"(?:\S+ \[[^\]]*\] (?P<function>\w+)\()?"
+)
+
+
+class NoAnswerError(CivitaiEtlError):
+    """The Prefect server does not answer."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A deployment as a look at the server shows it: whether a runner asks for its runs, whether one is at work, the
+    cron expressions of its active schedules, when its next run begins, and when one was due that has not begun.
+    """
+
+    name: str
+    is_registered: bool = True
+    is_served: bool = True
+    is_running: bool = False
+    crons: tuple[str, ...] = ()
+    next_run: datetime | None = None
+    overdue: datetime | None = None
+
+
+def amiss(seen: Sequence[Seen], now: datetime) -> set[str]:
+    """What is wrong with the deployments, in sentences. While one of them is at work the others may wait."""
+    found = set()
+    for one in seen:
+        if not one.is_registered:
+            found.add(f"{one.name} is not registered at the Prefect server")
+        if one.next_run is None and any(_asks_for_a_run(cron, now) for cron in one.crons):
+            found.add(f"{one.name} has a schedule but no next run")
+        if one.overdue and not any(other.is_running for other in seen):
+            found.add(f"{one.name} was due at {one.overdue:%Y-%m-%d %H:%M:%S} UTC and has not begun")
+    return found
+
+
+def _asks_for_a_run(cron: str, now: datetime) -> bool:
+    begins: datetime = croniter(cron, now).get_next(datetime)
+    return begins < now + _HORIZON
+
+
+def failing_services(log: str) -> set[str]:
+    """The background services that report an error in this piece of a server's log."""
+    return {match["function"] or match["part"] for match in _SERVICE_ERROR.finditer(log)}
+
+
+def lasting(since: Mapping[str, float], found: Iterable[str], now: float) -> dict[str, float]:
+    """Since when each of these things has been amiss; what was well in between begins anew."""
+    return {sentence: since.get(sentence, now) for sentence in found}
+
+
+@dataclass
+class ServerLog:
+    """The log of a server that `serve` started; each look reads on from where the last one ended."""
+
+    path: Path
+    _position: int = 0
+    _errors: dict[str, float] = field(default_factory=dict)
+
+    def amiss(self, now: float) -> set[str]:
+        """The services that have reported an error lately, in sentences."""
+        with self.path.open("rb") as log:
+            log.seek(self._position)
+            new = log.read()
+        # A line that is not written to its end is for the next look.
+        whole = new[: new.rfind(b"\n") + 1]
+        self._position += len(whole)
+        self._errors |= dict.fromkeys(failing_services(whole.decode(errors="replace")), now)
+        return {
+            f"The background service {name} of the Prefect server fails again and again (see {self.path})"
+            for name, last in self._errors.items()
+            if now - last < _ERROR_LASTS
+        }
+
+
+async def look(names: Iterable[str]) -> list[Seen]:
+    """What the server of this process (`PREFECT_API_URL`) shows of these deployments.
+
+    Raises:
+        NoAnswerError: it does not answer.
+    """
+    try:
+        async with asyncio.timeout(_ANSWER), get_client() as client:
+            return [await _look_at(client, name) for name in names]
+    except (TimeoutError, httpx.HTTPError) as error:
+        raise NoAnswerError(f"The Prefect server at {PREFECT_API_URL.value()} does not answer") from error
+
+
+async def _look_at(client: PrefectClient, name: str) -> Seen:
+    try:
+        row = await client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        return Seen(name, is_registered=False)
+    active = [] if row.paused else [schedule.schedule for schedule in row.schedules if schedule.active]
+    this = DeploymentFilter(id=DeploymentFilterId(any_=[row.id]))
+    at_work = _in_state(StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    now = datetime.now(UTC)
+
+    async def first(**when: Mapping[str, datetime]) -> datetime | None:
+        runs = await client.read_flow_runs(
+            deployment_filter=this,
+            flow_run_filter=FlowRunFilter.model_validate({"state": _in_state(StateType.SCHEDULED), **when}),
+            sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
+            limit=1,
+        )
+        return runs[0].next_scheduled_start_time if runs else None
+
+    return Seen(
+        name,
+        is_served=row.status is DeploymentStatus.READY,
+        is_running=await client.count_flow_runs(deployment_filter=this, flow_run_filter=FlowRunFilter(state=at_work))
+        > 0,
+        crons=tuple(schedule.cron for schedule in active if isinstance(schedule, CronSchedule)),
+        next_run=await first(expected_start_time={"after_": now}),
+        overdue=await first(next_scheduled_start_time={"before_": now}),
+    )
+
+
+def _in_state(*types: StateType) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types)))
+
+
+async def watch(
+    names: Sequence[str], log: Path | None, ended: Callable[[], str | None], *, pause: float, patience: float
+) -> str:
+    """Look at these deployments until the same thing has been amiss for `patience` seconds; returns it, in a sentence.
+
+    There are `pause` seconds between two looks. `log` is that of a server of our own, and `ended` says at once that it
+    ended.
+    """
+    server_log = ServerLog(log) if log else None
+    since: dict[str, float] = {}
+    while True:
+        try:
+            found = amiss(await look(names), datetime.now(UTC))
+        except NoAnswerError as error:
+            found = {str(error)}
+        now = time.monotonic()
+        if server_log:
+            found |= server_log.amiss(now)
+        since = lasting(since, found, now)
+        for sentence, first in since.items():
+            if now - first >= patience:
+                return f"{sentence}, for {now - first:.0f} seconds."
+        while time.monotonic() < now + pause:
+            if reason := ended():
+                return reason
+            await asyncio.sleep(0.5)
