@@ -106,7 +106,7 @@ def rebuild_star(
         if into:
             locks.enter_context(writer_lock(settings.data_dir))
         locks.enter_context(writer_lock(data_dir, lake))
-        drain(settings)
+        drain(settings, progress)
         return rebuild(
             settings.warehouse,
             lake,
@@ -125,6 +125,6 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
         CivitaiEtlError: the lock is held, there is no raw data yet, the disk refuses, or a row would be lost.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        drain(settings)
+        drain(settings, progress)
         publish(settings, progress)
         return compact(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)

@@ -22,7 +22,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 from pipelines.storage import storage_errors
 from pipelines.walks import following_query
-from pipelines.warehouse import connect, crawls, stored_hashes
+from pipelines.warehouse import connect, crawls, gallery_mark, stored_hashes
 
 _SILENT = Silent()
 
@@ -109,7 +109,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
-        loader.drain()
+        loader.drain(progress)
         client = Client(settings)
         walks = [
             NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
@@ -133,9 +133,10 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
 def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
     """The lists of news, each with its first mark and the hashes that are stored."""
     with closing(connect(settings.warehouse)) as connection:
-        complete = [row["started_at"] for row in crawls(connection) if row["status"] == "complete"]
+        earlier = crawls(connection)
+        complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
         if not complete:
             raise NothingToRefreshError("There is no complete snapshot to refresh: run `civitai-etl snapshot` first.")
-        marks = {"model": as_mark(max(complete)), "image": state.get("image_mark")}
+        marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
         for endpoint in DIALECTS[settings.dialect_name].news:
             yield endpoint, marks[endpoint.kind], stored_hashes(connection, endpoint.kind)

@@ -19,7 +19,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import KINDS
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
-from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, known
+from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, gallery_mark, known
 
 _SILENT = Silent()
 
@@ -69,7 +69,7 @@ def take_snapshot(
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
-        loader.drain()
+        loader.drain(progress)
         earlier = _crawls(settings)
         done = [row for row in earlier if row["snapshot_date"] == snapshot_date and row["status"] == "complete"]
         if done:
@@ -84,11 +84,11 @@ def take_snapshot(
         return _report(crawl.row(), already_complete=False, requests=crawl.client.requests)
 
 
-def drain(settings: Settings) -> None:
+def drain(settings: Settings, progress: Progress) -> None:
     """Finish what a killed load left behind, so that raw has whole windows only. The caller holds the writer lock."""
     if settings.warehouse.exists():
         with storage_errors(settings.data_dir), plain_errors():
-            Loader(settings).drain()
+            Loader(settings).drain(progress)
 
 
 def _crawls(settings: Settings) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def _begin_or_go_on(
         expected,
         progress,
         state=state,
-        image_mark=kept.get("image_mark") if earlier else None,
+        image_mark=gallery_mark(earlier, kept),
     )
     return crawl, closed
 

@@ -5,12 +5,15 @@ it for the archive (`pipelines.archive`): `all_rows` has them all, and who wants
 holder of the writer lock opens the file (analysts have `analytics.duckdb`).
 """
 
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw import (
@@ -29,9 +32,18 @@ from pipelines.raw import (
 )
 from pipelines.storage import storage_errors
 
+#: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
+STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
+#: dlt's own account of the packages that were loaded to their end.
+_LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.field("status", pa.int64())]), key=())
+
 #: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
 #: are much alike, as they are: a day of them then takes nine times as much (docs/operations.md, Retention).
 WRITER_CONFIG: dict[str, Any] = {"force_compression": "zstd"}
+
+
+class UnreadableFileError(CivitaiEtlError):
+    """A file of the data directory is damaged, or another program's."""
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -39,24 +51,62 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 
     Raises:
         CivitaiEtlError: there is no warehouse, or another program has it open.
+        UnreadableFileError: the file is no warehouse, or not a whole one.
     """
     if not path.exists():
         raise CivitaiEtlError(f"There is no raw data at {path}: run `civitai-etl snapshot` first.")
     try:
         with storage_errors(path.parent):
+            if not is_duckdb(path):
+                raise _unreadable(path, "it is no DuckDB database")
             connection = duckdb.connect(str(path), read_only=True)
-    except duckdb.IOException as error:
-        raise CivitaiEtlError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
+    except duckdb.Error as error:
+        raise _unreadable(path, str(error).splitlines()[0]) from error
     connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    schemas = {name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()}
+    if schemas and SCHEMA_NAME not in schemas:
+        connection.close()
+        raise _unreadable(path, f"it has tables of another program, in schema {min(schemas)}")
     return connection
+
+
+def is_duckdb(path: Path) -> bool:
+    """Whether a file begins as a DuckDB database does. DuckDB takes files of other databases as well, and calls its
+    maker for what that takes.
+    """
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
+
+
+def _unreadable(path: Path, reason: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{path} cannot be read as the warehouse ({reason}): put back a backup of it, or move it away or set "
+        "CIVITAI_ETL_DATA_DIR to another directory to begin anew."
+    )
+
+
+def create_warehouse(path: Path) -> None:
+    """An empty one, of which a star of nothing is made."""
+    duckdb.connect(str(path)).close()
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
     """Whether anything was ever loaded into `table`."""
+    return bool(_columns(connection, SCHEMA_NAME, table.name))
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> set[str]:
+    """The columns that a table has; none if there is no such table."""
     found = connection.execute(
-        "select 1 from information_schema.tables where table_schema = ? and table_name = ?", [SCHEMA_NAME, table.name]
+        "select column_name from information_schema.columns where table_schema = ? and table_name = ?", [schema, table]
     )
-    return bool(found.fetchall())
+    return {name for (name,) in found.fetchall()}
+
+
+def declared_columns(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
+    """What to select of a table for all its declared columns. Those that an earlier version did not have are null."""
+    stored = _columns(connection, SCHEMA_NAME, table.name)
+    return ", ".join(f'"{name}"' if name in stored else f'null as "{name}"' for name in table.schema.names)
 
 
 def archive_of(warehouse: Path) -> Path:
@@ -68,19 +118,20 @@ def archived_files(connection: duckdb.DuckDBPyConnection, table: RawTable) -> li
     """The files of the archive that have rows of `table`.
 
     Raises:
-        CivitaiEtlError: one is gone.
+        UnreadableFileError: one is gone, or is not the file that was written.
     """
     if not has_table(connection, ARCHIVED):
         return []
-    named = f"select path from {ARCHIVED.qualified_name} where table_name = ? order by month, path"
+    named = f"select path, bytes from {ARCHIVED.qualified_name} where table_name = ? order by month, path"
     here = "select path from duckdb_databases() where database_name = current_database()"
     ((warehouse,),) = connection.execute(here).fetchall()
     archive = archive_of(Path(warehouse))
-    files = [archive / path for (path,) in connection.execute(named, [table.name]).fetchall()]
-    for file in files:
-        if not file.exists():
-            raise CivitaiEtlError(f"{file} is gone, and {table.name} has rows there: restore it from a backup.")
-    return files
+    files = {archive / path: size for path, size in connection.execute(named, [table.name]).fetchall()}
+    for file, size in files.items():
+        if not file.exists() or file.stat().st_size != size:
+            state = f"has {file.stat().st_size:,} bytes and had {size:,}" if file.exists() else "is gone"
+            raise UnreadableFileError(f"{file} {state}, and {table.name} has rows there: restore it from a backup.")
+    return list(files)
 
 
 def all_rows(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
@@ -100,13 +151,30 @@ def crawls(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The rows of `raw.snapshots` by date and number of the crawl, all columns."""
     if not has_table(connection, SNAPSHOTS):
         return []
-    rows = connection.sql(f"select {', '.join(SNAPSHOTS.schema.names)} from {SNAPSHOTS.qualified_name}")
+    rows = connection.sql(f"select {declared_columns(connection, SNAPSHOTS)} from {SNAPSHOTS.qualified_name}")
     return sorted(rows.to_arrow_table().to_pylist(), key=lambda row: (row["snapshot_date"], crawl_number(row)))
 
 
 def crawl_number(row: dict[str, Any]) -> int:
     """Which crawl of its date a row of `raw.snapshots` tells of: 1, 2, ..."""
     return int(row["crawl_id"].rpartition(".")[2])
+
+
+def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> int | None:
+    """Up to which image id the gallery is known; None before the first whole walk.
+
+    It is told by the walks themselves, so that it goes with their rows: a walk that came down to where another one had
+    begun is worth nothing without that one.
+
+    Args:
+        counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` gives them.
+        state: that of the source; `image_mark` in it is where the walks of earlier versions had come.
+    """
+    mark: int | None = state.get("image_mark")
+    for row in counting:
+        if row["gallery_to"] is not None and (row["gallery_from"] or 0) <= (mark or 0):
+            mark = max(row["gallery_to"], mark or 0)
+    return mark
 
 
 @dataclass
@@ -193,6 +261,32 @@ def expected_ids(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date
         [snapshot_date],
     )
     return {entity_id for (entity_id,) in found.fetchall()}
+
+
+def newest_load(path: Path) -> str:
+    """The load package that a warehouse has last, by dlt's id of it; empty if it has none."""
+    with closing(connect(path)) as connection:
+        if not has_table(connection, _LOADS):
+            return ""
+        found = connection.execute(f"select max(load_id) from {_LOADS.qualified_name} where status = 0").fetchall()
+    return found[0][0] or ""
+
+
+def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:
+    """Whether a warehouse has all rows of some Parquet files that dlt has loaded, each with the name of its table:
+    there or, where it merges, in what it merges from.
+    """
+    with closing(connect(path)) as connection:
+        for name, file in files:
+            loaded = connection.from_parquet(file)
+            columns = ", ".join(f'"{column}"' for column in loaded.columns)
+            lacking = f"select {columns} from loaded"
+            for schema in (SCHEMA_NAME, STAGING_SCHEMA):
+                if set(loaded.columns) <= _columns(connection, schema, name):
+                    lacking += f" except select {columns} from {schema}.{name}"
+            if connection.execute(f"from ({lacking}) limit 1").fetchall():
+                return False
+    return True
 
 
 def remove_second_copies(path: Path, crawl_id: str | None) -> None:

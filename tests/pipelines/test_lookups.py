@@ -301,7 +301,7 @@ def test_a_load_that_a_kill_cut_off_is_finished_first(
 ) -> None:
     look_up(settings, {"versions": ["3"]})
     questions = Questions(lookup_of(settings, "versions"), ["1", "2"], LookupRun(Client(settings), Silent(), None))
-    Loader(settings)._pipeline.extract(_answers([questions]), loader_file_format="parquet")
+    Loader(settings)._extract(_answers([questions]))
     look_up(settings, {"versions": ["2", "4"]})
     for table in ("version_documents", "version_observations"):
         assert raw(f"select entity_id from raw.{table} order by 1") == [("1",), ("2",), ("3",), ("4",)]
