@@ -172,9 +172,9 @@ def plain_errors() -> Iterator[None]:
 @dlt.source(name=_SOURCE)
 def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
     for name, endpoint_crawl in crawl.endpoints.items():
-        # What a first crawl finds is all new: to append it spares the staging copy of a merge, half the load.
+        # Where nothing is stored all is new: to append it spares the staging copy of a merge, half the load.
         kind = endpoint_crawl.endpoint.kind
-        appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_first else ()
+        appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_empty else ()
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
     yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile())
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)

@@ -22,7 +22,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 from pipelines.storage import storage_errors
 from pipelines.walks import following_query
-from pipelines.warehouse import connect, crawls, gallery_mark, stored_hashes
+from pipelines.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 
 _SILENT = Silent()
 
@@ -48,7 +48,7 @@ class RefreshReport:
 class NewsWalk:
     """The walk of one list of news; counts as it goes.
 
-    `mark` is where the very first one ends. `stored` are hashes of documents that raw has.
+    `mark` is where the very first one ends. `stored` are the keys of documents that raw has.
     """
 
     endpoint: Endpoint
@@ -93,8 +93,8 @@ class NewsWalk:
             except UnreadableItemError:
                 self.rejected += 1
                 continue
-            if content_hash not in self.stored:
-                self.stored.add(content_hash)
+            if (key := document_key(entity_id, content_hash)) not in self.stored:
+                self.stored.add(key)
                 rows.append((entity_id, content_hash, page.answered_at, payload))
         return rows
 
@@ -131,7 +131,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
 
 
 def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
-    """The lists of news, each with its first mark and the hashes that are stored."""
+    """The lists of news, each with its first mark and the keys of the documents that are stored."""
     with closing(connect(settings.warehouse)) as connection:
         earlier = crawls(connection)
         complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
@@ -139,4 +139,4 @@ def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint
             raise NothingToRefreshError("There is no complete snapshot to refresh: run `civitai-etl snapshot` first.")
         marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
         for endpoint in DIALECTS[settings.dialect_name].news:
-            yield endpoint, marks[endpoint.kind], stored_hashes(connection, endpoint.kind)
+            yield endpoint, marks[endpoint.kind], stored_documents(connection, endpoint.kind)

@@ -19,7 +19,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import KINDS
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
-from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, gallery_mark, known
+from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, gallery_mark, known, mend_documents
 
 _SILENT = Silent()
 
@@ -70,6 +70,8 @@ def take_snapshot(
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain(progress)
+        if settings.warehouse.exists():
+            mend_documents(settings.warehouse)
         earlier = _crawls(settings)
         done = [row for row in earlier if row["snapshot_date"] == snapshot_date and row["status"] == "complete"]
         if done:
@@ -85,10 +87,13 @@ def take_snapshot(
 
 
 def drain(settings: Settings, progress: Progress) -> None:
-    """Finish what a killed load left behind, so that raw has whole windows only. The caller holds the writer lock."""
+    """Finish what a killed load left behind, so that raw has whole windows only, each document once. The caller holds
+    the writer lock.
+    """
     if settings.warehouse.exists():
         with storage_errors(settings.data_dir), plain_errors():
             Loader(settings).drain(progress)
+            mend_documents(settings.warehouse)
 
 
 def _crawls(settings: Settings) -> list[dict[str, Any]]:

@@ -74,9 +74,9 @@ class EndpointCrawl:
         self._made_cursor: str | None = None
 
     @property
-    def is_first(self) -> bool:
-        """Whether nothing of this kind was stored on any other date: all its documents are new."""
-        return self._harvest.known.is_first
+    def is_empty(self) -> bool:
+        """Whether nothing of this kind was stored when the crawl began or went on: all that it finds is new."""
+        return self._harvest.known.is_empty
 
     @property
     def kept_walk(self) -> Walk:
@@ -247,7 +247,7 @@ class EndpointCrawl:
             self._stop(lack)
         elif walk.rank + 1 < len(self.endpoint.passes):
             self._begin(walk.rank + 1, 1)
-        elif not walk.items and not self.is_first:
+        elif not walk.items and not self._harvest.known.is_first:
             self._stop("the list is empty, and it was not on the days before")
         else:
             walk.done = True

@@ -182,21 +182,33 @@ class Known:
     """What a crawl need not take again, for one kind.
 
     `ids` were met by this crawl and count as duplicates; `observed` have a stored observation of its date, by
-    whatever crawl; `hashes` are of stored documents. While `is_first` (nothing of another date is stored) they are the
-    hashes of all of them, later those of the latest two dates: a document that comes back is left to the load.
+    whatever crawl; `documents` are the keys of stored documents. While `is_first` (nothing of another date was
+    observed) they are those of all of them, later of the latest two dates: a document that comes back is left to the
+    load. `is_empty` says that there is neither a document nor an observation.
     """
 
     ids: set[str] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
-    hashes: set[str] = field(default_factory=set)
+    documents: set[str] = field(default_factory=set)
     is_first: bool = True
+    is_empty: bool = True
+
+
+def document_key(entity_id: str, content_hash: str) -> str:
+    """What tells stored documents of a kind apart: two entities can have equal ones, where these do not name them."""
+    return f"{entity_id} {content_hash}"
+
+
+_DOCUMENT_KEY = "entity_id || ' ' || content_hash"
 
 
 def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, crawl_id: str) -> Known:
     """What is stored of `kind`, for a crawl that begins or goes on."""
     if not has_table(connection, observations_table(kind)):
-        return Known()
-    observations, documents = all_rows(connection, observations_table(kind)), documents_table(kind).qualified_name
+        # A refresh may have brought documents before anything was observed.
+        documents = stored_documents(connection, kind)
+        return Known(documents=documents, is_empty=not documents)
+    observations = all_rows(connection, observations_table(kind))
 
     def column(query: str, *parameters: object) -> set[Any]:
         return {value for (value,) in connection.execute(query, parameters).fetchall()}
@@ -207,26 +219,28 @@ def known(connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date,
     if has_table(connection, SIGHTINGS):
         met_again = f"select entity_id from {SIGHTINGS.qualified_name} where (kind, crawl_id) = (?, ?)"
         ids |= column(met_again, kind, crawl_id)
-    is_first = column(f"select distinct snapshot_date from {observations}") <= {snapshot_date}
+    dates = column(f"select distinct snapshot_date from {observations}")
+    is_first = dates <= {snapshot_date}
+    latest = (
+        f"select distinct {_DOCUMENT_KEY} from {observations} where snapshot_date in "
+        f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
+    )
+    documents = stored_documents(connection, kind) if is_first else column(latest)
     return Known(
         ids=ids,
         observed=column(f"select entity_id from {observations} where snapshot_date = ?", snapshot_date),
-        hashes=column(
-            f"select content_hash from {documents}"
-            if is_first
-            else f"select distinct content_hash from {observations} where snapshot_date in "
-            f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
-        ),
+        documents=documents,
         is_first=is_first,
+        is_empty=not (dates or documents),
     )
 
 
-def stored_hashes(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
-    """The hashes of all stored documents of a kind."""
+def stored_documents(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+    """The keys of all stored documents of a kind."""
     if not has_table(connection, documents_table(kind)):
         return set()
-    found = connection.execute(f"select content_hash from {documents_table(kind).qualified_name}")
-    return {content_hash for (content_hash,) in found.fetchall()}
+    found = connection.execute(f"select {_DOCUMENT_KEY} from {documents_table(kind).qualified_name}")
+    return {key for (key,) in found.fetchall()}
 
 
 def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_name: bool) -> set[str]:
@@ -300,10 +314,34 @@ def remove_second_copies(path: Path, crawl_id: str | None) -> None:
     with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
         for table in (*of_lists, *of_lookups, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
             if has_table(connection, table):
-                name, key = table.qualified_name, ", ".join(table.key)
                 concerned, parameters = ("crawl_id = ?", [crawl_id]) if table.name in of_crawls else ("true", [])
-                connection.execute(
-                    f"delete from {name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
-                    f"from {name} where {concerned} group by {key} having count(*) > 1)",
-                    parameters,
-                )
+                _keep_first(connection, table, concerned, parameters)
+
+
+def mend_documents(path: Path) -> None:
+    """Delete documents that are stored twice: earlier versions appended those of a kind that was never observed, though
+    a refresh had brought some, and no build takes them.
+    """
+    with closing(connect(path)) as connection:
+        doubled = [
+            table
+            for table in map(documents_table, KINDS)
+            if has_table(connection, table)
+            and connection.execute(
+                f"select 1 from {table.qualified_name} group by {', '.join(table.key)} having count(*) > 1 limit 1"
+            ).fetchall()
+        ]
+    if doubled:
+        with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+            for table in doubled:
+                _keep_first(connection, table, "true", [])
+
+
+def _keep_first(connection: duckdb.DuckDBPyConnection, table: RawTable, concerned: str, parameters: list[Any]) -> None:
+    """Delete second rows of a key among those that are concerned."""
+    name, key = table.qualified_name, ", ".join(table.key)
+    connection.execute(
+        f"delete from {name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
+        f"from {name} where {concerned} group by {key} having count(*) > 1)",
+        parameters,
+    )
