@@ -74,6 +74,8 @@ class NewsWalk:
         for rank in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(rank)
             while query is not None:
+                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
+                    return
                 page = self.client.list_page(endpoint.path, query)
                 self._visited.add(query)
                 self.pages_read += 1
@@ -82,8 +84,6 @@ class NewsWalk:
                 query = following_query(endpoint, rank, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
-                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
-                    return
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []

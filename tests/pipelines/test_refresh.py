@@ -183,6 +183,15 @@ def test_documents_that_an_earlier_version_stored_twice_are_stored_once_by_the_n
     assert raw("from raw.image_documents order by all") == before
 
 
+def test_a_gallery_of_which_nothing_is_wanted_is_not_asked_for(
+    service: Service, settings: Settings, models: list[Any], images: list[Any]
+) -> None:
+    settings = settings.model_copy(update={"image_pages": 0})
+    take_snapshot(settings, DAY)
+    assert refresh(settings).documents == {"model": 0, "image": 0}
+    assert service.asked("/images") == []
+
+
 @pytest.mark.parametrize("dialect", ["spec", "live"])
 def test_what_a_simulated_catalogue_published_since_the_snapshot_is_found(tmp_path: Path, dialect: str) -> None:
     with launch(models=600, on=DAY, dialect=dialect) as emulator:
