@@ -144,6 +144,13 @@ class Loader:
         Raises:
             CivitaiEtlError: a list could not be read so far; nothing is loaded, and the marks stay.
         """
+        with self._pipeline.managed_state() as state:
+            for walk in walks:
+                # An earlier version may have kept a mark of what was published in the year 2099.
+                kept = state["sources"][_SOURCE].get("resources", {}).get(walk.endpoint.name, {})
+                mark = kept.get("incremental", {}).get("newest", {}).get("last_value")
+                if mark is not None and not walk.is_plausible(mark):
+                    kept.clear()
         self._run(_news(walks))
 
     def load_answers(self, questions: "Sequence[Questions]") -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.client import Client, Page, ServiceError
@@ -17,7 +18,7 @@ from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import Row
 from pipelines.loading import Loader, plain_errors
-from pipelines.ordering import as_mark, newest
+from pipelines.ordering import as_mark, plausible, positions
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 from pipelines.storage import storage_errors
@@ -79,11 +80,23 @@ class NewsWalk:
                 page = self.client.list_page(endpoint.path, query)
                 self._visited.add(query)
                 self.pages_read += 1
-                yield {"newest": newest(endpoint.kind, page.items), "rows": self._rows(page)}
+                yield {"newest": self._newest(page), "rows": self._rows(page)}
                 self.progress.update(endpoint.name, self.documents)
                 query = following_query(endpoint, rank, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
+
+    def is_plausible(self, mark: Any) -> bool:
+        """Whether a mark of this list can be, by this machine's clock and where the snapshots had come."""
+        return bool(plausible(self.endpoint.kind, [mark], datetime.now(UTC), self.mark))
+
+    def _newest(self, page: Page) -> Any:
+        """By what the page comes first; unknown if it has an odd value, which shall neither end the walk nor move the
+        mark.
+        """
+        found = positions(self.endpoint.kind, page.items)
+        sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
+        return max(sound, default=None) if len(sound) == len(found) else None
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
 from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
-from pipelines.ordering import newest
+from pipelines.ordering import plausible, plausible_ids, positions
 from pipelines.warehouse import Known
 
 MOST_ATTEMPTS = 3
@@ -328,7 +328,7 @@ class GalleryCrawl(EndpointCrawl):
         """Up to where the gallery is known, if this walk is whole."""
         if not self.walk.done or self.walk.problem:
             return None
-        return max([*map(int, self.met), self.walk.down_to or 0]) or None
+        return max([*plausible_ids(map(int, self.met), self.walk.down_to), self.walk.down_to or 0]) or None
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         if not super()._advance(sent, page, ids, new):
@@ -373,5 +373,6 @@ def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
 
     Such records come last (civitai-api.md, 1), so the rest is to be had from the latest moment on the page.
     """
-    latest = newest(endpoint.kind, page.items)
+    found = positions(endpoint.kind, page.items)
+    latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)
     return latest and f"{datetime.fromisoformat(latest).replace(tzinfo=None).isoformat(' ', 'milliseconds')}|0"

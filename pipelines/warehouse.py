@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.ordering import plausible_ids
 from pipelines.raw import (
     ACCOUNT_KINDS,
     ARCHIVED,
@@ -170,7 +171,7 @@ def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> i
         counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` gives them.
         state: that of the source; `image_mark` in it is where the walks of earlier versions had come.
     """
-    mark: int | None = state.get("image_mark")
+    mark: int | None = max(plausible_ids([state.get("image_mark") or 0], None), default=0) or None
     for row in counting:
         if row["gallery_to"] is not None and (row["gallery_from"] or 0) <= (mark or 0):
             mark = max(row["gallery_to"], mark or 0)
