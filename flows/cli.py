@@ -218,6 +218,7 @@ def rebuild(
     from_date: Annotated[date | None, Parameter(name="--from")] = None,
     to_date: Annotated[date | None, Parameter(name="--to")] = None,
     into: Path | None = None,
+    forget_dates: str | None = None,
 ) -> int:
     """Make the star tables anew from what was loaded; the service is not asked.
 
@@ -229,14 +230,21 @@ def rebuild(
         Last snapshot date to be made anew. Default: the last there is.
     into
         Write `lake` and `analytics.duckdb` under this directory instead of the data directory.
+    forget_dates
+        Published dates that raw no longer has, to be dropped from the tables for good: exactly those that the refusal
+        names, such as 2026-01-01,2026-01-05..2026-01-31.
     """
     from flows import report
     from flows.console import progress_display
     from flows.steps import rebuild_star
+    from transforms.continuity import as_ranges, from_ranges
 
     settings = _settings()
+    forgotten = sorted({*from_ranges(forget_dates)}) if forget_dates else []
     with progress_display() as progress:
-        built = rebuild_star(settings, from_date, to_date, into, progress)
+        built = rebuild_star(settings, from_date, to_date, into, forgotten, progress)
+    if forgotten:
+        print(f"Forgotten, as far as raw lacks them: {as_ranges(forgotten)}.")
     print(report.build_line(built))
     print("\n".join(report.build_lines(built)))
     print("\nRows:")

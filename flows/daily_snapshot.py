@@ -12,7 +12,6 @@ from flows.runs import LoggedProgress, leave_star_artifacts
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 
 
 class PartialSnapshotError(CivitaiEtlError):
@@ -22,7 +21,7 @@ class PartialSnapshotError(CivitaiEtlError):
 @task
 def crawl(snapshot_date: date) -> date:
     """Photograph the service; returns the date of the snapshot."""
-    crawled = take_snapshot(Settings(), snapshot_date, LoggedProgress())
+    crawled = steps.crawl(Settings(), snapshot_date, LoggedProgress())
     get_run_logger().info(report.crawl_line(crawled))
     return crawled.snapshot_date
 

@@ -39,9 +39,11 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 
     Raises:
         NothingPublishedError: nothing has been published there yet.
-        CivitaiEtlError: the file cannot be opened.
+        CivitaiEtlError: the file, or one that it names, cannot be read.
     """
     import duckdb
+
+    from pipelines.warehouse import is_duckdb
 
     if not analytics.exists():
         raise NothingPublishedError(
@@ -49,13 +51,17 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
             "or set CIVITAI_ETL_DATA_DIR."
         )
     try:
-        connection = duckdb.connect(str(analytics), read_only=True)
+        if not is_duckdb(analytics):
+            raise duckdb.IOException("it is no DuckDB database")
+        with duckdb.connect(str(analytics), read_only=True) as connection:
+            # Days are UTC days wherever the reader sits.
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
     except duckdb.Error as error:
-        raise CivitaiEtlError(f"{analytics} cannot be opened: {str(error).splitlines()[0]}") from None
-    with connection:
-        # Days are UTC days wherever the reader sits.
-        connection.execute("set TimeZone = 'UTC'")
-        yield connection
+        raise CivitaiEtlError(
+            f"The tables published at {analytics} cannot be read ({str(error).splitlines()[0]}): run `civitai-etl "
+            "rebuild`, which makes them anew from raw."
+        ) from error
 
 
 # ---------------------------------------------------------------------------------------------------- what a run did

@@ -5,7 +5,7 @@ schema and publish it. All of it happens under the writer lock of the data direc
 is at work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -22,8 +22,10 @@ from pipelines.refresh import RefreshReport, refresh
 from pipelines.settings import Settings
 from pipelines.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.storage import storage_errors
+from pipelines.warehouse import create_warehouse
 from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
+from transforms.continuity import refuse_lost_dates
 from transforms.counter_guard import counter_names
 from transforms.publish import is_outdated
 
@@ -55,9 +57,15 @@ def run_daily_snapshot(
         CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
     """
     with writer_lock(settings.data_dir, settings.lake):
-        crawled = take_snapshot(settings, snapshot_date, progress)
+        crawled = crawl(settings, snapshot_date, progress)
         watched = look_up_watched(settings, crawled.snapshot_date, progress)
         return RunSummary(crawled, watched, publish(settings, progress))
+
+
+def crawl(settings: Settings, snapshot_date: date | None = None, progress: Progress = Silent()) -> SnapshotReport:
+    """Crawl one date into raw, if raw has all that is published. The caller holds the writer lock."""
+    refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+    return take_snapshot(settings, snapshot_date, progress)
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
@@ -73,6 +81,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
         CivitaiEtlError: the lock is held, there is no such look-up or it cannot ask for that, or the disk refuses.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
         looked_up = look_up(settings, {name: texts}, progress)
         if settings.warehouse.exists():
             build_lookups(settings.warehouse, settings.lake, settings.analytics)
@@ -82,6 +91,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
     """Add the dates that raw has and the star has not. The caller holds the writer lock, with the lake."""
     with storage_errors(settings.data_dir, settings.lake):
+        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
         return build(
             settings.warehouse,
             settings.lake,
@@ -106,9 +116,22 @@ def rebuild_star(
     from_date: date | None = None,
     to_date: date | None = None,
     into: Path | None = None,
+    forget_dates: Collection[date] = (),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there."""
+    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there.
+
+    Args:
+        settings: where to read from and write to.
+        from_date: first snapshot date to be made anew; None is the first there is.
+        to_date: last snapshot date to be made anew; None is the last there is.
+        into: another directory to write to.
+        forget_dates: exactly the published dates that raw lacks, to be let go.
+        progress: is told about every phase.
+
+    Raises:
+        CivitaiEtlError: a lock is held, raw lacks other dates, or the disk or the quality gate refuses.
+    """
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
     data_dir, lake = (into, into / "lake") if into else (settings.data_dir, settings.lake)
@@ -116,11 +139,15 @@ def rebuild_star(
         if into:
             locks.enter_context(writer_lock(settings.data_dir))
         locks.enter_context(writer_lock(data_dir, lake))
-        drain(settings)
+        analytics = data_dir / "analytics.duckdb"
+        refuse_lost_dates(settings.warehouse, lake, analytics, forget_dates)
+        if forget_dates and not settings.warehouse.exists():
+            create_warehouse(settings.warehouse)
+        drain(settings, progress)
         return rebuild(
             settings.warehouse,
             lake,
-            data_dir / "analytics.duckdb",
+            analytics,
             from_date=from_date,
             to_date=to_date,
             limits=settings,
@@ -170,7 +197,8 @@ def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
 
 def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        drain(settings)
+        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+        drain(settings, progress)
         decide(settings.warehouse)
         return publish(settings, progress)
 
@@ -182,6 +210,7 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
         CivitaiEtlError: the lock is held, there is no raw data yet, the disk refuses, or a row would be lost.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        drain(settings)
+        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+        drain(settings, progress)
         publish(settings, progress)
         return compact(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)

@@ -115,13 +115,13 @@ def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
     """
     member = MemberOfKey(settings)
     with writer_lock(settings.account):
-        return _store(settings, ask_account(member, progress))
+        return _store(settings, ask_account(member, progress), progress)
 
 
-def _store(settings: Settings, answers: AccountAnswers) -> dict[str, int]:
+def _store(settings: Settings, answers: AccountAnswers, progress: Progress) -> dict[str, int]:
     tables = account_tables(answers.me, answers.vault, answers.items, answers.permissions, answers.observed_at)
     with writer_lock(settings.data_dir):
-        load_account(settings, answers)
+        load_account(settings, answers, progress)
     with storage_errors(settings.data_dir):
         write_account(settings.account, tables)
     return {table.table_name(): rows.height for table, rows in tables.items()}
@@ -285,7 +285,7 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
             toggling = Toggling(member, journal, planned.id, settle, settings.max_attempts)
             outcomes = toggling.run(planned.changes, progress)
         try:
-            _store(settings, ask_account(member, progress))
+            _store(settings, ask_account(member, progress), progress)
         except LockedError as error:
             progress.note(f"the account tables are not renewed ({error}); run `civitai-etl vault pull` after that")
             return Applied(outcomes, refreshed=False)

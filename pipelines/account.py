@@ -175,7 +175,7 @@ def ask_account(member: MemberOfKey, progress: Progress) -> AccountAnswers:
     return AccountAnswers(observed_at, me, vault, items, permissions)
 
 
-def load_account(settings: Settings, answers: AccountAnswers) -> None:
+def load_account(settings: Settings, answers: AccountAnswers, progress: Progress) -> None:
     """Keep the answers in raw. The caller holds the writer lock of the data directory.
 
     Raises:
@@ -198,7 +198,7 @@ def load_account(settings: Settings, answers: AccountAnswers) -> None:
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
-        loader.drain()
+        loader.drain(progress)
         loader.load_rows("account", chain.from_iterable(harvest.new_rows() for harvest in harvests.values()))
 
 

@@ -26,10 +26,8 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.parquet import sync, write_rows
 from pipelines.progress import Progress, Silent
 from pipelines.raw import ARCHIVED, KINDS, SCHEMA_NAME, RawTable, observations_table
-from pipelines.warehouse import WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
+from pipelines.warehouse import STAGING_SCHEMA, WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
 
-#: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
-STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
 #: dlt's own tables, in any schema.
 DLT_PREFIX = "_dlt"
 

@@ -100,11 +100,6 @@ class Crawl:
         """Whether all lists were walked to their ends, or to where it could not go on, and what they lack is known."""
         return self._lists_are_read and self.reconcile.walk.done
 
-    @property
-    def image_mark(self) -> int | None:
-        """Where the next walk through the gallery will end."""
-        return next((each.reached_mark for each in self.endpoints.values() if isinstance(each, GalleryCrawl)), None)
-
     def open_window(self, pages: int) -> None:
         """Allow this many pages for the next window, over all endpoints together."""
         self._pages_left, self._pages_taken = pages, 0
@@ -195,6 +190,8 @@ class Crawl:
             each.endpoint.kind: [dict(each.endpoint.arguments(rank)) for rank in range(len(each.endpoint.passes))]
             for each in self.endpoints.values()
         }
+        gallery = next(each for each in self.endpoints.values() if isinstance(each, GalleryCrawl))
+        gallery_to = gallery.reached_mark
         return {
             "crawl_id": self.crawl_id,
             "snapshot_date": self._snapshot_date,
@@ -211,6 +208,8 @@ class Crawl:
             "arguments": json.dumps(arguments),
             "endpoints": json.dumps(counts),
             "listed": json.dumps(listed),
+            "gallery_from": gallery.walk.down_to if gallery_to else None,
+            "gallery_to": gallery_to,
         }
 
     @property

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipelines.client import BrokenAnswerError, Page
 from pipelines.documents import Document, UnreadableItemError, split
 from pipelines.raw import REJECTS, SIGHTINGS, TOMBSTONES, RawTable, documents_table, observations_table
-from pipelines.warehouse import Known
+from pipelines.warehouse import Known, document_key
 
 PAGES_PER_TABLE = 10
 
@@ -119,8 +119,8 @@ class Harvest:
         else:
             row = (self._snapshot_date, entity_id, content_hash, moment, self._crawl_id, crawl_pass, metrics)
             self._keep(observations_table(self.kind), row)
-        if content_hash not in self.known.hashes:
-            self.known.hashes.add(content_hash)
+        if (key := document_key(entity_id, content_hash)) not in self.known.documents:
+            self.known.documents.add(key)
             self._keep(documents_table(self.kind), (entity_id, content_hash, moment, payload))
 
     def _keep(self, table: RawTable, row: Row) -> None:

@@ -6,11 +6,8 @@ last loaded window. Everything that dlt writes lies under the data directory.
 """
 
 import os
-import re
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
@@ -19,15 +16,17 @@ os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRIT
 import dlt
 import pyarrow as pa
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.extract import DltSource
 from dlt.extract.resource import DltResource
 
 from pipelines.crawl import Crawl
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import NewRows, arrow_table
+from pipelines.progress import Progress
 from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 from pipelines.settings import Settings
 from pipelines.storage import chain
-from pipelines.warehouse import WRITER_CONFIG, remove_second_copies
+from pipelines.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
 
 if TYPE_CHECKING:
     from pipelines.lookups import Questions
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
 _PIPELINE = "civitai_etl"
 _SOURCE = "civitai"
 
-#: How dlt names what it writes before it moves it to its place.
-_TEMPORARY = re.compile("[0-9a-f]{16}")
+#: The file that names the newest load of the warehouse when the last package was begun; empty if it had none.
+_FOLLOWS = "follows"
 
 #: New keys only: what is stored already, by a load that was cut off or in the past, is not stored twice.
 _INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
@@ -46,12 +45,23 @@ _REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
 
 
 class Loader:
-    """The way into the warehouse of one data directory; its user holds the writer lock."""
+    """The way into the warehouse of one data directory; its user holds the writer lock.
+
+    dlt keeps its state in the warehouse, in the load package of the rows that it tells of, and a copy in its working
+    folder. Only the one in the warehouse counts: it goes with the rows when a warehouse is lost, moved or put back.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        """Nothing is changed yet.
+
+        Raises:
+            CivitaiEtlError: the warehouse cannot be opened, or is none.
+        """
+        if settings.warehouse.exists():
+            connect(settings.warehouse).close()
         _configure()
         self._warehouse = settings.warehouse
-        self._drained = settings.data_dir / "dlt" / "drained"
+        self._folder = settings.data_dir / "dlt"
         credentials = DuckDbCredentials(str(settings.warehouse))
         credentials.global_config = WRITER_CONFIG
         # What is committed goes to its place at once. dlt sets a gigabyte: a window's documents would be written to the
@@ -59,37 +69,64 @@ class Loader:
         credentials.statements = ["set global checkpoint_threshold = '1KB'"]
         self._pipeline = dlt.pipeline(
             _PIPELINE,
-            pipelines_dir=str(settings.data_dir / "dlt"),
+            pipelines_dir=str(self._folder),
             destination=dlt.destinations.duckdb(credentials),
             dataset_name=SCHEMA_NAME,
         )
 
-    def drain(self) -> None:
-        """Finish the load package that an earlier process left, if any: dlt would silently extract nothing before."""
-        pending = self._pipeline.has_pending_data
-        if pending:
-            self._drained.touch()
-        # Without data: looks what the warehouse has (of one that is gone, a pending rest is dropped), then drains.
-        self._pipeline.run()
-        if pending:
-            # The process may have been killed after it packed its state and before it kept it here.
+    def drain(self, progress: Progress) -> None:
+        """Finish the load package that an earlier process left, if any, then take the state that the warehouse has."""
+        pending = [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
+        drained = self._folder / "drained"
+        if pending and not all(map(self._continues, pending)):
+            progress.note(
+                f"a load that was cut off does not continue {self._warehouse} as it is now: it is dropped, and what it "
+                "had is asked for again"
+            )
+        elif pending:
+            drained.touch()
+            self._finish()
+        # Whatever the working folder has now is a copy of what the warehouse has, or of what another one had.
+        self._pipeline.drop()
+        if self._warehouse.exists():
             self._pipeline.sync_destination()
-        if self._drained.exists():
+        if drained.exists():
             # A job that was killed between its commit and dlt's note of it has run twice: into its table, or into the
             # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
             if self._warehouse.exists():
                 remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
-            self._drained.unlink()
-        self._sweep()
+            drained.unlink()
 
-    def _sweep(self) -> None:
-        """Remove what a kill or a failure left half-written: dlt never looks at it again, and it fills the disk."""
-        for leftover in [*Path(self._pipeline.working_dir).rglob("*")]:
-            if _TEMPORARY.fullmatch(leftover.name) and leftover.exists():
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    def _continues(self, load_id: str) -> bool:
+        """Whether a pending package belongs to this warehouse as it is: it is the next one, and what of it was loaded
+        before it was cut off is there.
+        """
+        follows = self._folder / _FOLLOWS
+        if not self._warehouse.exists():
+            return False
+        # Earlier versions wrote no such file.
+        if follows.exists() and newest_load(self._warehouse) not in (follows.read_text(), load_id):
+            return False
+        finished = self._pipeline.get_load_package_info(load_id).jobs["completed_jobs"]
+        rows = [(job.job_file_info.table_name, job.file_path) for job in finished if job.file_path.endswith(".parquet")]
+        return has_rows(self._warehouse, rows)
+
+    def _run(self, source: DltSource) -> None:
+        """Load a source, all in one package."""
+        self._extract(source)
+        self._finish()
+
+    def _extract(self, source: DltSource) -> None:
+        (self._folder / _FOLLOWS).write_text(newest_load(self._warehouse) if self._warehouse.exists() else "")
+        self._pipeline.extract(source, loader_file_format="parquet")
+
+    def _finish(self) -> None:
+        # Not dlt's `run`, which drops what is pending without a word if there is no warehouse.
+        self._pipeline.normalize()
+        self._pipeline.load()
 
     def state(self) -> dict[str, Any]:
-        """What the last loaded window kept: `crawl` and `image_mark`."""
+        """What the last loaded window kept: `crawl`."""
         sources: dict[str, Any] = self._pipeline.state.get("sources", {})
         return dict(sources.get(_SOURCE, {}))
 
@@ -99,7 +136,7 @@ class Loader:
         Raises:
             CivitaiEtlError: the window brought nothing, and why.
         """
-        self._pipeline.run(_source(crawl, closing), loader_file_format="parquet")
+        self._run(_source(crawl, closing))
 
     def load_news(self, walks: "Sequence[NewsWalk]") -> None:
         """Walk lists of news down to their marks and load their documents, all in one package.
@@ -107,15 +144,22 @@ class Loader:
         Raises:
             CivitaiEtlError: a list could not be read so far; nothing is loaded, and the marks stay.
         """
-        self._pipeline.run(_news(walks), loader_file_format="parquet")
+        with self._pipeline.managed_state() as state:
+            for walk in walks:
+                # An earlier version may have kept a mark of what was published in the year 2099.
+                kept = state["sources"][_SOURCE].get("resources", {}).get(walk.endpoint.name, {})
+                mark = kept.get("incremental", {}).get("newest", {}).get("last_value")
+                if mark is not None and not walk.is_plausible(mark):
+                    kept.clear()
+        self._run(_news(walks))
 
     def load_answers(self, questions: "Sequence[Questions]") -> None:
         """Ask all of them and load what comes, all in one package."""
-        self._pipeline.run(_answers(questions), loader_file_format="parquet")
+        self._run(_answers(questions))
 
     def load_rows(self, name: str, rows: NewRows) -> None:
         """Load rows that are collected already, all in one package; `name` is that of their resource."""
-        self._pipeline.run(_collected(name, rows), loader_file_format="parquet")
+        self._run(_collected(name, rows))
 
 
 @contextmanager
@@ -135,9 +179,9 @@ def plain_errors() -> Iterator[None]:
 @dlt.source(name=_SOURCE)
 def _source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
     for name, endpoint_crawl in crawl.endpoints.items():
-        # What a first crawl finds is all new: to append it spares the staging copy of a merge, half the load.
+        # Where nothing is stored all is new: to append it spares the staging copy of a merge, half the load.
         kind = endpoint_crawl.endpoint.kind
-        appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_first else ()
+        appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_empty else ()
         yield dlt.resource(_rows, name=name)(crawl.walk(name), appended)
     yield dlt.resource(_rows, name="reconcile")(crawl.walk_reconcile())
     yield dlt.resource(_account, name=SNAPSHOTS.name)(crawl, closing)
@@ -194,7 +238,6 @@ def _account(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
     """The last resource: by now the others know how far they came."""
     state = dlt.current.source_state()
     state["crawl"] = crawl.state()
-    state["image_mark"] = crawl.image_mark
     yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _REPLACE)
 
 

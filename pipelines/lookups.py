@@ -90,7 +90,7 @@ def look_up(
         prepare_directory(settings.data_dir)
         with storage_errors(settings.data_dir), plain_errors():
             loader = Loader(settings)
-            loader.drain()
+            loader.drain(progress)
             loader.load_answers(questions)
     return LookupReport(
         found={each.lookup.name: each.found for each in questions},

@@ -1,10 +1,23 @@
-"""By what the service orders its lists, as documents tell it: models by their latest version, images by their id."""
+"""By what the service orders its lists, as documents tell it: models by their latest version, images by their id.
+
+High-water marks are such values, and a mark that is too high hides everything after it. So no value moves one that is
+not plausible: a publication in the future, or a few ids far above all others.
+"""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+
+#: Nothing is published so long after the moment at which it is shown: clocks differ, calendars do not.
+_AHEAD = timedelta(days=1)
+
+#: An id that is larger is not the same number to every reader of JSON.
+_MOST = 2**53
+
+#: Ids above a gap, as large as all below it and a million, are odd if they are fewer than half a page.
+_GAP, _FEW = 1_000_000, 100
 
 
 class _Version(msgspec.Struct):
@@ -25,15 +38,34 @@ def as_mark(moment: datetime) -> str:
     return zoned.isoformat(timespec="microseconds")
 
 
-def newest(kind: str, items: Iterable[msgspec.Raw]) -> Any:
-    """The highest value in some documents of that by which their list is ordered; None if none of them tells."""
+def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
+    """The values in some documents of that by which their list is ordered, as far as they tell."""
     found = []
     for item in items:
         try:
             found.append(_ORDER[kind](bytes(item)))
         except msgspec.MsgspecError:
             continue
-    return max((value for value in found if value is not None), default=None)
+    return [value for value in found if value is not None]
+
+
+def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -> list[Any]:
+    """Those of some values of a list that can be; `mark` is one that is known, if any."""
+    if kind == "image":
+        return plausible_ids(values, mark)
+    latest = as_mark(shown_at + _AHEAD)
+    return [value for value in values if value <= latest]
+
+
+def plausible_ids(ids: Iterable[int], mark: int | None) -> list[int]:
+    """Those of some ids that lie where ids can be, in order; `mark` is one that is known, if any."""
+    ordered = sorted(entity_id for entity_id in ids if entity_id <= _MOST)
+    below = mark
+    for place, entity_id in enumerate(ordered):
+        if below is not None and entity_id > 2 * below + _GAP and len(ordered) - place < _FEW:
+            return ordered[:place]
+        below = max(entity_id, below or 0)
+    return ordered
 
 
 def _published(item: bytes) -> str | None:

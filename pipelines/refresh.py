@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.client import Client, Page, ServiceError
@@ -17,12 +18,12 @@ from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import Row
 from pipelines.loading import Loader, plain_errors
-from pipelines.ordering import as_mark, newest
+from pipelines.ordering import as_mark, plausible, positions
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 from pipelines.storage import storage_errors
 from pipelines.walks import following_query
-from pipelines.warehouse import connect, crawls, stored_hashes
+from pipelines.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 
 _SILENT = Silent()
 
@@ -48,7 +49,7 @@ class RefreshReport:
 class NewsWalk:
     """The walk of one list of news; counts as it goes.
 
-    `mark` is where the very first one ends. `stored` are hashes of documents that raw has.
+    `mark` is where the very first one ends. `stored` are the keys of documents that raw has.
     """
 
     endpoint: Endpoint
@@ -74,16 +75,28 @@ class NewsWalk:
         for rank in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(rank)
             while query is not None:
+                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
+                    return
                 page = self.client.list_page(endpoint.path, query)
                 self._visited.add(query)
                 self.pages_read += 1
-                yield {"newest": newest(endpoint.kind, page.items), "rows": self._rows(page)}
+                yield {"newest": self._newest(page), "rows": self._rows(page)}
                 self.progress.update(endpoint.name, self.documents)
                 query = following_query(endpoint, rank, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
-                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
-                    return
+
+    def is_plausible(self, mark: Any) -> bool:
+        """Whether a mark of this list can be, by this machine's clock and where the snapshots had come."""
+        return bool(plausible(self.endpoint.kind, [mark], datetime.now(UTC), self.mark))
+
+    def _newest(self, page: Page) -> Any:
+        """By what the page comes first; unknown if it has an odd value, which shall neither end the walk nor move the
+        mark.
+        """
+        found = positions(self.endpoint.kind, page.items)
+        sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
+        return max(sound, default=None) if len(sound) == len(found) else None
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []
@@ -93,8 +106,8 @@ class NewsWalk:
             except UnreadableItemError:
                 self.rejected += 1
                 continue
-            if content_hash not in self.stored:
-                self.stored.add(content_hash)
+            if (key := document_key(entity_id, content_hash)) not in self.stored:
+                self.stored.add(key)
                 rows.append((entity_id, content_hash, page.answered_at, payload))
         return rows
 
@@ -109,7 +122,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
-        loader.drain()
+        loader.drain(progress)
         client = Client(settings)
         walks = [
             NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
@@ -131,11 +144,12 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
 
 
 def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
-    """The lists of news, each with its first mark and the hashes that are stored."""
+    """The lists of news, each with its first mark and the keys of the documents that are stored."""
     with closing(connect(settings.warehouse)) as connection:
-        complete = [row["started_at"] for row in crawls(connection) if row["status"] == "complete"]
+        earlier = crawls(connection)
+        complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
         if not complete:
             raise NothingToRefreshError("There is no complete snapshot to refresh: run `civitai-etl snapshot` first.")
-        marks = {"model": as_mark(max(complete)), "image": state.get("image_mark")}
+        marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
         for endpoint in DIALECTS[settings.dialect_name].news:
-            yield endpoint, marks[endpoint.kind], stored_hashes(connection, endpoint.kind)
+            yield endpoint, marks[endpoint.kind], stored_documents(connection, endpoint.kind)

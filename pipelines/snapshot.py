@@ -22,7 +22,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import KINDS
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
-from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, known
+from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, gallery_mark, known, mend_documents
 
 _SILENT = Silent()
 
@@ -77,7 +77,9 @@ def take_snapshot(
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
-        loader.drain()
+        loader.drain(progress)
+        if settings.warehouse.exists():
+            mend_documents(settings.warehouse)
         earlier, out = _crawls(settings)
         of_date = [row for row in earlier if row["snapshot_date"] == snapshot_date]
         done = [row for row in of_date if row["status"] == "complete" and row["crawl_id"] not in out]
@@ -95,11 +97,14 @@ def take_snapshot(
         return _report(crawl.row(), already_complete=False, requests=crawl.client.requests)
 
 
-def drain(settings: Settings) -> None:
-    """Finish what a killed load left behind, so that raw has whole windows only. The caller holds the writer lock."""
+def drain(settings: Settings, progress: Progress) -> None:
+    """Finish what a killed load left behind, so that raw has whole windows only, each document once. The caller holds
+    the writer lock.
+    """
     if settings.warehouse.exists():
         with storage_errors(settings.data_dir), plain_errors():
-            Loader(settings).drain()
+            Loader(settings).drain(progress)
+            mend_documents(settings.warehouse)
 
 
 def _crawls(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Decision]]:
@@ -146,7 +151,7 @@ def _begin_or_go_on(
         expected,
         progress,
         state=state,
-        image_mark=kept.get("image_mark") if earlier else None,
+        image_mark=gallery_mark([row for row in earlier if row["crawl_id"] not in out], kept),
     )
     return crawl, closed
 

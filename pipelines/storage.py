@@ -1,5 +1,5 @@
-"""The data directory and the lake as places that can fail: full disks and missing permission, told in one line with
-what to do.
+"""The data directory and the lake as places that can fail: full disks, missing permission and damaged files, told in
+one line with what to do.
 """
 
 import errno
@@ -14,13 +14,21 @@ from pipelines.errors import CivitaiEtlError
 
 
 class StorageError(CivitaiEtlError):
-    """The data directory or the lake cannot be used: no permission, no space, not a directory, or a file is held."""
+    """The data directory or the lake cannot be used: no permission, no space, not a directory, or a file is held or
+    damaged.
+    """
 
 
 _FULL = re.compile(r"no space left|disk (is )?full|could not write|quota exceeded|out of disk", re.IGNORECASE)
 _DENIED = re.compile(r"permission denied|read-only file system|operation not permitted", re.IGNORECASE)
 #: DuckDB, of a file that another process has open; it names the process where it can.
 _HELD = re.compile(r'Could not set lock on file "(?P<file>.+?)".*?(\(PID (?P<process>\d+)\)|$)', re.DOTALL)
+#: DuckDB, of a database or a Parquet file, and polars, of a Parquet file.
+_DAMAGED = re.compile(
+    r"corrupt database file|could not read enough bytes|no magic bytes|to be a parquet file|failed to read file|"
+    r"file out of specification|decompression failure",
+    re.IGNORECASE,
+)
 _FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
 _DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_DIRECTORY_CODES = {errno.ENOTDIR, errno.EEXIST}
@@ -48,8 +56,8 @@ def prepare_directory(directory: Path) -> None:
 
 @contextmanager
 def storage_errors(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
-    """Turn what a full disk, a missing permission or a file that another program holds raises, however deep in another
-    error, into a `StorageError`.
+    """Turn what a full disk, a missing permission, a damaged file or one that another program holds raises, however
+    deep in another error, into a `StorageError`.
 
     It names the data directory or, if that one is well, the lake that is written to as well.
     """
@@ -89,6 +97,11 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
         if code in _NO_DIRECTORY_CODES:
             directory = min(data_dir, lake, key=lambda path: _existing(path).is_dir())
             return f"{directory} is no directory: set {_setting(directory, data_dir)} to a directory."
+        if damaged := [line.strip() for line in text.splitlines() if _DAMAGED.search(line)]:
+            return (
+                f"A file of {data_dir} is damaged ({damaged[0]}): put back warehouse.duckdb and the folder archive "
+                "from one backup; `civitai-etl rebuild` makes all other files anew from them."
+            )
     return None
 
 

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
 from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
-from pipelines.ordering import newest
+from pipelines.ordering import plausible, plausible_ids, positions
 from pipelines.warehouse import Known
 
 MOST_ATTEMPTS = 3
@@ -36,7 +36,7 @@ class Walk(Counts):
     the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
     `items_before` and `rejected_before` are the counts when the attempt was begun. `broken_within` is None while whole
     pages are asked for; else it says among how many of the next records there is one that breaks the page on which it
-    stands.
+    stands. `down_to` is the mark of a walk through a gallery.
     """
 
     rank: int = 0
@@ -47,6 +47,7 @@ class Walk(Counts):
     items_before: int = 0
     rejected_before: int = 0
     broken_within: int | None = None
+    down_to: int | None = None
     done: bool = False
     problem: str | None = None
 
@@ -73,9 +74,9 @@ class EndpointCrawl:
         self._made_cursor: str | None = None
 
     @property
-    def is_first(self) -> bool:
-        """Whether nothing of this kind was stored on any other date: all its documents are new."""
-        return self._harvest.known.is_first
+    def is_empty(self) -> bool:
+        """Whether nothing of this kind was stored when the crawl began or went on: all that it finds is new."""
+        return self._harvest.known.is_empty
 
     @property
     def kept_walk(self) -> Walk:
@@ -246,7 +247,7 @@ class EndpointCrawl:
             self._stop(lack)
         elif walk.rank + 1 < len(self.endpoint.passes):
             self._begin(walk.rank + 1, 1)
-        elif not walk.items and not self.is_first:
+        elif not walk.items and not self._harvest.known.is_first:
             self._stop("the list is empty, and it was not on the days before")
         else:
             walk.done = True
@@ -311,11 +312,11 @@ class GalleryCrawl(EndpointCrawl):
     ) -> None:
         if not walk.done:
             walk = walk.from_the_start()
+            walk.down_to = mark
             walk.done = mark is None and not first_pages
         super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
         self.met = set() if not walk.done else self.met
         self._pages_walked = 0
-        self.mark = mark
         self._first_pages = first_pages
 
     @property
@@ -324,18 +325,19 @@ class GalleryCrawl(EndpointCrawl):
 
     @property
     def reached_mark(self) -> int | None:
-        """The mark for the next walk."""
+        """Up to where the gallery is known, if this walk is whole."""
         if not self.walk.done or self.walk.problem:
-            return self.mark
-        return max([*map(int, self.met), self.mark or 0]) or None
+            return None
+        return max([*plausible_ids(map(int, self.met), self.walk.down_to), self.walk.down_to or 0]) or None
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         if not super()._advance(sent, page, ids, new):
             return False
         self._pages_walked += 1
-        if self.mark is None:
+        mark = self.walk.down_to
+        if mark is None:
             self.walk.done |= self._pages_walked == self._first_pages
-        elif ids and all(int(entity_id) <= self.mark for entity_id in ids):
+        elif ids and all(int(entity_id) <= mark for entity_id in ids):
             self.walk.done = True
         return True
 
@@ -371,5 +373,6 @@ def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
 
     Such records come last (civitai-api.md, 1), so the rest is to be had from the latest moment on the page.
     """
-    latest = newest(endpoint.kind, page.items)
+    found = positions(endpoint.kind, page.items)
+    latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)
     return latest and f"{datetime.fromisoformat(latest).replace(tzinfo=None).isoformat(' ', 'milliseconds')}|0"

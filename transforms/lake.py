@@ -37,8 +37,8 @@ class LakeFile:
     bytes: int
 
 
-class MissingFileError(CivitaiEtlError):
-    """A file that the published star names is not there."""
+class UnreadableStarError(CivitaiEtlError):
+    """The published star cannot be read, or a file of it is gone or damaged."""
 
 
 class Lake:
@@ -87,9 +87,9 @@ class Lake:
             connection: sorts, on its disk what memory cannot hold.
 
         Raises:
-            MissingFileError: one of them is gone.
+            UnreadableStarError: one of them is gone, or is not the file that was written.
         """
-        self._refuse_missing(files)
+        self._refuse_damaged(files)
         table, on = files[0].table, files[0].snapshot_date
         assert on is not None
         columns, order = (", ".join(f'"{name}"' for name in names) for names in (schema.names, key))
@@ -110,9 +110,9 @@ class Lake:
         """The rows of several files of one table; `partly` if they may lack columns.
 
         Raises:
-            MissingFileError: one of them is gone.
+            UnreadableStarError: one of them is gone, or is not the file that was written.
         """
-        self._refuse_missing(files)
+        self._refuse_damaged(files)
         frames = [pl.read_parquet(self.root / file.path, hive_partitioning=False) for file in files]
         how: Literal["diagonal", "vertical"] = "diagonal" if partly else "vertical"
         return pl.concat([pl.DataFrame(schema=schema), *frames], how=how).rechunk()
@@ -123,11 +123,13 @@ class Lake:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet([self.root / file.path for file in files], hive_partitioning=False)
 
-    def _refuse_missing(self, files: list[LakeFile]) -> None:
+    def _refuse_damaged(self, files: list[LakeFile]) -> None:
         for file in files:
-            if not (self.root / file.path).exists():
-                raise MissingFileError(
-                    f"{self.root / file.path} is gone: run `civitai-etl rebuild`, which makes the star anew from raw."
+            path = self.root / file.path
+            if not path.exists() or path.stat().st_size != file.bytes:
+                state = f"has {path.stat().st_size:,} bytes and had {file.bytes:,}" if path.exists() else "is gone"
+                raise UnreadableStarError(
+                    f"{path} {state}: run `civitai-etl rebuild`, which makes the star anew from raw."
                 )
 
 

@@ -19,9 +19,10 @@ import duckdb
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.parquet import sync
+from pipelines.warehouse import is_duckdb
 from transforms.analyses import MACROS, VIEWS
 from transforms.dictionary import column_comments, data_package
-from transforms.lake import Lake, LakeFile
+from transforms.lake import Lake, LakeFile, UnreadableStarError
 from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
 
 #: A publish keeps what the last three name, and whatever is younger than a day: a reader may still be on it.
@@ -44,6 +45,8 @@ def read_manifest(analytics: Path) -> list[LakeFile]:
     if not analytics.exists():
         return []
     try:
+        if not is_duckdb(analytics):
+            raise duckdb.IOException("it is no DuckDB database")
         with duckdb.connect(analytics, read_only=True) as connection:
             rows = connection.execute(
                 "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM build.manifest"
@@ -79,10 +82,6 @@ def is_outdated(analytics: Path) -> bool:
 
 class NewerStarError(CivitaiEtlError):
     """A later version of this program made the published star."""
-
-
-class UnreadableStarError(CivitaiEtlError):
-    """The published star cannot be read."""
 
 
 def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
@@ -196,7 +195,7 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
 
 def replace_text(path: Path, text: str) -> bool:
     """Writes a file if its text is another. Returns whether it was."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    if path.exists() and path.read_bytes() == text.encode():
         return False
     write_whole(path, text)
     return True
@@ -219,7 +218,13 @@ def delete_superseded(lake: Lake) -> None:
     writers left half-written. Nothing else in the lake is touched, whoever put it there.
     """
     generations = sorted((lake.root / "state" / "generations").glob("*.json"))
-    kept = {path for generation in generations[-GENERATIONS_KEPT:] for path in json.loads(generation.read_text())}
+    try:
+        kept = {path for generation in generations[-GENERATIONS_KEPT:] for path in json.loads(generation.read_bytes())}
+    except ValueError as error:
+        raise UnreadableStarError(
+            f"A file in {lake.root / 'state' / 'generations'} is no list of files ({error}): delete it and run again. "
+            "The tables are published."
+        ) from None
     for generation in generations[:-GENERATIONS_KEPT]:
         generation.unlink()
     limit = time.time() - FILES_KEPT_FOR.total_seconds()

@@ -14,7 +14,7 @@ import polars as pl
 
 from pipelines.decisions import Decision, decisions, left_out
 from pipelines.raw import KINDS, REJECTS, SNAPSHOTS, TOMBSTONES, RawTable, documents_table, observations_table
-from pipelines.warehouse import all_rows, connect, has_table
+from pipelines.warehouse import all_rows, connect, declared_columns, has_table
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
 DOCUMENTS_A_BATCH = 2_000
@@ -42,7 +42,7 @@ class RawReader:
             empty = pl.from_arrow(table.schema.empty_table())
             assert isinstance(empty, pl.DataFrame)
             return empty
-        columns = ", ".join(f'"{name}"' for name in table.schema.names)
+        columns = declared_columns(self.connection, table)
         query = f"SELECT {columns} FROM {all_rows(self.connection, table)} WHERE {condition}"
         rows: pl.DataFrame = self.connection.sql(query, params=parameters).pl()
         return rows

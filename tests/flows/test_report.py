@@ -4,6 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from flows import report
+from pipelines.errors import CivitaiEtlError
+from tests.transforms.conftest import Workshop, model
 
 
 def balance(kind, received, loaded, quarantined=0, duplicates=0):
@@ -63,3 +65,18 @@ def test_without_a_published_file_the_error_says_what_to_run(tmp_path):
         report.open_analytics(tmp_path / "analytics.duckdb"),
     ):
         pass
+
+
+@pytest.mark.parametrize("spoiled", ["analytics.duckdb", "lake/star"])
+def test_tables_that_are_damaged_are_one_line_with_the_way_out(tmp_path, spoiled):
+    workshop = Workshop(tmp_path)
+    workshop.raw.crawl(date(2026, 1, 1), model=[model(1)])
+    workshop.build()
+    place = tmp_path / spoiled
+    for file in [place] if place.is_file() else place.rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+    with (
+        pytest.raises(CivitaiEtlError, match=r"cannot be read .*: run `civitai-etl rebuild`, which makes them anew"),
+        report.open_analytics(workshop.analytics) as connection,
+    ):
+        connection.execute("select count(*) from star.dim_model").fetchall()

@@ -301,7 +301,7 @@ def test_a_load_that_a_kill_cut_off_is_finished_first(
 ) -> None:
     look_up(settings, {"versions": ["3"]})
     questions = Questions(lookup_of(settings, "versions"), ["1", "2"], LookupRun(Client(settings), Silent(), None))
-    Loader(settings)._pipeline.extract(_answers([questions]), loader_file_format="parquet")
+    Loader(settings)._extract(_answers([questions]))
     look_up(settings, {"versions": ["2", "4"]})
     for table in ("version_documents", "version_observations"):
         assert raw(f"select entity_id from raw.{table} order by 1") == [("1",), ("2",), ("3",), ("4",)]
@@ -348,3 +348,13 @@ def test_every_look_up_finds_what_an_emulated_service_has_and_only_that(
         assert rows(settings, f"select distinct snapshot_date, crawl_id from raw.{kind}_observations") == [
             (DAY, lookup_id(DAY))
         ]
+
+
+def test_two_versions_with_equal_documents_that_do_not_name_them_keep_one_each(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    for version_id in (10, 20):
+        service.replies(f"/model-versions/mini/{version_id}", Reply({"versionName": "v1", "baseModel": "SD 1.5"}))
+    look_up(settings, {"minis": ["10", "20"]})
+    assert raw("select entity_id from raw.version_mini_documents order by 1") == [("10",), ("20",)]
+    assert raw("select count(distinct content_hash) from raw.version_mini_documents") == [(1,)]

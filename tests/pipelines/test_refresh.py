@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from emulator.launch import launch
@@ -156,6 +157,39 @@ def test_without_a_snapshot_there_is_nothing_to_refresh(service: Service, settin
     with pytest.raises(CivitaiEtlError, match="run `civitai-etl snapshot` first"):
         refresh(settings)
     assert service.requests == []
+
+
+def test_documents_that_a_refresh_brought_before_anything_was_observed_are_stored_once(
+    settings: Settings, raw: Raw, models: list[Any], images: list[Any]
+) -> None:
+    kept = images[:]
+    images.clear()
+    take_snapshot(settings, DAY)
+    images[:] = kept[:3]
+    assert refresh(settings).documents["image"] == 3
+    take_snapshot(settings, DAY + timedelta(1))
+    assert documents(raw, "image") == [18, 19, 20]
+    assert raw("select count(*) from raw.image_observations") == [(3,)]
+
+
+def test_documents_that_an_earlier_version_stored_twice_are_stored_once_by_the_next_run(
+    settings: Settings, raw: Raw, models: list[Any], images: list[Any]
+) -> None:
+    take_snapshot(settings, DAY)
+    before = raw("from raw.image_documents order by all")
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute("insert into raw.image_documents from raw.image_documents limit 2")
+    assert take_snapshot(settings, DAY).already_complete
+    assert raw("from raw.image_documents order by all") == before
+
+
+def test_a_gallery_of_which_nothing_is_wanted_is_not_asked_for(
+    service: Service, settings: Settings, models: list[Any], images: list[Any]
+) -> None:
+    settings = settings.model_copy(update={"image_pages": 0})
+    take_snapshot(settings, DAY)
+    assert refresh(settings).documents == {"model": 0, "image": 0}
+    assert service.asked("/images") == []
 
 
 @pytest.mark.parametrize("dialect", ["spec", "live"])

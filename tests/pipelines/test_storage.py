@@ -6,16 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import ForeignLakeError, LockedError, writer_lock
+from pipelines.lookups import look_up
+from pipelines.progress import Silent
+from pipelines.refresh import refresh
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
+from pipelines.snapshot import drain, take_snapshot
 from pipelines.storage import StorageError, storage_errors
-from pipelines.warehouse import connect
+from pipelines.warehouse import UnreadableFileError, connect
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Service
 
@@ -205,3 +210,64 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
         holder.send_signal(signal.SIGKILL)
     with writer_lock(tmp_path):
         pass
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def text(file: Path) -> None:
+    file.write_text("moved to the other disk\n" * 100)
+
+
+def sqlite(file: Path) -> None:
+    file.write_bytes(b"SQLite format 3\0" + bytes(8192))
+
+
+def other_program(file: Path) -> None:
+    file.unlink()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table sales (amount int)")
+
+
+@pytest.mark.parametrize("spoil", [empty, text, sqlite, other_program])
+def test_a_warehouse_that_is_none_is_one_line_that_names_it_and_is_left_alone(
+    service: Service, settings: Settings, spoil: Callable[[Path], None]
+) -> None:
+    take_snapshot(settings, DAY)
+    spoil(settings.warehouse)
+    before = settings.warehouse.read_bytes()
+    del service.requests[:]
+    for attempt in (
+        lambda: take_snapshot(settings, DAY),
+        lambda: refresh(settings),
+        lambda: look_up(settings, {"versions": ["1"]}),
+        lambda: drain(settings, Silent()),
+        lambda: connect(settings.warehouse),
+    ):
+        with pytest.raises(UnreadableFileError) as refused:
+            attempt()
+        line = str(refused.value)
+        assert line.startswith(f"{settings.warehouse} cannot be read as the warehouse (")
+        assert "put back a backup of it" in line
+        assert "\n" not in line
+    assert service.requests == []
+    assert settings.warehouse.read_bytes() == before
+
+
+@pytest.mark.parametrize("lost", ["its end", "most of it", "its middle"])
+def test_a_warehouse_that_lacks_or_lost_a_part_is_one_line(service: Service, settings: Settings, lost: str) -> None:
+    service.pages("/models", lambda: [{"id": n, "name": f"model {n * n}"} for n in range(3000)], size=3000)
+    take_snapshot(settings, DAY)
+    whole = settings.warehouse.read_bytes()
+    headers = 3 * 4096
+    spoiled = {
+        "its end": whole[:-5000],
+        "most of it": whole[: headers + 8192],
+        "its middle": whole[:headers] + b"\xaa" * (len(whole) - headers),
+    }
+    settings.warehouse.write_bytes(spoiled[lost])
+    line = told(lambda: take_snapshot(settings, DAY + timedelta(1)))
+    assert str(settings.data_dir) in line
+    assert "put back" in line
+    assert "\n" not in line

@@ -1,0 +1,154 @@
+"""No published date vanishes in silence: what the star has of each snapshot date, raw has to have as well.
+
+The star is made of raw, so a raw layer that is lost, or was put back from an older backup, would make the next publish
+drop what it lacks, and the service cannot be asked for it again. Observations are only ever added: a date of which raw
+has fewer than the star was made of has lost some.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.raw import KINDS, observations_table
+from pipelines.warehouse import all_rows, connect, has_table
+from transforms.lake import Lake, LakeFile, UnreadableStarError
+from transforms.publish import MANIFEST, read_manifest
+from transforms.tables import OpsSnapshot
+
+#: Dates that are named one by one.
+NAMED = 3
+
+_DAY = re.compile(r"snapshot_date=(\d{4}-\d\d-\d\d)/")
+
+
+class LostDatesError(CivitaiEtlError):
+    """Raw lacks what is published of some dates; nothing was changed."""
+
+
+def refuse_lost_dates(warehouse: Path, lake: Path, analytics: Path, forgotten: Collection[date] = ()) -> None:
+    """Sees that raw has all that the star was made of, but for the dates to be forgotten.
+
+    Args:
+        warehouse: the raw DuckDB file; without one, raw has nothing.
+        lake: root directory of the star's files.
+        analytics: the DuckDB file of views.
+        forgotten: what raw is known to lack.
+
+    Raises:
+        LostDatesError: raw lacks other dates than these, or has one of them.
+        CivitaiEtlError: raw cannot be read, or nobody can know what is published.
+    """
+    published = published_observations(lake, analytics)
+    lost = lost_dates(raw_observations(warehouse), published) if published else []
+    if kept := sorted({*forgotten} - {*lost}):
+        raise LostDatesError(
+            f"{as_ranges(kept)} cannot be forgotten: raw has all that is published of it. Nothing was changed; "
+            + (f"what raw lacks is --forget-dates {as_ranges(lost)}." if lost else "raw lacks nothing.")
+        )
+    if {*lost} - {*forgotten}:
+        named = ", ".join(map(str, lost[:NAMED])) + (", ..." if len(lost) > NAMED else "")
+        dates = f"{len(lost):,} published dates" if len(lost) > 1 else "a published date"
+        raise LostDatesError(
+            f"{warehouse} lacks observations of {dates} ({named}), which would vanish from the tables: put back a "
+            "newer backup of it and of the folder archive, or let them go with "
+            f"`civitai-etl rebuild --forget-dates {as_ranges(lost)}`. Nothing was changed."
+        )
+
+
+def lost_dates(raw: Mapping[date, int], published: Mapping[date, int]) -> list[date]:
+    """The dates of which raw has fewer observations than are published."""
+    return sorted(on for on, observations in published.items() if observations > raw.get(on, 0))
+
+
+def raw_observations(warehouse: Path) -> dict[date, int]:
+    """How many observations raw has of each snapshot date."""
+    if not warehouse.exists():
+        return {}
+    with closing(connect(warehouse)) as connection:
+        tables = [table for table in map(observations_table, KINDS) if has_table(connection, table)]
+        dates = " union all ".join(f"select snapshot_date from {all_rows(connection, table)}" for table in tables)
+        if not dates:
+            return {}
+        return dict(connection.execute(f"select snapshot_date, count(*) from ({dates}) group by all").fetchall())
+
+
+def published_observations(lake: Path, analytics: Path) -> dict[date, int]:
+    """Of how many observations the published star was made, by snapshot date.
+
+    Where analytics.duckdb is lost, the manifest in the lake tells what was published. Where the table of crawls is
+    lost, a date with a file of its own had one observation at least.
+    """
+    try:
+        files = read_manifest(analytics) or _files_of_manifest(lake)
+    except UnreadableStarError:  # a rebuild makes it anew
+        files = _files_of_manifest(lake)
+    crawls = [file for file in files if file.table == OpsSnapshot.table_name()]
+    try:
+        rows = Lake(lake).read(crawls, OpsSnapshot.polars_schema(), partly=True)
+    except UnreadableStarError:
+        daily = [file for file in files if file.part == "daily" and (lake / file.path).exists()]
+        return {file.snapshot_date: 1 for file in daily if file.snapshot_date}
+    of_date = rows.group_by("snapshot_date").agg(pl.col("observations").sum())
+    return {on: observations for on, observations in of_date.iter_rows() if observations}
+
+
+def _files_of_manifest(lake: Path) -> list[LakeFile]:
+    path = lake / "star" / MANIFEST
+    if not path.exists():
+        return []
+    try:
+        tables = json.loads(path.read_bytes())["tables"]
+        return [
+            LakeFile(name, "daily" if day else "", day, f"star/{file['path']}", file["rows"], file["bytes"])
+            for name, table in tables.items()
+            for file in table["files"]
+            for day in [_day(file["path"])]
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UnreadableStarError(
+            f"{path} is no list of the published files ({error}), and {lake} has no other: put back a backup of it or "
+            "of analytics.duckdb, or delete it to have the tables made of what raw has."
+        ) from None
+
+
+def _day(path: str) -> date | None:
+    """The day whose file it is, if it is one day's."""
+    found = _DAY.search(path)
+    return date.fromisoformat(found[1]) if found else None
+
+
+def as_ranges(dates: Sequence[date]) -> str:
+    """Dates in order as an option takes them: 2026-01-01..2026-01-05,2026-01-09."""
+    return ",".join(str(first) if first == last else f"{first}..{last}" for first, last in _ranges(dates))
+
+
+def from_ranges(text: str) -> list[date]:
+    """The dates that `as_ranges` wrote, or a person did.
+
+    Raises:
+        CivitaiEtlError: it is no such list.
+    """
+    dates: list[date] = []
+    for part in text.split(","):
+        first, between, last = part.strip().partition("..")
+        try:
+            begin = date.fromisoformat(first)
+            end = date.fromisoformat(last) if between else begin
+        except ValueError:
+            raise CivitaiEtlError(f"{part.strip()!r} is no date as in 2026-01-01,2026-01-05..2026-01-31.") from None
+        dates += [begin + timedelta(days) for days in range((end - begin).days + 1)]
+    return dates
+
+
+def _ranges(dates: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """First and last of each run of days."""
+    ends = [index for index, (one, next_one) in enumerate(pairwise(dates), start=1) if next_one - one > timedelta(1)]
+    for begin, end in pairwise([0, *ends, len(dates)]):
+        yield dates[begin], dates[end - 1]
