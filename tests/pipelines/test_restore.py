@@ -169,7 +169,7 @@ def cut_off_load(settings: Settings, day: date, *, loaded: tuple[str, ...] = ())
     """
     loader = Loader(settings)
     loader.drain(Silent())
-    crawl, closed = _begin_or_go_on(settings, day, _crawls(settings), loader.state(), Silent())
+    crawl, closed = _begin_or_go_on(settings, day, *_crawls(settings), loader.state(), Silent())
     crawl.open_window(100)
     loader._extract(_source(crawl, closed))
     loader._pipeline.normalize()
@@ -284,6 +284,6 @@ def test_where_the_walks_of_earlier_versions_had_come_goes_on_to_count(
     with duckdb.connect(str(settings.warehouse)) as connection:
         for column in ("gallery_from", "gallery_to"):
             connection.execute(f"alter table raw.snapshots drop column {column}")
-    earlier = _crawls(settings)
+    earlier, _ = _crawls(settings)
     assert gallery_mark(earlier, {"image_mark": 10}) == 10
     assert gallery_mark([*earlier, walked(10, 20)], {"image_mark": 10}) == 20
