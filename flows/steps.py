@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from pipelines.client import Client
 from pipelines.lock import writer_lock
 from pipelines.lookups import LookupReport, look_up, watch_list
 from pipelines.progress import Progress, Silent
@@ -51,9 +52,12 @@ def run_daily_snapshot(
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
-    """Look up what is watched and was not looked up on that date yet, if anything. The caller holds the writer lock."""
+    """Look up what is watched and was not looked up on that date yet, if anything, with the patience of a crawl.
+
+    The caller holds the writer lock.
+    """
     wanted = watch_list(settings, on)
-    return look_up(settings, wanted, progress, on) if wanted else None
+    return look_up(settings, wanted, progress, on, Client(settings, progress=progress)) if wanted else None
 
 
 def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progress: Progress = Silent()) -> LookupReport:

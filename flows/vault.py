@@ -113,7 +113,7 @@ def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
     Raises:
         CivitaiEtlError: there is no key, the service does not know it or does not answer, or another process writes.
     """
-    member = MemberOfKey(settings)
+    member = MemberOfKey(settings, progress)
     with writer_lock(settings.account):
         return _store(settings, ask_account(member, progress))
 
@@ -276,7 +276,7 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
         VaultError: the plan is for another member or service.
         CivitaiEtlError: as for `pull`.
     """
-    member = MemberOfKey(settings)
+    member = MemberOfKey(settings, progress)
     with writer_lock(settings.account):
         planned = read_plan(settings)
         _check_member(member, planned, settings)

@@ -18,11 +18,13 @@ from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import Counts, Harvest
 from pipelines.loading import Loader, plain_errors
-from pipelines.progress import Progress
+from pipelines.progress import Progress, Silent
 from pipelines.raw import lookup_id
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
 from pipelines.warehouse import Known
+
+_SILENT = Silent()
 
 T = TypeVar("T")
 
@@ -55,10 +57,10 @@ class MemberOfKey:
         AccountError: there is no key.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, progress: Progress = _SILENT) -> None:
         if settings.api_key is None:
             raise AccountError("There is no API key: set CIVITAI_API_KEY to one of yours; the vault belongs to it.")
-        self.client = Client(settings)
+        self.client = Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
         self._account: Account = DIALECTS[settings.dialect_name].account
 
     def me(self) -> tuple[bytes, datetime]:

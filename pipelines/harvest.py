@@ -21,6 +21,10 @@ PAGES_PER_TABLE = 10
 #: More broken records than these in a row are a broken service.
 BROKEN_IN_A_ROW = 3
 
+#: Parts of a broken page are tried so often, and a record once more before it is set aside; when it stands alone first,
+#: as often as a whole page.
+PART_ATTEMPTS = 2
+
 #: What is counted; items = distinct_ids + duplicates + rejected.
 COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
 

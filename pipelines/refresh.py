@@ -11,11 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.client import Client, Page, ServiceError
+from pipelines.client import BrokenAnswerError, Client, Page, ServiceError
 from pipelines.dialects import DIALECTS, Arguments, Endpoint
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
-from pipelines.harvest import Row
+from pipelines.harvest import PART_ATTEMPTS, Row
 from pipelines.loading import Loader, plain_errors
 from pipelines.ordering import as_mark, newest
 from pipelines.progress import Progress, Silent
@@ -74,7 +74,7 @@ class NewsWalk:
         for rank in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(rank)
             while query is not None:
-                page = self.client.list_page(endpoint.path, query)
+                page = self._page(query)
                 self._visited.add(query)
                 self.pages_read += 1
                 yield {"newest": newest(endpoint.kind, page.items), "rows": self._rows(page)}
@@ -84,6 +84,19 @@ class NewsWalk:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
                 if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
                     return
+
+    def _page(self, query: Arguments) -> Page:
+        """A page; while the service is broken altogether, it is waited for."""
+        while True:
+            try:
+                return self.client.list_page(self.endpoint.path, query)
+            except BrokenAnswerError:
+                try:
+                    self.client.probe()
+                except BrokenAnswerError as failure:
+                    self.client.pause(failure)
+                    continue
+            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS)
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []
@@ -110,7 +123,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain()
-        client = Client(settings)
+        client = Client(settings, progress=progress)
         walks = [
             NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
             for endpoint, mark, stored in _lists(settings, loader.state())

@@ -1,7 +1,9 @@
 """How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
 
-A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is set
-aside and stepped over. `Walk` is all that a crawl has to remember of an endpoint to go on after it was stopped.
+A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is stepped
+over, and set aside if it is still broken once the service answers again. Where nothing can be stepped over, it is the
+service that is broken: the walk goes back to where it was, and tries on as long as the client has patience. `Walk` is
+all that a crawl has to remember of an endpoint to go on after it was stopped.
 """
 
 import re
@@ -10,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
-from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
 from pipelines.ordering import newest
 from pipelines.warehouse import Known
 
@@ -22,10 +24,19 @@ UNORDERED_SHARE = 0.99
 #: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
 ASKED_AGAIN = 2
 
-#: Parts of a broken page are tried so often; a record that stands alone is tried as often as a whole page.
-PART_ATTEMPTS = 2
-
 _NAMES_NEXT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """A request for one record that was broken, and was stepped over since.
+
+    With `same_record`, it was sent by a cursor of our own that may not have led past the record before.
+    """
+
+    query: Arguments
+    error: BrokenAnswerError
+    same_record: bool
 
 
 @dataclass
@@ -67,8 +78,8 @@ class EndpointCrawl:
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._asked_again = 0
-        # Records that were stepped over since the last good answer, and the walk as it was before the first of them.
-        self._stepped_over: list[BrokenAnswerError] = []
+        # What was stepped over since the last good answer, and the walk as it was before the first of them.
+        self._suspects: list[_Suspect] = []
         self._walk_before: Walk | None = None
         self._made_cursor: str | None = None
 
@@ -94,10 +105,10 @@ class EndpointCrawl:
         try:
             page = self._fetch(client, sent)
         except BrokenAnswerError as error:
-            self._narrow(client, sent, error)
-            return None
-        self._set_aside(self._stepped_over)
-        self._stepped_over, self._walk_before = [], None
+            if (late := self._narrow_or_wait(client, sent, error)) is None:
+                return None
+            page = late
+        sent, page = self._clear_up(client, sent, page)
         following = following_query(self.endpoint, self.walk.rank, sent, page)
         if self._is_doubtful(sent, page, following) and self._may_ask_again():
             return None
@@ -136,15 +147,55 @@ class EndpointCrawl:
         self._asked_again += 1
         return self._asked_again <= ASKED_AGAIN
 
-    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> None:
-        """Go on with a part of the page that is broken, or past the record that is."""
+    def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
+        """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
+
+        Gives the page to take in, and its query: the first of them that is well after all, else the one that came.
+        """
+        broken: list[BrokenAnswerError] = []
+        for suspect in self._suspects:
+            try:
+                page = client.list_page(self.endpoint.path, suspect.query, PART_ATTEMPTS)
+            except BrokenAnswerError as error:
+                broken += [] if suspect.same_record else [error]
+            else:
+                sent, self.walk.broken_within = suspect.query, 1
+                self._go_to(sent)
+                break
+        for answer in broken:
+            self._harvest.reject_answer(answer)
+        self._trust_again()
+        return sent, page
+
+    def _narrow_or_wait(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
+        """Go on behind a broken page, or wait where it is the service that is broken; the page if it came after all."""
+        try:
+            return self._narrow(client, sent, error)
+        except BrokenAnswerError as failure:
+            if self._walk_before:
+                self.walk.query, self.walk.broken_within = self._walk_before.query, self._walk_before.broken_within
+            self._trust_again()
+            client.pause(failure)
+            return None
+
+    def _trust_again(self) -> None:
+        """Nothing that was stepped over is in doubt any more."""
+        self._suspects, self._walk_before, self._made_cursor = [], None, None
+
+    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
+        """Go on with a part of the page that is broken, or past the record that is; the page if it came after all.
+
+        Raises:
+            BrokenAnswerError: it is not this page alone that is broken.
+        """
         walk, limit = self.walk, self._limit(sent)
-        if self.endpoint.limit is None or len(self._stepped_over) == BROKEN_IN_A_ROW:
+        records = sum(not suspect.same_record for suspect in self._suspects)
+        if self.endpoint.limit is None or records == BROKEN_IN_A_ROW:
             raise error
         if limit > 1:
             walk.broken_within = limit
             self._go_to(self._part(sent, self._offset(sent)))
-            return
+            return None
         walk.broken_within = 0
         past = self._past(sent)
         if past is None:
@@ -153,19 +204,20 @@ class EndpointCrawl:
                 raise error
             # If this fails too, it is not the record.
             client.list_page(self.endpoint.path, first)
-            self._set_aside([error])
-            self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
-            return
+            try:
+                return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS)
+            except BrokenAnswerError as still:
+                self._harvest.reject_answer(still)
+                self._stop(f"{still.request} stays broken and cannot be stepped over ({still.fault})")
+                return None
         self._walk_before = self._walk_before or replace(walk, broken_within=1)
         # Behind a cursor of our own that did not help, it is the same record still.
-        if dict(sent).get("cursor") != self._made_cursor or self._made_cursor is None:
-            self._stepped_over.append(error)
+        same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
+        self._suspects.append(_Suspect(sent, error, same_record))
+        if not same_record:
             self._made_cursor = dict(past).get("cursor")
         self._go_to(past)
-
-    def _set_aside(self, broken: list[BrokenAnswerError]) -> None:
-        for error in broken:
-            self._harvest.reject_answer(error)
+        return None
 
     def _past(self, sent: Arguments) -> Arguments | None:
         """The query that begins after the one record that `sent` asks for; None if nobody can know it."""

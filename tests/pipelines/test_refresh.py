@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.launch import launch
-from pipelines.client import ServiceError
+from pipelines.client import BrokenAnswerError, ServiceError
 from pipelines.errors import CivitaiEtlError
 from pipelines.refresh import refresh
 from pipelines.settings import Settings
@@ -170,3 +170,25 @@ def test_what_a_simulated_catalogue_published_since_the_snapshot_is_found(tmp_pa
     assert report.pages < 12
     found = {entity_id for (entity_id,) in rows(settings, "select entity_id from raw.model_documents")}
     assert {str(model_id) for model_id in born} <= found
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 30])
+def test_an_outage_is_waited_for(
+    service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.01)
+    take_snapshot(settings, DAY)
+    models[:0] = [published(n, f"2026-01-01T13:00:{n}.000Z") for n in (23, 22, 21)]
+    service.outage(2, length)
+    assert refresh(settings.model_copy(update={"max_attempts": 2})).documents["model"] == 3
+
+
+def test_a_page_that_is_broken_while_the_service_is_well_ends_a_refresh(
+    service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    take_snapshot(settings, DAY)
+    service.replies("/models", Reply(b"<html>", 500), sort="Newest")
+    with pytest.raises(BrokenAnswerError, match="500"):
+        refresh(settings.model_copy(update={"max_attempts": 2}))
