@@ -152,12 +152,15 @@ class MemberOfKey:
         return found
 
     def _pages(self, limit: int) -> Iterable["_ItemPage"]:
-        number, last = 1, 1
+        number, last, met = 1, 1, set[int]()
         while number <= last:
             arguments = (("limit", str(limit)), ("page", str(number)))
             page = _decoded("/vault/all", _ITEM_PAGE, self._document("/vault/all", arguments))
             yield page
-            number, last = number + 1, page.totalPages
+            found = {version_of(bytes(item)) for item in page.items}
+            # Whatever it says of their number: behind a page with nothing new there is nothing.
+            number, last = number + 1, page.totalPages if found - met else 0
+            met |= found
 
     def _document(self, path: str, arguments: tuple[tuple[str, str], ...] = ()) -> bytes:
         return bytes(self.client.document(path, arguments).items[0])

@@ -15,7 +15,7 @@ from pipelines.client import BrokenAnswerError, Client, Page, ServiceError
 from pipelines.dialects import DIALECTS, Arguments, Endpoint
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
-from pipelines.harvest import PART_ATTEMPTS, Row
+from pipelines.harvest import PART_ATTEMPTS, STALLED_PAGES, Row
 from pipelines.loading import Loader, plain_errors
 from pipelines.ordering import as_mark, newest
 from pipelines.progress import Progress, Silent
@@ -61,6 +61,7 @@ class NewsWalk:
     rejected: int = 0
     documents: int = 0
     _visited: set[Arguments] = field(default_factory=set)
+    _met: set[str] = field(default_factory=set)
 
     def pages(self) -> Iterator[dict[str, Any]]:
         """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None unknown.
@@ -68,20 +69,26 @@ class NewsWalk:
         Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
 
         Raises:
-            ServiceError: the service gave no page, or leads in circles.
+            ServiceError: the service gave no page, leads in circles, or has no end.
         """
         endpoint = self.endpoint
         for rank in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(rank)
+            self._met.clear()
+            without_new = 0
             while query is not None:
                 page = self._page(query)
                 self._visited.add(query)
                 self.pages_read += 1
+                met_before = len(self._met)
                 yield {"newest": newest(endpoint.kind, page.items), "rows": self._rows(page)}
+                without_new = without_new + 1 if len(self._met) == met_before else 0
                 self.progress.update(endpoint.name, self.documents)
                 query = following_query(endpoint, rank, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
+                if query and without_new == STALLED_PAGES:
+                    raise ServiceError(f"{page.request}: no end, {STALLED_PAGES} pages in a row had nothing new")
                 if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
                     return
 
@@ -106,6 +113,7 @@ class NewsWalk:
             except UnreadableItemError:
                 self.rejected += 1
                 continue
+            self._met.add(entity_id)
             if content_hash not in self.stored:
                 self.stored.add(content_hash)
                 rows.append((entity_id, content_hash, page.answered_at, payload))

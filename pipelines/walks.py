@@ -1,5 +1,6 @@
 """How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
 
+Every walk ends: at the end of its list, or where the list leads back or brings nothing new, page after page.
 A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is stepped
 over, and set aside if it is still broken once the service answers again. Where nothing can be stepped over, it is the
 service that is broken: the walk goes back to where it was, and tries on as long as the client has patience. `Walk` is
@@ -12,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
-from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, Harvest, NewRows
 from pipelines.ordering import newest
 from pipelines.warehouse import Known
 
@@ -78,6 +79,7 @@ class EndpointCrawl:
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._asked_again = 0
+        self._pages_without_new = 0
         # What was stepped over since the last good answer, and the walk as it was before the first of them.
         self._suspects: list[_Suspect] = []
         self._walk_before: Walk | None = None
@@ -285,9 +287,15 @@ class EndpointCrawl:
             return False
         elif following in self._visited or (ids and not new and not was_part):
             self._stop(f"{page.request} leads back to pages that were already read")
+        elif self._is_stalled(new):
+            self._stop(f"no end: {STALLED_PAGES} pages in a row had nothing new, the last of them {page.request}")
         else:
             self._go_to(following)
         return True
+
+    def _is_stalled(self, new: int) -> bool:
+        self._pages_without_new = 0 if new else self._pages_without_new + 1
+        return self._pages_without_new == STALLED_PAGES
 
     def _end_of_pass(self) -> None:
         walk = self.walk
@@ -337,6 +345,7 @@ class EndpointCrawl:
         walk.broken_within = None
         self.met = set()
         self._visited.clear()
+        self._pages_without_new = 0
 
     def _stop(self, problem: str) -> None:
         self.walk.done, self.walk.problem = True, problem

@@ -115,6 +115,41 @@ def test_a_cursor_that_comes_back_ends_the_walk_as_partial(service: Service, liv
     assert report.endpoints["enum"]["distinct_ids"] == 1, "the other endpoints were walked all the same"
 
 
+@pytest.mark.parametrize("items", [[], [{"name": "no id"}], ["text"]], ids=["empty", "without ids", "no objects"])
+def test_a_list_whose_pages_bring_nothing_new_ends_whatever_its_cursors_say(
+    service: Service, live: Settings, items: list[Any]
+) -> None:
+    def route(query: dict[str, str]) -> Reply:
+        cursor = int(query.get("cursor", "0"))
+        return Reply({"items": items if cursor else [{"id": 1}], "metadata": {"nextCursor": str(cursor + 1)}})
+
+    service.routes["/models"] = route
+    report = take_snapshot(live.model_copy(update={"window_pages": 20}), DAY)
+    assert report.status == "partial"
+    assert report.reason == (
+        "models: no end: 50 pages in a row had nothing new, the last of them "
+        "/models?limit=100&sort=Oldest&nsfw=true&cursor=50"
+    )
+    assert len(service.asked("/models")) <= 52, "one is read ahead"
+
+
+def test_tags_that_never_end_end(service: Service, live: Settings) -> None:
+    service.replies("/tags", Reply({"items": [{"name": "anime"}], "metadata": {"totalItems": 0, "totalPages": 1}}))
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("partial", 1)
+
+
+def test_pages_without_anything_new_are_no_end_while_they_are_fewer(service: Service, live: Settings) -> None:
+    def route(query: dict[str, str]) -> Reply:
+        at = int(query.get("cursor", "0"))
+        more = {"nextCursor": str(at + 1)} if at < 147 else {}
+        return Reply({"items": [] if at % 49 else [{"id": at + 1}], "metadata": more})
+
+    service.routes["/models"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 4)
+
+
 def test_a_page_that_brings_no_new_id_ends_the_walk_as_partial(service: Service, live: Settings) -> None:
     service.routes["/models"] = lambda query: cursor_page([1, 2], len(service.requests))
     report = take_snapshot(live, DAY)

@@ -192,3 +192,25 @@ def test_a_page_that_is_broken_while_the_service_is_well_ends_a_refresh(
     service.replies("/models", Reply(b"<html>", 500), sort="Newest")
     with pytest.raises(BrokenAnswerError, match="500"):
         refresh(settings.model_copy(update={"max_attempts": 2}))
+
+
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+@pytest.mark.parametrize("items", [[], [published(30, "2026-01-01T13:00:00.000Z")]], ids=["empty", "the same"])
+def test_a_list_of_news_without_an_end_ends_and_moves_no_mark(
+    service: Service, settings: Settings, models: list[Any], dialect: str, items: list[Any]
+) -> None:
+    speaking = settings.model_copy(update={"dialect": dialect})
+    service.pages("/models", lambda: models, size=200)
+    take_snapshot(speaking, DAY)
+    paged = service.routes["/models"]
+
+    def endless(query: dict[str, str]) -> Reply:
+        following = str(len(service.requests))
+        return Reply({"items": items, "metadata": {"nextPage": f"?page={following}", "nextCursor": following}})
+
+    service.routes["/models"] = endless
+    with pytest.raises(ServiceError, match="no end, 50 pages in a row had nothing new"):
+        refresh(speaking)
+    service.routes["/models"] = paged
+    models.insert(0, published(21, "2026-01-01T13:00:00.000Z"))
+    assert refresh(speaking).documents["model"] == 1
