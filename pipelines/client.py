@@ -156,8 +156,10 @@ _ANY_BODY = msgspec.json.Decoder(msgspec.Raw)
 class RequestBudget:
     """A token bucket of capacity one: requests start at least `1 / per_second` apart; 0 is no budget.
 
-    No window of one second has more than `per_second` requests, wherever in it they arrive. Every `slow_down` halves
-    the rate; it comes back by an eighth of the budget with every ten answers that ask for nothing of the kind.
+    `with` it, a request is made: it waits until the request may start, and holds off any other until it has ended, so
+    that all clients that share it ask one at a time. No window of one second has more than `per_second` requests,
+    wherever in it they arrive. Every `slow_down` halves the rate; it comes back by an eighth of the budget with every
+    ten answers that ask for nothing of the kind.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -168,9 +170,24 @@ class RequestBudget:
         # A request reaches the service at any moment until it is answered, so the window counts from its answer.
         self._window = max(1.0, 1 / per_second) if per_second else 0.0
         self._answered: deque[float] = deque(maxlen=max(1, int(per_second)))
+        self._turn = threading.Lock()
 
-    def take(self) -> None:
-        """Wait until the next request may start."""
+    def __enter__(self) -> None:
+        self._turn.acquire()
+        try:
+            self._wait()
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._answered.append(time.monotonic())
+        self._calm += 1
+        if self._calm == _CALM_ANSWERS:
+            self._calm, self._share = 0, min(1.0, self._share + _RECOVERY)
+        self._turn.release()
+
+    def _wait(self) -> None:
         start = self._paused_until
         if self._per_second:
             start = max(start, self._last + 1 / (self._per_second * self._share))
@@ -180,13 +197,6 @@ class RequestBudget:
             time.sleep(wait)
         self._last = time.monotonic()
 
-    def answered(self) -> None:
-        """A request has ended, well or not."""
-        self._answered.append(time.monotonic())
-        self._calm += 1
-        if self._calm == _CALM_ANSWERS:
-            self._calm, self._share = 0, min(1.0, self._share + _RECOVERY)
-
     def slow_down(self) -> None:
         """The service says that it is too much."""
         self._calm, self._share = 0, max(_SLOWEST, self._share / 2)
@@ -194,6 +204,15 @@ class RequestBudget:
     def pause(self, seconds: float) -> None:
         """No request may start for so long."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+
+
+#: One budget for each service (host and port, and what it is allowed), shared by all clients of the process.
+_BUDGETS: dict[tuple[str, float], RequestBudget] = {}
+
+
+def _budget(settings: Settings) -> RequestBudget:
+    per_second = settings.requests_per_second
+    return _BUDGETS.setdefault((urlsplit(settings.api_url).netloc, per_second), RequestBudget(per_second))
 
 
 class _Patience:
@@ -253,7 +272,7 @@ class Client:
         self._patience = _Patience(settings.retry_seconds if patience_seconds is None else patience_seconds, progress)
         self._pauses = 0
         self._was_answered = False
-        self._budget = RequestBudget(settings.requests_per_second)
+        self._budget = _budget(settings)
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
         if self._key:
@@ -325,10 +344,10 @@ class Client:
             ServiceError: it redirects, or asks for a long pause.
         """
         request = _request(path, arguments)
-        self._budget.take()
-        about_to_send()
         try:
-            self._send(request, body)
+            with self._budget:
+                about_to_send()
+                self._send(request, body)
         except _TransientError as failure:
             ended = failure.refused or failure.status in _ENDED
             raise UnconfirmedError(str(self._error(request, str(failure))), ended=ended) from None
@@ -379,8 +398,8 @@ class Client:
 
     def _attempt(self, request: str, body: bytes | None = None) -> _Answer:
         """One attempt, as soon as the budget has it: a POST of `body`, a GET without one."""
-        self._budget.take()
-        return self._send(request, body)
+        with self._budget:
+            return self._send(request, body)
 
     def _send(self, request: str, body: bytes | None) -> _Answer:
         self.requests += 1
@@ -397,8 +416,6 @@ class Client:
             raise _TransientError(_reason(error), refused=True) from None
         except HTTPError as error:
             raise _TransientError(f"the connection failed ({_reason(error)})") from None
-        finally:
-            self._budget.answered()
         if response.status == 200:
             return answer
         if response.status in _TOO_MUCH:

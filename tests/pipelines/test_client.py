@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -267,9 +268,11 @@ def test_after_too_much_the_rate_is_halved_and_comes_back_step_by_step(
     times = [request.at for request in service.requests]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     # At half the budget, at a quarter, then an eighth more with every ten answers.
-    spans = [gaps[0], *(sum(gaps[first : first + 10]) / 10 for first in range(1, 61, 10))]
-    assert spans == pytest.approx([0.05, 0.1, 0.067, 0.05, 0.04, 0.033, 0.029], rel=0.25)
-    assert sum(gaps[65:]) / 11 == pytest.approx(0.025, rel=0.3)
+    # Their medians, for a busy machine is late now and then.
+    assert gaps[0] > 0.025, "half, where the first one was received late"
+    spans = [median(gaps[first : first + 10]) for first in range(1, 61, 10)]
+    assert spans == pytest.approx([0.1, 0.067, 0.05, 0.04, 0.033, 0.029], rel=0.2)
+    assert median(gaps[65:]) == pytest.approx(0.025, rel=0.3)
     assert busiest_second(service) <= 40
 
 
@@ -304,3 +307,37 @@ def test_a_service_that_is_too_busy_is_not_broken(service: Service, tmp_path: Pa
     service.replies("/models", Reply(b"", 503))
     with pytest.raises(OutageError):
         Client(settings_for(service.api_url, tmp_path, max_attempts=2), patience_seconds=0.1).list_page("/models", ())
+
+
+def test_all_clients_of_a_process_keep_to_one_budget_and_ask_one_at_a_time(service: Service, tmp_path: Path) -> None:
+    settings = settings_for(service.api_url, tmp_path, requests_per_second=5)
+    under_way, most = 0, 0
+
+    def route(_: dict[str, str]) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        time.sleep(0.02)
+        under_way -= 1
+        return PAGE
+
+    service.routes["/models"] = route
+    threads = [
+        threading.Thread(target=lambda: [Client(settings).list_page("/models", ()) for _ in range(4)]) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(service.requests) == 12
+    assert busiest_second(service) <= 5
+    assert most == 1
+
+
+def test_a_retry_after_holds_for_every_client_of_the_process(service: Service, settings: Settings) -> None:
+    service.replies("/models", Reply(b"", 502, {"Retry-After": "1"}))
+    with pytest.raises(BrokenAnswerError):
+        Client(settings).list_page("/models", (), attempts=1)
+    Client(settings).list_page("/tags", ())
+    first, second = service.requests
+    assert second.at - first.at >= 1
