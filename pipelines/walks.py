@@ -45,8 +45,10 @@ class Walk(Counts):
     """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
 
     `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
-    the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
-    `items_before` and `rejected_before` are the counts when the attempt was begun. `broken_within` is None while whole
+    the arguments of its next request, None for its first; `total` the length of the list as the service gives it;
+    `total_changed` says whether the list changed while it was read.
+    `items_before` and `rejected_before` are the counts when the attempt was begun, and what came since and is no part
+    of its reading. `broken_within` is None while whole
     pages are asked for; else it says among how many of the next records there is one that breaks the page on which it
     stands.
     """
@@ -255,6 +257,9 @@ class EndpointCrawl:
             self.walk.broken_within = None
         return _with(query, limit=limit, **place)
 
+    def _is_full(self, sent: Arguments, page: Page) -> bool:
+        return len(page.items) >= self._limit(sent)
+
     def _limit(self, query: Arguments) -> int:
         return int(dict(query).get("limit", self.endpoint.limit or 1))
 
@@ -281,11 +286,19 @@ class EndpointCrawl:
         if isinstance(total, int) and total > 0:
             walk.total_changed |= walk.total is not None and walk.total != total
             walk.total = total
+        repeats = bool(ids) and not new and not was_part
         if following is None:
             self._end_of_pass()
-        elif ids and not new and not was_part and self._may_ask_again():
-            return False
-        elif following in self._visited or (ids and not new and not was_part):
+            return True
+        if repeats:
+            # It counts as received, but not as read: behind it there may be as many that were not met.
+            walk.items_before += len(page.items)
+            walk.rejected_before += len(page.items) - len(ids)
+            if self._may_ask_again():
+                return False
+            # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
+            walk.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+        if following in self._visited or (repeats and self.endpoint.next_page == "cursor"):
             self._stop(f"{page.request} leads back to pages that were already read")
         elif self._is_stalled(new):
             self._stop(f"no end: {STALLED_PAGES} pages in a row had nothing new, the last of them {page.request}")
@@ -314,15 +327,13 @@ class EndpointCrawl:
     def _lack(self) -> str | None:
         """What a pass that came to its end may have missed, by what the service says of the length of the list."""
         walk = self.walk
-        if walk.total is None:
-            return None
         if self.endpoint.unordered:
             # In no order, changes say nothing: only how many were met, in all walks together.
-            if (met := self._met_in_all_attempts) < walk.total:
+            if walk.total is not None and (met := self._met_in_all_attempts) < walk.total:
                 return f"{met} of the {walk.total} records of the list were met in {MOST_ATTEMPTS} walks"
         elif walk.total_changed:
             return f"the list changed while it was read, {MOST_ATTEMPTS} times over"
-        elif (read := self._read_in_this_attempt) < walk.total:
+        elif walk.total is not None and (read := self._read_in_this_attempt) < walk.total:
             return f"the list ended after {read} of its {walk.total} records, {MOST_ATTEMPTS} times over"
         return None
 

@@ -329,6 +329,93 @@ def test_an_empty_page_of_tags_is_believed_at_once_only_after_one_that_was_not_f
     assert [query.get("page") for query in service.asked("/tags")] == [None, None, "2", "2", "3"]
 
 
+def tags(names: list[str]) -> Reply:
+    return Reply({"items": [{"name": name} for name in names], "metadata": {"totalItems": 0, "totalPages": 1}})
+
+
+def test_a_short_last_page_of_tags_that_were_met_is_no_loop(service: Service, live: Settings) -> None:
+    names = [f"t{n:03}" for n in range(401)]
+
+    def route(query: dict[str, str]) -> Reply:
+        page = int(query.get("page", "1"))
+        # By then the last one is gone and another has come before all of them.
+        return tags((names if page < 3 else ["new", *names[:-1]])[(page - 1) * 200 : page * 200])
+
+    service.routes["/tags"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason, report.endpoints["tag"]["distinct_ids"]) == ("complete", None, 400)
+
+
+def test_a_full_page_of_tags_that_were_met_has_the_list_read_again(service: Service, live: Settings) -> None:
+    names = [f"t{n:03}" for n in range(500)]
+    stale = 3
+
+    def route(query: dict[str, str]) -> Reply:
+        nonlocal stale
+        page = int(query.get("page", "1"))
+        if page == 2 and stale:
+            stale, page = stale - 1, 1
+        return tags(names[(page - 1) * 200 : page * 200])
+
+    service.routes["/tags"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("complete", 500)
+
+
+def test_a_full_page_of_tags_that_always_repeats_another_is_partial(service: Service, live: Settings) -> None:
+    names = [f"t{n:03}" for n in range(500)]
+
+    def route(query: dict[str, str]) -> Reply:
+        page = int(query.get("page", "1"))
+        shown = 1 if page == 2 else page
+        return tags(names[(shown - 1) * 200 : shown * 200])
+
+    service.routes["/tags"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason) == ("partial", "tags: the list changed while it was read, 3 times over")
+
+
+def test_creators_in_no_order_may_repeat_a_page_and_are_walked_again(service: Service, live: Settings) -> None:
+    stale = 3
+
+    def route(query: dict[str, str]) -> Reply:
+        nonlocal stale
+        page = shown = int(query.get("page", "1"))
+        if page == 3 and stale:
+            stale, shown = stale - 1, 2
+        names = [f"u{n}" for n in range((shown - 1) * 200, shown * 200)]
+        more = {"nextPage": f"?limit=200&page={page + 1}"} if page < 4 else {}
+        return Reply({"items": [{"username": name} for name in names], "metadata": {"totalItems": 800} | more})
+
+    service.routes["/creators"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason, report.endpoints["creator"]["distinct_ids"]) == ("complete", None, 800)
+
+
+def test_a_page_that_repeats_another_does_not_count_as_read(service: Service, settings: Settings) -> None:
+    service.routes["/models"] = announced({"1": [1, 2], "2": [1, 2], "3": [3]}, 5)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.reason) == (
+        "partial",
+        "models: the list ended after 3 of its 5 records, 3 times over",
+    )
+
+
+def test_page_numbers_that_are_gone_on_with_after_hours_repeat_what_was_pushed_on(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    models = [{"id": n} for n in range(1, 11)]
+    service.pages("/models", lambda: models)
+    paged = service.routes["/models"]
+    service.routes["/models"] = lambda query: Reply(b"", 403) if query.get("page") == "4" else paged(query)
+    with pytest.raises(ServiceError):
+        take_snapshot(settings, DAY)
+    service.routes["/models"] = paged
+    models[:0] = [{"id": n} for n in range(21, 26)]
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.reason, report.endpoints["model"]["distinct_ids"]) == ("complete", None, 15)
+
+
 def test_what_has_no_readable_id_is_kept_byte_for_byte(service: Service, settings: Settings, raw: Raw) -> None:
     body = b'{"items": ["text", {"id": 1}, {"name": "\\u00e9"},{"id": 2, "name": "\xff"}], "metadata": {}}'
     service.replies("/models", Reply(body))
