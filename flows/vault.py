@@ -15,6 +15,7 @@ import polars as pl
 
 from flows.report import open_analytics
 from pipelines.account import AccountAnswers, MemberOfKey, ask_account, load_account
+from pipelines.client import UNREADABLE
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import LockedError, writer_lock
 from pipelines.progress import Progress, Silent
@@ -296,7 +297,7 @@ def _check_member(member: MemberOfKey, planned: Plan, settings: Settings) -> Non
     document, _ = member.me()
     try:
         user_id = msgspec.json.decode(document, type=Me).id
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise VaultError(f"The answer of /me cannot be read: {error}.") from None
     if (planned.api_url, planned.user_id) != (settings.api_url, user_id):
         raise VaultError(

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipelines.client import Client, RefusedError
+from pipelines.client import UNREADABLE, Client, RefusedError
 from pipelines.dialects import DIALECTS, Account
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
@@ -219,7 +219,7 @@ def version_of(item: bytes) -> int:
 def _decoded(path: str, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise AccountError(f"The answer of {path} cannot be read: {error}.") from None
 
 

@@ -51,6 +51,10 @@ _TOO_MUCH = frozenset({429, 503})
 _ENDED = frozenset({425, 429, 500, 503})
 
 
+#: What decoding raises; texts that are no UTF-8 have an error of their own.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
 class ServiceError(CivitaiEtlError):
     """The service did not give a usable answer; names the request, what was wrong and what to do."""
 
@@ -284,17 +288,20 @@ class Client:
             timeout=urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds),
         )
 
-    def list_page(self, path: str, arguments: Arguments, attempts: int | None = None) -> Page:
+    def list_page(
+        self, path: str, arguments: Arguments, attempts: int | None = None, *, says_next: bool = False
+    ) -> Page:
         """Fetch one page of a list endpoint.
 
-        After `attempts` broken answers, or as many as are set if that is fewer, it is given back as broken.
+        With `says_next`, its metadata have to say what follows: without any, nobody knows that it is the end. After
+        `attempts` broken answers, or as many as are set if that is fewer, it is given back as broken.
 
         Raises:
             BrokenAnswerError: there are answers, but none is usable.
             OutageError: there is no answer for as long as it is tried.
             ServiceError: another attempt cannot help.
         """
-        return self._fetch(path, arguments, _decode_list, attempts)
+        return self._fetch(path, arguments, _decode_page if says_next else _decode_list, attempts)
 
     def document(self, path: str, arguments: Arguments, attempts: int | None = None) -> Page:
         """Fetch an endpoint whose body is itself the one item.
@@ -528,18 +535,33 @@ def next_page_query(url: str) -> Arguments:
 
 
 def _decode_list(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+    page = _list_body(answer)
+    return page.items, page.metadata if isinstance(page.metadata, dict) else {}
+
+
+def _decode_page(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+    page = _list_body(answer)
+    if not isinstance(page.metadata, dict):
+        why = f"it answered 200 with a page without metadata: {_excerpt(answer.body)}"
+        raise _TransientError(why, broken=answer)
+    return page.items, page.metadata
+
+
+def _list_body(answer: _Answer) -> _ListBody:
     try:
         page = _LIST_BODY.decode(answer.body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        if isinstance(page.metadata, dict) and isinstance(address := page.metadata.get("nextPage"), str):
+            next_page_query(address)
+    except (*UNREADABLE, ValueError) as error:  # ValueError: the next page has no readable address
         why = f"it answered 200 with a body that is no page of items ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
-    return page.items, page.metadata if isinstance(page.metadata, dict) else {}
+    return page
 
 
 def _decode_document(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     try:
         return [_ANY_BODY.decode(answer.body)], {}
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         why = f"it answered 200 with a body that is no JSON ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
 

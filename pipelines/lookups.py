@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page, ServiceError
+from pipelines.client import UNREADABLE, BrokenAnswerError, Client, NotFoundError, Page, ServiceError
 from pipelines.dialects import DIALECTS, Lookup
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
@@ -299,7 +299,7 @@ class Questions:
             is_whole = (self._take_ids if self.lookup.answer == "ids" else self._take_documents)(
                 batch, body, moment, matches
             )
-        except (msgspec.MsgspecError, UnreadableItemError) as error:
+        except (*UNREADABLE, UnreadableItemError) as error:
             self._set_aside(batch[0], moment, f"no answer of {self.lookup.name} ({error})", body)
             self.unanswered |= dict.fromkeys(batch[1:], f"the answer cannot be read ({error})")
             return
@@ -325,7 +325,7 @@ class Questions:
             try:
                 document = split(kind, item, entity_id=batch[0])
                 whose = self._whose(batch, document.entity_id, item)
-            except (msgspec.MsgspecError, UnreadableItemError) as error:
+            except (*UNREADABLE, UnreadableItemError) as error:
                 if len(batch) == 1:
                     raise
                 harvest.reject(self._request(batch[0]), position, moment, str(error), item)

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from pipelines.client import UNREADABLE
+
 
 class _Version(msgspec.Struct):
     publishedAt: datetime | None = None  # noqa: N815 (the service's name)
@@ -31,7 +33,7 @@ def newest(kind: str, items: Iterable[msgspec.Raw]) -> Any:
     for item in items:
         try:
             found.append(_ORDER[kind](bytes(item)))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue
     return max((value for value in found if value is not None), default=None)
 

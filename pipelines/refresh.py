@@ -96,14 +96,14 @@ class NewsWalk:
         """A page; while the service is broken altogether, it is waited for."""
         while True:
             try:
-                return self.client.list_page(self.endpoint.path, query)
+                return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
             except BrokenAnswerError:
                 try:
                     self.client.probe()
                 except BrokenAnswerError as failure:
                     self.client.pause(failure)
                     continue
-            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS)
+            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS, says_next=self.endpoint.says_next)
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []

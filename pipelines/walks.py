@@ -7,6 +7,7 @@ service that is broken: the walk goes back to where it was, and tries on as long
 all that a crawl has to remember of an endpoint to go on after it was stopped.
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -136,14 +137,23 @@ class EndpointCrawl:
         if self.endpoint.items == "body":
             return client.document(self.endpoint.path, sent)
         is_part = self.walk.broken_within is not None and self._limit(sent) > 1
-        return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS if is_part else None)
+        return self._list_page(client, sent, PART_ATTEMPTS if is_part else None)
+
+    def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
+        return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
 
     def _is_doubtful(self, sent: Arguments, page: Page, following: Arguments | None) -> bool:
-        """Whether a page leads back, or ends a list with nothing: so does a service whose database was too slow."""
+        """Whether a page leads back, or ends a list with nothing: so does a service whose database was too slow.
+
+        A full page that ends a list is doubted once, unless the list is as long as it says.
+        """
         if following is not None:
             return following == sent or following in self._visited
-        if page.items or self.endpoint.next_page == "single":
+        if self.endpoint.next_page == "single":
             return False
+        if page.items:
+            is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
+            return self._is_full(sent, page) and not is_whole and not self._asked_again
         # After a page that was not full, nothing is what is to be expected.
         return self.endpoint.next_page != "until_empty" or self._read_in_this_attempt % self._limit(sent) == 0
 
@@ -159,7 +169,7 @@ class EndpointCrawl:
         broken: list[BrokenAnswerError] = []
         for suspect in self._suspects:
             try:
-                page = client.list_page(self.endpoint.path, suspect.query, PART_ATTEMPTS)
+                page = self._list_page(client, suspect.query, PART_ATTEMPTS)
             except BrokenAnswerError as error:
                 broken += [] if suspect.same_record else [error]
             else:
@@ -207,9 +217,9 @@ class EndpointCrawl:
             if sent == first:
                 raise error
             # If this fails too, it is not the record.
-            client.list_page(self.endpoint.path, first)
+            self._list_page(client, first)
             try:
-                return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS)
+                return self._list_page(client, sent, PART_ATTEMPTS)
             except BrokenAnswerError as still:
                 self._harvest.reject_answer(still)
                 self._stop(f"{still.request} stays broken and cannot be stepped over ({still.fault})")
@@ -282,8 +292,7 @@ class EndpointCrawl:
         if walk.broken_within is not None and following is not None:
             walk.broken_within = max(0, walk.broken_within - self._limit(sent))
             following = self._part(following, self._offset(sent) + self._limit(sent))
-        total = page.metadata.get("totalItems")
-        if isinstance(total, int) and total > 0:
+        if total := _announced(page):
             walk.total_changed |= walk.total is not None and walk.total != total
             walk.total = total
         repeats = bool(ids) and not new and not was_part
@@ -413,6 +422,21 @@ class GalleryCrawl(EndpointCrawl):
 
     def _end_of_pass(self) -> None:
         self.walk.done = True
+
+
+def _announced(page: Page) -> int | None:
+    """How long the list is, as its page says it: a number, whole or with a fraction of nothing, or a text of one."""
+    match page.metadata.get("totalItems"):
+        case bool():
+            return None
+        case int(total):
+            return total
+        case float(total) if total.is_integer():
+            return int(total)
+        case str(text) if text.isascii() and text.isdigit():
+            return int(text)
+        case _:
+            return None
 
 
 def _with(query: Arguments, **values: object) -> Arguments:

@@ -17,7 +17,7 @@ from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
 from pipelines.warehouse import Known
 from tests.pipelines.conftest import DAY, rows
-from tests.pipelines.service import Reply, Service
+from tests.pipelines.service import Reply, Service, empty
 
 Raw = Callable[[str], list[tuple[Any, ...]]]
 
@@ -63,7 +63,7 @@ def keyset(
 
     def route(query: dict[str, str]) -> Reply:
         if "nsfw" not in query:
-            return Reply({"items": []})
+            return empty(query)
         first = int(query["cursor"].rpartition("|")[2]) if "cursor" in query else 0
         rest = [n for n in ids if n >= first]
         shown, following = rest[: int(query["limit"])], rest[int(query["limit"]) :]

@@ -416,6 +416,56 @@ def test_page_numbers_that_are_gone_on_with_after_hours_repeat_what_was_pushed_o
     assert (report.status, report.reason, report.endpoints["model"]["distinct_ids"]) == ("complete", None, 15)
 
 
+WITHOUT = [
+    b'{"items":[{"id":1}]}',
+    b'{"items":[{"id":1}],"metadata":null}',
+    b'{"items":[{"id":1}],"metadata":[]}',
+    b'{"items":[{"id":1}],"metadata":"x"}',
+    b'{"items":[{"id":1}],"metadata":{"nextCursor":"\xff"}}',
+    b'{"items":[{"id":1}],"metadata":{"\xff":1}}',
+    b'{"items":[{"id":1}],"metadata":{"nextPage":"http://[::1/x?page=2"}}',
+]
+
+
+@pytest.mark.parametrize("body", WITHOUT, ids=range(len(WITHOUT)))
+def test_a_page_that_does_not_say_what_follows_is_broken_and_no_end(
+    service: Service, live: Settings, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    service.replies("/models", cursor_page([1], "a"), Reply(body), cursor_page([2]), **FIRST)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"], report.retries) == ("complete", 2, 1)
+    service.routes["/models"] = lambda query: Reply(body) if "cursor" in query else cursor_page([1], "a")
+    report = take_snapshot(live.model_copy(update={"max_attempts": 1}), DAY + timedelta(1))
+    assert (report.status, report.reason is not None and "stays broken" in report.reason) == ("partial", True)
+
+
+def test_a_full_page_without_a_next_one_is_asked_for_again_before_it_is_believed(
+    service: Service, live: Settings
+) -> None:
+    full = list(range(1, 101))
+    service.replies("/models", cursor_page(full), cursor_page(full, "a"), cursor_page([101]), **FIRST)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 101)
+    asked = [query for query in service.asked("/models") if "nsfw" in query]
+    assert [query.get("cursor") for query in asked] == [None, None, "a"]
+
+
+def test_a_full_last_page_of_a_list_that_is_as_long_as_it_says_is_believed_at_once(
+    service: Service, settings: Settings
+) -> None:
+    service.pages("/models", lambda: [{"id": n} for n in range(1, 401)], size=200)
+    assert take_snapshot(settings, DAY).status == "complete"
+    assert len(service.asked("/models")) == 2
+
+
+@pytest.mark.parametrize("total", ["3", 3.0, 3])
+def test_a_length_counts_as_a_number_in_any_notation(service: Service, settings: Settings, total: object) -> None:
+    service.replies("/models", Reply({"items": [{"id": 1}, {"id": 2}], "metadata": {"totalItems": total}}))
+    report = take_snapshot(settings, DAY)
+    assert report.reason == "models: the list ended after 2 of its 3 records, 3 times over"
+
+
 def test_what_has_no_readable_id_is_kept_byte_for_byte(service: Service, settings: Settings, raw: Raw) -> None:
     body = b'{"items": ["text", {"id": 1}, {"name": "\\u00e9"},{"id": 2, "name": "\xff"}], "metadata": {}}'
     service.replies("/models", Reply(body))

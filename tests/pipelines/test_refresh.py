@@ -113,8 +113,8 @@ def test_the_live_service_is_asked_for_the_models_of_the_last_day_in_both_passes
     take_snapshot(live, DAY)
     del service.requests[:]
     page = {"items": [published(1, "2026-01-01T13:00:00.000Z")], "metadata": {"nextCursor": "a|1"}}
-    service.replies("/models", Reply({"items": [{"id": 3}]}))
-    service.replies("/models", Reply(page), Reply({"items": [{"id": 1}, {"id": 2}]}), nsfw="true")
+    service.replies("/models", Reply({"items": [{"id": 3}], "metadata": {}}))
+    service.replies("/models", Reply(page), Reply({"items": [{"id": 1}, {"id": 2}], "metadata": {}}), nsfw="true")
     assert refresh(live).documents["model"] == 4, "1 stands there twice, with two documents"
     assert service.asked("/models") == [
         first := {"limit": "100", "sort": "Oldest", "period": "Day", "nsfw": "true"},

@@ -122,7 +122,7 @@ def test_a_document_that_returns_to_an_older_state_is_not_stored_again(
     service: Service, settings: Settings, raw: Raw
 ) -> None:
     for day, name in enumerate("abca"):
-        service.replies("/models", Reply({"items": [{"id": 1, "name": name}]}))
+        service.replies("/models", Reply({"items": [{"id": 1, "name": name}], "metadata": {}}))
         take_snapshot(settings, DAY + timedelta(day))
     assert raw("select count(*), count(distinct content_hash) from raw.model_documents") == [(3, 3)]
     assert raw("select count(distinct content_hash) from raw.model_observations") == [(3,)]
