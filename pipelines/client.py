@@ -26,6 +26,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
+from pipelines.connections import CuttablePool
 from pipelines.dialects import Arguments
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
@@ -40,6 +41,9 @@ _FIRST_WAIT_REFUSED = 0.2
 #: Shorter pauses are told to nobody.
 _TRIVIAL_PAUSE = 5.0
 _EXCERPT = 200
+#: All of an answer may take so many times what it may keep silent, and be so large; of a larger one so much is kept.
+_WHOLE_ANSWER = 5
+_LARGEST_ANSWER, _KEPT_OF_LARGER = 256 * 2**20, 2**20
 #: What is shorter is no key of the service, and may stand in any answer.
 _SHORTEST_KEY = 8
 
@@ -66,10 +70,11 @@ class OutageError(ServiceError):
 class RefusedError(ServiceError):
     """The service refuses a request with the 4xx `status`, and another attempt would not help; at `answered_at`."""
 
-    def __init__(self, message: str, status: int, answered_at: datetime) -> None:
+    def __init__(self, message: str, status: int, answer: "_Answer") -> None:
         super().__init__(message)
         self.status = status
-        self.answered_at = answered_at
+        self.answer = answer
+        self.answered_at = answer.at
 
 
 class NotFoundError(RefusedError):
@@ -282,7 +287,8 @@ class Client:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         self._ahead: _ReadAhead | None = None
-        self._pool = urllib3.PoolManager(
+        self._longest_answer = _WHOLE_ANSWER * settings.timeout_seconds
+        self._pool = CuttablePool(
             headers=headers,
             retries=False,
             timeout=urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds),
@@ -307,7 +313,7 @@ class Client:
         """Fetch an endpoint whose body is itself the one item.
 
         Raises:
-            NotFoundError: it answered 404.
+            NotFoundError: the service itself answered 404.
             BrokenAnswerError, OutageError, ServiceError: as for `list_page`.
         """
         return self._fetch(path, arguments, _decode_document, attempts)
@@ -374,8 +380,7 @@ class Client:
         most = min(attempts or self._max_attempts, self._max_attempts)
         while True:
             try:
-                answer = self._answer_ahead(request) or self._attempt(request, body)
-                items, metadata = decode(answer)
+                page = self._page(request, decode, body)
             except RefusedError:
                 self._has_answered()
                 raise
@@ -389,7 +394,13 @@ class Client:
                 self._patience.pause(max(wait, failure.wait), self._without_key(f"{request}: {failure}"))
             else:
                 self._has_answered()
-                return Page(request, items, metadata, answer.at)
+                return page
+
+    def _page(self, request: str, decode: Decode, body: bytes | None) -> Page:
+        """What one attempt brings."""
+        answer = self._answer_ahead(request) or self._attempt(request, body)
+        items, metadata = decode(answer)
+        return Page(request, items, metadata, answer.at)
 
     def _has_answered(self) -> None:
         self._pauses = 0
@@ -413,16 +424,18 @@ class Client:
         self._patience.begin()
         method = "GET" if body is None else "POST"
         headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
-        try:
-            response = self._pool.request(
-                method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            self._was_answered = True
-            answer = self._read(response)
-        except NewConnectionError as error:
-            raise _TransientError(_reason(error), refused=True) from None
-        except HTTPError as error:
-            raise _TransientError(f"the connection failed ({_reason(error)})") from None
+        with self._pool.deadline(self._longest_answer) as is_cut:
+            try:
+                response = self._pool.request(
+                    method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
+                )
+                self._was_answered = True
+                answer = self._read(response, is_cut)
+            except NewConnectionError as error:
+                raise _TransientError(_reason(error), refused=True) from None
+            except HTTPError as error:
+                reason = self._too_slow if is_cut.is_set() else _reason(error)
+                raise _TransientError(f"the connection failed ({reason})") from None
         if response.status == 200:
             return answer
         if response.status in _TOO_MUCH:
@@ -441,19 +454,28 @@ class Client:
         if not 400 <= response.status < 500:
             raise refusal
         kind = NotFoundError if response.status == 404 else RefusedError
-        raise kind(str(refusal), response.status, answer.at)
+        raise kind(str(refusal), response.status, answer)
 
-    def _read(self, response: BaseHTTPResponse) -> _Answer:
+    @property
+    def _too_slow(self) -> str:
+        return f"it had not come as a whole after {self._longest_answer:.0f} s"
+
+    def _read(self, response: BaseHTTPResponse, is_cut: threading.Event) -> _Answer:
         body = bytearray()
         answered_at = _http_date(response.headers.get("Date")) or datetime.now(UTC)
         try:
             # Piece by piece: to read all of it at once loses what there is of an answer that breaks off.
-            while piece := response.read1():
+            while len(body) <= _LARGEST_ANSWER and (piece := response.read1()):
                 body += piece
             fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
         except HTTPError as error:
             fault = _reason(error)
         self.bytes += len(body)
+        if is_cut.is_set():
+            fault = self._too_slow
+        elif len(body) > _LARGEST_ANSWER:
+            fault = f"it has more than {_LARGEST_ANSWER:,} bytes"
+            del body[_KEPT_OF_LARGER:]
         answer = _Answer(self._body_without_key(bytes(body)), answered_at)
         if fault:
             response.close()

@@ -100,7 +100,12 @@ class Settings(BaseSettings, Limits):
     max_attempts: int = Field(
         6, ge=1, description="How often a page that is answered, but broken, is tried before it is asked for in parts."
     )
-    timeout_seconds: float = Field(60, gt=0, allow_inf_nan=False, description="How long an answer may keep silent.")
+    timeout_seconds: float = Field(
+        60,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long an answer may keep silent; all of it may take five times as long.",
+    )
     image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."

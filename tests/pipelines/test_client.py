@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -341,3 +342,54 @@ def test_a_retry_after_holds_for_every_client_of_the_process(service: Service, s
     Client(settings).list_page("/tags", ())
     first, second = service.requests
     assert second.at - first.at >= 1
+
+
+DRIPS = [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", "it had not come as a whole after 1 s"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "it had not come as a whole after 1 s"),
+    (b"HTTP/1.1 200 OK\r\nX-Slow: ", "it had not come as a whole after 1 s"),
+    (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "it had not come as a whole after 1 s"),
+]
+
+
+@pytest.mark.parametrize(("begin", "why"), DRIPS, ids=["body", "chunk", "header", "until the end"])
+def test_an_answer_that_drips_is_cut(tmp_path: Path, begin: bytes, why: str) -> None:
+    def drip() -> None:
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.sendall(begin)
+        with suppress(OSError):
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/api/v1"
+        client = Client(settings_for(url, tmp_path, timeout_seconds=0.2), patience_seconds=0)
+        began = time.monotonic()
+        with pytest.raises(ServiceError, match=why):
+            client.list_page("/models", ())
+    assert 1 <= time.monotonic() - began < 10
+
+
+def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.client._LARGEST_ANSWER", 10**6)
+    monkeypatch.setattr("pipelines.client._KEPT_OF_LARGER", 100)
+    service.replies("/models", Reply(b" " * 20_000_000 + b'{"items": [], "metadata": {}}'))
+    client = Client(settings)
+    with pytest.raises(BrokenAnswerError, match="it has more than 1,000,000 bytes") as error:
+        client.list_page("/models", (), attempts=1)
+    assert client.bytes < 2_000_000
+    assert error.value.body == b" " * 100
+
+
+def test_a_slow_answer_that_comes_in_time_is_taken(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", PAGE)
+    client = Client(settings_for(service.api_url, tmp_path, timeout_seconds=0.2))
+    client.list_page("/models", ())
+    time.sleep(1.2)
+    client.list_page("/models", ())
+    assert client.requests == 2, "the deadline of an answer ends with it"
