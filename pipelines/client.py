@@ -398,7 +398,14 @@ class Client:
 
     def _page(self, request: str, decode: Decode, body: bytes | None) -> Page:
         """What one attempt brings."""
-        answer = self._answer_ahead(request) or self._attempt(request, body)
+        try:
+            answer = self._answer_ahead(request) or self._attempt(request, body)
+        except NotFoundError as refusal:
+            # Only the service itself can say that it has no such thing; a page of whoever stands between says nothing.
+            if decode is _decode_document and not _is_json_object(refusal.answer.body):
+                why = f"it answered 404 and not as the service does: {_excerpt(refusal.answer.body)}"
+                raise _TransientError(why, broken=refusal.answer) from None
+            raise
         items, metadata = decode(answer)
         return Page(request, items, metadata, answer.at)
 
@@ -586,6 +593,13 @@ def _decode_document(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]
     except UNREADABLE as error:
         why = f"it answered 200 with a body that is no JSON ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
+
+
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except UNREADABLE:
+        return False
 
 
 def _back_off(attempt: int, first: float) -> float:

@@ -13,7 +13,7 @@ from statistics import median
 
 import pytest
 
-from pipelines.client import BrokenAnswerError, Client, OutageError, ServiceError, next_page_query
+from pipelines.client import BrokenAnswerError, Client, NotFoundError, OutageError, ServiceError, next_page_query
 from pipelines.settings import Settings
 from tests.pipelines.conftest import settings_for
 from tests.pipelines.service import Reply, Service, running_service
@@ -393,3 +393,17 @@ def test_a_slow_answer_that_comes_in_time_is_taken(service: Service, tmp_path: P
     time.sleep(1.2)
     client.list_page("/models", ())
     assert client.requests == 2, "the deadline of an answer ends with it"
+
+
+@pytest.mark.parametrize("body", [b"<html>Not found</html>", b"", b'"x"', b"[]"], ids=["HTML", "empty", "text", "list"])
+def test_a_404_that_is_not_the_services_own_says_nothing_of_a_document(
+    service: Service, settings: Settings, body: bytes
+) -> None:
+    service.replies("/models/1", Reply(body, 404), Reply({"id": 1}))
+    assert len(Client(settings).document("/models/1", ()).items) == 1
+    service.replies("/models/2", Reply(body, 404))
+    with pytest.raises(BrokenAnswerError, match="404"):
+        Client(settings).document("/models/2", (), attempts=1)
+    service.replies("/models/3", Reply({"error": "No model with id 3"}, 404))
+    with pytest.raises(NotFoundError):
+        Client(settings).document("/models/3", ())
