@@ -87,7 +87,7 @@ def _published(settings: Settings) -> str:
 
 def _service(settings: Settings) -> str:
     # One attempt: a doctor tells what is, a crawl waits for better times.
-    client = Client(settings.model_copy(update={"max_attempts": 1}))
+    client = Client(settings, patience_seconds=0)
     page = client.list_page("/models", (("limit", "1"),))
     check_clocks(page.answered_at, settings)
     return (

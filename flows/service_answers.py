@@ -43,7 +43,7 @@ def ask(settings: Settings, wanted: Mapping[Any, Fingerprints], progress: Progre
     Raises:
         LockedError: another process writes to the data directory.
     """
-    client = Client(settings)
+    client = Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
     found: dict[Any, tuple[str, list[Version]]] = {}
     unanswered: dict[Any, str] = {}
     with writer_lock(settings.data_dir):

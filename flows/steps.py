@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from flows.report import open_analytics
+from pipelines.client import Client
 from pipelines.decisions import Decision, accept, exclude, include
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
@@ -69,9 +70,12 @@ def crawl(settings: Settings, snapshot_date: date | None = None, progress: Progr
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
-    """Look up what is watched and was not looked up on that date yet, if anything. The caller holds the writer lock."""
+    """Look up what is watched and was not looked up on that date yet, if anything, with the patience of a crawl.
+
+    The caller holds the writer lock.
+    """
     wanted = watch_list(settings, on)
-    return look_up(settings, wanted, progress, on) if wanted else None
+    return look_up(settings, wanted, progress, on, Client(settings, progress=progress)) if wanted else None
 
 
 def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progress: Progress = Silent()) -> LookupReport:

@@ -15,6 +15,7 @@ import polars as pl
 
 from flows.report import open_analytics
 from pipelines.account import AccountAnswers, MemberOfKey, ask_account, load_account
+from pipelines.client import UNREADABLE
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import LockedError, writer_lock
 from pipelines.progress import Progress, Silent
@@ -113,7 +114,7 @@ def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
     Raises:
         CivitaiEtlError: there is no key, the service does not know it or does not answer, or another process writes.
     """
-    member = MemberOfKey(settings)
+    member = MemberOfKey(settings, progress)
     with writer_lock(settings.account):
         return _store(settings, ask_account(member, progress), progress)
 
@@ -276,7 +277,7 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
         VaultError: the plan is for another member or service.
         CivitaiEtlError: as for `pull`.
     """
-    member = MemberOfKey(settings)
+    member = MemberOfKey(settings, progress)
     with writer_lock(settings.account):
         planned = read_plan(settings)
         _check_member(member, planned, settings)
@@ -296,7 +297,7 @@ def _check_member(member: MemberOfKey, planned: Plan, settings: Settings) -> Non
     document, _ = member.me()
     try:
         user_id = msgspec.json.decode(document, type=Me).id
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise VaultError(f"The answer of /me cannot be read: {error}.") from None
     if (planned.api_url, planned.user_id) != (settings.api_url, user_id):
         raise VaultError(

@@ -12,17 +12,19 @@ from typing import TypeVar
 
 import msgspec
 
-from pipelines.client import Client, RefusedError
+from pipelines.client import UNREADABLE, Client, RefusedError
 from pipelines.dialects import DIALECTS, Account
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import Counts, Harvest
 from pipelines.loading import Loader, plain_errors
-from pipelines.progress import Progress
+from pipelines.progress import Progress, Silent
 from pipelines.raw import lookup_id
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
 from pipelines.warehouse import Known
+
+_SILENT = Silent()
 
 T = TypeVar("T")
 
@@ -55,10 +57,10 @@ class MemberOfKey:
         AccountError: there is no key.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, progress: Progress = _SILENT) -> None:
         if settings.api_key is None:
             raise AccountError("There is no API key: set CIVITAI_API_KEY to one of yours; the vault belongs to it.")
-        self.client = Client(settings)
+        self.client = Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
         self._account: Account = DIALECTS[settings.dialect_name].account
 
     def me(self) -> tuple[bytes, datetime]:
@@ -150,12 +152,15 @@ class MemberOfKey:
         return found
 
     def _pages(self, limit: int) -> Iterable["_ItemPage"]:
-        number, last = 1, 1
+        number, last, met = 1, 1, set[int]()
         while number <= last:
             arguments = (("limit", str(limit)), ("page", str(number)))
             page = _decoded("/vault/all", _ITEM_PAGE, self._document("/vault/all", arguments))
             yield page
-            number, last = number + 1, page.totalPages
+            found = {version_of(bytes(item)) for item in page.items}
+            # Whatever it says of their number: behind a page with nothing new there is nothing.
+            number, last = number + 1, page.totalPages if found - met else 0
+            met |= found
 
     def _document(self, path: str, arguments: tuple[tuple[str, str], ...] = ()) -> bytes:
         return bytes(self.client.document(path, arguments).items[0])
@@ -214,7 +219,7 @@ def version_of(item: bytes) -> int:
 def _decoded(path: str, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise AccountError(f"The answer of {path} cannot be read: {error}.") from None
 
 

@@ -1,9 +1,11 @@
 """The HTTP client of the crawl: asks politely, tries again where that helps, and explains where it does not.
 
 One request at a time, within the request budget, and slower for a while after the service says that it is too much.
-What passes (a lost connection, 429, 5xx, a body that is cut off or is
-no JSON) is asked for again, later each time and never before the service's own Retry-After; what does not pass (every
-other 4xx) stops at once, with a message that says what to do. The API key travels in the Authorization header only.
+What passes (a lost connection, 429, 5xx, a body that is cut off or is no JSON) is asked for again for a set time, later
+each time and never before the service's own Retry-After. What does not pass (every other 4xx) stops at once, with a
+message that says what to do. A request that is answered, but never with what was asked for, is handed to the caller
+after a few attempts: it may be this one page that is broken, and not the service. The API key travels in the
+Authorization header only.
 """
 
 import math
@@ -14,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -24,19 +26,24 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
+from pipelines.connections import CuttablePool
 from pipelines.dialects import Arguments
 from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 
 USER_AGENT = "civitai-etl/0.1 (daily catalogue snapshots; one request at a time)"
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429})
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
-#: A server that is not there answers quickly and seldom comes back: about six seconds for six attempts.
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
+#: A server that restarts is back within a second.
 _FIRST_WAIT_REFUSED = 0.2
-#: A longer Retry-After ends the run; the next one goes on from there.
-_LONGEST_RETRY_AFTER = 600.0
+#: Shorter pauses are told to nobody.
+_TRIVIAL_PAUSE = 5.0
 _EXCERPT = 200
+#: All of an answer may take so many times what it may keep silent, and be so large; of a larger one so much is kept.
+_WHOLE_ANSWER = 5
+_LARGEST_ANSWER, _KEPT_OF_LARGER = 256 * 2**20, 2**20
 #: What is shorter is no key of the service, and may stand in any answer.
 _SHORTEST_KEY = 8
 
@@ -48,17 +55,26 @@ _TOO_MUCH = frozenset({429, 503})
 _ENDED = frozenset({425, 429, 500, 503})
 
 
+#: What decoding raises; texts that are no UTF-8 have an error of their own.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
 class ServiceError(CivitaiEtlError):
     """The service did not give a usable answer; names the request, what was wrong and what to do."""
+
+
+class OutageError(ServiceError):
+    """The service gave no usable answer for as long as it was tried, or asks for a pause longer than that."""
 
 
 class RefusedError(ServiceError):
     """The service refuses a request with the 4xx `status`, and another attempt would not help; at `answered_at`."""
 
-    def __init__(self, message: str, status: int, answered_at: datetime) -> None:
+    def __init__(self, message: str, status: int, answer: "_Answer") -> None:
         super().__init__(message)
         self.status = status
-        self.answered_at = answered_at
+        self.answer = answer
+        self.answered_at = answer.at
 
 
 class NotFoundError(RefusedError):
@@ -99,7 +115,7 @@ class _Answer:
 
 
 class _TransientError(Exception):
-    """A failure that may pass: why, and how long to wait at least (None: as the back-off has it).
+    """A failure that may pass: why, and how long to wait at least.
 
     `broken` is the answer where it may be this one page that fails, and not the service. `status` is that of an answer.
     """
@@ -107,7 +123,7 @@ class _TransientError(Exception):
     def __init__(
         self,
         why: str,
-        wait: float | None = None,
+        wait: float = 0.0,
         refused: bool = False,
         broken: _Answer | None = None,
         status: int | None = None,
@@ -132,6 +148,8 @@ class Page:
     answered_at: datetime
 
 
+_SILENT = Silent()
+
 Decode = Callable[["_Answer"], tuple[list[msgspec.Raw], dict[str, Any]]]
 
 
@@ -147,8 +165,10 @@ _ANY_BODY = msgspec.json.Decoder(msgspec.Raw)
 class RequestBudget:
     """A token bucket of capacity one: requests start at least `1 / per_second` apart; 0 is no budget.
 
-    No window of one second has more than `per_second` requests, wherever in it they arrive. Every `slow_down` halves
-    the rate; it comes back by an eighth of the budget with every ten answers that ask for nothing of the kind.
+    `with` it, a request is made: it waits until the request may start, and holds off any other until it has ended, so
+    that all clients that share it ask one at a time. No window of one second has more than `per_second` requests,
+    wherever in it they arrive. Every `slow_down` halves the rate; it comes back by an eighth of the budget with every
+    ten answers that ask for nothing of the kind.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -159,9 +179,24 @@ class RequestBudget:
         # A request reaches the service at any moment until it is answered, so the window counts from its answer.
         self._window = max(1.0, 1 / per_second) if per_second else 0.0
         self._answered: deque[float] = deque(maxlen=max(1, int(per_second)))
+        self._turn = threading.Lock()
 
-    def take(self) -> None:
-        """Wait until the next request may start."""
+    def __enter__(self) -> None:
+        self._turn.acquire()
+        try:
+            self._wait()
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._answered.append(time.monotonic())
+        self._calm += 1
+        if self._calm == _CALM_ANSWERS:
+            self._calm, self._share = 0, min(1.0, self._share + _RECOVERY)
+        self._turn.release()
+
+    def _wait(self) -> None:
         start = self._paused_until
         if self._per_second:
             start = max(start, self._last + 1 / (self._per_second * self._share))
@@ -170,13 +205,6 @@ class RequestBudget:
         if (wait := start - time.monotonic()) > 0:
             time.sleep(wait)
         self._last = time.monotonic()
-
-    def answered(self) -> None:
-        """A request has ended, well or not."""
-        self._answered.append(time.monotonic())
-        self._calm += 1
-        if self._calm == _CALM_ANSWERS:
-            self._calm, self._share = 0, min(1.0, self._share + _RECOVERY)
 
     def slow_down(self) -> None:
         """The service says that it is too much."""
@@ -187,52 +215,136 @@ class RequestBudget:
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
 
-class Client:
-    """Fetches pages of one service; counts `requests`, `retries` and body `bytes` over its life."""
+#: One budget for each service (host and port, and what it is allowed), shared by all clients of the process.
+_BUDGETS: dict[tuple[str, float], RequestBudget] = {}
 
-    def __init__(self, settings: Settings) -> None:
+
+def _budget(settings: Settings) -> RequestBudget:
+    per_second = settings.requests_per_second
+    return _BUDGETS.setdefault((urlsplit(settings.api_url).netloc, per_second), RequestBudget(per_second))
+
+
+class _Patience:
+    """How long a service that does not answer is tried: `seconds` since the first request without a good answer.
+
+    Each pause is told to `progress`.
+    """
+
+    def __init__(self, seconds: float, progress: Progress) -> None:
+        self._seconds = seconds
+        self._progress = progress
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """A request begins."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def end(self) -> None:
+        """There is a good answer."""
+        self._since = None
+
+    @property
+    def spent(self) -> float:
+        """Seconds that it was tried for."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    @property
+    def left(self) -> float:
+        """Seconds that it is still tried for."""
+        return max(0.0, self._seconds - self.spent)
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Wait; not beyond the end, where there is a last attempt."""
+        seconds = min(seconds, self.left)
+        if seconds >= _TRIVIAL_PAUSE:
+            until = datetime.now(UTC) + timedelta(seconds=self.left)
+            self._progress.note(f"{why}; trying again in {seconds:.0f} s, until {until:%H:%M} UTC")
+        time.sleep(seconds)
+
+
+class Client:
+    """Fetches pages of one service; counts `requests`, `retries` and body `bytes` over its life.
+
+    A service that does not answer is tried again for `patience_seconds`, counted since its last good answer; None is
+    the time that is set for crawls, 0 is one attempt.
+    """
+
+    def __init__(
+        self, settings: Settings, *, patience_seconds: float | None = None, progress: Progress = _SILENT
+    ) -> None:
         self.requests = 0
         self.retries = 0
         self.bytes = 0
         self._api_url = settings.api_url
         self._max_attempts = settings.max_attempts
-        self._budget = RequestBudget(settings.requests_per_second)
+        self._patience = _Patience(settings.retry_seconds if patience_seconds is None else patience_seconds, progress)
+        self._pauses = 0
+        self._was_answered = False
+        self._budget = _budget(settings)
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         self._ahead: _ReadAhead | None = None
-        self._pool = urllib3.PoolManager(
+        self._longest_answer = _WHOLE_ANSWER * settings.timeout_seconds
+        self._pool = CuttablePool(
             headers=headers,
             retries=False,
             timeout=urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds),
         )
 
-    def list_page(self, path: str, arguments: Arguments, attempts: int | None = None) -> Page:
-        """Fetch one page of a list endpoint; `attempts` are fewer than the set ones.
+    def list_page(
+        self, path: str, arguments: Arguments, attempts: int | None = None, *, says_next: bool = False
+    ) -> Page:
+        """Fetch one page of a list endpoint.
+
+        With `says_next`, its metadata have to say what follows: without any, nobody knows that it is the end. After
+        `attempts` broken answers, or as many as are set if that is fewer, it is given back as broken.
 
         Raises:
             BrokenAnswerError: there are answers, but none is usable.
-            ServiceError: no usable answer, after all attempts or where another attempt cannot help.
+            OutageError: there is no answer for as long as it is tried.
+            ServiceError: another attempt cannot help.
         """
-        return self._fetch(path, arguments, _decode_list, min(attempts or self._max_attempts, self._max_attempts))
+        return self._fetch(path, arguments, _decode_page if says_next else _decode_list, attempts)
 
-    def document(self, path: str, arguments: Arguments) -> Page:
+    def document(self, path: str, arguments: Arguments, attempts: int | None = None) -> Page:
         """Fetch an endpoint whose body is itself the one item.
 
         Raises:
-            NotFoundError: it answered 404.
-            BrokenAnswerError, ServiceError: as for `list_page`.
+            NotFoundError: the service itself answered 404.
+            BrokenAnswerError, OutageError, ServiceError: as for `list_page`.
         """
-        return self._fetch(path, arguments, _decode_document, self._max_attempts)
+        return self._fetch(path, arguments, _decode_document, attempts)
 
-    def post(self, path: str, body: bytes) -> Page:
+    def post(self, path: str, body: bytes, attempts: int | None = None) -> Page:
         """Ask with a JSON body; the answer is itself the one item. For questions only, since it may be sent twice.
 
         Raises:
-            NotFoundError, BrokenAnswerError, ServiceError: as for `document`.
+            NotFoundError, BrokenAnswerError, OutageError, ServiceError: as for `document`.
         """
-        return self._fetch(path, (), _decode_document, self._max_attempts, body)
+        return self._fetch(path, (), _decode_document, attempts, body)
+
+    def probe(self) -> None:
+        """See that the service answers anything at all, after a broken answer: a list of one.
+
+        Raises:
+            BrokenAnswerError, OutageError, ServiceError: it does not.
+        """
+        self.list_page("/models", (("limit", "1"),), attempts=1)
+
+    def pause(self, failure: BrokenAnswerError) -> None:
+        """Wait before all that failed is tried again, for it is not one page that is broken but the service.
+
+        Raises:
+            OutageError: it was tried for long enough.
+        """
+        if not self._patience.left:
+            raise self._outage(failure.request, failure.fault)
+        self._pauses += 1
+        self.retries += 1
+        self._patience.pause(_back_off(self._pauses, _FIRST_WAIT), f"{failure.request}: {failure.fault}")
 
     def change(self, path: str, arguments: Arguments, body: bytes, about_to_send: Callable[[], None]) -> None:
         """Send a POST that changes something, exactly once: whether it may be sent again is for the caller to find out.
@@ -245,13 +357,14 @@ class Client:
             ServiceError: it redirects, or asks for a long pause.
         """
         request = _request(path, arguments)
-        self._budget.take()
-        about_to_send()
         try:
-            self._send(request, body)
+            with self._budget:
+                about_to_send()
+                self._send(request, body)
         except _TransientError as failure:
             ended = failure.refused or failure.status in _ENDED
             raise UnconfirmedError(str(self._error(request, str(failure))), ended=ended) from None
+        self._has_answered()
 
     def read_ahead(self, path: str, arguments: Arguments) -> None:
         """Ask already for what will be asked for next, while the caller works on what it has.
@@ -260,20 +373,45 @@ class Client:
         """
         self._ahead = _ReadAhead(_request(path, arguments), self._attempt)
 
-    def _fetch(self, path: str, arguments: Arguments, decode: Decode, attempts: int, body: bytes | None = None) -> Page:
-        request = _request(path, arguments)
-        for attempt in range(1, attempts + 1):
+    def _fetch(
+        self, path: str, arguments: Arguments, decode: Decode, attempts: int | None, body: bytes | None = None
+    ) -> Page:
+        request, tried, broken = _request(path, arguments), 0, 0
+        most = min(attempts or self._max_attempts, self._max_attempts)
+        while True:
             try:
-                answer = self._answer_ahead(request) or self._attempt(request, body)
-                items, metadata = decode(answer)
-                return Page(request, items, metadata, answer.at)
+                page = self._page(request, decode, body)
+            except RefusedError:
+                self._has_answered()
+                raise
             except _TransientError as failure:
-                if attempt == attempts:
-                    raise self._gave_up(request, failure, attempts) from None
+                tried += 1
+                broken += failure.broken is not None
+                if broken == most or not self._patience.left:
+                    raise self._gave_up(request, failure, tried) from None
                 self.retries += 1
-                if failure.wait is None:
-                    time.sleep(_back_off(attempt, failure))
-        raise AssertionError("there is at least one attempt")
+                wait = _back_off(tried, _FIRST_WAIT_REFUSED if failure.refused else _FIRST_WAIT)
+                self._patience.pause(max(wait, failure.wait), self._without_key(f"{request}: {failure}"))
+            else:
+                self._has_answered()
+                return page
+
+    def _page(self, request: str, decode: Decode, body: bytes | None) -> Page:
+        """What one attempt brings."""
+        try:
+            answer = self._answer_ahead(request) or self._attempt(request, body)
+        except NotFoundError as refusal:
+            # Only the service itself can say that it has no such thing; a page of whoever stands between says nothing.
+            if decode is _decode_document and not _is_json_object(refusal.answer.body):
+                why = f"it answered 404 and not as the service does: {_excerpt(refusal.answer.body)}"
+                raise _TransientError(why, broken=refusal.answer) from None
+            raise
+        items, metadata = decode(answer)
+        return Page(request, items, metadata, answer.at)
+
+    def _has_answered(self) -> None:
+        self._pauses = 0
+        self._patience.end()
 
     def _answer_ahead(self, request: str) -> _Answer | None:
         """What was read ahead, if it was this request; whatever is under way ends first: one request at a time."""
@@ -285,54 +423,66 @@ class Client:
 
     def _attempt(self, request: str, body: bytes | None = None) -> _Answer:
         """One attempt, as soon as the budget has it: a POST of `body`, a GET without one."""
-        self._budget.take()
-        return self._send(request, body)
+        with self._budget:
+            return self._send(request, body)
 
     def _send(self, request: str, body: bytes | None) -> _Answer:
         self.requests += 1
+        self._patience.begin()
         method = "GET" if body is None else "POST"
         headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
-        try:
-            response = self._pool.request(
-                method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            answer = self._read(response)
-        except NewConnectionError as error:
-            raise _TransientError(_reason(error), refused=True) from None
-        except HTTPError as error:
-            raise _TransientError(f"the connection failed ({_reason(error)})") from None
-        finally:
-            self._budget.answered()
+        with self._pool.deadline(self._longest_answer) as is_cut:
+            try:
+                response = self._pool.request(
+                    method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
+                )
+                self._was_answered = True
+                answer = self._read(response, is_cut)
+            except NewConnectionError as error:
+                raise _TransientError(_reason(error), refused=True) from None
+            except HTTPError as error:
+                reason = self._too_slow if is_cut.is_set() else _reason(error)
+                raise _TransientError(f"the connection failed ({reason})") from None
         if response.status == 200:
             return answer
         if response.status in _TOO_MUCH:
             self._budget.slow_down()
         text = _excerpt(answer.body)
         if response.status >= 500 or (response.status in _RETRYABLE_STATUS and "too many pages" not in text):
-            wait = _retry_after(response.headers.get("Retry-After"), answer.at)
-            if wait is not None and wait > _LONGEST_RETRY_AFTER:
-                raise self._error(request, f"it asks for a pause of {wait:.0f} s; run again after that")
-            self._budget.pause(wait or 0)
-            broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
             why = f"it answered {response.status} {text}".rstrip()
+            wait = _retry_after(response.headers.get("Retry-After"), answer.at)
+            if wait > self._patience.left:
+                longer = f"{why} and asks for a pause of {wait:.0f} s, longer than it is tried; run again after that"
+                raise OutageError(str(self._error(request, longer)))
+            self._budget.pause(wait)
+            broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
             raise _TransientError(why, wait, broken=broken, status=response.status)
         refusal = self._error(request, self._refusal(response.status, text, response.headers.get("Location")))
         if not 400 <= response.status < 500:
             raise refusal
         kind = NotFoundError if response.status == 404 else RefusedError
-        raise kind(str(refusal), response.status, answer.at)
+        raise kind(str(refusal), response.status, answer)
 
-    def _read(self, response: BaseHTTPResponse) -> _Answer:
+    @property
+    def _too_slow(self) -> str:
+        return f"it had not come as a whole after {self._longest_answer:.0f} s"
+
+    def _read(self, response: BaseHTTPResponse, is_cut: threading.Event) -> _Answer:
         body = bytearray()
         answered_at = _http_date(response.headers.get("Date")) or datetime.now(UTC)
         try:
             # Piece by piece: to read all of it at once loses what there is of an answer that breaks off.
-            while piece := response.read1():
+            while len(body) <= _LARGEST_ANSWER and (piece := response.read1()):
                 body += piece
             fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
         except HTTPError as error:
             fault = _reason(error)
         self.bytes += len(body)
+        if is_cut.is_set():
+            fault = self._too_slow
+        elif len(body) > _LARGEST_ANSWER:
+            fault = f"it has more than {_LARGEST_ANSWER:,} bytes"
+            del body[_KEPT_OF_LARGER:]
         answer = _Answer(self._body_without_key(bytes(body)), answered_at)
         if fault:
             response.close()
@@ -353,16 +503,21 @@ class Client:
             return f"it redirects to {host}: set CIVITAI_ETL_API_URL to the address that answers itself"
         return f"it answered {status} {text}; another attempt would not help"
 
-    def _gave_up(self, request: str, failure: _TransientError, attempts: int) -> ServiceError:
-        if failure.refused:
-            return ServiceError(
+    def _gave_up(self, request: str, failure: _TransientError, tried: int) -> ServiceError:
+        why = self._without_key(str(failure))
+        if failure.refused and not self._was_answered:
+            return OutageError(
                 f"No server answers at {self._api_url} ({failure}): is CIVITAI_ETL_API_URL right, is the service up?"
             )
-        advice = f"{attempts} attempts failed; run again later, it goes on where it stopped"
-        error = self._error(request, f"{failure}; {advice}")
         if failure.broken is None:
-            return error
-        return BrokenAnswerError(str(error), request, failure.broken, self._without_key(str(failure)))
+            return self._outage(request, why)
+        times = "1 attempt" if tried == 1 else f"{tried} attempts"
+        advice = f"{times} failed; run again later, it goes on where it stopped"
+        return BrokenAnswerError(str(self._error(request, f"{why}; {advice}")), request, failure.broken, why)
+
+    def _outage(self, request: str, why: str) -> OutageError:
+        tried = f"tried for {_span(self._patience.spent)}; " if self._patience.spent >= 1 else ""
+        return OutageError(str(self._error(request, f"{why}; {tried}run again later")))
 
     def _error(self, request: str, what: str) -> ServiceError:
         return ServiceError(f"{self._api_url}{request}: {self._without_key(what)}")
@@ -409,36 +564,62 @@ def next_page_query(url: str) -> Arguments:
 
 
 def _decode_list(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+    page = _list_body(answer)
+    return page.items, page.metadata if isinstance(page.metadata, dict) else {}
+
+
+def _decode_page(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+    page = _list_body(answer)
+    if not isinstance(page.metadata, dict):
+        why = f"it answered 200 with a page without metadata: {_excerpt(answer.body)}"
+        raise _TransientError(why, broken=answer)
+    return page.items, page.metadata
+
+
+def _list_body(answer: _Answer) -> _ListBody:
     try:
         page = _LIST_BODY.decode(answer.body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        if isinstance(page.metadata, dict) and isinstance(address := page.metadata.get("nextPage"), str):
+            next_page_query(address)
+    except (*UNREADABLE, ValueError) as error:  # ValueError: the next page has no readable address
         why = f"it answered 200 with a body that is no page of items ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
-    return page.items, page.metadata if isinstance(page.metadata, dict) else {}
+    return page
 
 
 def _decode_document(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     try:
         return [_ANY_BODY.decode(answer.body)], {}
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         why = f"it answered 200 with a body that is no JSON ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
 
 
-def _back_off(attempt: int, failure: _TransientError) -> float:
-    first = _FIRST_WAIT_REFUSED if failure.refused else _FIRST_WAIT
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except UNREADABLE:
+        return False
+
+
+def _back_off(attempt: int, first: float) -> float:
     jitter = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
-    return min(_LONGEST_WAIT, first * 2.0 ** (attempt - 1)) * jitter
+    # Doubling ends where it is the longest, or the number would have no room.
+    return min(_LONGEST_WAIT, first * 2.0 ** min(attempt - 1, 30)) * jitter
 
 
-def _retry_after(value: str | None, answered_at: datetime) -> float | None:
-    """Seconds to wait: given as such, or as a date, which is by the clock of the service that gave it."""
+def _retry_after(value: str | None, answered_at: datetime) -> float:
+    """Seconds to wait at least: given as such, or as a date, which is by the clock of the service that gave it."""
     if value is None:
-        return None
+        return 0.0
     if value.strip().isdecimal():
         return float(value)
     until = _http_date(value)
-    return None if until is None else max(0.0, (until - answered_at).total_seconds())
+    return 0.0 if until is None else max(0.0, (until - answered_at).total_seconds())
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _http_date(value: str | None) -> datetime | None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from pipelines.client import Client, ServiceError
+from pipelines.client import Client, OutageError, ServiceError
 from pipelines.dialects import DIALECTS
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import COUNTS, NewRows
@@ -62,7 +62,7 @@ class Crawl:
         """
         self.crawl_id = crawl_id
         self.dialect = DIALECTS[settings.dialect_name]
-        self.client = Client(settings)
+        self.client = Client(settings, progress=progress)
         self.failure: ServiceError | None = None
         self.started_at = datetime.fromisoformat(state["started_at"]) if state else None
         self._snapshot_date = snapshot_date
@@ -120,9 +120,7 @@ class Crawl:
                 goes_on = self._pages_left > 1 and not each.endpoint.gallery
                 page = each.step(self.client, goes_on=goes_on)
             except ServiceError as failure:
-                if not self._pages_taken:
-                    raise
-                self.failure = failure
+                self._end_window(failure)
                 break
             if page is None:
                 continue
@@ -153,12 +151,13 @@ class Crawl:
                 each.begin(self._clock, may_bury=not self._problems())
         while self._reconcile_begun and self._pages_left > 0 and not each.walk.done and not self.failure:
             try:
-                self._clock = each.step(self.client)
+                moment = each.step(self.client)
             except ServiceError as failure:
-                if not self._pages_taken:
-                    raise
-                self.failure = failure
+                self._end_window(failure)
                 break
+            if moment is None:
+                continue
+            self._clock = moment
             self._pages_taken += 1
             self._pages_left -= 1
             self._progress.update("reconcile", each.walk.asked, each.total)
@@ -211,6 +210,15 @@ class Crawl:
             "gallery_from": gallery.walk.down_to if gallery_to else None,
             "gallery_to": gallery_to,
         }
+
+    def _end_window(self, failure: ServiceError) -> None:
+        """Keep why no more comes; raise it where the window has brought nothing that could be handed over first."""
+        pages = sum(each.kept_walk.pages for each in self.endpoints.values()) + self.reconcile.walk.pages
+        if isinstance(failure, OutageError) and pages:
+            failure = OutageError(f"{failure}: {pages:,} pages are loaded, and it goes on from there")
+        if not self._pages_taken:
+            raise failure from None
+        self.failure = failure
 
     @property
     def _lists_are_read(self) -> bool:

@@ -42,6 +42,11 @@ class Endpoint:
     #: A cursor is the moment and the id of the record that comes next: "2026-08-01 12:34:56.789|123".
     cursor_names_next: bool = False
 
+    @property
+    def says_next(self) -> bool:
+        """Whether its pages say what follows."""
+        return self.next_page in ("cursor", "next_page")
+
     def arguments(self, rank: int) -> Arguments:
         """The query of the first request of a pass. It never has `page`, which the live service ignores."""
         return (*((("limit", str(self.limit)),) if self.limit else ()), *self.passes[rank])

@@ -21,6 +21,15 @@ PAGES_PER_TABLE = 10
 #: More broken records than these in a row are a broken service.
 BROKEN_IN_A_ROW = 3
 
+#: After so many pages in a row without a new id, a list is taken for endless, whatever its cursors say. A list by page
+#: numbers that is gone on with after hours repeats what was published meanwhile, and ten thousand models are not
+#: published in a day. An item without a readable id brings none.
+STALLED_PAGES = 50
+
+#: Parts of a broken page are tried so often, and a record once more before it is set aside; when it stands alone first,
+#: as often as a whole page.
+PART_ATTEMPTS = 2
+
 #: What is counted; items = distinct_ids + duplicates + rejected.
 COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
 

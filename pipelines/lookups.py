@@ -3,11 +3,12 @@
 What comes is kept like everything else, as documents and observations, and so is what the service does not know: as a
 tombstone. None of it makes a snapshot: a date with look-ups alone was not photographed. A thing is stored once a date.
 As much is asked for at once as the service takes; a question that stays without a usable answer is asked again in
-halves, until the one that it fails for stands alone and is set aside.
+halves, until the one that it fails for stands alone. That is set aside if it still fails once the service answers
+again; if the service does not, all of it is asked again, as long as the client has patience.
 """
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,11 +18,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page, ServiceError
+from pipelines.client import UNREADABLE, BrokenAnswerError, Client, NotFoundError, Page, ServiceError
 from pipelines.dialects import DIALECTS, Lookup
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
-from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
 from pipelines.loading import Loader, plain_errors
 from pipelines.progress import Progress, Silent
 from pipelines.raw import lookup_id
@@ -77,14 +78,16 @@ def look_up(
     """Ask for what is wanted, per name of a look-up of the dialect, and load what comes.
 
     The caller holds the writer lock. `on` is the date to store it under, by default that of the service's clock. Who
-    asks for more gives its own `client`, so that there is one request budget; the report counts what it did in all.
+    asks for more, or with more patience than a person has, gives its own `client`; the report counts what it did in
+    all.
 
     Raises:
         CivitaiEtlError: the dialect has no such look-up, or it cannot ask for that; the disk refuses.
     """
     began = time.monotonic()
     named = [(lookup_of(settings, name), texts) for name, texts in wanted.items()]
-    run = LookupRun(client or Client(settings), progress, on)
+    client = client or Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
+    run = LookupRun(client, progress, on)
     questions = [Questions(lookup, askable(lookup, texts), run) for lookup, texts in named]
     if any(each.asked for each in questions):
         prepare_directory(settings.data_dir)
@@ -170,7 +173,6 @@ class LookupRun:
         self.client = client
         self.progress = progress
         self.problem: str | None = None
-        self.broken_in_a_row = 0
         self._on = on
         self._harvests: dict[str, Harvest] = {}
 
@@ -197,6 +199,8 @@ class Questions:
     found: dict[str, list[bytes]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
+    # What was asked for alone since the last good answer, and stayed without a usable one.
+    _suspects: list[str] = field(default_factory=list)
 
     def batches(self) -> Iterator[list[str]]:
         """What is asked for, in the portions that the service takes."""
@@ -214,6 +218,8 @@ class Questions:
             return
         try:
             self._ask(batch)
+            if batch[-1] == self.asked[-1]:
+                self._clear_up_at_the_end()
         except ServiceError as failure:
             self.run.problem = str(failure)
         done = len(self.found) + len(self.unknown) + len(self.unanswered)
@@ -221,34 +227,68 @@ class Questions:
         yield from self.run.new_rows()
 
     def _ask(self, batch: list[str]) -> None:
+        """Ask for a batch, in parts if need be, until each of it is settled or a suspect.
+
+        Raises:
+            OutageError: the service gives no usable answer for as long as it is tried.
+            ServiceError: it refuses.
+        """
+        waiting = deque([batch])
+        while waiting:
+            part = waiting.popleft()
+            try:
+                self._settle(part, PART_ATTEMPTS if 1 < len(part) < len(batch) else None)
+            except BrokenAnswerError as error:
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    waiting.extendleft((part[middle:], part[:middle]))
+                    continue
+                self._suspects += part
+                if len(self._suspects) > BROKEN_IN_A_ROW:
+                    waiting.extendleft([suspect] for suspect in reversed(self._suspects))
+                    self._suspects.clear()
+                    self.run.client.pause(error)
+            else:
+                self._clear_up()
+
+    def _clear_up_at_the_end(self) -> None:
+        """No answer will come that shows whether the service is well: that of another question has to."""
+        while self._suspects:
+            try:
+                self.run.client.probe()
+            except BrokenAnswerError as failure:
+                self.run.client.pause(failure)
+            else:
+                self._clear_up()
+
+    def _clear_up(self) -> None:
+        """Ask once more, now that the service answers, for what stayed without an answer; set it aside if it does."""
+        while self._suspects:
+            asked = self._suspects[0]
+            try:
+                self._settle([asked], PART_ATTEMPTS)
+            except BrokenAnswerError as error:
+                self._set_aside(asked, error.answered_at, error.fault, error.body)
+            self._suspects.pop(0)
+
+    def _settle(self, batch: list[str], attempts: int | None) -> None:
+        """Ask for these at once, and keep what comes of it."""
         try:
-            page = self._answer(batch)
+            page = self._answer(batch, attempts)
         except NotFoundError as answer:
             if "{}" not in self.lookup.path:  # there is no such operation
                 raise
-            self.run.broken_in_a_row = 0
             self._deny(batch, answer.answered_at)
-        except BrokenAnswerError as error:
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                self._ask(batch[:middle])
-                self._ask(batch[middle:])
-                return
-            if self.run.broken_in_a_row == BROKEN_IN_A_ROW:
-                raise
-            self.run.broken_in_a_row += 1
-            self._set_aside(batch[0], error.answered_at, error.fault, error.body)
         else:
-            self.run.broken_in_a_row = 0
             self._take(batch, page)
 
-    def _answer(self, batch: list[str]) -> Page:
+    def _answer(self, batch: list[str], attempts: int | None) -> Page:
         lookup, client = self.lookup, self.run.client
         if "{}" in lookup.path:
-            return client.document(lookup.path.format(quote(batch[0], safe="")), ())
+            return client.document(lookup.path.format(quote(batch[0], safe="")), (), attempts)
         if lookup.argument:
-            return client.document(lookup.path, ((lookup.argument, ",".join(batch)),))
-        return client.post(lookup.path, msgspec.json.encode(batch))
+            return client.document(lookup.path, ((lookup.argument, ",".join(batch)),), attempts)
+        return client.post(lookup.path, msgspec.json.encode(batch), attempts)
 
     def _take(self, batch: list[str], page: Page) -> None:
         """Find out what an answer says of each that was asked for."""
@@ -259,7 +299,7 @@ class Questions:
             is_whole = (self._take_ids if self.lookup.answer == "ids" else self._take_documents)(
                 batch, body, moment, matches
             )
-        except (msgspec.MsgspecError, UnreadableItemError) as error:
+        except (*UNREADABLE, UnreadableItemError) as error:
             self._set_aside(batch[0], moment, f"no answer of {self.lookup.name} ({error})", body)
             self.unanswered |= dict.fromkeys(batch[1:], f"the answer cannot be read ({error})")
             return
@@ -285,7 +325,7 @@ class Questions:
             try:
                 document = split(kind, item, entity_id=batch[0])
                 whose = self._whose(batch, document.entity_id, item)
-            except (msgspec.MsgspecError, UnreadableItemError) as error:
+            except (*UNREADABLE, UnreadableItemError) as error:
                 if len(batch) == 1:
                     raise
                 harvest.reject(self._request(batch[0]), position, moment, str(error), item)

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from pipelines.client import UNREADABLE
+
 #: Nothing is published so long after the moment at which it is shown: clocks differ, calendars do not.
 _AHEAD = timedelta(days=1)
 
@@ -44,7 +46,7 @@ def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
     for item in items:
         try:
             found.append(_ORDER[kind](bytes(item)))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue
     return [value for value in found if value is not None]
 

@@ -15,7 +15,7 @@ import msgspec
 from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page
 from pipelines.dialects import Reconcile
 from pipelines.documents import UnreadableItemError, split
-from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
 from pipelines.raw import RECONCILE_PASS
 from pipelines.warehouse import Known
 
@@ -69,7 +69,7 @@ class ReconcileCrawl:
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
         # Ids whose answers were broken since the last good one.
-        self._broken: list[tuple[str, BrokenAnswerError]] = []
+        self._suspects: list[str] = []
         self._may_bury = False
 
     @property
@@ -93,14 +93,24 @@ class ReconcileCrawl:
         self._may_bury = may_bury
         self._end_where_nothing_is_left(clock)
 
-    def step(self, client: Client) -> datetime:
-        """Ask for the next batch, or for the next id alone; gives the time of the answer.
+    def step(self, client: Client) -> datetime | None:
+        """Ask for the next batch, or for the next id alone; gives the time of the answer, None if there is none yet.
+
+        An id whose answer is broken is set aside if it is still broken once the service answers again. Where nothing
+        is answered, it is the service that is broken, and all of it is asked for again.
 
         Raises:
-            ServiceError: the service gave no answer; nothing has changed.
+            ServiceError: the service gave no answer; what is kept has not changed.
         """
-        moment = self._ask_for_many(client) if self._batches else self._ask_for_one(client)
-        self._end_where_nothing_is_left(moment)
+        try:
+            moment = self._ask_for_many(client) if self._batches else self._ask_for_one(client)
+        except BrokenAnswerError as failure:
+            self._alone.extendleft(reversed(self._suspects))
+            self._suspects.clear()
+            client.pause(failure)
+            return None
+        if moment is not None:
+            self._end_where_nothing_is_left(moment)
         return moment
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
@@ -112,6 +122,7 @@ class ReconcileCrawl:
         try:
             page = client.list_page(self._rules.path, (*self._rules.arguments, ("ids", ",".join(batch))))
         except BrokenAnswerError as error:
+            client.probe()
             page = Page(error.request, [], {}, error.answered_at)
         # A service that does not know `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
@@ -122,18 +133,28 @@ class ReconcileCrawl:
         self.walk.asked += len(found)
         return page.answered_at
 
-    def _ask_for_one(self, client: Client) -> datetime:
-        entity_id = self._alone[0]
+    def _ask_for_one(self, client: Client) -> datetime | None:
+        moment: datetime | None = None
         try:
-            page = client.document(f"{self._rules.path}/{entity_id}", ())
+            moment = self._ask(client, self._alone[0])
+        except BrokenAnswerError:
+            if len(self._suspects) == BROKEN_IN_A_ROW:
+                raise
+            self._suspects.append(self._alone.popleft())
+            if self._alone:
+                return None
+            client.probe()
+        else:
+            self._alone.popleft()
+        return self._clear_up(client) or moment
+
+    def _ask(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
+        """Ask for one id and keep what comes; gives the time of the answer."""
+        try:
+            page = client.document(f"{self._rules.path}/{entity_id}", (), attempts)
         except NotFoundError as answer:
             (self.walk.denied if entity_id in self._expected else self.walk.unknown).append(entity_id)
             moment = answer.answered_at
-        except BrokenAnswerError as error:
-            if len(self._broken) == BROKEN_IN_A_ROW:
-                raise
-            self._broken.append((self._alone.popleft(), error))
-            return error.answered_at
         else:
             moment = page.answered_at
             if self._id_of(page.items[0]) == entity_id:
@@ -142,17 +163,23 @@ class ReconcileCrawl:
                 self.walk.unreadable.append(entity_id)
                 reason = f"no document of {self._rules.kind} {entity_id}"
                 self._harvest.reject(page.request, 0, moment, reason, bytes(page.items[0]))
-        self._alone.popleft()
         self.walk.asked += 1
-        self._set_broken_aside()
         return moment
 
-    def _set_broken_aside(self) -> None:
-        for entity_id, error in self._broken:
-            self._harvest.reject_answer(error)
-            self.walk.unreadable.append(entity_id)
-            self.walk.asked += 1
-        self._broken.clear()
+    def _clear_up(self, client: Client) -> datetime | None:
+        """Ask once more, now that the service answers, for what was broken; gives the time of the last answer."""
+        moment = None
+        while self._suspects:
+            entity_id = self._suspects[0]
+            try:
+                moment = self._ask(client, entity_id, PART_ATTEMPTS)
+            except BrokenAnswerError as error:
+                self._harvest.reject_answer(error)
+                self.walk.unreadable.append(entity_id)
+                self.walk.asked += 1
+                moment = error.answered_at
+            self._suspects.pop(0)
+        return moment
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
         walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(self._max_share * len(self._expected)))
@@ -163,7 +190,6 @@ class ReconcileCrawl:
                 f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows: none is taken as gone"
             )
         elif not self._batches and not self._alone:
-            self._set_broken_aside()
             walk.done = True
             if self._may_bury:
                 self._harvest.bury(walk.denied, moment)

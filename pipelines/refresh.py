@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.client import Client, Page, ServiceError
+from pipelines.client import BrokenAnswerError, Client, Page, ServiceError
 from pipelines.dialects import DIALECTS, Arguments, Endpoint
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
-from pipelines.harvest import Row
+from pipelines.harvest import PART_ATTEMPTS, STALLED_PAGES, Row
 from pipelines.loading import Loader, plain_errors
 from pipelines.ordering import as_mark, plausible, positions
 from pipelines.progress import Progress, Silent
@@ -62,6 +62,7 @@ class NewsWalk:
     rejected: int = 0
     documents: int = 0
     _visited: set[Arguments] = field(default_factory=set)
+    _met: set[str] = field(default_factory=set)
 
     def pages(self) -> Iterator[dict[str, Any]]:
         """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None unknown.
@@ -69,22 +70,28 @@ class NewsWalk:
         Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
 
         Raises:
-            ServiceError: the service gave no page, or leads in circles.
+            ServiceError: the service gave no page, leads in circles, or has no end.
         """
         endpoint = self.endpoint
         for rank in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(rank)
+            self._met.clear()
+            without_new = 0
             while query is not None:
                 if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
                     return
-                page = self.client.list_page(endpoint.path, query)
+                page = self._page(query)
                 self._visited.add(query)
                 self.pages_read += 1
+                met_before = len(self._met)
                 yield {"newest": self._newest(page), "rows": self._rows(page)}
+                without_new = without_new + 1 if len(self._met) == met_before else 0
                 self.progress.update(endpoint.name, self.documents)
                 query = following_query(endpoint, rank, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
+                if query and without_new == STALLED_PAGES:
+                    raise ServiceError(f"{page.request}: no end, {STALLED_PAGES} pages in a row had nothing new")
 
     def is_plausible(self, mark: Any) -> bool:
         """Whether a mark of this list can be, by this machine's clock and where the snapshots had come."""
@@ -98,6 +105,19 @@ class NewsWalk:
         sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
         return max(sound, default=None) if len(sound) == len(found) else None
 
+    def _page(self, query: Arguments) -> Page:
+        """A page; while the service is broken altogether, it is waited for."""
+        while True:
+            try:
+                return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
+            except BrokenAnswerError:
+                try:
+                    self.client.probe()
+                except BrokenAnswerError as failure:
+                    self.client.pause(failure)
+                    continue
+            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS, says_next=self.endpoint.says_next)
+
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []
         for item in page.items:
@@ -106,6 +126,7 @@ class NewsWalk:
             except UnreadableItemError:
                 self.rejected += 1
                 continue
+            self._met.add(entity_id)
             if (key := document_key(entity_id, content_hash)) not in self.stored:
                 self.stored.add(key)
                 rows.append((entity_id, content_hash, page.answered_at, payload))
@@ -123,7 +144,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain(progress)
-        client = Client(settings)
+        client = Client(settings, progress=progress)
         walks = [
             NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
             for endpoint, mark, stored in _lists(settings, loader.state())

@@ -16,6 +16,9 @@ from pipelines.errors import CivitaiEtlError
 ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
 REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "api.civitai.com"})
 
+#: What a person waits for a service that does not answer.
+_BRIEF_RETRY_SECONDS = 15.0
+
 DialectName = Literal["live", "spec"]
 #: The service's ids are positive 32-bit integers.
 WatchedId = Annotated[int, Field(ge=1, lt=2**31)]
@@ -95,8 +98,21 @@ class Settings(BaseSettings, Limits):
     window_pages: int = Field(
         100, ge=1, description="Pages per load package; a killed crawl asks for at most these again."
     )
-    max_attempts: int = Field(6, ge=1, description="How often one request is tried before the crawl stops.")
-    timeout_seconds: float = Field(60, gt=0, allow_inf_nan=False, description="How long an answer may keep silent.")
+    retry_minutes: float = Field(
+        30,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long a service that does not answer is tried again, since its last good answer.",
+    )
+    max_attempts: int = Field(
+        6, ge=1, description="How often a page that is answered, but broken, is tried before it is asked for in parts."
+    )
+    timeout_seconds: float = Field(
+        60,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long an answer may keep silent; all of it may take five times as long.",
+    )
     image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."
@@ -200,6 +216,16 @@ class Settings(BaseSettings, Limits):
     def account(self) -> Path:
         """The directory of what belongs to the member of the key: `account_*` tables, plan and journal of the vault."""
         return self.data_dir / "account"
+
+    @property
+    def retry_seconds(self) -> float:
+        """How long a crawl tries a service that does not answer."""
+        return 60 * self.retry_minutes
+
+    @property
+    def brief_retry_seconds(self) -> float:
+        """How long a command tries it for which somebody waits."""
+        return min(_BRIEF_RETRY_SECONDS, self.retry_seconds)
 
     @property
     def dialect_name(self) -> DialectName:

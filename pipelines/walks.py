@@ -1,16 +1,20 @@
 """How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
 
-A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is set
-aside and stepped over. `Walk` is all that a crawl has to remember of an endpoint to go on after it was stopped.
+Every walk ends: at the end of its list, or where the list leads back or brings nothing new, page after page.
+A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is stepped
+over, and set aside if it is still broken once the service answers again. Where nothing can be stepped over, it is the
+service that is broken: the walk goes back to where it was, and tries on as long as the client has patience. `Walk` is
+all that a crawl has to remember of an endpoint to go on after it was stopped.
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
 from pipelines.dialects import Arguments, Endpoint
-from pipelines.harvest import BROKEN_IN_A_ROW, Counts, Harvest, NewRows
+from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, Harvest, NewRows
 from pipelines.ordering import plausible, plausible_ids, positions
 from pipelines.warehouse import Known
 
@@ -22,10 +26,19 @@ UNORDERED_SHARE = 0.99
 #: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
 ASKED_AGAIN = 2
 
-#: Parts of a broken page are tried so often; a record that stands alone is tried as often as a whole page.
-PART_ATTEMPTS = 2
-
 _NAMES_NEXT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """A request for one record that was broken, and was stepped over since.
+
+    With `same_record`, it was sent by a cursor of our own that may not have led past the record before.
+    """
+
+    query: Arguments
+    error: BrokenAnswerError
+    same_record: bool
 
 
 @dataclass
@@ -33,8 +46,10 @@ class Walk(Counts):
     """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
 
     `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
-    the arguments of its next request, None for its first; `total` the length of the list as the service gives it.
-    `items_before` and `rejected_before` are the counts when the attempt was begun. `broken_within` is None while whole
+    the arguments of its next request, None for its first; `total` the length of the list as the service gives it;
+    `total_changed` says whether the list changed while it was read.
+    `items_before` and `rejected_before` are the counts when the attempt was begun, and what came since and is no part
+    of its reading. `broken_within` is None while whole
     pages are asked for; else it says among how many of the next records there is one that breaks the page on which it
     stands. `down_to` is the mark of a walk through a gallery.
     """
@@ -68,8 +83,9 @@ class EndpointCrawl:
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._asked_again = 0
-        # Records that were stepped over since the last good answer, and the walk as it was before the first of them.
-        self._stepped_over: list[BrokenAnswerError] = []
+        self._pages_without_new = 0
+        # What was stepped over since the last good answer, and the walk as it was before the first of them.
+        self._suspects: list[_Suspect] = []
         self._walk_before: Walk | None = None
         self._made_cursor: str | None = None
 
@@ -95,10 +111,10 @@ class EndpointCrawl:
         try:
             page = self._fetch(client, sent)
         except BrokenAnswerError as error:
-            self._narrow(client, sent, error)
-            return None
-        self._set_aside(self._stepped_over)
-        self._stepped_over, self._walk_before = [], None
+            if (late := self._narrow_or_wait(client, sent, error)) is None:
+                return None
+            page = late
+        sent, page = self._clear_up(client, sent, page)
         following = following_query(self.endpoint, self.walk.rank, sent, page)
         if self._is_doubtful(sent, page, following) and self._may_ask_again():
             return None
@@ -122,14 +138,23 @@ class EndpointCrawl:
         if self.endpoint.items == "body":
             return client.document(self.endpoint.path, sent)
         is_part = self.walk.broken_within is not None and self._limit(sent) > 1
-        return client.list_page(self.endpoint.path, sent, PART_ATTEMPTS if is_part else None)
+        return self._list_page(client, sent, PART_ATTEMPTS if is_part else None)
+
+    def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
+        return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
 
     def _is_doubtful(self, sent: Arguments, page: Page, following: Arguments | None) -> bool:
-        """Whether a page leads back, or ends a list with nothing: so does a service whose database was too slow."""
+        """Whether a page leads back, or ends a list with nothing: so does a service whose database was too slow.
+
+        A full page that ends a list is doubted once, unless the list is as long as it says.
+        """
         if following is not None:
             return following == sent or following in self._visited
-        if page.items or self.endpoint.next_page == "single":
+        if self.endpoint.next_page == "single":
             return False
+        if page.items:
+            is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
+            return self._is_full(sent, page) and not is_whole and not self._asked_again
         # After a page that was not full, nothing is what is to be expected.
         return self.endpoint.next_page != "until_empty" or self._read_in_this_attempt % self._limit(sent) == 0
 
@@ -137,15 +162,55 @@ class EndpointCrawl:
         self._asked_again += 1
         return self._asked_again <= ASKED_AGAIN
 
-    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> None:
-        """Go on with a part of the page that is broken, or past the record that is."""
+    def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
+        """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
+
+        Gives the page to take in, and its query: the first of them that is well after all, else the one that came.
+        """
+        broken: list[BrokenAnswerError] = []
+        for suspect in self._suspects:
+            try:
+                page = self._list_page(client, suspect.query, PART_ATTEMPTS)
+            except BrokenAnswerError as error:
+                broken += [] if suspect.same_record else [error]
+            else:
+                sent, self.walk.broken_within = suspect.query, 1
+                self._go_to(sent)
+                break
+        for answer in broken:
+            self._harvest.reject_answer(answer)
+        self._trust_again()
+        return sent, page
+
+    def _narrow_or_wait(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
+        """Go on behind a broken page, or wait where it is the service that is broken; the page if it came after all."""
+        try:
+            return self._narrow(client, sent, error)
+        except BrokenAnswerError as failure:
+            if self._walk_before:
+                self.walk.query, self.walk.broken_within = self._walk_before.query, self._walk_before.broken_within
+            self._trust_again()
+            client.pause(failure)
+            return None
+
+    def _trust_again(self) -> None:
+        """Nothing that was stepped over is in doubt any more."""
+        self._suspects, self._walk_before, self._made_cursor = [], None, None
+
+    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
+        """Go on with a part of the page that is broken, or past the record that is; the page if it came after all.
+
+        Raises:
+            BrokenAnswerError: it is not this page alone that is broken.
+        """
         walk, limit = self.walk, self._limit(sent)
-        if self.endpoint.limit is None or len(self._stepped_over) == BROKEN_IN_A_ROW:
+        records = sum(not suspect.same_record for suspect in self._suspects)
+        if self.endpoint.limit is None or records == BROKEN_IN_A_ROW:
             raise error
         if limit > 1:
             walk.broken_within = limit
             self._go_to(self._part(sent, self._offset(sent)))
-            return
+            return None
         walk.broken_within = 0
         past = self._past(sent)
         if past is None:
@@ -153,20 +218,21 @@ class EndpointCrawl:
             if sent == first:
                 raise error
             # If this fails too, it is not the record.
-            client.list_page(self.endpoint.path, first)
-            self._set_aside([error])
-            self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
-            return
+            self._list_page(client, first)
+            try:
+                return self._list_page(client, sent, PART_ATTEMPTS)
+            except BrokenAnswerError as still:
+                self._harvest.reject_answer(still)
+                self._stop(f"{still.request} stays broken and cannot be stepped over ({still.fault})")
+                return None
         self._walk_before = self._walk_before or replace(walk, broken_within=1)
         # Behind a cursor of our own that did not help, it is the same record still.
-        if dict(sent).get("cursor") != self._made_cursor or self._made_cursor is None:
-            self._stepped_over.append(error)
+        same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
+        self._suspects.append(_Suspect(sent, error, same_record))
+        if not same_record:
             self._made_cursor = dict(past).get("cursor")
         self._go_to(past)
-
-    def _set_aside(self, broken: list[BrokenAnswerError]) -> None:
-        for error in broken:
-            self._harvest.reject_answer(error)
+        return None
 
     def _past(self, sent: Arguments) -> Arguments | None:
         """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
@@ -202,6 +268,9 @@ class EndpointCrawl:
             self.walk.broken_within = None
         return _with(query, limit=limit, **place)
 
+    def _is_full(self, sent: Arguments, page: Page) -> bool:
+        return len(page.items) >= self._limit(sent)
+
     def _limit(self, query: Arguments) -> int:
         return int(dict(query).get("limit", self.endpoint.limit or 1))
 
@@ -224,19 +293,32 @@ class EndpointCrawl:
         if walk.broken_within is not None and following is not None:
             walk.broken_within = max(0, walk.broken_within - self._limit(sent))
             following = self._part(following, self._offset(sent) + self._limit(sent))
-        total = page.metadata.get("totalItems")
-        if isinstance(total, int) and total > 0:
+        if total := _announced(page):
             walk.total_changed |= walk.total is not None and walk.total != total
             walk.total = total
+        repeats = bool(ids) and not new and not was_part
         if following is None:
             self._end_of_pass()
-        elif ids and not new and not was_part and self._may_ask_again():
-            return False
-        elif following in self._visited or (ids and not new and not was_part):
+            return True
+        if repeats:
+            # It counts as received, but not as read: behind it there may be as many that were not met.
+            walk.items_before += len(page.items)
+            walk.rejected_before += len(page.items) - len(ids)
+            if self._may_ask_again():
+                return False
+            # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
+            walk.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+        if following in self._visited or (repeats and self.endpoint.next_page == "cursor"):
             self._stop(f"{page.request} leads back to pages that were already read")
+        elif self._is_stalled(new):
+            self._stop(f"no end: {STALLED_PAGES} pages in a row had nothing new, the last of them {page.request}")
         else:
             self._go_to(following)
         return True
+
+    def _is_stalled(self, new: int) -> bool:
+        self._pages_without_new = 0 if new else self._pages_without_new + 1
+        return self._pages_without_new == STALLED_PAGES
 
     def _end_of_pass(self) -> None:
         walk = self.walk
@@ -255,15 +337,13 @@ class EndpointCrawl:
     def _lack(self) -> str | None:
         """What a pass that came to its end may have missed, by what the service says of the length of the list."""
         walk = self.walk
-        if walk.total is None:
-            return None
         if self.endpoint.unordered:
             # In no order, changes say nothing: only how many were met, in all walks together.
-            if (met := self._met_in_all_attempts) < walk.total:
+            if walk.total is not None and (met := self._met_in_all_attempts) < walk.total:
                 return f"{met} of the {walk.total} records of the list were met in {MOST_ATTEMPTS} walks"
         elif walk.total_changed:
             return f"the list changed while it was read, {MOST_ATTEMPTS} times over"
-        elif (read := self._read_in_this_attempt) < walk.total:
+        elif walk.total is not None and (read := self._read_in_this_attempt) < walk.total:
             return f"the list ended after {read} of its {walk.total} records, {MOST_ATTEMPTS} times over"
         return None
 
@@ -286,6 +366,7 @@ class EndpointCrawl:
         walk.broken_within = None
         self.met = set()
         self._visited.clear()
+        self._pages_without_new = 0
 
     def _stop(self, problem: str) -> None:
         self.walk.done, self.walk.problem = True, problem
@@ -343,6 +424,21 @@ class GalleryCrawl(EndpointCrawl):
 
     def _end_of_pass(self) -> None:
         self.walk.done = True
+
+
+def _announced(page: Page) -> int | None:
+    """How long the list is, as its page says it: a number, whole or with a fraction of nothing, or a text of one."""
+    match page.metadata.get("totalItems"):
+        case bool():
+            return None
+        case int(total):
+            return total
+        case float(total) if total.is_integer():
+            return int(total)
+        case str(text) if text.isascii() and text.isdigit():
+            return int(text)
+        case _:
+            return None
 
 
 def _with(query: Arguments, **values: object) -> Arguments:

@@ -29,7 +29,7 @@ def test_no_server_is_one_line_that_says_where_and_what_to_check(civitai_etl):
         port = probe.getsockname()[1]
     civitai_etl.settings |= {
         "CIVITAI_ETL_API_URL": f"http://127.0.0.1:{port}/api/v1",
-        "CIVITAI_ETL_MAX_ATTEMPTS": "2",
+        "CIVITAI_ETL_RETRY_MINUTES": "0.02",
     }
     line = civitai_etl.fails("snapshot", "--date", "2026-01-01")
     assert f"No server answers at http://127.0.0.1:{port}/api/v1" in line

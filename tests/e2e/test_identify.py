@@ -96,6 +96,7 @@ def shell(catalogue, tmp_path):
         "CIVITAI_ETL_DIALECT": dialect,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
         "CIVITAI_ETL_MAX_ATTEMPTS": "2",
+        "CIVITAI_ETL_RETRY_MINUTES": "0.05",
     }
     return CommandLine(tmp_path, settings)
 

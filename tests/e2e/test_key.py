@@ -88,7 +88,13 @@ def _rows_with(connection, relation, text, place):
 def test_a_key_that_the_service_repeats_is_found_nowhere(civitai_etl, service, capfd, caplog):
     caplog.set_level(0)
     told = []
-    values = {"requests_per_second": 0, "max_attempts": 1, "timeout_seconds": 0.5, "window_pages": 1}
+    values = {
+        "requests_per_second": 0,
+        "max_attempts": 1,
+        "retry_minutes": 0,
+        "timeout_seconds": 0.5,
+        "window_pages": 1,
+    }
     settings = Settings(data_dir=civitai_etl.data_dir, api_url=service.api_url, api_key=SENTINEL, **values)
 
     def fails(**others):

@@ -63,7 +63,7 @@ def test_a_snapshot_looks_up_what_is_watched_once(service, civitai_etl):
 
 
 def test_a_watch_list_that_cannot_be_looked_up_costs_no_snapshot(service, civitai_etl):
-    civitai_etl.settings |= {"CIVITAI_ETL_WATCH_USERS": "ann", "CIVITAI_ETL_MAX_ATTEMPTS": "1"}
+    civitai_etl.settings |= {"CIVITAI_ETL_WATCH_USERS": "ann", "CIVITAI_ETL_RETRY_MINUTES": "0.02"}
     service.order_faults("503 path=/users")
     try:
         line = civitai_etl.fails("snapshot", *DAY)

@@ -24,7 +24,8 @@ def settings(tmp_path: Path, service: Service) -> Settings:
 
 
 def settings_for(api_url: str, data_dir: Path, **values: Any) -> Settings:
-    return Settings(**({"api_url": api_url, "data_dir": data_dir, "requests_per_second": 0, "image_pages": 2} | values))
+    fixed = {"api_url": api_url, "data_dir": data_dir, "requests_per_second": 0, "image_pages": 2}
+    return Settings(**(fixed | {"retry_minutes": 0.2} | values))
 
 
 @pytest.fixture

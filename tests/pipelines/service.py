@@ -84,6 +84,21 @@ class Service:
 
         self.routes[path] = route
 
+    def outage(self, begin: int, length: int) -> None:
+        """From the request number `begin` on, counted from now, so many are answered 502, whatever they ask for."""
+        asked = 0
+
+        def or_down(route: Callable[[Any], Reply]) -> Callable[[Any], Reply]:
+            def answer(question: Any) -> Reply:
+                nonlocal asked
+                asked += 1
+                return Reply(b"<html>Bad gateway</html>", 502) if begin <= asked < begin + length else route(question)
+
+            return answer
+
+        self.routes = {path: or_down(route) for path, route in ({"/models": empty} | self.routes).items()}
+        self.posts = {path: or_down(answer) for path, answer in self.posts.items()}
+
 
 @contextmanager
 def running_service() -> Iterator[Service]:

@@ -1,17 +1,23 @@
 """Pages that always fail: the one record that breaks them is found, set aside and stepped over, and all else stays."""
 
 import math
+import re
+from collections import deque
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from pipelines.client import ServiceError
+from pipelines.client import OutageError, ServiceError
+from pipelines.crawl import Crawl
+from pipelines.progress import Silent
+from pipelines.raw import KINDS
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
+from pipelines.warehouse import Known
 from tests.pipelines.conftest import DAY, rows
-from tests.pipelines.service import Reply, Service
+from tests.pipelines.service import Reply, Service, empty
 
 Raw = Callable[[str], list[tuple[Any, ...]]]
 
@@ -21,6 +27,12 @@ FAULTS = [Reply(b"<html>Internal error</html>", 500), Reply(b'{"items": [{"id": 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.02)
+
+
+@pytest.fixture
+def hasty(settings: Settings) -> Settings:
+    return settings.model_copy(update={"max_attempts": 2})
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ def keyset(
 
     def route(query: dict[str, str]) -> Reply:
         if "nsfw" not in query:
-            return Reply({"items": []})
+            return empty(query)
         first = int(query["cursor"].rpartition("|")[2]) if "cursor" in query else 0
         rest = [n for n in ids if n >= first]
         shown, following = rest[: int(query["limit"])], rest[int(query["limit"]) :]
@@ -144,13 +156,15 @@ def test_a_broken_record_behind_a_cursor_that_says_nothing_makes_the_snapshot_pa
 def test_a_service_that_is_broken_altogether_ends_the_run_and_nothing_is_stepped_over(
     service: Service, settings: Settings, raw: Raw, dialect: str
 ) -> None:
-    speaking = settings.model_copy(update={"dialect": dialect, "max_attempts": 2, "window_pages": 1})
+    speaking = settings.model_copy(
+        update={"dialect": dialect, "max_attempts": 2, "window_pages": 1, "retry_minutes": 0.005}
+    )
     (numbered if dialect == "spec" else keyset)(service, range(1, 601), ())
     healthy = service.routes["/models"]
     service.routes["/models"] = lambda query: healthy(query) if len(service.asked("/models")) < 3 else FAULTS[0]
     with pytest.raises(ServiceError, match="500"):
         take_snapshot(speaking, DAY)
-    assert len(service.requests) < 100
+    assert len(service.requests) < 1000
     service.routes["/models"] = healthy
     report = take_snapshot(speaking, DAY)
     assert (report.crawl_id, report.status, report.rejected) == ("2026-01-01.1", "complete", 0)
@@ -199,11 +213,88 @@ def test_a_service_that_breaks_while_it_is_asked_for_ids_ends_the_run(
     numbered(service, range(11, 51), ())
     for n in range(1, 11):
         service.replies(f"/models/{n}", FAULTS[0])
-    hasty = settings.model_copy(update={"max_attempts": 1})
+    hasty = settings.model_copy(update={"max_attempts": 1, "retry_minutes": 0.005})
     with pytest.raises(ServiceError, match="500"):
         take_snapshot(hasty, DAY + timedelta(1))
-    assert [request.path for request in service.requests][-4:] == [f"/models/{n}" for n in (1, 2, 3, 4)]
+    assert {request.path for request in service.requests[-8:]} == {f"/models/{n}" for n in (1, 2, 3, 4)}
     for n in range(1, 11):
         service.replies(f"/models/{n}", Reply({"id": n}))
     report = take_snapshot(hasty, DAY + timedelta(1))
     assert (report.status, report.rejected, report.reconciled_ids) == ("complete", 0, 10)
+
+
+def crawled(settings: Settings, expected: Collection[str] = ()) -> Crawl:
+    """A crawl to its end, of which nothing is stored."""
+    crawl = Crawl("2026-01-01.1", DAY, settings, {kind: Known() for kind in KINDS}, expected, Silent())
+    while not crawl.is_finished:
+        crawl.open_window(100)
+        for name in crawl.endpoints:
+            deque(crawl.walk(name), 0)
+        deque(crawl.walk_reconcile(), 0)
+        if crawl.failure:
+            raise crawl.failure
+    return crawl
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 8, 14, 16, 17, 18, 19, 20, 22, 25, 26, 27, 28, 29, 30, 31, 40, 90])
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+def test_an_outage_of_any_length_has_nothing_set_aside(
+    service: Service, hasty: Settings, dialect: str, length: int
+) -> None:
+    (numbered if dialect == "spec" else keyset)(service, range(1, 601), ())
+    service.outage(3, length)
+    crawl = crawled(hasty.model_copy(update={"dialect": dialect, "image_pages": 0}))
+    row = crawl.row()
+    assert (row["status"], row["rejected"], crawl.endpoints["models"].walk.distinct_ids) == ("complete", 0, 600)
+
+
+@pytest.mark.parametrize("length", [5, 17, 22, 28, 60])
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+def test_an_outage_around_a_broken_record_costs_that_record_alone(
+    service: Service, hasty: Settings, dialect: str, length: int
+) -> None:
+    (numbered if dialect == "spec" else keyset)(service, range(1, 601), {250})
+    service.outage(6, length)
+    crawl = crawled(hasty.model_copy(update={"dialect": dialect, "image_pages": 0}))
+    row = crawl.row()
+    assert (row["status"], row["rejected"], crawl.endpoints["models"].walk.distinct_ids) == ("complete", 1, 599)
+
+
+def test_a_list_without_parts_is_waited_for(service: Service, hasty: Settings) -> None:
+    service.replies("/enums", *20 * [Reply(b"<html>", 502)], Reply({"ModelType": ["LORA"]}))
+    assert crawled(hasty).row()["status"] == "complete"
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6, 7, 8, 9, 10, 30])
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+@pytest.mark.parametrize("missing", [2, 8])
+def test_an_outage_while_ids_are_asked_for_has_none_of_them_set_aside(
+    service: Service, hasty: Settings, missing: int, dialect: str, length: int
+) -> None:
+    numbered(service, range(11, 51), ())
+    lists = service.routes["/models"]
+    service.routes["/models"] = lambda query: Reply({"items": []}) if "ids" in query else lists(query)
+    for n in range(1, missing):
+        service.replies(f"/models/{n}", Reply({"id": n}))
+    service.replies(f"/models/{missing}", Reply({"error": "No model"}, 404))
+    lists_alone = 1 if dialect == "spec" else 2
+    service.outage(lists_alone + 2, length)
+    speaking = hasty.model_copy(update={"dialect": dialect, "image_pages": 0})
+    crawl = crawled(speaking, {str(n) for n in range(1, missing + 1)})
+    assert (crawl.row()["status"], crawl.row()["rejected"]) == ("complete", 0)
+    assert crawl.reconcile.walk.denied == [str(missing)]
+    assert crawl.reconcile.walk.distinct_ids == missing - 1
+
+
+def test_after_many_pages_the_line_says_what_failed_how_long_it_was_tried_and_what_is_kept(
+    service: Service, hasty: Settings
+) -> None:
+    numbered(service, range(1, 601), ())
+    service.outage(3, 10**6)
+    with pytest.raises(OutageError) as error:
+        take_snapshot(hasty.model_copy(update={"retry_minutes": 0.02, "window_pages": 1}), DAY)
+    assert re.search(
+        r"/models\?limit=\d+&sort=Newest&page=\d+: it answered 502 <html>Bad gateway</html>; tried for \d s; "
+        r"run again later: 2 pages are loaded, and it goes on from there$",
+        str(error.value),
+    )

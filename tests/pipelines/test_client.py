@@ -1,15 +1,22 @@
+import os
+import re
+import signal
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-from pipelines.client import BrokenAnswerError, Client, ServiceError, next_page_query
+from pipelines.client import BrokenAnswerError, Client, NotFoundError, OutageError, ServiceError, next_page_query
 from pipelines.settings import Settings
 from tests.pipelines.conftest import settings_for
-from tests.pipelines.service import Reply, Service
+from tests.pipelines.service import Reply, Service, running_service
 
 PAGE = Reply({"items": [{"id": 1}], "metadata": {"nextCursor": "a|b"}})
 SENTINEL = "sk-sentinel-5fd8"
@@ -68,12 +75,59 @@ def test_what_may_pass_is_asked_for_again(service: Service, client: Client, faul
     assert (client.requests, client.retries) == (3, 2)
 
 
-def test_what_does_not_pass_ends_after_the_set_attempts_and_says_so(service: Service, tmp_path: Path) -> None:
+def test_a_service_that_is_too_busy_is_tried_for_the_set_time_and_then_told(service: Service, tmp_path: Path) -> None:
     service.replies("/models", Reply({"error": "Server busy"}, 503))
-    with pytest.raises(ServiceError, match=r"/models\?limit=5: it answered 503 .*Server busy.*3 attempts") as error:
-        Client(settings_for(service.api_url, tmp_path, max_attempts=3)).list_page("/models", (("limit", "5"),))
-    assert len(service.requests) == 3
+    client = Client(settings_for(service.api_url, tmp_path, max_attempts=2), patience_seconds=1)
+    began = time.monotonic()
+    with pytest.raises(OutageError, match=r"/models\?limit=5: it answered 503 .*Server busy.*tried for 1 s.*") as error:
+        client.list_page("/models", (("limit", "5"),))
+    assert 1 <= time.monotonic() - began < 3
+    assert len(service.requests) > 3, "however few attempts a broken page has"
     assert "\n" not in str(error.value)
+
+
+def test_without_patience_there_is_one_attempt(service: Service, settings: Settings) -> None:
+    for fault in (Reply(b"", 503), Reply(b"", 502)):
+        service.replies("/models", fault)
+        with pytest.raises(ServiceError, match=str(fault.status)):
+            Client(settings, patience_seconds=0).list_page("/models", ())
+    assert len(service.requests) == 2
+
+
+def test_the_set_time_begins_anew_with_each_good_answer_and_not_while_nothing_is_asked(
+    service: Service, settings: Settings
+) -> None:
+    service.replies("/models", PAGE, Reply(b"", 503), Reply(b"", 503), PAGE, Reply(b"", 503), Reply(b"", 503), PAGE)
+    client = Client(settings, patience_seconds=0.4)
+    for _ in range(3):
+        client.list_page("/models", ())
+        time.sleep(0.5)
+
+
+class Notes:
+    """What is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None: ...
+
+    def note(self, message: str) -> None:
+        self.told.append(message)
+
+
+def test_each_pause_is_told_and_grows(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.client._TRIVIAL_PAUSE", 0.1)
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.06)
+    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.3)
+    service.replies("/models", *6 * [Reply(b"busy", 503)], PAGE)
+    notes = Notes()
+    Client(settings, patience_seconds=60, progress=notes).list_page("/models", ())
+    pattern = r"/models: it answered 503 busy; trying again in \d s, until \d\d:\d\d UTC"
+    assert [note for note in notes.told if not re.fullmatch(pattern, note)] == []
+    assert 3 <= len(notes.told) < 6, "not the first one"
+    gaps = [later.at - earlier.at for earlier, later in pairwise(service.requests)]
+    assert gaps[0] < 0.1 < gaps[-1] < 0.4
 
 
 @pytest.mark.parametrize(
@@ -118,10 +172,23 @@ def test_a_retry_after_is_never_undercut(service: Service, client: Client, retry
     assert 1 <= second.at - first.at < 2
 
 
-def test_a_very_long_retry_after_ends_the_run(service: Service, client: Client) -> None:
-    service.replies("/models", Reply(b"", 503, {"Retry-After": "86400"}))
-    with pytest.raises(ServiceError, match="pause of 86400 s"):
-        client.list_page("/models", ())
+@pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "-5"])
+def test_a_retry_after_never_takes_the_back_off_away(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch, retry_after: str
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.4)
+    service.replies("/models", Reply(b"", 502, {"Retry-After": retry_after}), PAGE)
+    Client(settings).list_page("/models", ())
+    first, second = service.requests
+    assert second.at - first.at >= 0.2
+
+
+def test_a_retry_after_that_is_longer_than_what_is_left_ends_the_run(service: Service, settings: Settings) -> None:
+    service.replies("/models", Reply(b"", 503, {"Retry-After": "31"}))
+    began = time.monotonic()
+    with pytest.raises(OutageError, match="answered 503 and asks for a pause of 31 s"):
+        Client(settings, patience_seconds=30).list_page("/models", ())
+    assert time.monotonic() - began < 2
 
 
 def test_requests_keep_to_the_budget(service: Service, tmp_path: Path) -> None:
@@ -132,14 +199,43 @@ def test_requests_keep_to_the_budget(service: Service, tmp_path: Path) -> None:
     assert all(later - earlier > 0.09 for earlier, later in pairwise(times))
 
 
-def test_no_server_is_told_within_seconds(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_pause_at_once(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 60)
+
+    def interrupt(_: dict[str, str]) -> Reply:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return Reply(b"", 503)
+
+    service.routes["/models"] = interrupt
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Client(settings, patience_seconds=1800).list_page("/models", ())
+    assert time.monotonic() - began < 10
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address at which nobody answers."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/api/v1"
-        started = time.monotonic()
-        with pytest.raises(ServiceError, match=f"No server answers at {url} .*refused.*CIVITAI_ETL_API_URL"):
-            Client(settings_for(url, tmp_path)).list_page("/models", ())
-        assert time.monotonic() - started < 10
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}/api/v1"
+
+
+def test_no_server_is_tried_for_the_set_time_and_its_address_doubted(nobody: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(OutageError, match=f"No server answers at {nobody} .*refused.*CIVITAI_ETL_API_URL"):
+        Client(settings_for(nobody, tmp_path), patience_seconds=1).list_page("/models", ())
+    assert 1 <= time.monotonic() - began < 5
+
+
+def test_of_a_server_that_has_answered_nobody_doubts_the_address(nobody: str, tmp_path: Path) -> None:
+    with running_service() as service:
+        service.replies("/models", Reply(PAGE.body, headers={"Connection": "close"}))
+        client = Client(settings_for(service.api_url, tmp_path), patience_seconds=0.5)
+        client.list_page("/models", ())
+    with pytest.raises(OutageError, match=r"/models: .*refused.*run again later") as error:
+        client.list_page("/models", ())
+    assert "CIVITAI_ETL_API_URL" not in str(error.value)
 
 
 def test_only_the_query_of_a_next_page_counts_and_its_token_is_dropped() -> None:
@@ -173,14 +269,16 @@ def test_after_too_much_the_rate_is_halved_and_comes_back_step_by_step(
     times = [request.at for request in service.requests]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     # At half the budget, at a quarter, then an eighth more with every ten answers.
-    spans = [gaps[0], *(sum(gaps[first : first + 10]) / 10 for first in range(1, 61, 10))]
-    assert spans == pytest.approx([0.05, 0.1, 0.067, 0.05, 0.04, 0.033, 0.029], rel=0.25)
-    assert sum(gaps[65:]) / 11 == pytest.approx(0.025, rel=0.3)
+    # Their medians, for a busy machine is late now and then.
+    assert gaps[0] > 0.025, "half, where the first one was received late"
+    spans = [median(gaps[first : first + 10]) for first in range(1, 61, 10)]
+    assert spans == pytest.approx([0.1, 0.067, 0.05, 0.04, 0.033, 0.029], rel=0.2)
+    assert median(gaps[65:]) == pytest.approx(0.025, rel=0.3)
     assert busiest_second(service) <= 40
 
 
 def test_a_retry_after_holds_for_whatever_is_asked_next(service: Service, tmp_path: Path) -> None:
-    service.replies("/models", Reply(b"", 503, {"Retry-After": "1"}))
+    service.replies("/models", Reply(b"", 502, {"Retry-After": "1"}))
     client = Client(settings_for(service.api_url, tmp_path, max_attempts=1))
     with pytest.raises(ServiceError):
         client.list_page("/models", ())
@@ -208,6 +306,104 @@ def test_what_could_be_read_of_an_answer_that_is_always_broken_is_kept(service: 
 
 def test_a_service_that_is_too_busy_is_not_broken(service: Service, tmp_path: Path) -> None:
     service.replies("/models", Reply(b"", 503))
-    with pytest.raises(ServiceError) as error:
-        Client(settings_for(service.api_url, tmp_path, max_attempts=2)).list_page("/models", ())
-    assert not isinstance(error.value, BrokenAnswerError)
+    with pytest.raises(OutageError):
+        Client(settings_for(service.api_url, tmp_path, max_attempts=2), patience_seconds=0.1).list_page("/models", ())
+
+
+def test_all_clients_of_a_process_keep_to_one_budget_and_ask_one_at_a_time(service: Service, tmp_path: Path) -> None:
+    settings = settings_for(service.api_url, tmp_path, requests_per_second=5)
+    under_way, most = 0, 0
+
+    def route(_: dict[str, str]) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        time.sleep(0.02)
+        under_way -= 1
+        return PAGE
+
+    service.routes["/models"] = route
+    threads = [
+        threading.Thread(target=lambda: [Client(settings).list_page("/models", ()) for _ in range(4)]) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(service.requests) == 12
+    assert busiest_second(service) <= 5
+    assert most == 1
+
+
+def test_a_retry_after_holds_for_every_client_of_the_process(service: Service, settings: Settings) -> None:
+    service.replies("/models", Reply(b"", 502, {"Retry-After": "1"}))
+    with pytest.raises(BrokenAnswerError):
+        Client(settings).list_page("/models", (), attempts=1)
+    Client(settings).list_page("/tags", ())
+    first, second = service.requests
+    assert second.at - first.at >= 1
+
+
+DRIPS = [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", "it had not come as a whole after 1 s"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "it had not come as a whole after 1 s"),
+    (b"HTTP/1.1 200 OK\r\nX-Slow: ", "it had not come as a whole after 1 s"),
+    (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "it had not come as a whole after 1 s"),
+]
+
+
+@pytest.mark.parametrize(("begin", "why"), DRIPS, ids=["body", "chunk", "header", "until the end"])
+def test_an_answer_that_drips_is_cut(tmp_path: Path, begin: bytes, why: str) -> None:
+    def drip() -> None:
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.sendall(begin)
+        with suppress(OSError):
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/api/v1"
+        client = Client(settings_for(url, tmp_path, timeout_seconds=0.2), patience_seconds=0)
+        began = time.monotonic()
+        with pytest.raises(ServiceError, match=why):
+            client.list_page("/models", ())
+    assert 1 <= time.monotonic() - began < 10
+
+
+def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.client._LARGEST_ANSWER", 10**6)
+    monkeypatch.setattr("pipelines.client._KEPT_OF_LARGER", 100)
+    service.replies("/models", Reply(b" " * 20_000_000 + b'{"items": [], "metadata": {}}'))
+    client = Client(settings)
+    with pytest.raises(BrokenAnswerError, match="it has more than 1,000,000 bytes") as error:
+        client.list_page("/models", (), attempts=1)
+    assert client.bytes < 2_000_000
+    assert error.value.body == b" " * 100
+
+
+def test_a_slow_answer_that_comes_in_time_is_taken(service: Service, tmp_path: Path) -> None:
+    service.replies("/models", PAGE)
+    client = Client(settings_for(service.api_url, tmp_path, timeout_seconds=0.2))
+    client.list_page("/models", ())
+    time.sleep(1.2)
+    client.list_page("/models", ())
+    assert client.requests == 2, "the deadline of an answer ends with it"
+
+
+@pytest.mark.parametrize("body", [b"<html>Not found</html>", b"", b'"x"', b"[]"], ids=["HTML", "empty", "text", "list"])
+def test_a_404_that_is_not_the_services_own_says_nothing_of_a_document(
+    service: Service, settings: Settings, body: bytes
+) -> None:
+    service.replies("/models/1", Reply(body, 404), Reply({"id": 1}))
+    assert len(Client(settings).document("/models/1", ()).items) == 1
+    service.replies("/models/2", Reply(body, 404))
+    with pytest.raises(BrokenAnswerError, match="404"):
+        Client(settings).document("/models/2", (), attempts=1)
+    service.replies("/models/3", Reply({"error": "No model with id 3"}, 404))
+    with pytest.raises(NotFoundError):
+        Client(settings).document("/models/3", ())

@@ -115,6 +115,41 @@ def test_a_cursor_that_comes_back_ends_the_walk_as_partial(service: Service, liv
     assert report.endpoints["enum"]["distinct_ids"] == 1, "the other endpoints were walked all the same"
 
 
+@pytest.mark.parametrize("items", [[], [{"name": "no id"}], ["text"]], ids=["empty", "without ids", "no objects"])
+def test_a_list_whose_pages_bring_nothing_new_ends_whatever_its_cursors_say(
+    service: Service, live: Settings, items: list[Any]
+) -> None:
+    def route(query: dict[str, str]) -> Reply:
+        cursor = int(query.get("cursor", "0"))
+        return Reply({"items": items if cursor else [{"id": 1}], "metadata": {"nextCursor": str(cursor + 1)}})
+
+    service.routes["/models"] = route
+    report = take_snapshot(live.model_copy(update={"window_pages": 20}), DAY)
+    assert report.status == "partial"
+    assert report.reason == (
+        "models: no end: 50 pages in a row had nothing new, the last of them "
+        "/models?limit=100&sort=Oldest&nsfw=true&cursor=50"
+    )
+    assert len(service.asked("/models")) <= 52, "one is read ahead"
+
+
+def test_tags_that_never_end_end(service: Service, live: Settings) -> None:
+    service.replies("/tags", Reply({"items": [{"name": "anime"}], "metadata": {"totalItems": 0, "totalPages": 1}}))
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("partial", 1)
+
+
+def test_pages_without_anything_new_are_no_end_while_they_are_fewer(service: Service, live: Settings) -> None:
+    def route(query: dict[str, str]) -> Reply:
+        at = int(query.get("cursor", "0"))
+        more = {"nextCursor": str(at + 1)} if at < 147 else {}
+        return Reply({"items": [] if at % 49 else [{"id": at + 1}], "metadata": more})
+
+    service.routes["/models"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 4)
+
+
 def test_a_page_that_brings_no_new_id_ends_the_walk_as_partial(service: Service, live: Settings) -> None:
     service.routes["/models"] = lambda query: cursor_page([1, 2], len(service.requests))
     report = take_snapshot(live, DAY)
@@ -292,6 +327,143 @@ def test_an_empty_page_of_tags_is_believed_at_once_only_after_one_that_was_not_f
     report = take_snapshot(live, DAY)
     assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("complete", 201)
     assert [query.get("page") for query in service.asked("/tags")] == [None, None, "2", "2", "3"]
+
+
+def tags(names: list[str]) -> Reply:
+    return Reply({"items": [{"name": name} for name in names], "metadata": {"totalItems": 0, "totalPages": 1}})
+
+
+def test_a_short_last_page_of_tags_that_were_met_is_no_loop(service: Service, live: Settings) -> None:
+    names = [f"t{n:03}" for n in range(401)]
+
+    def route(query: dict[str, str]) -> Reply:
+        page = int(query.get("page", "1"))
+        # By then the last one is gone and another has come before all of them.
+        return tags((names if page < 3 else ["new", *names[:-1]])[(page - 1) * 200 : page * 200])
+
+    service.routes["/tags"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason, report.endpoints["tag"]["distinct_ids"]) == ("complete", None, 400)
+
+
+def test_a_full_page_of_tags_that_were_met_has_the_list_read_again(service: Service, live: Settings) -> None:
+    names = [f"t{n:03}" for n in range(500)]
+    stale = 3
+
+    def route(query: dict[str, str]) -> Reply:
+        nonlocal stale
+        page = int(query.get("page", "1"))
+        if page == 2 and stale:
+            stale, page = stale - 1, 1
+        return tags(names[(page - 1) * 200 : page * 200])
+
+    service.routes["/tags"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["tag"]["distinct_ids"]) == ("complete", 500)
+
+
+def test_a_full_page_of_tags_that_always_repeats_another_is_partial(service: Service, live: Settings) -> None:
+    names = [f"t{n:03}" for n in range(500)]
+
+    def route(query: dict[str, str]) -> Reply:
+        page = int(query.get("page", "1"))
+        shown = 1 if page == 2 else page
+        return tags(names[(shown - 1) * 200 : shown * 200])
+
+    service.routes["/tags"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason) == ("partial", "tags: the list changed while it was read, 3 times over")
+
+
+def test_creators_in_no_order_may_repeat_a_page_and_are_walked_again(service: Service, live: Settings) -> None:
+    stale = 3
+
+    def route(query: dict[str, str]) -> Reply:
+        nonlocal stale
+        page = shown = int(query.get("page", "1"))
+        if page == 3 and stale:
+            stale, shown = stale - 1, 2
+        names = [f"u{n}" for n in range((shown - 1) * 200, shown * 200)]
+        more = {"nextPage": f"?limit=200&page={page + 1}"} if page < 4 else {}
+        return Reply({"items": [{"username": name} for name in names], "metadata": {"totalItems": 800} | more})
+
+    service.routes["/creators"] = route
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.reason, report.endpoints["creator"]["distinct_ids"]) == ("complete", None, 800)
+
+
+def test_a_page_that_repeats_another_does_not_count_as_read(service: Service, settings: Settings) -> None:
+    service.routes["/models"] = announced({"1": [1, 2], "2": [1, 2], "3": [3]}, 5)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.reason) == (
+        "partial",
+        "models: the list ended after 3 of its 5 records, 3 times over",
+    )
+
+
+def test_page_numbers_that_are_gone_on_with_after_hours_repeat_what_was_pushed_on(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    models = [{"id": n} for n in range(1, 11)]
+    service.pages("/models", lambda: models)
+    paged = service.routes["/models"]
+    service.routes["/models"] = lambda query: Reply(b"", 403) if query.get("page") == "4" else paged(query)
+    with pytest.raises(ServiceError):
+        take_snapshot(settings, DAY)
+    service.routes["/models"] = paged
+    models[:0] = [{"id": n} for n in range(21, 26)]
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.reason, report.endpoints["model"]["distinct_ids"]) == ("complete", None, 15)
+
+
+WITHOUT = [
+    b'{"items":[{"id":1}]}',
+    b'{"items":[{"id":1}],"metadata":null}',
+    b'{"items":[{"id":1}],"metadata":[]}',
+    b'{"items":[{"id":1}],"metadata":"x"}',
+    b'{"items":[{"id":1}],"metadata":{"nextCursor":"\xff"}}',
+    b'{"items":[{"id":1}],"metadata":{"\xff":1}}',
+    b'{"items":[{"id":1}],"metadata":{"nextPage":"http://[::1/x?page=2"}}',
+]
+
+
+@pytest.mark.parametrize("body", WITHOUT, ids=range(len(WITHOUT)))
+def test_a_page_that_does_not_say_what_follows_is_broken_and_no_end(
+    service: Service, live: Settings, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    service.replies("/models", cursor_page([1], "a"), Reply(body), cursor_page([2]), **FIRST)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"], report.retries) == ("complete", 2, 1)
+    service.routes["/models"] = lambda query: Reply(body) if "cursor" in query else cursor_page([1], "a")
+    report = take_snapshot(live.model_copy(update={"max_attempts": 1}), DAY + timedelta(1))
+    assert (report.status, report.reason is not None and "stays broken" in report.reason) == ("partial", True)
+
+
+def test_a_full_page_without_a_next_one_is_asked_for_again_before_it_is_believed(
+    service: Service, live: Settings
+) -> None:
+    full = list(range(1, 101))
+    service.replies("/models", cursor_page(full), cursor_page(full, "a"), cursor_page([101]), **FIRST)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 101)
+    asked = [query for query in service.asked("/models") if "nsfw" in query]
+    assert [query.get("cursor") for query in asked] == [None, None, "a"]
+
+
+def test_a_full_last_page_of_a_list_that_is_as_long_as_it_says_is_believed_at_once(
+    service: Service, settings: Settings
+) -> None:
+    service.pages("/models", lambda: [{"id": n} for n in range(1, 401)], size=200)
+    assert take_snapshot(settings, DAY).status == "complete"
+    assert len(service.asked("/models")) == 2
+
+
+@pytest.mark.parametrize("total", ["3", 3.0, 3])
+def test_a_length_counts_as_a_number_in_any_notation(service: Service, settings: Settings, total: object) -> None:
+    service.replies("/models", Reply({"items": [{"id": 1}, {"id": 2}], "metadata": {"totalItems": total}}))
+    report = take_snapshot(settings, DAY)
+    assert report.reason == "models: the list ended after 2 of its 3 records, 3 times over"
 
 
 def test_what_has_no_readable_id_is_kept_byte_for_byte(service: Service, settings: Settings, raw: Raw) -> None:

@@ -35,7 +35,7 @@ def not_found(_: object) -> Reply:
 
 @pytest.fixture
 def quick(settings: Settings) -> Settings:
-    return settings.model_copy(update={"max_attempts": 1})
+    return settings.model_copy(update={"max_attempts": 1, "retry_minutes": 0.005})
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_broken_answer_is_kept_and_the_rest_goes_on(
     service.routes["/model-versions/4"] = lambda _: Reply({"name": "nobody"})
     report = look_up(quick, {"versions": ["1", "2", "3", "4", "5"]})
     assert list(report.found["versions"]) == ["1", "5"]
-    assert list(report.unanswered["versions"]) == ["2", "3", "4"]
+    assert sorted(report.unanswered["versions"]) == ["2", "3", "4"]
     assert raw("select request, kind, payload from raw.rejects order by 1") == [
         ("/model-versions/2", "version", b"<html>down</html>"),
         ("/model-versions/3", "version", b'{"id": 77}'),
@@ -126,10 +126,32 @@ def test_a_service_that_answers_nothing_usable_ends_it_and_what_came_before_is_l
     report = look_up(quick, {"versions": [str(n) for n in range(1, 10)], "minis": ["1"]})
     assert "answered 500" in (report.problem or "")
     assert list(report.found["versions"]) == ["1"]
-    assert [why for why in report.unanswered["versions"].values() if why == "not asked"] == ["not asked"] * 5
+    assert [why for why in report.unanswered["versions"].values() if why == "not asked"] == ["not asked"] * 8
     assert report.unanswered["minis"] == {"1": "not asked"}
-    assert report.requests == 5
     assert raw("select entity_id from raw.version_observations") == [("1",)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6, 7, 8, 9, 10, 30])
+@pytest.mark.parametrize("number", [2, 8])
+def test_an_outage_has_nothing_set_aside(
+    settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch, number: int, length: int
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.01)
+    wanted = [str(n) for n in range(1, number + 1)]
+    for text in wanted[:-1]:
+        service.replies(f"/model-versions/{text}", Reply(version(int(text))))
+    service.replies(f"/model-versions/{number}", not_found({}))
+    service.posts["/model-versions/by-hash"] = lambda body: Reply([version(int(text, 16), text) for text in body])
+    service.outage(2, length)
+    report = look_up(settings.model_copy(update={"max_attempts": 2}), {"versions": wanted, "hashes": SHA})
+    assert (report.problem, report.unanswered) == (None, {"versions": {}, "hashes": {}})
+    assert sorted(report.found["versions"]) == wanted[:-1]
+    assert report.unknown["versions"] == wanted[-1:]
+    assert set(report.found["hashes"]) == {*SHA}
+    service.outage(2, length)
+    hashes = look_up(settings.model_copy(update={"max_attempts": 2}), {"hashes": SHA, "versions": wanted})
+    assert (hashes.problem, hashes.unanswered) == (None, {"versions": {}, "hashes": {}})
 
 
 def test_hashes_go_out_a_hundred_at_once_and_come_in_any_order_doubled_and_in_part(
@@ -179,7 +201,7 @@ def test_one_that_breaks_a_batch_is_found_by_halves(quick: Settings, service: Se
     report = look_up(quick, {"hashes": SHA})
     assert set(report.found["hashes"]) == {*SHA} - {SHA[4]}
     assert list(report.unanswered["hashes"]) == [SHA[4]]
-    assert asked == [7, 3, 4, 2, 1, 1, 2]
+    assert asked == [7, 3, 4, 2, 1, 1, 2, 1], "the last is the one that fails, once more after a good answer"
     assert raw("select request, payload from raw.rejects") == [(f"/model-versions/by-hash {SHA[4]}", b'{"error": "x"}')]
 
 

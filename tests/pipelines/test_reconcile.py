@@ -206,6 +206,19 @@ def test_what_is_buried_is_not_asked_for_again_and_is_observed_when_it_comes_bac
     assert [day for _, day, *_ in raw(TOMBSTONES + ", 2")] == [2, 5]
 
 
+def test_a_404_of_whoever_stands_between_buries_none(
+    service: Service, catalogue: Catalogue, settings: Settings, raw: Raw
+) -> None:
+    def change() -> None:
+        catalogue.existing -= {7}
+        catalogue.hidden |= {9}
+        service.replies("/models/9", Reply(b"<html>Not found</html>", 404))
+
+    report = two_days(settings.model_copy(update={"max_attempts": 1}), change)
+    assert (report.status, report.rejected) == ("complete", 1)
+    assert [entity_id for entity_id, *_ in raw(TOMBSTONES)] == ["7"]
+
+
 def test_a_list_of_models_that_was_not_read_to_its_end_lacks_nothing(
     service: Service, catalogue: Catalogue, settings: Settings
 ) -> None:

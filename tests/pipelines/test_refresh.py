@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from pipelines.client import ServiceError
+from pipelines.client import BrokenAnswerError, ServiceError
 from pipelines.errors import CivitaiEtlError
 from pipelines.refresh import refresh
 from pipelines.settings import Settings
@@ -114,8 +114,8 @@ def test_the_live_service_is_asked_for_the_models_of_the_last_day_in_both_passes
     take_snapshot(live, DAY)
     del service.requests[:]
     page = {"items": [published(1, "2026-01-01T13:00:00.000Z")], "metadata": {"nextCursor": "a|1"}}
-    service.replies("/models", Reply({"items": [{"id": 3}]}))
-    service.replies("/models", Reply(page), Reply({"items": [{"id": 1}, {"id": 2}]}), nsfw="true")
+    service.replies("/models", Reply({"items": [{"id": 3}], "metadata": {}}))
+    service.replies("/models", Reply(page), Reply({"items": [{"id": 1}, {"id": 2}], "metadata": {}}), nsfw="true")
     assert refresh(live).documents["model"] == 4, "1 stands there twice, with two documents"
     assert service.asked("/models") == [
         first := {"limit": "100", "sort": "Oldest", "period": "Day", "nsfw": "true"},
@@ -204,3 +204,47 @@ def test_what_a_simulated_catalogue_published_since_the_snapshot_is_found(tmp_pa
     assert report.pages < 12
     found = {entity_id for (entity_id,) in rows(settings, "select entity_id from raw.model_documents")}
     assert {str(model_id) for model_id in born} <= found
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 30])
+def test_an_outage_is_waited_for(
+    service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.01)
+    take_snapshot(settings, DAY)
+    models[:0] = [published(n, f"2026-01-01T13:00:{n}.000Z") for n in (23, 22, 21)]
+    service.outage(2, length)
+    assert refresh(settings.model_copy(update={"max_attempts": 2})).documents["model"] == 3
+
+
+def test_a_page_that_is_broken_while_the_service_is_well_ends_a_refresh(
+    service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
+    take_snapshot(settings, DAY)
+    service.replies("/models", Reply(b"<html>", 500), sort="Newest")
+    with pytest.raises(BrokenAnswerError, match="500"):
+        refresh(settings.model_copy(update={"max_attempts": 2}))
+
+
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+@pytest.mark.parametrize("items", [[], [published(30, "2026-01-01T13:00:00.000Z")]], ids=["empty", "the same"])
+def test_a_list_of_news_without_an_end_ends_and_moves_no_mark(
+    service: Service, settings: Settings, models: list[Any], dialect: str, items: list[Any]
+) -> None:
+    speaking = settings.model_copy(update={"dialect": dialect})
+    service.pages("/models", lambda: models, size=200)
+    take_snapshot(speaking, DAY)
+    paged = service.routes["/models"]
+
+    def endless(query: dict[str, str]) -> Reply:
+        following = str(len(service.requests))
+        return Reply({"items": items, "metadata": {"nextPage": f"?page={following}", "nextCursor": following}})
+
+    service.routes["/models"] = endless
+    with pytest.raises(ServiceError, match="no end, 50 pages in a row had nothing new"):
+        refresh(speaking)
+    service.routes["/models"] = paged
+    models.insert(0, published(21, "2026-01-01T13:00:00.000Z"))
+    assert refresh(speaking).documents["model"] == 1

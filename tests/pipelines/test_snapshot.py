@@ -122,7 +122,7 @@ def test_a_document_that_returns_to_an_older_state_is_not_stored_again(
     service: Service, settings: Settings, raw: Raw
 ) -> None:
     for day, name in enumerate("abca"):
-        service.replies("/models", Reply({"items": [{"id": 1, "name": name}]}))
+        service.replies("/models", Reply({"items": [{"id": 1, "name": name}], "metadata": {}}))
         take_snapshot(settings, DAY + timedelta(day))
     assert raw("select count(*), count(distinct content_hash) from raw.model_documents") == [(3, 3)]
     assert raw("select count(distinct content_hash) from raw.model_observations") == [(3,)]
@@ -267,7 +267,7 @@ def test_the_key_is_nowhere_under_the_data_directory(service: Service, settings:
         "/tags", Reply({"items": [], "metadata": {"nextPage": f"http://x/?page=2&token={sentinel}"}}), Reply(b"", 500)
     )
     with pytest.raises(CivitaiEtlError) as error:
-        take_snapshot(keyed.model_copy(update={"max_attempts": 1}), DAY)
+        take_snapshot(keyed.model_copy(update={"max_attempts": 1, "retry_minutes": 0}), DAY)
     assert sentinel not in str(error.value)
     assert sentinel not in repr(keyed)
     files = [file for file in settings.data_dir.rglob("*") if file.is_file()]
