@@ -119,11 +119,15 @@ class ReconcileCrawl:
 
     def _ask_for_many(self, client: Client) -> datetime:
         batch = self._batches[0]
+        query = (*self._rules.arguments, ("ids", ",".join(batch)))
         try:
-            page = client.list_page(self._rules.path, (*self._rules.arguments, ("ids", ",".join(batch))))
-        except BrokenAnswerError as error:
+            page = client.list_page(self._rules.path, query)
+        except BrokenAnswerError:
             client.probe()
-            page = Page(error.request, [], {}, error.answered_at)
+            try:
+                page = client.list_page(self._rules.path, query, PART_ATTEMPTS)
+            except BrokenAnswerError as error:
+                page = Page(error.request, [], {}, error.answered_at)
         # A service that does not know `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
         found = set(self._harvest.take(replace(page, items=wanted), RECONCILE_PASS))

@@ -286,6 +286,21 @@ def test_an_outage_while_ids_are_asked_for_has_none_of_them_set_aside(
     assert crawl.reconcile.walk.distinct_ids == missing - 1
 
 
+@pytest.mark.parametrize("length", [2, 3, 4, 21])
+def test_an_outage_while_many_ids_are_asked_for_at_once_has_none_of_them_asked_for_alone(
+    service: Service, hasty: Settings, length: int
+) -> None:
+    numbered(service, range(1001, 1011), ())
+    lists = service.routes["/models"]
+    service.routes["/models"] = lambda query: (
+        Reply({"items": [{"id": int(n)} for n in query["ids"].split(",")]}) if "ids" in query else lists(query)
+    )
+    service.outage(4, length)
+    crawl = crawled(hasty.model_copy(update={"dialect": "live", "image_pages": 0}), {str(n) for n in range(1, 301)})
+    assert (crawl.row()["status"], crawl.reconcile.walk.distinct_ids) == ("complete", 300)
+    assert [request.path for request in service.requests if request.path.startswith("/models/")] == []
+
+
 def test_after_many_pages_the_line_says_what_failed_how_long_it_was_tried_and_what_is_kept(
     service: Service, hasty: Settings
 ) -> None:
