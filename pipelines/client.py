@@ -70,7 +70,7 @@ class OutageError(ServiceError):
 class RefusedError(ServiceError):
     """The service refuses a request with the 4xx `status`, and another attempt would not help; at `answered_at`."""
 
-    def __init__(self, message: str, status: int, answer: "_Answer") -> None:
+    def __init__(self, message: str, status: int, answer: "Answer") -> None:
         super().__init__(message)
         self.status = status
         self.answer = answer
@@ -98,7 +98,7 @@ class BrokenAnswerError(ServiceError):
     `body` is what could be read of its last answer, which came at `answered_at`; `fault` says what was wrong with it.
     """
 
-    def __init__(self, message: str, request: str, answer: "_Answer", fault: str) -> None:
+    def __init__(self, message: str, request: str, answer: "Answer", fault: str) -> None:
         super().__init__(message)
         self.request = request
         self.body = answer.body
@@ -107,7 +107,7 @@ class BrokenAnswerError(ServiceError):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
     """What could be read of an answer, and the service's own time of it."""
 
     body: bytes
@@ -125,7 +125,7 @@ class _TransientError(Exception):
         why: str,
         wait: float = 0.0,
         refused: bool = False,
-        broken: _Answer | None = None,
+        broken: Answer | None = None,
         status: int | None = None,
     ) -> None:
         super().__init__(why)
@@ -150,7 +150,7 @@ class Page:
 
 _SILENT = Silent()
 
-Decode = Callable[["_Answer"], tuple[list[msgspec.Raw], dict[str, Any]]]
+Decode = Callable[["Answer"], tuple[list[msgspec.Raw], dict[str, Any]]]
 
 
 class _ListBody(msgspec.Struct):
@@ -413,7 +413,7 @@ class Client:
         self._pauses = 0
         self._patience.end()
 
-    def _answer_ahead(self, request: str) -> _Answer | None:
+    def _answer_ahead(self, request: str) -> Answer | None:
         """What was read ahead, if it was this request; whatever is under way ends first: one request at a time."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
@@ -421,12 +421,12 @@ class Client:
         ahead.wait()
         return ahead.result() if ahead.request == request else None
 
-    def _attempt(self, request: str, body: bytes | None = None) -> _Answer:
+    def _attempt(self, request: str, body: bytes | None = None) -> Answer:
         """One attempt, as soon as the budget has it: a POST of `body`, a GET without one."""
         with self._budget:
             return self._send(request, body)
 
-    def _send(self, request: str, body: bytes | None) -> _Answer:
+    def _send(self, request: str, body: bytes | None) -> Answer:
         self.requests += 1
         self._patience.begin()
         method = "GET" if body is None else "POST"
@@ -467,7 +467,7 @@ class Client:
     def _too_slow(self) -> str:
         return f"it had not come as a whole after {self._longest_answer:.0f} s"
 
-    def _read(self, response: BaseHTTPResponse, is_cut: threading.Event) -> _Answer:
+    def _read(self, response: BaseHTTPResponse, is_cut: threading.Event) -> Answer:
         body = bytearray()
         answered_at = _http_date(response.headers.get("Date")) or datetime.now(UTC)
         try:
@@ -483,7 +483,7 @@ class Client:
         elif len(body) > _LARGEST_ANSWER:
             fault = f"it has more than {_LARGEST_ANSWER:,} bytes"
             del body[_KEPT_OF_LARGER:]
-        answer = _Answer(self._body_without_key(bytes(body)), answered_at)
+        answer = Answer(self._body_without_key(bytes(body)), answered_at)
         if fault:
             response.close()
             raise _TransientError(f"its answer broke off ({fault})", broken=answer)
@@ -533,13 +533,13 @@ class Client:
 class _ReadAhead:
     """One attempt at a request, in a thread that keeps no process from ending."""
 
-    def __init__(self, request: str, attempt: Callable[[str], _Answer]) -> None:
+    def __init__(self, request: str, attempt: Callable[[str], Answer]) -> None:
         self.request = request
-        self._answer: Future[_Answer] = Future()
+        self._answer: Future[Answer] = Future()
         self._thread = threading.Thread(target=self._run, args=(attempt,), daemon=True)
         self._thread.start()
 
-    def _run(self, attempt: Callable[[str], _Answer]) -> None:
+    def _run(self, attempt: Callable[[str], Answer]) -> None:
         try:
             self._answer.set_result(attempt(self.request))
         except BaseException as error:  # noqa: BLE001 (raised again by `result`, where somebody waits for it)
@@ -548,7 +548,7 @@ class _ReadAhead:
     def wait(self) -> None:
         self._thread.join()
 
-    def result(self) -> _Answer:
+    def result(self) -> Answer:
         """What the attempt gave, or raised."""
         return self._answer.result()
 
@@ -563,12 +563,12 @@ def next_page_query(url: str) -> Arguments:
     return tuple((name, value) for name, value in query if name != "token")
 
 
-def _decode_list(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def _decode_list(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     page = _list_body(answer)
     return page.items, page.metadata if isinstance(page.metadata, dict) else {}
 
 
-def _decode_page(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def _decode_page(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     page = _list_body(answer)
     if not isinstance(page.metadata, dict):
         why = f"it answered 200 with a page without metadata: {_excerpt(answer.body)}"
@@ -576,7 +576,7 @@ def _decode_page(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     return page.items, page.metadata
 
 
-def _list_body(answer: _Answer) -> _ListBody:
+def _list_body(answer: Answer) -> _ListBody:
     try:
         page = _LIST_BODY.decode(answer.body)
         if isinstance(page.metadata, dict) and isinstance(address := page.metadata.get("nextPage"), str):
@@ -587,7 +587,7 @@ def _list_body(answer: _Answer) -> _ListBody:
     return page
 
 
-def _decode_document(answer: _Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def _decode_document(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     try:
         return [_ANY_BODY.decode(answer.body)], {}
     except UNREADABLE as error:

@@ -41,6 +41,8 @@ ASKED_ON = (DATES[0], DATES[14], DATES[-1])
 #: What the oracle does not make, and why.
 NOT_MADE_OF_DOCUMENTS = {
     "ops_snapshot": "how the crawl went, not what it found: tests/pipelines/test_snapshot.py",
+    "ops_decision": "what was decided about dates: tests/transforms/test_decisions.py",
+    "ops_withheld": "no counter of these catalogues breaks: tests/transforms/test_counter_guard.py",
     "ops_quarantine": "no record of these catalogues is broken: tests/e2e/test_broken_records.py has some",
     "ops_warning": "what the quality gate found odd: tests/transforms/test_quality.py",
     "ops_drift": "paths that no declaration knows: tests/transforms/test_build.py",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.retries import may_pass, next_attempt
-from pipelines.client import RefusedError, ServiceError
+from pipelines.client import Answer, RefusedError, ServiceError
 from pipelines.lock import ForeignLakeError
 from pipelines.settings import SettingsError
 from pipelines.snapshot import OtherDateError
@@ -36,9 +36,9 @@ def test_nothing_is_tried_again_on_another_date():
     ("error", "passes"),
     [
         (ServiceError("No server answers"), True),
-        (RefusedError("403", 403, THREE), True),
-        (RefusedError("401", 401, THREE), False),
-        (RefusedError("451", 451, THREE), False),
+        (RefusedError("403", 403, Answer(b"", THREE)), True),
+        (RefusedError("401", 401, Answer(b"", THREE)), False),
+        (RefusedError("451", 451, Answer(b"", THREE)), False),
         (StorageError("The disk is full"), True),
         (MemoryError(), True),
         (SettingsError("CIVITAI_ETL_API_URL"), False),
