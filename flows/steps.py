@@ -34,7 +34,11 @@ class RunSummary:
 
 
 def run_daily_snapshot(
-    settings: Settings, snapshot_date: date | None = None, progress: Progress = Silent()
+    settings: Settings,
+    snapshot_date: date | None = None,
+    progress: Progress = Silent(),
+    *,
+    service_moved: bool = False,
 ) -> RunSummary:
     """Crawl and publish one date.
 
@@ -42,20 +46,27 @@ def run_daily_snapshot(
         settings: where to read from and write to.
         snapshot_date: the UTC date to be photographed; None is today, the only date that a real service can answer for.
         progress: is told about every phase.
+        service_moved: the service may have another address than before.
 
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
     """
     with writer_lock(settings.data_dir, settings.lake):
-        crawled = crawl(settings, snapshot_date, progress)
+        crawled = crawl(settings, snapshot_date, progress, service_moved=service_moved)
         watched = look_up_watched(settings, crawled.snapshot_date, progress)
         return RunSummary(crawled, watched, publish(settings, progress))
 
 
-def crawl(settings: Settings, snapshot_date: date | None = None, progress: Progress = Silent()) -> SnapshotReport:
+def crawl(
+    settings: Settings,
+    snapshot_date: date | None = None,
+    progress: Progress = Silent(),
+    *,
+    service_moved: bool = False,
+) -> SnapshotReport:
     """Crawl one date into raw, if raw has all that is published. The caller holds the writer lock."""
     refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
-    return take_snapshot(settings, snapshot_date, progress)
+    return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:

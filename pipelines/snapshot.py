@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipelines.crawl import Crawl
 from pipelines.dialects import DIALECTS
@@ -17,6 +16,7 @@ from pipelines.harvest import COUNTS
 from pipelines.loading import Loader, plain_errors
 from pipelines.progress import Progress, Silent
 from pipelines.raw import KINDS
+from pipelines.service import refuse_other_service
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
 from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, gallery_mark, known, mend_documents
@@ -51,11 +51,16 @@ class SnapshotReport:
 
 
 def take_snapshot(
-    settings: Settings, snapshot_date: date | None = None, progress: Progress = _SILENT
+    settings: Settings,
+    snapshot_date: date | None = None,
+    progress: Progress = _SILENT,
+    *,
+    service_moved: bool = False,
 ) -> SnapshotReport:
     """Crawl the whole catalogue of `snapshot_date` (default: today, UTC) into the raw warehouse.
 
     The caller holds the writer lock. What a failing crawl has loaded is kept, and the next call for its date goes on.
+    With `service_moved` the service may have another address than the crawls before.
 
     Raises:
         CivitaiEtlError: the date cannot be had, the service gives no answer, or the disk refuses.
@@ -66,6 +71,8 @@ def take_snapshot(
         raise CivitaiEtlError(
             f"A snapshot of {snapshot_date} cannot be taken: {settings.api_url} answers only for today, {today} (UTC)."
         )
+    if not service_moved:
+        refuse_other_service(settings, _crawls(settings))
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
@@ -142,7 +149,6 @@ def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, se
         row["snapshot_date"] == snapshot_date
         and row["crawl_id"] == state.get("crawl_id")
         and row["dialect"] == settings.dialect_name
-        and urlsplit(row["api_url"]).hostname == urlsplit(settings.api_url).hostname
     )
 
 

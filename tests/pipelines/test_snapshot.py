@@ -92,7 +92,7 @@ def test_the_same_day_again_makes_no_request_and_adds_no_row(emulator: Emulator,
     settings = settings_for(emulator.api_url, tmp_path)
     first = take_snapshot(settings, DAY)
     before = contents(settings)
-    again = take_snapshot(settings_for("http://127.0.0.1:9/api/v1", tmp_path), DAY)
+    again = take_snapshot(settings_for("http://127.0.0.1:9/api/v1", tmp_path), DAY, service_moved=True)
     assert (again.already_complete, again.requests, again.status) == (True, 0, "complete")
     assert (again.items, again.endpoints, again.crawl_id) == (first.items, first.endpoints, first.crawl_id)
     assert contents(settings) == before
