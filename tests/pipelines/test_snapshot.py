@@ -19,6 +19,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
 from pipelines.walks import ASKED_AGAIN
+from pipelines.warehouse import connect, known
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -178,6 +179,13 @@ def cut_off(service: Service, settings: Settings, day: date) -> None:
     with pytest.raises(CivitaiEtlError, match="403"):
         take_snapshot(settings, day)
     service.routes["/models"] = paged
+
+
+def test_rows_are_appended_without_a_merge_only_where_nothing_is_stored(service: Service, settings: Settings) -> None:
+    cut_off(service, settings, DAY)
+    with connect(settings.warehouse) as connection:
+        found = {kind: known(connection, kind, DAY, "2026-01-01.1") for kind in ("model", "image")}
+    assert [(each.is_first, each.is_empty) for each in found.values()] == [(True, False), (True, True)]
 
 
 def test_the_crawl_of_a_new_date_closes_an_unfinished_one_as_partial(
