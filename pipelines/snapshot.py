@@ -77,8 +77,7 @@ def take_snapshot(
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain(progress)
-        if settings.warehouse.exists():
-            mend_documents(settings.warehouse)
+        mend_documents(settings.warehouse)
         earlier = _crawls(settings)
         done = [row for row in earlier if row["snapshot_date"] == snapshot_date and row["status"] == "complete"]
         if done:

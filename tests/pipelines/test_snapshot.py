@@ -160,7 +160,7 @@ def test_a_real_service_whose_clock_is_an_hour_off_is_refused_before_anything_is
         take_snapshot(real)
     # An empty page is asked for again.
     assert [request.path for request in service.requests] == ["/models"] * (1 + ASKED_AGAIN)
-    assert not real.warehouse.exists()
+    assert not rows(real, "select 1 from information_schema.tables where table_name = 'snapshots'")
 
 
 def test_a_first_answer_just_after_midnight_is_of_the_end_of_the_date(
