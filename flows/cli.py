@@ -124,7 +124,11 @@ def demo(
 
 
 @app.command
-def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] = None) -> int:
+def snapshot(
+    *,
+    snapshot_date: Annotated[date | None, Parameter(name="--date")] = None,
+    service_moved: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Take today's full snapshot and publish it; resumes one that was cut off.
 
     A date that is complete already is not asked for again. What is watched (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`,
@@ -136,6 +140,8 @@ def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] 
     snapshot_date
         UTC date of the snapshot, such as 2026-01-31. Default: today. A real service answers only for today, so
         another date is for an emulator.
+    service_moved
+        The service is the one of the snapshots before, at a new address; needed once.
     """
     from flows.console import progress_display
     from flows.lookups import WatchListError
@@ -143,7 +149,7 @@ def snapshot(*, snapshot_date: Annotated[date | None, Parameter(name="--date")] 
 
     settings = _settings()
     with progress_display() as progress:
-        summary = run_daily_snapshot(settings, snapshot_date, progress)
+        summary = run_daily_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
     _print_summary(settings, summary)
     if summary.snapshot.status != "complete":
         return PARTIAL

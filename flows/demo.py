@@ -79,7 +79,8 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
             settings = settings.model_copy(update={"api_url": emulator.api_url})
             for day in missing:
                 emulator.set_date(day)
-                runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress)))
+                # The same simulation; only its port is another each time.
+                runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress), service_moved=True))
                 progress.update("simulated days", len(runs), len(missing), "days")
     with storage_errors(data_dir):
         _tell(settings, runs, time.monotonic() - began)

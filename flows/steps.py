@@ -45,7 +45,11 @@ class RunSummary:
 
 
 def run_daily_snapshot(
-    settings: Settings, snapshot_date: date | None = None, progress: Progress = Silent()
+    settings: Settings,
+    snapshot_date: date | None = None,
+    progress: Progress = Silent(),
+    *,
+    service_moved: bool = False,
 ) -> RunSummary:
     """Crawl and publish one date.
 
@@ -53,20 +57,27 @@ def run_daily_snapshot(
         settings: where to read from and write to.
         snapshot_date: the UTC date to be photographed; None is today, the only date that a real service can answer for.
         progress: is told about every phase.
+        service_moved: the service may have another address than before.
 
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
     """
     with writer_lock(settings.data_dir, settings.lake):
-        crawled = crawl(settings, snapshot_date, progress)
+        crawled = crawl(settings, snapshot_date, progress, service_moved=service_moved)
         watched = look_up_watched(settings, crawled.snapshot_date, progress)
-        return RunSummary(crawled, watched, publish(settings, progress))
+        return RunSummary(crawled, watched, _build(settings, progress))
 
 
-def crawl(settings: Settings, snapshot_date: date | None = None, progress: Progress = Silent()) -> SnapshotReport:
+def crawl(
+    settings: Settings,
+    snapshot_date: date | None = None,
+    progress: Progress = Silent(),
+    *,
+    service_moved: bool = False,
+) -> SnapshotReport:
     """Crawl one date into raw, if raw has all that is published. The caller holds the writer lock."""
-    refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
-    return take_snapshot(settings, snapshot_date, progress)
+    _refuse_lost_dates(settings)
+    return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
@@ -85,7 +96,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
         CivitaiEtlError: the lock is held, there is no such look-up or it cannot ask for that, or the disk refuses.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+        _refuse_lost_dates(settings)
         looked_up = look_up(settings, {name: texts}, progress)
         if settings.warehouse.exists():
             build_lookups(settings.warehouse, settings.lake, settings.analytics)
@@ -94,15 +105,18 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
     """Add the dates that raw has and the star has not. The caller holds the writer lock, with the lake."""
+    _refuse_lost_dates(settings)
+    return _build(settings, progress)
+
+
+def _refuse_lost_dates(settings: Settings) -> None:
     with storage_errors(settings.data_dir, settings.lake):
         refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
-        return build(
-            settings.warehouse,
-            settings.lake,
-            settings.analytics,
-            limits=settings,
-            progress=progress,
-        )
+
+
+def _build(settings: Settings, progress: Progress) -> BuildReport:
+    with storage_errors(settings.data_dir, settings.lake):
+        return build(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)
 
 
 def refresh_documents(settings: Settings, progress: Progress = Silent()) -> RefreshReport:
@@ -214,7 +228,7 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
         CivitaiEtlError: the lock is held, there is no raw data yet, the disk refuses, or a row would be lost.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+        _refuse_lost_dates(settings)
         drain(settings, progress)
-        publish(settings, progress)
+        _build(settings, progress)
         return compact(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)

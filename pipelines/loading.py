@@ -75,7 +75,9 @@ class Loader:
         )
 
     def drain(self, progress: Progress) -> None:
-        """Finish the load package that an earlier process left, if any, then take the state that the warehouse has."""
+        """Finish the load package that an earlier process left, if any, then take the state that the warehouse has. If
+        there is no warehouse yet, there is an empty one from then on.
+        """
         pending = [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
         drained = self._folder / "drained"
         if pending and not all(map(self._continues, pending)):
@@ -88,13 +90,11 @@ class Loader:
             self._finish()
         # Whatever the working folder has now is a copy of what the warehouse has, or of what another one had.
         self._pipeline.drop()
-        if self._warehouse.exists():
-            self._pipeline.sync_destination()
+        self._pipeline.sync_destination()
         if drained.exists():
             # A job that was killed between its commit and dlt's note of it has run twice: into its table, or into the
             # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
-            if self._warehouse.exists():
-                remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
+            remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
             drained.unlink()
 
     def _continues(self, load_id: str) -> bool:
@@ -117,7 +117,7 @@ class Loader:
         self._finish()
 
     def _extract(self, source: DltSource) -> None:
-        (self._folder / _FOLLOWS).write_text(newest_load(self._warehouse) if self._warehouse.exists() else "")
+        (self._folder / _FOLLOWS).write_text(newest_load(self._warehouse))
         self._pipeline.extract(source, loader_file_format="parquet")
 
     def _finish(self) -> None:

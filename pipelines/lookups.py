@@ -26,9 +26,10 @@ from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, N
 from pipelines.loading import Loader, plain_errors
 from pipelines.progress import Progress, Silent
 from pipelines.raw import lookup_id
+from pipelines.service import refuse_other_service
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
-from pipelines.warehouse import Known, connect, looked_up
+from pipelines.warehouse import Known, connect, crawls, looked_up
 
 _SILENT = Silent()
 
@@ -92,6 +93,9 @@ def look_up(
     if any(each.asked for each in questions):
         prepare_directory(settings.data_dir)
         with storage_errors(settings.data_dir), plain_errors():
+            if settings.warehouse.exists():
+                with closing(connect(settings.warehouse)) as connection:
+                    refuse_other_service(settings, crawls(connection))
             loader = Loader(settings)
             loader.drain(progress)
             loader.load_answers(questions)

@@ -20,6 +20,7 @@ from pipelines.harvest import PART_ATTEMPTS, STALLED_PAGES, Row
 from pipelines.loading import Loader, plain_errors
 from pipelines.ordering import as_mark, plausible, positions
 from pipelines.progress import Progress, Silent
+from pipelines.service import refuse_other_service
 from pipelines.settings import Settings
 from pipelines.storage import storage_errors
 from pipelines.walks import following_query
@@ -142,6 +143,8 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     """
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
+        with closing(connect(settings.warehouse)) as connection:
+            refuse_other_service(settings, crawls(connection))
         loader = Loader(settings)
         loader.drain(progress)
         client = Client(settings, progress=progress)

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipelines.crawl import Crawl
 from pipelines.decisions import Decision, decisions, left_out
@@ -20,6 +19,7 @@ from pipelines.harvest import COUNTS
 from pipelines.loading import Loader, plain_errors
 from pipelines.progress import Progress, Silent
 from pipelines.raw import KINDS
+from pipelines.service import refuse_other_service
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory, storage_errors
 from pipelines.warehouse import Known, connect, crawl_number, crawls, expected_ids, gallery_mark, known, mend_documents
@@ -58,11 +58,16 @@ class SnapshotReport:
 
 
 def take_snapshot(
-    settings: Settings, snapshot_date: date | None = None, progress: Progress = _SILENT
+    settings: Settings,
+    snapshot_date: date | None = None,
+    progress: Progress = _SILENT,
+    *,
+    service_moved: bool = False,
 ) -> SnapshotReport:
     """Crawl the whole catalogue of `snapshot_date` (default: today, UTC) into the raw warehouse.
 
     The caller holds the writer lock. What a failing crawl has loaded is kept, and the next call for its date goes on.
+    With `service_moved` the service may have another address than the crawls before.
 
     Raises:
         OtherDateError: the service cannot be asked for that date.
@@ -74,12 +79,13 @@ def take_snapshot(
         raise OtherDateError(
             f"A snapshot of {snapshot_date} cannot be taken: {settings.api_url} answers only for today, {today} (UTC)."
         )
+    if not service_moved:
+        refuse_other_service(settings, _crawls(settings)[0])
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain(progress)
-        if settings.warehouse.exists():
-            mend_documents(settings.warehouse)
+        mend_documents(settings.warehouse)
         earlier, out = _crawls(settings)
         of_date = [row for row in earlier if row["snapshot_date"] == snapshot_date]
         done = [row for row in of_date if row["status"] == "complete" and row["crawl_id"] not in out]
@@ -161,7 +167,6 @@ def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, se
         row["snapshot_date"] == snapshot_date
         and row["crawl_id"] == state.get("crawl_id")
         and row["dialect"] == settings.dialect_name
-        and urlsplit(row["api_url"]).hostname == urlsplit(settings.api_url).hostname
     )
 
 

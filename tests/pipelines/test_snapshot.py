@@ -19,6 +19,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
 from pipelines.walks import ASKED_AGAIN
+from pipelines.warehouse import connect, known
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -92,7 +93,7 @@ def test_the_same_day_again_makes_no_request_and_adds_no_row(emulator: Emulator,
     settings = settings_for(emulator.api_url, tmp_path)
     first = take_snapshot(settings, DAY)
     before = contents(settings)
-    again = take_snapshot(settings_for("http://127.0.0.1:9/api/v1", tmp_path), DAY)
+    again = take_snapshot(settings_for("http://127.0.0.1:9/api/v1", tmp_path), DAY, service_moved=True)
     assert (again.already_complete, again.requests, again.status) == (True, 0, "complete")
     assert (again.items, again.endpoints, again.crawl_id) == (first.items, first.endpoints, first.crawl_id)
     assert contents(settings) == before
@@ -159,7 +160,7 @@ def test_a_real_service_whose_clock_is_an_hour_off_is_refused_before_anything_is
         take_snapshot(real)
     # An empty page is asked for again.
     assert [request.path for request in service.requests] == ["/models"] * (1 + ASKED_AGAIN)
-    assert not real.warehouse.exists()
+    assert not rows(real, "select 1 from information_schema.tables where table_name = 'snapshots'")
 
 
 def test_a_first_answer_just_after_midnight_is_of_the_end_of_the_date(
@@ -178,6 +179,13 @@ def cut_off(service: Service, settings: Settings, day: date) -> None:
     with pytest.raises(CivitaiEtlError, match="403"):
         take_snapshot(settings, day)
     service.routes["/models"] = paged
+
+
+def test_rows_are_appended_without_a_merge_only_where_nothing_is_stored(service: Service, settings: Settings) -> None:
+    cut_off(service, settings, DAY)
+    with connect(settings.warehouse) as connection:
+        found = {kind: known(connection, kind, DAY, "2026-01-01.1") for kind in ("model", "image")}
+    assert [(each.is_first, each.is_empty) for each in found.values()] == [(True, False), (True, True)]
 
 
 def test_the_crawl_of_a_new_date_closes_an_unfinished_one_as_partial(

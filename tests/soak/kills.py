@@ -330,7 +330,7 @@ def _left_behind(data_dir: Path) -> list[Path]:
     """What only a run under way has: half-written files and packages."""
     dlt = data_dir / "dlt" / "civitai_etl"
     packages = [dlt / "load" / "new", dlt / "load" / "normalized", dlt / "normalize" / "extracted"]
-    extracts = [path for path in (dlt / "normalize").iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)]
+    extracts = [path for path in dlt.glob("normalize/*") if re.fullmatch("[0-9a-f]{16}", path.name)]
     # What a killed writer left in the lake goes with the files that nobody names any more, after a day.
     return [*extracts, *(path for package in packages for path in package.glob("*")), *data_dir.glob("*.tmp")]
 
