@@ -486,7 +486,7 @@ MUTANTS = (
     Mutant(
         "approval is a share of the recommendations",
         "transforms/mart.py",
-        "votes = up + down",
+        'votes = up + pl.col("downs_judged")',
         "votes = up",
         MART + "a_share_is_one_of_the_known_flows",
     ),
