@@ -16,7 +16,7 @@ from transforms.base_models import describe
 from transforms.churn import Churn, churn
 from transforms.counter_guard import Collapse, collapses, withheld_rows
 from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
-from transforms.generation import STATE_STOCK, Generation
+from transforms.generation import STATE_STOCK, STATE_UNREAD, Generation
 from transforms.history import advance, natural_key, open_period, refresh
 from transforms.mart import Stock, base_model_day
 from transforms.quarantine import check, first_of_each, refused, rejected
@@ -167,6 +167,7 @@ class DayBuild:
         flows, births = self.add_version_facts(models, opened[DimModelVersion.table_name()])
         self.add_mart(before, flows, births)
         self.note_changes(staged)
+        self.note_unread(staged["model"])
         self.note_entities(staged)
         self.note_operations(staged)
         return [self.balance(kind, staged[kind]) for kind in KINDS]
@@ -221,9 +222,14 @@ class DayBuild:
         owners = self.owners(claims, models.decoded.select(MODEL_ID), buried)
         of_others = claims.join(owners, on=["version_id", "model_id"], how="anti")
         self.contested = of_others.drop_nulls("version_id").select("model_id").unique()
-        owned = claims.join(owners, on="version_id", how="left", suffix="_of_owner", maintain_order="left")
-        versions = owned.with_columns(model_id=pl.coalesce("model_id_of_owner", "model_id")).select(claims.columns)
-        found = models.rows | {DimModelVersion.table_name(): versions}
+        # Everything about a version is its owner's: what others say of it, its files and its hashes is passed over.
+        listed_by_owner = {
+            table.table_name(): models.rows[table.table_name()].join(
+                owners, on=["version_id", "model_id"], how="semi", maintain_order="left"
+            )
+            for table in (DimModelVersion, DimFile, FileHash)
+        }
+        found = models.rows | listed_by_owner
         rows = {table.table_name(): self.candidates(table, found[table.table_name()]) for table in MODEL_TABLES}
         listed = models.decoded.select(MODEL_ID)
         listed = listed if self.day.is_complete else listed.clear()
@@ -392,7 +398,7 @@ class DayBuild:
         served = self.star.rows(DimModelVersion.table_name())
         is_of_owner = pl.col("entity_id") == pl.col("model_id").cast(pl.String)
         counted = metrics.join(served.select("version_id", "model_id"), on="version_id", maintain_order="left")
-        counted = counted.sort(~is_of_owner, maintain_order=True)
+        counted = counted.filter(is_of_owner)
         observed = counted.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
             "version_id", keep="first", maintain_order=True
         )
@@ -405,7 +411,7 @@ class DayBuild:
         ).unique(maintain_order=True)
         silent = listed.join(observed, on="version_id", how="anti", maintain_order="left")
         observed = pl.concat([observed, silent], how="diagonal")
-        rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "published_at"))
+        rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "model_id", "published_at"))
         return rows.select("version_id", "downloads_delta"), rows.filter("is_birth").select("version_id")
 
     def add_fact(self, fact: type[Table], observed: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
@@ -418,9 +424,8 @@ class DayBuild:
             fact,
             observed,
             known,
-            published.unique(entity_id, keep="first", maintain_order=True),
+            self.with_complete_crawl(published.unique(entity_id, keep="first", maintain_order=True)),
             self.on,
-            self.day.before.complete,
             withheld=[each.counter for each in fallen if not each.is_accepted],
         )
         self.moved |= {
@@ -440,6 +445,25 @@ class DayBuild:
             self.quarantine.append(refused(fact, bad, self.on, self.day.crawl_id))
         self.add(fact, good)
         return rows.join(good, on=entity_id, how="semi", maintain_order="left") if bad.height else rows
+
+    def with_complete_crawl(self, entities: pl.DataFrame) -> pl.DataFrame:
+        """Adds the last complete crawl before that could have listed each entity: `complete_on`, `complete_from`."""
+        complete = self.day.before.complete
+        last = entities.with_columns(
+            complete_on=pl.lit(complete and complete.snapshot_date, dtype=pl.Date),
+            complete_from=pl.lit(complete and complete.started_at, dtype=INSTANT),
+        )
+        if "model_id" not in entities.columns:
+            return last
+        unread = self.star.rows(STATE_UNREAD).with_columns(is_unread=True)
+        return (
+            last.join(unread, on="model_id", how="left", suffix="_of_model", maintain_order="left")
+            .with_columns(
+                pl.when("is_unread").then(f"{name}_of_model").otherwise(name).alias(name)
+                for name in ("complete_on", "complete_from")
+            )
+            .select(last.columns)
+        )
 
     # Mart
 
@@ -483,6 +507,18 @@ class DayBuild:
         entities = self.star.rows(StateEntity.table_name())
         for kind, records in staged.items():
             self.churn.append(churn(kind, entities, records.observations.filter("is_listed")))
+
+    def note_unread(self, models: Staged) -> None:
+        """Remembers the models that a complete crawl met without reading their list item, since they answered by id only
+        or their record was broken: it was not there to see what is new of them.
+        """
+        if not self.day.is_complete:
+            return
+        answered = models.observations.filter(~pl.col("is_listed")).join(models.decoded, on="entity_id", how="anti")
+        met = pl.concat([frame.select(MODEL_ID) for frame in (answered, models.quarantine.drop_nulls("entity_id"))])
+        unread = self.with_complete_crawl(met.unique(maintain_order=True))
+        if unread.height or self.star.rows(STATE_UNREAD).height:
+            self.star.replace(STATE_UNREAD, unread)
 
     def note_entities(self, staged: dict[str, Staged]) -> None:
         """Remembers which documents need no second look."""

@@ -65,6 +65,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
     The keys are those of the tables dim_model, model_text, dim_model_version, dim_file, file_hash, bridge_model_tag and
     dim_image. Rows of a nested list whose id could not be read have a null there; the tables' rules set them aside.
+    Rows of files and hashes have the model_id that listed them, too: only the owner of a version says what it has.
     """
     model_id = pl.col("id").alias("model_id")
     description = pl.when(pl.col("description").str.len_chars() > 0).then("description")
@@ -83,7 +84,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pl.coalesce("published_at", "created_at").alias("published_at"),
     )
     version_id = pl.col("id").alias("version_id")
-    file_level = nested(version_level.select(version_id, "files"), "files")
+    file_level = nested(version_level.select("model_id", version_id, "files"), "files")
     image_level = nested(version_level.select(version_id, "images"), "images")
     published = versions.group_by("model_id").agg(pl.col("published_at").min())
     models = (
@@ -97,7 +98,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
             model_id, "description_hash", "description"
         ),
         DimModelVersion.table_name(): versions,
-        DimFile.table_name(): file_level.select("version_id", *columns_from(DimFile, FILE)),
+        DimFile.table_name(): file_level.select("model_id", "version_id", *columns_from(DimFile, FILE)),
         FileHash.table_name(): flatten_hashes(file_level),
         BridgeModelTag.table_name(): flatten_tags(documents.select(model_id, "tags")),
         DimImage.table_name(): flatten_images(image_level),
@@ -110,11 +111,16 @@ def nested(frame: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
-    """version_id, file_id, algorithm, hash: one row per hash, in upper case (a few are not, civitai-api.md, 2)."""
-    wide = files.select("version_id", pl.col("id").alias("file_id"), pl.col("hashes").struct.unnest())
+    """model_id, version_id, file_id, algorithm, hash: one row per hash.
+
+    A hash is in upper case here; a few are not (civitai-api.md, 2).
+    """
+    wide = files.select("model_id", "version_id", pl.col("id").alias("file_id"), pl.col("hashes").struct.unnest())
     algorithms = [name for name in wide.columns if name.upper() in HASH_ALGORITHMS]
     return (
-        wide.unpivot(algorithms, index=["version_id", "file_id"], variable_name="algorithm", value_name="hash")
+        wide.unpivot(
+            algorithms, index=["model_id", "version_id", "file_id"], variable_name="algorithm", value_name="hash"
+        )
         .drop_nulls("hash")
         .with_columns(pl.col("algorithm").str.to_uppercase(), pl.col("hash").str.to_uppercase())
         .unique(maintain_order=True)

@@ -323,8 +323,8 @@ MUTANTS = (
     Mutant(
         "the counters of a version are those of another model that lists it",
         "transforms/day.py",
-        "counted.sort(~is_of_owner, maintain_order=True)",
-        "counted.sort(is_of_owner, maintain_order=True)",
+        "counted = counted.filter(is_of_owner)",
+        "counted = counted",
         HISTORY + "the_counters_of_a_version_that_two_models_list_are_those_of_its_owner",
     ),
     Mutant(

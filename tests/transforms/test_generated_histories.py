@@ -1,6 +1,7 @@
 """Properties over generated histories: gaps, partial crawls, take-downs and returns, answers by id, hidden counters,
 renames, new owners, moved versions, tags that come and go, files uploaded anew, late and repeated crawls of past days,
-days on which every counter is zero, days that the checks refuse, days that are excluded and included again.
+days on which every counter is zero, days that the checks refuse, days that are excluded and included again, a version
+that two models list and about which they disagree.
 
 The oracle is the generated history itself, walked with plain dictionaries, and SQL identities on the published star.
 """
@@ -23,6 +24,8 @@ from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.quality import LostRowsError
 
 MODEL_IDS = (1, 2, 3)
+#: A version that some of these models list, each with attributes, files and counters of its own.
+SHARED, LISTERS = 90, (1, 2)
 #: Models that are always listed and hardly change, so many that their counters and their absence are noticed.
 CROWD = range(1001, 1061)
 UNKNOWN = "(unknown)"
@@ -66,9 +69,11 @@ class Day:
 
 @st.composite
 def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any]:
+    numbers = draw(st.sampled_from([(0, 1), (1, 2), (0,), (0, 1, 2), ()]))
+    shared = (SHARED,) if model_id in LISTERS and draw(st.booleans()) else ()
     versions = [
         version(
-            model_id * 10 + number,
+            version_id,
             base_model=draw(st.sampled_from(["SD 1.5", "Pony"])),
             publishedAt=f"2026-01-{draw(st.integers(1, 9)):02}T12:00:00.000Z",
             files=[
@@ -78,7 +83,7 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any]:
             images=[{"id": number, "url": "u"} for number in draw(st.sets(st.integers(1, 3), max_size=2))],
             stats={"downloadCount": draw(count), "thumbsUpCount": draw(count), "thumbsDownCount": 1},
         )
-        for number in draw(st.sampled_from([(0, 1), (1, 2), (0,), (0, 1, 2), ()]))
+        for version_id in (*(model_id * 10 + number for number in numbers), *shared)
     ]
     return model(
         model_id,
@@ -164,10 +169,11 @@ def write_again(workshop: Workshop, day: Day) -> None:
 
 
 def expected_flows(
-    history: list[Day], served: dict[date, set[int]]
+    history: list[Day], served: dict[date, dict[int, int]]
 ) -> tuple[dict[tuple[date, int], tuple[int | None, int | None]], dict[int, int | None], set[date]]:
-    """Download counter and flow of every version and date, by walking the history; of an answer by id only the versions
-    count that are `served`. Then the stock of every version at the end, None while hidden; and the withheld dates.
+    """Download counter and flow of every version and date, by walking the history; only what the owner says of a
+    version counts, as `served` has it. Then the stock of every version at the end, None while hidden; and the withheld
+    dates.
     """
     flows: dict[tuple[date, int], tuple[int | None, int | None]] = {}
     known: dict[int, int | None] = {}
@@ -176,11 +182,10 @@ def expected_flows(
     withheld: set[date] = set()
     last_complete: date | None = None
     for day in history:
-        seen = [each for state in day.shown.values() for each in state["modelVersions"]]
-        answers = [each for state in day.answered.values() for each in state["modelVersions"]]
+        told = [(state["id"], each) for state in (day.shown | day.answered).values() for each in state["modelVersions"]]
         if day.fault == "zeros" and (known.get(CROWD[0] * 10) or 0) > 0:
             withheld.add(day.on)
-        for each in [*seen, *(each for each in answers if each["id"] in served[day.on])]:
+        for each in [each for model_id, each in told if served[day.on].get(each["id"]) == model_id]:
             version_id, now = each["id"], each["stats"]["downloadCount"]
             given[version_id] = now is not None
             is_birth = (
@@ -229,9 +234,12 @@ class Periods:
         yield from ((key, values, since, None, None) for key, (since, values) in self.held.items())
 
 
-def contents(state: dict[str, Any]) -> dict[str, dict[tuple[Any, ...], Any]]:
-    """What a model's document says: the tracked values by key (owner first), per table."""
-    owner, versions = state["id"], state["modelVersions"]
+def contents(state: dict[str, Any], owners: dict[int, int]) -> dict[str, dict[tuple[Any, ...], Any]]:
+    """What a model's document says of itself and of the versions that it owns: the tracked values by key (owner first),
+    per table.
+    """
+    owner = state["id"]
+    versions = [each for each in state["modelVersions"] if owners[each["id"]] == owner]
     creator = (state["creator"] or {"username": UNKNOWN})["username"]
     return {
         "dim_model": {(owner,): (state["name"], creator, state["description"])},
@@ -253,24 +261,48 @@ def end_what_is_gone(tables: dict[str, Periods], model_id: int, told: dict[str, 
         tables[name].keep(model_id, set(told[name]), on)
 
 
-def expected_periods(history: list[Day]) -> tuple[dict[str, Periods], dict[date, set[int]]]:
-    """The periods of every type 2 table by walking the history, and the versions that were served on each date."""
+def owners_of(versions: Periods, read: dict[int, dict[str, Any]], buried: set[int], on: date) -> dict[int, int]:
+    """Whose each version is that the models `read` today list: who has it keeps it as long as it lists it, or nobody
+    knows better; then it is the lowest id's. Ends what its model has lost to another one.
+    """
+    claims: dict[int, list[int]] = {}
+    for model_id, state in read.items():
+        for each in state["modelVersions"]:
+            claims.setdefault(each["id"], []).append(model_id)
+    had = {version_id: model_id for model_id, version_id in versions.held}
+    owners = {}
+    for version_id, listers in claims.items():
+        owner = had.get(version_id)
+        keeps = owner is not None and owner not in buried and (owner in listers or owner not in read)
+        owners[version_id] = owner if keeps and owner is not None else min(listers)
+        if owner is not None and owner != owners[version_id]:
+            versions.end((owner, version_id), on, None)
+    return owners
+
+
+def expected_periods(history: list[Day]) -> tuple[dict[str, Periods], dict[date, dict[int, int]]]:
+    """The periods of every type 2 table by walking the history, and the versions that were served on each date, each
+    with its owner.
+    """
     tables = {name: Periods() for name in HISTORIES}
-    served: dict[date, set[int]] = {}
+    served: dict[date, dict[int, int]] = {}
     versions = tables["dim_model_version"]
     for day in history:
         # An answer by id is news only of a model of which there is nothing.
         news = {key: state for key, state in day.answered.items() if (key,) not in tables["dim_model"].held}
-        for model_id, state in (day.shown | news).items():
-            if day.is_complete:
-                end_what_is_gone(tables, model_id, contents(state), day.on)
-            for name, told in contents(state).items():
-                for key, values in told.items():
+        read = day.shown | news
+        buried = set(day.buried) - day.shown.keys() if day.is_complete else set()
+        owners = owners_of(versions, read, buried, day.on)
+        said = {model_id: contents(state, owners) for model_id, state in read.items()}
+        for model_id in buried:
+            end_what_is_gone(tables, model_id, {name: {} for name in HISTORIES}, day.on)
+        for told in said.values():
+            for name, rows in told.items():
+                for key, values in rows.items():
                     tables[name].show(key, values, day.on)
-        if day.is_complete:
-            for model_id in set(day.buried) - day.shown.keys():
-                end_what_is_gone(tables, model_id, {name: {} for name in HISTORIES}, day.on)
-        served[day.on] = {version_id for _, version_id in versions.held}
+        for model_id in said if day.is_complete else ():
+            end_what_is_gone(tables, model_id, said[model_id], day.on)
+        served[day.on] = {version_id: model_id for model_id, version_id in versions.held}
     return tables, served
 
 
@@ -302,10 +334,17 @@ def _flat(values: Any) -> Any:
     return list(values) if isinstance(values, tuple) else values
 
 
+def listers(day: Day) -> list[int]:
+    """The models that list the shared version on a date."""
+    return [key for key, state in day.shown.items() if any(each["id"] == SHARED for each in state["modelVersions"])]
+
+
 def events(history: list[Day], late: int | None, excluded: int | None) -> Iterator[str]:
     """The kinds of things that happen in a history."""
     for name, periods in expected_periods(history)[0].items():
         yield from changes(name, periods)
+    if any(len(listers(day)) > 1 for day in history):
+        yield "two models list a version"
     for before, day in pairwise(history):
         if (day.on - before.on).days > 1:
             yield "a gap"
@@ -333,6 +372,8 @@ def changes(name: str, periods: Periods) -> Iterator[str]:
         yield f"{name}: {'gone' if removed_on else 'changed'}"
         if removed_on and any(other == key and since > removed_on for other, since in starts):
             yield f"{name}: returned"
+        if name == "dim_model_version" and not removed_on and (key, ended_on) not in starts:
+            yield "a version has a new owner"
         if name == "dim_model" and not removed_on:
             both = zip(("name", "owner", "text"), values, starts[key, ended_on], strict=True)
             yield from (f"dim_model: new {what}" for what, was, now in both if was != now)
@@ -353,6 +394,7 @@ EVENTS = {
     *(f"{name}: {what}" for name in HISTORIES for what in ("gone", "returned")),
     *("dim_model: changed", "dim_model: new name", "dim_model: new owner", "dim_model: new text"),
     *("dim_model_version: changed", "a gap", "a partial crawl", "a partial crawl that met 404s", "an answer by id"),
+    *("two models list a version", "a version has a new owner"),
     *("a counter is hidden", "a counter is shown again", "a counter falls"),
     *("a second crawl of a past date", "a date that comes late"),
     *("a counter is withheld", "a date is refused", "a date is excluded", "an excluded date is crawled again"),

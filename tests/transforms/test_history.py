@@ -357,3 +357,34 @@ def test_the_counters_of_a_version_that_two_models_list_are_those_of_its_owner(w
     workshop.build()
     counters = "SELECT model_id, download_count FROM star.fact_model_version_daily ORDER BY snapshot_date"
     assert workshop.sql(counters) == [(9, 100), (9, 110)]
+
+
+def test_the_attributes_files_and_hashes_of_a_version_that_two_models_list_are_those_of_its_owner(
+    workshop: Workshop,
+) -> None:
+    def lists(model_id: int, base_model: str, digest: str, **fields: Any) -> dict[str, Any]:
+        files = [{"id": 5, "name": f"of {model_id}", "hashes": {"SHA256": digest}}]
+        return model(model_id, version(77, base_model, name=f"of {model_id}", index=model_id, files=files), **fields)
+
+    first, other = lists(1, "Pony", "AA"), lists(2, "SDXL 1.0", "BB")
+    for day, models in zip(
+        DAYS[:5],
+        (
+            [first],
+            [first, other],  # the document of the owner is not read today
+            [first | {"name": "news"}, other],  # both are read
+            [first | {"name": "news"}, other],
+            [model(1, name="let go", modelVersions=[]), other],
+        ),
+        strict=True,
+    ):
+        workshop.raw.crawl(day, model=models)
+        workshop.build()
+    assert periods(workshop, "dim_model_version", "model_id, name, base_model, index") == [
+        (1, "of 1", "Pony", 1, 1, 5, False),
+        (2, "of 2", "SDXL 1.0", 2, 5, None, True),
+    ]
+    assert periods(workshop, "file_hash", "hash") == [("AA", 1, 5, False), ("BB", 5, None, True)]
+    assert workshop.sql("SELECT name FROM star.dim_file") == [("of 2",)]
+    assert workshop.sql("SELECT * FROM star.ops_quarantine") == []
+    assert workshop.rebuild_into("again").files() == workshop.files()
