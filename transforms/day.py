@@ -175,9 +175,8 @@ class DayBuild:
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())
         settled = entities.filter((pl.col("kind") == kind) & pl.col("is_settled")).select("entity_id", "content_hash")
-        # Only models are asked for by id in a crawl.
-        held = self.star.rows(DimModel.table_name()).select(entity_id=pl.col("model_id").cast(pl.String))
-        return stage(self.raw, kind, self.on, settled, held)
+        listed = entities.filter((pl.col("kind") == kind) & pl.col("is_listed")).select("entity_id")
+        return stage(self.raw, kind, self.on, settled, listed)
 
     # Dimensions
 
@@ -214,7 +213,8 @@ class DayBuild:
         """Takes the tables of models, versions, files, hashes and tags to this date; returns their candidates.
 
         What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
-        A model that no list had, but that answered when it was asked for by id, was seen: nothing else is known of it.
+        A model that no list had, but that answered when it was asked for by id, was seen. Nothing else is known of it,
+        unless no list has shown it since it was last gone: then its answers by id are all there is, and count as lists.
         """
         seen = models.observations.select(MODEL_ID)
         buried = self.buried_models().join(seen, on="model_id", how="anti")
@@ -509,8 +509,8 @@ class DayBuild:
             self.churn.append(churn(kind, entities, records.observations.filter("is_listed")))
 
     def note_unread(self, models: Staged) -> None:
-        """Remembers the models that a complete crawl met without reading their list item, since they answered by id only
-        or their record was broken: it was not there to see what is new of them.
+        """Remembers the models that a complete crawl met without reading their list item, since they answered by id
+        only or their record was broken: it was not there to see what is new of them.
         """
         if not self.day.is_complete:
             return
@@ -527,18 +527,33 @@ class DayBuild:
         for kind, records in staged.items():
             observed = self.all_records(records)
             is_settled = pl.col("is_valid") & (kind != "model" or self.day.is_complete)
-            seen.append(observed.select(pl.lit(kind).alias("kind"), "entity_id", "content_hash", is_settled=is_settled))
+            seen.append(
+                observed.select(
+                    pl.lit(kind).alias("kind"), "entity_id", "content_hash", "is_valid", is_settled=is_settled
+                )
+            )
         contested = self.contested.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
-        today = pl.concat(seen).with_columns(
-            is_settled=pl.col("is_settled")
-            & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode())
+        entities = self.star.rows(table)
+        were_listed = entities.filter("is_listed").select("kind", "entity_id", was_listed=True)
+        today = (
+            pl.concat(seen)
+            .join(were_listed, on=["kind", "entity_id"], how="left", maintain_order="left")
+            .select(
+                "kind",
+                "entity_id",
+                "content_hash",
+                is_settled=pl.col("is_settled")
+                & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode()),
+                is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
+            )
         )
         buried = self.buried_models().select(
             kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
         )
-        earlier = self.star.rows(table).join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
+        earlier = entities.join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
         earlier = earlier.join(buried, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
-            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null()
+            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null(),
+            is_listed=pl.col("is_listed") & pl.col("is_buried").is_null(),
         )
         self.star.replace(table, pl.concat([earlier.drop("is_buried"), today]))
 

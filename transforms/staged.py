@@ -74,16 +74,16 @@ class Staged:
     drift: dict[str, str]
 
 
-def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, held: pl.DataFrame) -> Staged:
+def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl.DataFrame) -> Staged:
     """Stages a kind on a date.
 
-    `settled` has entity_id and content_hash of documents that need no second look, `held` the entity_id of what the
-    star has: of the others an answer to a question by id is news, since no list ever showed anything.
+    `settled` has entity_id and content_hash of documents that need no second look, `listed` the entity_id of what lists
+    have shown: of the others an answer to a question by id is the only source, and read like an item of a list.
     """
     observations = raw.observations(kind, on)
     metrics, metric_errors = decode_metrics(observations)
     is_listed = pl.col("crawl_pass") != RECONCILE_PASS
-    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(held["entity_id"].implode())).join(
+    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(
         settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
     )
     payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]

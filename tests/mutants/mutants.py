@@ -73,7 +73,7 @@ MUTANTS = (
     Mutant(
         "every first observation is a birth",
         "transforms/facts.py",
-        'pl.col("is_first") & (pl.col("published_at") > last_complete.started_at).fill_null(False)',
+        'pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)',
         'pl.col("is_first")',
         FACTS + "what_was_published_before_the_last_complete_crawl_began_has_no_flow_at_first",
     ),
@@ -87,15 +87,15 @@ MUTANTS = (
     Mutant(
         "without a complete crawl before it, a first observation has its whole counter as flow",
         "transforms/facts.py",
-        "is_birth = pl.lit(False)  # noqa: FBT003",
-        'is_birth = pl.col("is_first")',
+        '(pl.col("published_at") > pl.col("complete_from")).fill_null(False)',
+        '(pl.col("published_at") > pl.col("complete_from")).fill_null(True)',
         FACTS + "a_first_observation_has_no_flow_and_the_next_has_the_difference",
     ),
     Mutant(
         "births count from the date of the last complete crawl, not from its start",
         "transforms/facts.py",
-        '(pl.col("published_at") > last_complete.started_at)',
-        '(pl.col("published_at").dt.date() >= last_complete.snapshot_date)',
+        '(pl.col("published_at") > pl.col("complete_from"))',
+        '(pl.col("published_at").dt.date() >= pl.col("complete_on"))',
         FACTS + "what_was_published_before_the_last_complete_crawl_began_has_no_flow_at_first",
     ),
     Mutant(
@@ -263,7 +263,7 @@ MUTANTS = (
     Mutant(
         "an answer by id opens and closes rows",
         "transforms/staged.py",
-        'observations.filter(is_listed | ~pl.col("entity_id").is_in(held["entity_id"].implode())).join(',
+        'observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(',
         "observations.join(",
         HISTORY + "an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing",
     ),

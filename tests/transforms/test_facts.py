@@ -1,6 +1,9 @@
 """The rules about flows (DESIGN 5, Facts), each through raw tables and the published star."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
@@ -176,9 +179,7 @@ def test_a_version_without_a_publication_is_as_old_as_its_making(workshop: Works
 
 
 @pytest.mark.parametrize("met", ["by id only", "by id in a partial crawl", "broken"])
-def test_what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it(
-    workshop: Workshop, met: str
-) -> None:
+def test_what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it(workshop: Workshop, met: str) -> None:
     def grown(downloads: Any) -> dict[str, Any]:
         born = version(11, "Pony", publishedAt="2026-01-01T12:00:00.000Z", stats={"downloadCount": downloads})
         return model(1, version(10), born)

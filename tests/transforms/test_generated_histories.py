@@ -168,6 +168,17 @@ def write_again(workshop: Workshop, day: Day) -> None:
     workshop.raw.crawl(day.on, number=2, model=list(day.shown.values()))
 
 
+def known_from_lists(history: list[Day]) -> dict[date, set[int]]:
+    """The models that lists had shown before each date, since they were last gone."""
+    known: dict[date, set[int]] = {}
+    listed: set[int] = set()
+    for day in history:
+        known[day.on] = set(listed)
+        listed |= day.shown.keys()
+        listed -= set(day.buried) - day.shown.keys() if day.is_complete else set()
+    return known
+
+
 def expected_flows(
     history: list[Day], served: dict[date, dict[int, int]]
 ) -> tuple[dict[tuple[date, int], tuple[int | None, int | None]], dict[int, int | None], set[date]]:
@@ -181,17 +192,20 @@ def expected_flows(
     awaited: set[int] = set()
     withheld: set[date] = set()
     last_complete: date | None = None
+    unread: dict[int, date | None] = {}
+    of_lists = known_from_lists(history)
     for day in history:
         told = [(state["id"], each) for state in (day.shown | day.answered).values() for each in state["modelVersions"]]
         if day.fault == "zeros" and (known.get(CROWD[0] * 10) or 0) > 0:
             withheld.add(day.on)
-        for each in [each for model_id, each in told if served[day.on].get(each["id"]) == model_id]:
+        for model_id, each in told:
+            if served[day.on].get(each["id"]) != model_id:
+                continue
             version_id, now = each["id"], each["stats"]["downloadCount"]
             given[version_id] = now is not None
+            complete = unread.get(model_id, last_complete)
             is_birth = (
-                version_id not in known
-                and last_complete is not None
-                and each["publishedAt"] > f"{last_complete}T03:00:00.000Z"
+                version_id not in known and complete is not None and each["publishedAt"] > f"{complete}T03:00:00.000Z"
             )
             if day.on in withheld:
                 awaited |= {version_id} if is_birth and now is not None else set()
@@ -204,6 +218,11 @@ def expected_flows(
             flows[day.on, version_id] = (now, flow)
             known[version_id] = now if now is not None else before
         if day.is_complete:
+            # A crawl that met a model by id only could not list what is new of it.
+            by_id = day.answered.keys() - day.shown.keys()
+            unread = {
+                model_id: unread.get(model_id, last_complete) for model_id in by_id if model_id in of_lists[day.on]
+            }
             last_complete = day.on
     return flows, {version_id: value if given[version_id] else None for version_id, value in known.items()}, withheld
 
@@ -286,10 +305,11 @@ def expected_periods(history: list[Day]) -> tuple[dict[str, Periods], dict[date,
     """
     tables = {name: Periods() for name in HISTORIES}
     served: dict[date, dict[int, int]] = {}
+    of_lists = known_from_lists(history)
     versions = tables["dim_model_version"]
     for day in history:
-        # An answer by id is news only of a model of which there is nothing.
-        news = {key: state for key, state in day.answered.items() if (key,) not in tables["dim_model"].held}
+        # An answer by id is news only of a model that no list has shown.
+        news = {key: state for key, state in day.answered.items() if key not in of_lists[day.on]}
         read = day.shown | news
         buried = set(day.buried) - day.shown.keys() if day.is_complete else set()
         owners = owners_of(versions, read, buried, day.on)

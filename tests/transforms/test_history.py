@@ -125,20 +125,34 @@ def test_a_change_that_a_list_shows_after_a_reconcile_is_dated_by_the_list(works
     assert periods(workshop, "dim_model", "name") == [("Model 1", 1, 3, False), ("renamed", 3, None, True)]
 
 
-def test_a_model_that_no_list_ever_showed_gets_its_rows_from_the_answer_by_id_and_only_the_first(
-    workshop: Workshop,
-) -> None:
-    detail = model(7, version(70), mode="Archived", stats={"downloadCount": 10})
-    later = model(7, version(70), version(71), mode="Archived", name="renamed", stats={"downloadCount": 13})
-    workshop.raw.crawl(DAYS[0], model=[model(1)], reconciled=(detail,))
-    workshop.raw.crawl(DAYS[1], model=[model(1)], reconciled=(later,))
+def test_a_model_that_no_list_has_shown_is_as_its_answers_by_id_say_until_a_list_shows_it(workshop: Workshop) -> None:
+    def watched(*versions: dict[str, Any], name: str, downloads: int) -> dict[str, Any]:
+        return model(7, *versions, name=name, mode="Archived", stats={"downloadCount": downloads})
+
+    born = version(71, "Pony", publishedAt="2026-01-01T12:00:00.000Z", stats={"downloadCount": 4})
+    first = watched(version(70, "SD 1.5"), name="first", downloads=10)
+    renamed = watched(version(70, "Pony"), born, name="renamed", downloads=13)
+    less = watched(born, name="renamed", downloads=13)
+    listed = watched(born, name="listed", downloads=13)
+    for day, answer in zip(DAYS[:3], (first, renamed, less), strict=True):
+        workshop.raw.crawl(day, model=[model(1)], reconciled=(answer,))
+        workshop.build()
+    workshop.raw.crawl(DAYS[3], model=[model(1), listed])
+    workshop.raw.crawl(DAYS[4], model=[model(1)], reconciled=(renamed,))
     workshop.build()
-    assert periods(workshop, "dim_model", "name, mode", "model_id = 7") == [("Model 7", "Archived", 1, None, True)]
-    assert periods(workshop, "dim_model_version", "version_id", "model_id = 7") == [(70, 1, None, True)]
+    assert periods(workshop, "dim_model", "name", "model_id = 7") == [
+        ("first", 1, 2, False), ("listed", 4, None, True), ("renamed", 2, 4, False),
+    ]  # fmt: skip
+    assert periods(workshop, "dim_model_version", "version_id, base_model", "model_id = 7") == [
+        (70, "Pony", 2, 3, False), (70, "SD 1.5", 1, 2, False), (71, "Pony", 2, None, True),
+    ]  # fmt: skip
     assert workshop.sql(
         "SELECT day(snapshot_date), download_count, downloads_delta FROM star.fact_model_daily "
-        "JOIN star.dim_model USING (model_key, model_id) WHERE model_id = 7 ORDER BY 1"
+        "JOIN star.dim_model USING (model_key, model_id) WHERE model_id = 7 ORDER BY 1 LIMIT 2"
     ) == [(1, 10, None), (2, 13, 3)]
+    assert workshop.sql(
+        "SELECT downloads_delta FROM star.fact_model_version_daily WHERE version_id = 71 ORDER BY snapshot_date LIMIT 2"
+    ) == [(4,), (0,)]
     assert workshop.rebuild_into("again").files() == workshop.files()
 
 
