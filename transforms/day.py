@@ -567,7 +567,8 @@ class DayBuild:
     def note_operations(self, staged: dict[str, Staged]) -> None:
         """ops_quarantine, ops_drift and ops_withheld."""
         items = rejected(self.raw.rejects(self.on))
-        rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
+        of_kinds = [rows for records in staged.values() for rows in (records.quarantine, records.implausible)]
+        rows = pl.concat([*of_kinds, items, *self.quarantine])
         self.add(OpsQuarantine, OpsQuarantine.validate(rows, cast=True))
         drift = pl.DataFrame(
             [
