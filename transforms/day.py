@@ -16,6 +16,7 @@ from transforms.base_models import describe
 from transforms.churn import Churn, churn
 from transforms.counter_guard import Collapse, collapses, withheld_rows
 from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
+from transforms.flatten import named
 from transforms.generation import STATE_STOCK, STATE_UNREAD, Generation
 from transforms.history import advance, natural_key, open_period, refresh
 from transforms.mart import Stock, base_model_day
@@ -57,8 +58,8 @@ MODEL_ID = pl.col("entity_id").cast(pl.Int64).alias("model_id")
 FACT_OF_KIND: dict[str, tuple[type[Table], pl.Expr]] = {
     "model": (FactModelDaily, pl.col("entity_id").cast(pl.Int64)),
     "image": (FactImageDaily, pl.col("entity_id").cast(pl.Int64)),
-    "creator": (FactCreatorDaily, pl.col("entity_id")),
-    "tag": (FactTagDaily, pl.col("entity_id").str.strip_chars()),
+    "creator": (FactCreatorDaily, named(pl.col("entity_id"))),
+    "tag": (FactTagDaily, named(pl.col("entity_id"))),
 }
 
 
@@ -316,15 +317,30 @@ class DayBuild:
 
     def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
         """Creators, tags and base models: those that models name, and those that the service lists itself."""
-        creators = staged["creator"].rows[DimCreator.table_name()]
+        creators, tags = (
+            staged[kind]
+            .rows[table.table_name()]
+            .join(self.spellings(kind, staged[kind]), left_on="spelling", right_on="entity_id", how="semi")
+            .drop("spelling")
+            for kind, table in (("creator", DimCreator), ("tag", DimTag))
+        )
         named = opened[DimModel.table_name()].select("username").unique()
         self.enter(DimCreator, creators, named)
-        tags = staged["tag"].rows[DimTag.table_name()].unique("tag", keep="first", maintain_order=True)
         self.enter(DimTag, tags, opened[BridgeModelTag.table_name()].select("tag").unique())
         # All of them, so that a name that was listed since is classified as it would be by a rebuild.
         known = self.star.rows(DimBaseModel.table_name()).select("base_model")
         base_models = pl.concat([known, opened[DimModelVersion.table_name()].select("base_model")]).unique()
         self.refresh(DimBaseModel, describe(base_models.sort("base_model")))
+
+    def spellings(self, kind: str, records: Staged) -> pl.DataFrame:
+        """entity_id of the record that stands for each name of a kind: the one without white space around the name, and
+        else the first in the alphabet, of all that were ever there. The other spellings of a name are duplicates.
+        """
+        entities = self.star.rows(StateEntity.table_name()).filter(pl.col("kind") == kind)
+        met = pl.concat([entities.select("entity_id"), records.observations.select("entity_id")]).unique()
+        name = named(pl.col("entity_id"))
+        ordered = met.with_columns(name=name).sort(pl.col("entity_id") != name, "entity_id")
+        return ordered.unique("name", keep="first", maintain_order=True).select("entity_id")
 
     def enter(self, table: type[Table], listed: pl.DataFrame, named: pl.DataFrame) -> None:
         """Refreshes a table of names: `listed` brings attributes, `named` only names that may be new."""
@@ -363,8 +379,11 @@ class DayBuild:
             records = staged[kind]
             metrics = records.metrics.filter(pl.col("owner") == kind)
             name = ENTITY_ID[fact]
+            of_kind = records.observations
+            if kind in ("creator", "tag"):
+                of_kind = of_kind.join(self.spellings(kind, records), on="entity_id", how="semi", maintain_order="left")
             observed = (
-                records.observations.join(metrics, on="entity_id", how="left", maintain_order="left")
+                of_kind.join(metrics, on="entity_id", how="left", maintain_order="left")
                 .with_columns(entity_id.alias(name))
                 .unique(name, keep="first", maintain_order=True)
                 .select(name, *stats_columns(fact))

@@ -55,6 +55,16 @@ def typed(expression: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return expression
 
 
+def named(text: pl.Expr) -> pl.Expr:
+    """A name of a tag, creator or base model, from the text that has it.
+
+    Two names are one if they differ only in white space around them. Case, accents and white space inside make them
+    two, as they do for the service. A blank text is no name: null.
+    """
+    trimmed = text.str.strip_chars()
+    return pl.when(trimmed != "").then(trimmed)
+
+
 def text_hash(text: str) -> str:
     """BLAKE2b-128 in hex."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -80,7 +90,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
         *columns_from(DimModelVersion, VERSION),
         "model_id",
     ).with_columns(
-        pl.col("base_model").fill_null(UNKNOWN),
+        named(pl.col("base_model")).fill_null(UNKNOWN),
         pl.coalesce("published_at", "created_at").alias("published_at"),
     )
     version_id = pl.col("id").alias("version_id")
@@ -89,7 +99,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
     published = versions.group_by("model_id").agg(pl.col("published_at").min())
     models = (
         documents.select(*columns_from(DimModel, "$."), "description_hash")
-        .with_columns(pl.col("username").fill_null(UNKNOWN))
+        .with_columns(named(pl.col("username")).fill_null(UNKNOWN))
         .join(published, on="model_id", how="left", maintain_order="left")
     )
     return {
@@ -129,22 +139,24 @@ def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
 
 def flatten_tags(models: pl.DataFrame) -> pl.DataFrame:
     """model_id, tag: one row per distinct tag of a model, trimmed; a blank tag is none."""
-    tags = models.explode("tags").select("model_id", pl.col("tags").str.strip_chars().alias("tag"))
-    return tags.filter(pl.col("tag") != "").unique(maintain_order=True)
+    tags = models.explode("tags").select("model_id", tag=named(pl.col("tags")))
+    return tags.drop_nulls("tag").unique(maintain_order=True)
 
 
 def flatten_images(images: pl.DataFrame) -> pl.DataFrame:
     """dim_image rows from a frame of `payloads.Image` columns, with `version_id` for showcase images."""
     if "version_id" not in images.columns:
         images = images.with_columns(version_id=pl.lit(None, pl.Int64))
-    return images.select("version_id", *columns_from(DimImage, "$."))
+    return images.select("version_id", *columns_from(DimImage, "$.")).with_columns(named(pl.col("username")))
 
 
 def flatten_creators(documents: pl.DataFrame) -> pl.DataFrame:
-    """dim_creator rows from decoded /creators documents."""
-    return documents.select(columns_from(DimCreator, "$."))
+    """dim_creator rows from decoded /creators documents, and the `spelling` of the name in each."""
+    return documents.select(*columns_from(DimCreator, "$."), spelling="username").with_columns(
+        named(pl.col("username"))
+    )
 
 
 def flatten_tag_list(documents: pl.DataFrame) -> pl.DataFrame:
-    """dim_tag rows from decoded /tags documents."""
-    return documents.select(pl.col("name").str.strip_chars().alias("tag"), *columns_from(DimTag, "$."))
+    """dim_tag rows from decoded /tags documents, and the `spelling` of the name in each."""
+    return documents.select(*columns_from(DimTag, "$."), tag=named(pl.col("name")), spelling="name")

@@ -272,7 +272,7 @@ CREATE TABLE expected.fact_tag_daily AS
 SELECT day AS snapshot_date, tag, modelCount AS model_count,
   modelCount - last_value(modelCount IGNORE NULLS) OVER w AS models_delta,
   (day - max(day) OVER w)::INTEGER AS days_since_previous
-FROM (SELECT day, trim(name) AS tag, arg_min({n: modelCount}, name).n AS modelCount FROM tags GROUP BY ALL)
+FROM (SELECT day, trim(name) AS tag, arg_min({n: modelCount}, (name != trim(name))::INTEGER || name).n AS modelCount FROM tags GROUP BY ALL)
 WHERE tag != '' WINDOW w AS (PARTITION BY tag ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
 
 -- The mart: every version on every pair of snapshots one after the other, added up under its base model now or before.

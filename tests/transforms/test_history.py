@@ -402,3 +402,32 @@ def test_the_attributes_files_and_hashes_of_a_version_that_two_models_list_are_t
     assert workshop.sql("SELECT name FROM star.dim_file") == [("of 2",)]
     assert workshop.sql("SELECT * FROM star.ops_quarantine") == []
     assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_names_that_differ_in_white_space_around_them_are_one_name_and_a_blank_is_none(workshop: Workshop) -> None:
+    plain, blanks = {"name": "x", "modelCount": 4, "link": "L"}, {"name": " x", "modelCount": 1, "link": "other"}
+    ada, spaced = {"username": "ada", "modelCount": 2}, {"username": " ada", "modelCount": 7, "link": "other"}
+    nothing = [{"name": "  ", "modelCount": 3}]
+    listed = model(1, version(10, " Pony "), version(11, "  "), tags=["x ", " ", "X"], creator={"username": "ada "})
+    nobody = model(2, version(20, "Pony"), creator={"username": " "}, tags=[])
+    workshop.raw.crawl(DAYS[0], model=[listed, nobody], tag=[plain, *nothing], creator=[ada])
+    workshop.build()
+    workshop.raw.crawl(DAYS[1], model=[listed, nobody], tag=[blanks, plain, *nothing], creator=[spaced, ada])
+    workshop.raw.crawl(DAYS[2], status="partial", model=[listed, nobody], tag=[blanks], creator=[spaced])
+    books = workshop.build().balances
+    assert workshop.sql("SELECT tag, link FROM star.dim_tag ORDER BY 1") == [("X", None), ("x", "L")]
+    assert workshop.sql("SELECT username, link FROM star.dim_creator ORDER BY 1") == [
+        ("(unknown)", None),
+        ("ada", None),
+    ]
+    assert workshop.sql("SELECT base_model FROM star.dim_base_model ORDER BY 1") == [("(unknown)",), ("Pony",)]
+    assert workshop.sql("SELECT tag FROM star.bridge_model_tag ORDER BY 1") == [("X",), ("x",)]
+    assert workshop.sql("SELECT tag, model_count, models_delta FROM star.fact_tag_daily ORDER BY snapshot_date") == [
+        ("x", 4, None), ("x", 4, 0),
+    ]  # fmt: skip
+    assert workshop.sql("SELECT model_count FROM star.fact_creator_daily ORDER BY snapshot_date") == [(2,), (2,)]
+    assert [(each.loaded, each.quarantined, each.duplicates) for each in books if each.kind == "tag"] == [
+        (1, 1, 1), (0, 0, 1),
+    ]  # fmt: skip
+    assert workshop.sql("SELECT DISTINCT kind, entity_id FROM star.ops_quarantine") == [("tag", "  ")]
+    assert workshop.rebuild_into("again").files() == workshop.files()
