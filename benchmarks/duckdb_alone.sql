@@ -131,7 +131,9 @@ COPY (
       sum(version.stats.thumbsDownCount)::BIGINT AS thumbs_down_count, sum(version.stats.ratingCount)::BIGINT AS rating_count,
       sum(round(version.stats.rating * 100)::BIGINT * version.stats.ratingCount) AS rating_points,
       sum(version.stats.ratingCount) FILTER (version.stats.rating IS NOT NULL) AS ratings_with_points,
-      thumbs_up_count + thumbs_down_count AS votes, thumbs_up_count / votes AS share
+      sum(version.stats.thumbsUpCount) FILTER (version.stats.thumbsDownCount IS NOT NULL) AS ups_judged,
+      sum(version.stats.thumbsDownCount) FILTER (version.stats.thumbsUpCount IS NOT NULL) AS downs_judged,
+      ups_judged + downs_judged AS votes, ups_judged / votes AS share
     FROM versions GROUP BY ALL
   )
   SELECT DATE '{{on}}' AS snapshot_date, base_model, NULL::INTEGER AS days_since_previous, version_count,
@@ -141,8 +143,8 @@ COPY (
     NULL::DOUBLE AS downloads_share, thumbs_up_count, thumbs_down_count, rating_count,
     CASE WHEN ratings_with_points > 0 THEN rating_points / ratings_with_points / 100 END AS rating,
     CASE WHEN votes > 0 THEN share END AS approval_rate,
-    CASE WHEN votes > 0 THEN (share + 3.841458820694124 / (2 * votes) - 1.959963984540054
-      * sqrt((share * (1 - share) + 3.841458820694124 / (4 * votes)) / votes)) / (1 + 3.841458820694124 / votes)
+    CASE WHEN votes > 0 THEN greatest(0, (share + 3.841458820694124 / (2 * votes) - 1.959963984540054
+      * sqrt((share * (1 - share) + 3.841458820694124 / (4 * votes)) / votes)) / (1 + 3.841458820694124 / votes))
     END AS approval_lower_bound
   FROM totals ORDER BY base_model
 ) TO '{{star}}/mart_base_model_daily.parquet' (COMPRESSION zstd);

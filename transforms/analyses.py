@@ -647,7 +647,7 @@ SNAPSHOT_COVERAGE = Macro(
         "models_observed": "Models observed on that day. Null: a gap.",
         "observed_share": "models_observed / models_known. Null: a gap.",
         "models_removed": "Models that were found gone on that day.",
-        "quarantined": "Records of that day that were set aside.",
+        "quarantined": "Records and values of that day that were set aside.",
     },
     """
 WITH steps AS (

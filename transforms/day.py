@@ -16,7 +16,8 @@ from transforms.base_models import describe
 from transforms.churn import Churn, churn
 from transforms.counter_guard import Collapse, collapses, withheld_rows
 from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
-from transforms.generation import STATE_STOCK, Generation
+from transforms.flatten import named
+from transforms.generation import STATE_STOCK, STATE_UNREAD, Generation
 from transforms.history import advance, natural_key, open_period, refresh
 from transforms.mart import Stock, base_model_day
 from transforms.quarantine import check, first_of_each, refused, rejected
@@ -57,8 +58,8 @@ MODEL_ID = pl.col("entity_id").cast(pl.Int64).alias("model_id")
 FACT_OF_KIND: dict[str, tuple[type[Table], pl.Expr]] = {
     "model": (FactModelDaily, pl.col("entity_id").cast(pl.Int64)),
     "image": (FactImageDaily, pl.col("entity_id").cast(pl.Int64)),
-    "creator": (FactCreatorDaily, pl.col("entity_id")),
-    "tag": (FactTagDaily, pl.col("entity_id").str.strip_chars()),
+    "creator": (FactCreatorDaily, named(pl.col("entity_id"))),
+    "tag": (FactTagDaily, named(pl.col("entity_id"))),
 }
 
 
@@ -167,6 +168,7 @@ class DayBuild:
         flows, births = self.add_version_facts(models, opened[DimModelVersion.table_name()])
         self.add_mart(before, flows, births)
         self.note_changes(staged)
+        self.note_unread(staged["model"])
         self.note_entities(staged)
         self.note_operations(staged)
         return [self.balance(kind, staged[kind]) for kind in KINDS]
@@ -174,9 +176,8 @@ class DayBuild:
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())
         settled = entities.filter((pl.col("kind") == kind) & pl.col("is_settled")).select("entity_id", "content_hash")
-        # Only models are asked for by id in a crawl.
-        held = self.star.rows(DimModel.table_name()).select(entity_id=pl.col("model_id").cast(pl.String))
-        return stage(self.raw, kind, self.on, settled, held)
+        listed = entities.filter((pl.col("kind") == kind) & pl.col("is_listed")).select("entity_id")
+        return stage(self.raw, kind, self.on, settled, listed)
 
     # Dimensions
 
@@ -213,7 +214,8 @@ class DayBuild:
         """Takes the tables of models, versions, files, hashes and tags to this date; returns their candidates.
 
         What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
-        A model that no list had, but that answered when it was asked for by id, was seen: nothing else is known of it.
+        A model that no list had, but that answered when it was asked for by id, was seen. Nothing else is known of it,
+        unless no list has shown it since it was last gone: then its answers by id are all there is, and count as lists.
         """
         seen = models.observations.select(MODEL_ID)
         buried = self.buried_models().join(seen, on="model_id", how="anti")
@@ -221,9 +223,14 @@ class DayBuild:
         owners = self.owners(claims, models.decoded.select(MODEL_ID), buried)
         of_others = claims.join(owners, on=["version_id", "model_id"], how="anti")
         self.contested = of_others.drop_nulls("version_id").select("model_id").unique()
-        owned = claims.join(owners, on="version_id", how="left", suffix="_of_owner", maintain_order="left")
-        versions = owned.with_columns(model_id=pl.coalesce("model_id_of_owner", "model_id")).select(claims.columns)
-        found = models.rows | {DimModelVersion.table_name(): versions}
+        # Everything about a version is its owner's: what others say of it, its files and its hashes is passed over.
+        listed_by_owner = {
+            table.table_name(): models.rows[table.table_name()].join(
+                owners, on=["version_id", "model_id"], how="semi", maintain_order="left"
+            )
+            for table in (DimModelVersion, DimFile, FileHash)
+        }
+        found = models.rows | listed_by_owner
         rows = {table.table_name(): self.candidates(table, found[table.table_name()]) for table in MODEL_TABLES}
         listed = models.decoded.select(MODEL_ID)
         listed = listed if self.day.is_complete else listed.clear()
@@ -310,15 +317,30 @@ class DayBuild:
 
     def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
         """Creators, tags and base models: those that models name, and those that the service lists itself."""
-        creators = staged["creator"].rows[DimCreator.table_name()]
+        creators, tags = (
+            staged[kind]
+            .rows[table.table_name()]
+            .join(self.spellings(kind, staged[kind]), left_on="spelling", right_on="entity_id", how="semi")
+            .drop("spelling")
+            for kind, table in (("creator", DimCreator), ("tag", DimTag))
+        )
         named = opened[DimModel.table_name()].select("username").unique()
         self.enter(DimCreator, creators, named)
-        tags = staged["tag"].rows[DimTag.table_name()].unique("tag", keep="first", maintain_order=True)
         self.enter(DimTag, tags, opened[BridgeModelTag.table_name()].select("tag").unique())
         # All of them, so that a name that was listed since is classified as it would be by a rebuild.
         known = self.star.rows(DimBaseModel.table_name()).select("base_model")
         base_models = pl.concat([known, opened[DimModelVersion.table_name()].select("base_model")]).unique()
         self.refresh(DimBaseModel, describe(base_models.sort("base_model")))
+
+    def spellings(self, kind: str, records: Staged) -> pl.DataFrame:
+        """entity_id of the record that stands for each name of a kind: the one without white space around the name, and
+        else the first in the alphabet, of all that were ever there. The other spellings of a name are duplicates.
+        """
+        entities = self.star.rows(StateEntity.table_name()).filter(pl.col("kind") == kind)
+        met = pl.concat([entities.select("entity_id"), records.observations.select("entity_id")]).unique()
+        name = named(pl.col("entity_id"))
+        ordered = met.with_columns(name=name).sort(pl.col("entity_id") != name, "entity_id")
+        return ordered.unique("name", keep="first", maintain_order=True).select("entity_id")
 
     def enter(self, table: type[Table], listed: pl.DataFrame, named: pl.DataFrame) -> None:
         """Refreshes a table of names: `listed` brings attributes, `named` only names that may be new."""
@@ -357,8 +379,11 @@ class DayBuild:
             records = staged[kind]
             metrics = records.metrics.filter(pl.col("owner") == kind)
             name = ENTITY_ID[fact]
+            of_kind = records.observations
+            if kind in ("creator", "tag"):
+                of_kind = of_kind.join(self.spellings(kind, records), on="entity_id", how="semi", maintain_order="left")
             observed = (
-                records.observations.join(metrics, on="entity_id", how="left", maintain_order="left")
+                of_kind.join(metrics, on="entity_id", how="left", maintain_order="left")
                 .with_columns(entity_id.alias(name))
                 .unique(name, keep="first", maintain_order=True)
                 .select(name, *stats_columns(fact))
@@ -392,7 +417,7 @@ class DayBuild:
         served = self.star.rows(DimModelVersion.table_name())
         is_of_owner = pl.col("entity_id") == pl.col("model_id").cast(pl.String)
         counted = metrics.join(served.select("version_id", "model_id"), on="version_id", maintain_order="left")
-        counted = counted.sort(~is_of_owner, maintain_order=True)
+        counted = counted.filter(is_of_owner)
         observed = counted.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
             "version_id", keep="first", maintain_order=True
         )
@@ -405,7 +430,7 @@ class DayBuild:
         ).unique(maintain_order=True)
         silent = listed.join(observed, on="version_id", how="anti", maintain_order="left")
         observed = pl.concat([observed, silent], how="diagonal")
-        rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "published_at"))
+        rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "model_id", "published_at"))
         return rows.select("version_id", "downloads_delta"), rows.filter("is_birth").select("version_id")
 
     def add_fact(self, fact: type[Table], observed: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
@@ -418,9 +443,8 @@ class DayBuild:
             fact,
             observed,
             known,
-            published.unique(entity_id, keep="first", maintain_order=True),
+            self.with_complete_crawl(published.unique(entity_id, keep="first", maintain_order=True)),
             self.on,
-            self.day.before.complete,
             withheld=[each.counter for each in fallen if not each.is_accepted],
         )
         self.moved |= {
@@ -440,6 +464,25 @@ class DayBuild:
             self.quarantine.append(refused(fact, bad, self.on, self.day.crawl_id))
         self.add(fact, good)
         return rows.join(good, on=entity_id, how="semi", maintain_order="left") if bad.height else rows
+
+    def with_complete_crawl(self, entities: pl.DataFrame) -> pl.DataFrame:
+        """Adds the last complete crawl before that could have listed each entity: `complete_on`, `complete_from`."""
+        complete = self.day.before.complete
+        last = entities.with_columns(
+            complete_on=pl.lit(complete and complete.snapshot_date, dtype=pl.Date),
+            complete_from=pl.lit(complete and complete.started_at, dtype=INSTANT),
+        )
+        if "model_id" not in entities.columns:
+            return last
+        unread = self.star.rows(STATE_UNREAD).with_columns(is_unread=True)
+        return (
+            last.join(unread, on="model_id", how="left", suffix="_of_model", maintain_order="left")
+            .with_columns(
+                pl.when("is_unread").then(f"{name}_of_model").otherwise(name).alias(name)
+                for name in ("complete_on", "complete_from")
+            )
+            .select(last.columns)
+        )
 
     # Mart
 
@@ -484,6 +527,18 @@ class DayBuild:
         for kind, records in staged.items():
             self.churn.append(churn(kind, entities, records.observations.filter("is_listed")))
 
+    def note_unread(self, models: Staged) -> None:
+        """Remembers the models that a complete crawl met without reading their list item, since they answered by id
+        only or their record was broken: it was not there to see what is new of them.
+        """
+        if not self.day.is_complete:
+            return
+        answered = models.observations.filter(~pl.col("is_listed")).join(models.decoded, on="entity_id", how="anti")
+        met = pl.concat([frame.select(MODEL_ID) for frame in (answered, models.quarantine.drop_nulls("entity_id"))])
+        unread = self.with_complete_crawl(met.unique(maintain_order=True))
+        if unread.height or self.star.rows(STATE_UNREAD).height:
+            self.star.replace(STATE_UNREAD, unread)
+
     def note_entities(self, staged: dict[str, Staged]) -> None:
         """Remembers which documents need no second look."""
         table = StateEntity.table_name()
@@ -491,18 +546,33 @@ class DayBuild:
         for kind, records in staged.items():
             observed = self.all_records(records)
             is_settled = pl.col("is_valid") & (kind != "model" or self.day.is_complete)
-            seen.append(observed.select(pl.lit(kind).alias("kind"), "entity_id", "content_hash", is_settled=is_settled))
+            seen.append(
+                observed.select(
+                    pl.lit(kind).alias("kind"), "entity_id", "content_hash", "is_valid", is_settled=is_settled
+                )
+            )
         contested = self.contested.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
-        today = pl.concat(seen).with_columns(
-            is_settled=pl.col("is_settled")
-            & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode())
+        entities = self.star.rows(table)
+        were_listed = entities.filter("is_listed").select("kind", "entity_id", was_listed=True)
+        today = (
+            pl.concat(seen)
+            .join(were_listed, on=["kind", "entity_id"], how="left", maintain_order="left")
+            .select(
+                "kind",
+                "entity_id",
+                "content_hash",
+                is_settled=pl.col("is_settled")
+                & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode()),
+                is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
+            )
         )
         buried = self.buried_models().select(
             kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
         )
-        earlier = self.star.rows(table).join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
+        earlier = entities.join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
         earlier = earlier.join(buried, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
-            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null()
+            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null(),
+            is_listed=pl.col("is_listed") & pl.col("is_buried").is_null(),
         )
         self.star.replace(table, pl.concat([earlier.drop("is_buried"), today]))
 
@@ -516,7 +586,8 @@ class DayBuild:
     def note_operations(self, staged: dict[str, Staged]) -> None:
         """ops_quarantine, ops_drift and ops_withheld."""
         items = rejected(self.raw.rejects(self.on))
-        rows = pl.concat([*(records.quarantine for records in staged.values()), items, *self.quarantine])
+        of_kinds = [rows for records in staged.values() for rows in (records.quarantine, records.implausible)]
+        rows = pl.concat([*of_kinds, items, *self.quarantine])
         self.add(OpsQuarantine, OpsQuarantine.validate(rows, cast=True))
         drift = pl.DataFrame(
             [

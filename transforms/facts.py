@@ -5,7 +5,8 @@ The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
 * a flow is the counter minus its last non-null value at any earlier observation, through absence and tombstones; null
   if either is missing, so between two dates with known counters the flows add up to the difference;
 * at an entity's first observation the flow is null, unless it was published after the last complete crawl before it
-  began: then the whole counter is flow and the span runs from that crawl;
+  began: then the whole counter is flow and the span runs from that crawl. A crawl that could not have listed the entity
+  says nothing of it: one that read no list item of its model;
 * a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated;
 * a counter that is withheld on a date (`transforms.counter_guard`) is null on it like a hidden one, but an entity first
   observed on that date counts as first observed, for that counter, on the first date that shows it.
@@ -85,7 +86,6 @@ def daily_rows(
     state: pl.DataFrame,
     published: pl.DataFrame,
     on: date,
-    last_complete: CompleteCrawl | None,
     withheld: Collection[str] = (),
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of a daily fact, without the keys of dimension rows, and the state after them.
@@ -94,9 +94,10 @@ def daily_rows(
         fact: the declaration.
         observed: one row per entity observed on `on`: its id and counters (null is hidden or not given).
         state: what was known before (`empty_state`).
-        published: id and `published_at` of entities that may be new; those without a publication are left out.
+        published: id and `published_at` of entities that may be new; those without a publication are left out. With
+            them `complete_on` and `complete_from`, the date and the start of the last complete crawl before `on` that
+            could have listed the entity; null if there was none.
         on: the snapshot date.
-        last_complete: the last complete crawl before, if there was one.
         withheld: the counters that are null on this date because the service's values are not believed.
     """
     entity_id, counters = ENTITY_ID[fact], counters_of(fact)
@@ -107,13 +108,10 @@ def daily_rows(
     rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
         is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
     )
-    rows = rows.join(published, on=entity_id, how="left", maintain_order="left")
-    if last_complete is None:
-        is_birth = pl.lit(False)  # noqa: FBT003
-        since = pl.lit(None, dtype=pl.Date)
-    else:
-        is_birth = pl.col("is_first") & (pl.col("published_at") > last_complete.started_at).fill_null(False)  # noqa: FBT003
-        since = pl.lit(last_complete.snapshot_date)
+    of_births = published.select(entity_id, "published_at", "complete_on", "complete_from")
+    rows = rows.join(of_births, on=entity_id, how="left", maintain_order="left")
+    is_birth = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
+    since = pl.col("complete_on")
 
     def is_awaited(name: str) -> pl.Expr:
         """Whether an entity was born on a date that did not show this counter, and none has shown it since."""

@@ -55,6 +55,16 @@ def typed(expression: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return expression
 
 
+def named(text: pl.Expr) -> pl.Expr:
+    """A name of a tag, creator or base model, from the text that has it.
+
+    Two names are one if they differ only in white space around them. Case, accents and white space inside make them
+    two, as they do for the service. A blank text is no name: null.
+    """
+    trimmed = text.str.strip_chars()
+    return pl.when(trimmed != "").then(trimmed)
+
+
 def text_hash(text: str) -> str:
     """BLAKE2b-128 in hex."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -65,6 +75,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
     The keys are those of the tables dim_model, model_text, dim_model_version, dim_file, file_hash, bridge_model_tag and
     dim_image. Rows of a nested list whose id could not be read have a null there; the tables' rules set them aside.
+    Rows of files and hashes have the model_id that listed them, too: only the owner of a version says what it has.
     """
     model_id = pl.col("id").alias("model_id")
     description = pl.when(pl.col("description").str.len_chars() > 0).then("description")
@@ -79,16 +90,16 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
         *columns_from(DimModelVersion, VERSION),
         "model_id",
     ).with_columns(
-        pl.col("base_model").fill_null(UNKNOWN),
+        named(pl.col("base_model")).fill_null(UNKNOWN),
         pl.coalesce("published_at", "created_at").alias("published_at"),
     )
     version_id = pl.col("id").alias("version_id")
-    file_level = nested(version_level.select(version_id, "files"), "files")
+    file_level = nested(version_level.select("model_id", version_id, "files"), "files")
     image_level = nested(version_level.select(version_id, "images"), "images")
     published = versions.group_by("model_id").agg(pl.col("published_at").min())
     models = (
         documents.select(*columns_from(DimModel, "$."), "description_hash")
-        .with_columns(pl.col("username").fill_null(UNKNOWN))
+        .with_columns(named(pl.col("username")).fill_null(UNKNOWN))
         .join(published, on="model_id", how="left", maintain_order="left")
     )
     return {
@@ -97,7 +108,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
             model_id, "description_hash", "description"
         ),
         DimModelVersion.table_name(): versions,
-        DimFile.table_name(): file_level.select("version_id", *columns_from(DimFile, FILE)),
+        DimFile.table_name(): file_level.select("model_id", "version_id", *columns_from(DimFile, FILE)),
         FileHash.table_name(): flatten_hashes(file_level),
         BridgeModelTag.table_name(): flatten_tags(documents.select(model_id, "tags")),
         DimImage.table_name(): flatten_images(image_level),
@@ -110,11 +121,16 @@ def nested(frame: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
-    """version_id, file_id, algorithm, hash: one row per hash, in upper case (a few are not, civitai-api.md, 2)."""
-    wide = files.select("version_id", pl.col("id").alias("file_id"), pl.col("hashes").struct.unnest())
+    """model_id, version_id, file_id, algorithm, hash: one row per hash.
+
+    A hash is in upper case here; a few are not (civitai-api.md, 2).
+    """
+    wide = files.select("model_id", "version_id", pl.col("id").alias("file_id"), pl.col("hashes").struct.unnest())
     algorithms = [name for name in wide.columns if name.upper() in HASH_ALGORITHMS]
     return (
-        wide.unpivot(algorithms, index=["version_id", "file_id"], variable_name="algorithm", value_name="hash")
+        wide.unpivot(
+            algorithms, index=["model_id", "version_id", "file_id"], variable_name="algorithm", value_name="hash"
+        )
         .drop_nulls("hash")
         .with_columns(pl.col("algorithm").str.to_uppercase(), pl.col("hash").str.to_uppercase())
         .unique(maintain_order=True)
@@ -123,22 +139,24 @@ def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
 
 def flatten_tags(models: pl.DataFrame) -> pl.DataFrame:
     """model_id, tag: one row per distinct tag of a model, trimmed; a blank tag is none."""
-    tags = models.explode("tags").select("model_id", pl.col("tags").str.strip_chars().alias("tag"))
-    return tags.filter(pl.col("tag") != "").unique(maintain_order=True)
+    tags = models.explode("tags").select("model_id", tag=named(pl.col("tags")))
+    return tags.drop_nulls("tag").unique(maintain_order=True)
 
 
 def flatten_images(images: pl.DataFrame) -> pl.DataFrame:
     """dim_image rows from a frame of `payloads.Image` columns, with `version_id` for showcase images."""
     if "version_id" not in images.columns:
         images = images.with_columns(version_id=pl.lit(None, pl.Int64))
-    return images.select("version_id", *columns_from(DimImage, "$."))
+    return images.select("version_id", *columns_from(DimImage, "$.")).with_columns(named(pl.col("username")))
 
 
 def flatten_creators(documents: pl.DataFrame) -> pl.DataFrame:
-    """dim_creator rows from decoded /creators documents."""
-    return documents.select(columns_from(DimCreator, "$."))
+    """dim_creator rows from decoded /creators documents, and the `spelling` of the name in each."""
+    return documents.select(*columns_from(DimCreator, "$."), spelling="username").with_columns(
+        named(pl.col("username"))
+    )
 
 
 def flatten_tag_list(documents: pl.DataFrame) -> pl.DataFrame:
-    """dim_tag rows from decoded /tags documents."""
-    return documents.select(pl.col("name").str.strip_chars().alias("tag"), *columns_from(DimTag, "$."))
+    """dim_tag rows from decoded /tags documents, and the `spelling` of the name in each."""
+    return documents.select(*columns_from(DimTag, "$."), tag=named(pl.col("name")), spelling="name")

@@ -24,6 +24,8 @@ ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 STATE_MEASURES = "state_measures"
 #: The versions at the last snapshot whose downloads were not withheld, while they are withheld; else no row.
 STATE_STOCK = "state_stock"
+#: The models of which the last complete crawls read no list item, each with the last one that could have listed it.
+STATE_UNREAD = "state_unread"
 #: What the build carries from day to day: the documents seen last, the counters known last of each daily fact, and
 #: what the quality gate compares with.
 STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
@@ -38,12 +40,19 @@ STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
             "counted_on": pl.Date(),
         }
     }
+    | {
+        STATE_UNREAD: {
+            "model_id": pl.Int64(),
+            "complete_on": pl.Date(),
+            "complete_from": pl.Datetime("us", "UTC"),
+        }
+    }
 )
 STATE_KEYS = (
     {StateEntity.table_name(): StateEntity.primary_key()}
     | {f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()}
     | {STATE_MEASURES: ["table_name", "column_name"]}
-    | {STATE_STOCK: ["version_id"]}
+    | {STATE_STOCK: ["version_id"], STATE_UNREAD: ["model_id"]}
 )
 #: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
 CHANGING_PARTS = ("whole", "open")

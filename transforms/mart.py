@@ -84,6 +84,8 @@ def base_model_day(
     went = pl.col("was_counted") & ~pl.col("is_there")
     changed = stayed & (pl.col("base_model") != pl.col("base_model_counted"))
     shown = stayed & stock_before.is_null()
+    # An unknown number is not zero: only a version with both numbers says which part of its reviews recommend it.
+    is_judged = pl.col("thumbs_up_count").is_not_null() & pl.col("thumbs_down_count").is_not_null()
 
     def amount(condition: pl.Expr, value: pl.Expr) -> pl.Expr:
         return value.filter(condition).fill_null(0).sum().cast(pl.Int64)
@@ -104,6 +106,8 @@ def base_model_day(
             downloads_hid=amount(stayed & stock.is_null(), stock_before),
             thumbs_up_count=total("thumbs_up_count"),
             thumbs_down_count=total("thumbs_down_count"),
+            ups_judged=pl.col("thumbs_up_count").filter(is_judged).sum(),
+            downs_judged=pl.col("thumbs_down_count").filter(is_judged).sum(),
             rating_count=total("rating_count"),
             rating_points=((pl.col("rating") * 100).round().cast(pl.Int64) * pl.col("rating_count")).sum(),
             ratings_with_points=pl.col("rating_count").filter(pl.col("rating").is_not_null()).sum(),
@@ -127,8 +131,8 @@ def base_model_day(
     days, downloads_days = (
         pl.lit(None if since.on is None else (on - since.on).days, dtype=pl.Int32) for since in (before, counted)
     )
-    up, down = pl.col("thumbs_up_count"), pl.col("thumbs_down_count")
-    votes = up + down
+    up = pl.col("ups_judged")
+    votes = up + pl.col("downs_judged")
     return (
         arrivals.join(departures, on="base_model", how="full", coalesce=True)
         .join(departures_counted, on="base_model", how="full", coalesce=True)
@@ -164,8 +168,8 @@ def ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
 
 
 def wilson_lower_bound(successes: pl.Expr, trials: pl.Expr) -> pl.Expr:
-    """Lower bound of a share at 95 % (Wilson score interval); null without trials."""
+    """Lower bound of a share at 95 % (Wilson score interval), rounding never makes it negative; null without trials."""
     share = successes / trials
     centre = share + Z**2 / (2 * trials)
     margin = Z * ((share * (1 - share) + Z**2 / (4 * trials)) / trials).sqrt()
-    return pl.when(trials > 0).then((centre - margin) / (1 + Z**2 / trials))
+    return pl.when(trials > 0).then(((centre - margin) / (1 + Z**2 / trials)).clip(lower_bound=0))

@@ -24,6 +24,9 @@ Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 #: An id of which the key of a type 2 row can be made (`transforms.tables.declaration.surrogate_key`).
 Identifier = Annotated[int, Meta(ge=-(2**63) // 100_000 + 1, le=2**63 // 100_000 - 1)]
 
+#: What something is called in a list of its own: a blank text names nothing (`transforms.flatten.named`).
+Name = Annotated[str, Meta(pattern=r"\S")]
+
 
 def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
     """The type of a field once `__post_init__` has settled on one shape; None: it is checked and then not read."""
@@ -208,7 +211,7 @@ class Model(Payload):
 class Creator(Payload):
     """An item of GET /creators."""
 
-    username: str
+    username: Name
     link: str | None = None
     image: str | None = None
 
@@ -216,7 +219,7 @@ class Creator(Payload):
 class Tag(Payload):
     """An item of GET /tags."""
 
-    name: str
+    name: Name
     link: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 Documents are decoded only when they are news (`StateEntity.is_settled`); counters are decoded every day, from the small
 metrics column. A record whose document or counters do not decode is set aside whole, with its reason and its payload as
-received, and the rest of the day goes on.
+received, and the rest of the day goes on. Of a counter that decodes and cannot be true only the value is set aside.
 """
 
 import re
@@ -22,7 +22,18 @@ from transforms import payloads
 from transforms.drift import unknown_paths
 from transforms.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
 from transforms.raw_reader import RawReader
-from transforms.tables import DimCreator, DimImage, DimTag, OpsQuarantine
+from transforms.tables import (
+    DimCreator,
+    DimImage,
+    DimTag,
+    FactCreatorDaily,
+    FactImageDaily,
+    FactModelDaily,
+    FactModelVersionDaily,
+    FactTagDaily,
+    OpsQuarantine,
+    Table,
+)
 
 #: From decoded documents to candidate rows, per payload kind: what a new list endpoint adds here is one line.
 Flatten = Callable[[pl.DataFrame], dict[str, pl.DataFrame]]
@@ -40,6 +51,15 @@ BATCHES_UNDER_WAY = 4
 
 #: About how many documents of a batch are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 100
+
+#: The fact that declares what values the counters of an owner can have.
+FACT_OF_OWNER: dict[str, type[Table]] = {
+    "model": FactModelDaily,
+    "version": FactModelVersionDaily,
+    "image": FactImageDaily,
+    "creator": FactCreatorDaily,
+    "tag": FactTagDaily,
+}
 
 _METRIC_POSITION = re.compile(r"\$\[(\d+)\]")
 _OWNER_PATHS = {
@@ -62,8 +82,9 @@ class Staged:
     `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
     answered when it was asked for by id, and only its counters count (`pipelines.raw.RECONCILE_PASS`). `metrics`:
     entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records
-    whose document was decoded. `rows`: candidate rows by table. `quarantine`: rows of ops_quarantine. `drift`: path and
-    example of unknown paths.
+    whose document was decoded. `rows`: candidate rows by table. `quarantine`: rows of ops_quarantine, one per record
+    that was set aside. `implausible`: likewise, one per value that was: its record counts. `drift`: path and example of
+    unknown paths.
     """
 
     observations: pl.DataFrame
@@ -71,19 +92,20 @@ class Staged:
     decoded: pl.DataFrame
     rows: dict[str, pl.DataFrame]
     quarantine: pl.DataFrame
+    implausible: pl.DataFrame
     drift: dict[str, str]
 
 
-def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, held: pl.DataFrame) -> Staged:
+def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl.DataFrame) -> Staged:
     """Stages a kind on a date.
 
-    `settled` has entity_id and content_hash of documents that need no second look, `held` the entity_id of what the
-    star has: of the others an answer to a question by id is news, since no list ever showed anything.
+    `settled` has entity_id and content_hash of documents that need no second look, `listed` the entity_id of what lists
+    have shown: of the others an answer to a question by id is the only source, and read like an item of a list.
     """
     observations = raw.observations(kind, on)
     metrics, metric_errors = decode_metrics(observations)
     is_listed = pl.col("crawl_pass") != RECONCILE_PASS
-    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(held["entity_id"].implode())).join(
+    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(
         settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
     )
     payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]
@@ -118,14 +140,17 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, held: pl.D
         )
     set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
     bad = set_aside_rows.select("entity_id").unique()
+    metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
+    metrics, implausible = set_values_aside(kind, on, metrics, observations.select("entity_id", "crawl_id"))
     return Staged(
         observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
             bad, on="entity_id", how="anti", maintain_order="left"
         ),
-        metrics=metrics.join(bad, on="entity_id", how="anti", maintain_order="left"),
+        metrics=metrics,
         decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String}), *decoded]),
         rows={name: pl.concat(future.result()[name] for future in collected) for name in collected[0].result()},
         quarantine=set_aside_rows,
+        implausible=implausible,
         drift=drift,
     )
 
@@ -158,6 +183,43 @@ def decode_metrics(observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, 
     )
     reasons = {entity_ids[position]: owner_path(message, texts[position]) for position, message in errors.items()}
     return metrics, reasons
+
+
+def set_values_aside(
+    kind: str, on: date, metrics: pl.DataFrame, crawls: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Makes every counter null that is outside its declared bounds, and gives a row of ops_quarantine for each.
+
+    Args:
+        kind: the payload kind.
+        on: the snapshot date.
+        metrics: as of `decode_metrics`.
+        crawls: entity_id and crawl_id.
+    """
+    found = [OpsQuarantine.empty()]
+    for owner, fact in FACT_OF_OWNER.items():
+        for metadata in fact.with_metadata(counter=True).values():
+            field, least, most = metadata["source"].rsplit(".", 1)[-1], metadata["least"], metadata["most"]
+            is_odd = (pl.col("owner") == owner) & ~pl.col(field).is_between(least, most)
+            odd = metrics.filter(is_odd)
+            if odd.is_empty():
+                continue
+            place = "$" if owner == kind else _OWNER_PATHS[owner]
+            path = f"{place}{'' if field == 'modelCount' else '.stats'}.{field}"
+            value = pl.col(field).cast(pl.String)
+            where = pl.lit(path).str.replace("{id}", pl.col("id").fill_null("unknown"), literal=True)
+            found.append(
+                odd.join(crawls, on="entity_id", maintain_order="left").select(
+                    snapshot_date=pl.lit(on),
+                    crawl_id="crawl_id",
+                    kind=pl.lit(kind),
+                    entity_id="entity_id",
+                    reason=pl.format(f"Expected {least} to {most}, got {{}} - at `{{}}`", value, where),
+                    payload=value,
+                )
+            )
+            metrics = metrics.with_columns(pl.when(~is_odd | pl.col(field).is_null()).then(field).alias(field))
+    return metrics, pl.concat(found)
 
 
 def owner_path(message: str, metrics: str) -> str:

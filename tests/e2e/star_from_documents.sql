@@ -272,7 +272,7 @@ CREATE TABLE expected.fact_tag_daily AS
 SELECT day AS snapshot_date, tag, modelCount AS model_count,
   modelCount - last_value(modelCount IGNORE NULLS) OVER w AS models_delta,
   (day - max(day) OVER w)::INTEGER AS days_since_previous
-FROM (SELECT day, trim(name) AS tag, arg_min({n: modelCount}, name).n AS modelCount FROM tags GROUP BY ALL)
+FROM (SELECT day, trim(name) AS tag, arg_min({n: modelCount}, (name != trim(name))::INTEGER || name).n AS modelCount FROM tags GROUP BY ALL)
 WHERE tag != '' WINDOW w AS (PARTITION BY tag ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
 
 -- The mart: every version on every pair of snapshots one after the other, added up under its base model now or before.
@@ -304,12 +304,13 @@ WITH pairs AS (
     coalesce(sum(stock - known_flow) FILTER (sign = 1 AND was_there AND stock_before IS NULL), 0)
       - coalesce(sum(stock_before) FILTER (sign = 1 AND was_there AND stock IS NULL), 0) AS downloads_hidden,
     sum(ups) FILTER (sign = 1) AS thumbs_up_count, sum(downs) FILTER (sign = 1) AS thumbs_down_count,
-    sum(ratings) FILTER (sign = 1) AS rating_count,
+    sum(ups) FILTER (sign = 1 AND downs IS NOT NULL) AS ups_judged,
+    sum(downs) FILTER (sign = 1 AND ups IS NOT NULL) AS downs_judged, sum(ratings) FILTER (sign = 1) AS rating_count,
     sum(rating::DECIMAL(9, 2) * ratings) FILTER (sign = 1) AS points,
     sum(ratings) FILTER (sign = 1 AND rating IS NOT NULL) AS pointed
   FROM sides GROUP BY n, side
 ), shares AS (
-  SELECT *, thumbs_up_count + thumbs_down_count AS votes, thumbs_up_count / nullif(votes, 0) AS approval,
+  SELECT *, ups_judged + downs_judged AS votes, ups_judged / nullif(votes, 0) AS approval,
     1.959963984540054 ** 2 / nullif(votes, 0) AS z2
   FROM totals
 )
@@ -321,7 +322,8 @@ SELECT days.day AS snapshot_date, base_model, (days.day - previous.day)::INTEGER
     THEN downloads_delta / sum(downloads_delta) OVER (PARTITION BY n) END AS downloads_share,
   thumbs_up_count, thumbs_down_count, rating_count, (points / nullif(pointed, 0))::DOUBLE AS rating,
   approval AS approval_rate,
-  (approval + z2 / 2 - sqrt(z2 * (approval * (1 - approval) + z2 / 4))) / (1 + z2) AS approval_lower_bound
+  CASE WHEN approval IS NOT NULL THEN
+    greatest(0, (approval + z2 / 2 - sqrt(z2 * (approval * (1 - approval) + z2 / 4))) / (1 + z2)) END AS approval_lower_bound
 FROM shares JOIN days USING (n) JOIN previous USING (n);
 
 -- What was looked up, as of the latest answer. A version is told as it stands in its model.

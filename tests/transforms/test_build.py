@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from datetime import date
 from pathlib import Path
@@ -42,6 +43,57 @@ def test_broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_i
     assert "`$.modelVersions`" in reasons["an object where a list should be"]
     assert "`$.modelVersions[id=90].stats.downloadCount`" in reasons["text in a version's counters"]
     assert reasons["a string instead of an object"].endswith("item 6 of /models")
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        ("thumbsUpCount", -1), ("thumbsDownCount", -1), ("downloadCount", 2**63 - 1), ("ratingCount", 10**18),
+        ("rating", 1e18),
+    ],
+)  # fmt: skip
+def test_a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_counts(
+    workshop: Workshop, field: str, odd: float
+) -> None:
+    sound = {"downloadCount": 5, "thumbsUpCount": 3, "thumbsDownCount": 1, "ratingCount": 2, "rating": 4.5}
+    for day, stats in zip(DAYS[:3], (sound, sound | {field: odd}, sound), strict=True):
+        workshop.raw.crawl(day, model=[model(1, version(10, stats=stats)), model(2, version(20, "Pony"))])
+        books = workshop.build().balances[0]
+        assert (books.received, books.loaded, books.quarantined) == (2, 2, 0)
+    column = re.sub("([A-Z])", r"_\1", field).lower()
+    known = sound[field]
+    assert workshop.sql(
+        f"SELECT {column} FROM star.fact_model_version_daily WHERE version_id = 10 ORDER BY snapshot_date"
+    ) == [(known,), (None,), (known,)]
+    ((kind, entity_id, reason),) = workshop.sql("SELECT kind, entity_id, reason FROM star.ops_quarantine")
+    assert (kind, entity_id) == ("model", "1")
+    assert f"$.modelVersions[id=10].stats.{field}" in reason
+    assert workshop.value("SELECT max(snapshot_date) FROM star.mart_base_model_daily") == DAYS[2]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_odd_counters_of_every_owner_are_set_aside_with_their_path(workshop: Workshop) -> None:
+    images = [{"id": 9, "url": "u", "stats": {"likeCount": -2}}, {"url": "no id", "stats": {"heartCount": -3}}]
+    workshop.raw.crawl(
+        DAYS[0],
+        model=[model(1, version(10, images=images), stats={"commentCount": -1, "tippedAmountCount": 10**13})],
+        image=[{"id": 5, "url": "u", "stats": {"cryCount": -4}}],
+        creator=[{"username": "ada", "modelCount": -5}],
+        tag=[{"name": "landscape", "modelCount": 10**11}],
+    )
+    assert {balance.quarantined for balance in workshop.build().balances} == {0}
+    assert workshop.sql(
+        "SELECT kind, payload, split_part(reason, '`', 2) FROM star.ops_quarantine "
+        "WHERE kind != 'dim_image' ORDER BY ALL"
+    ) == [
+        ("creator", "-5", "$.modelCount"),
+        ("image", "-4", "$.stats.cryCount"),
+        ("model", "-1", "$.stats.commentCount"),
+        ("model", "-2", "$..images[id=9].stats.likeCount"),
+        ("model", "-3", "$..images[id=unknown].stats.heartCount"),
+        ("model", "10000000000000", "$.stats.tippedAmountCount"),
+        ("tag", "100000000000", "$.modelCount"),
+    ]
 
 
 def test_a_record_that_stays_broken_is_in_quarantine_on_every_day_and_never_buried(workshop: Workshop) -> None:

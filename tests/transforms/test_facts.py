@@ -1,6 +1,9 @@
 """The rules about flows (DESIGN 5, Facts), each through raw tables and the published star."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
@@ -173,3 +176,30 @@ def test_a_version_without_a_publication_is_as_old_as_its_making(workshop: Works
     workshop.raw.crawl(DAYS[1], model=[model(2), model(1, new, **downloads(7))])
     workshop.build()
     assert flows(workshop) == [(2, 7, 7, 1, 1)]
+
+
+@pytest.mark.parametrize("met", ["by id only", "by id in a partial crawl", "broken"])
+def test_what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it(workshop: Workshop, met: str) -> None:
+    def grown(downloads: Any) -> dict[str, Any]:
+        born = version(11, "Pony", publishedAt="2026-01-01T12:00:00.000Z", stats={"downloadCount": downloads})
+        return model(1, version(10), born)
+
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10)), model(2)])
+    if met == "by id in a partial crawl":
+        workshop.raw.crawl(DAYS[1], status="partial", model=[model(2)], reconciled=(grown(40),))
+        workshop.raw.crawl(DAYS[1], number=2, model=[grown(45), model(2)])
+    elif met == "by id only":
+        workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(grown(40),))
+    else:
+        workshop.raw.crawl(DAYS[1], model=[grown("many"), model(2)])
+    workshop.build()
+    workshop.raw.crawl(DAYS[2], model=[grown(60), model(2)])
+    workshop.build()
+    assert workshop.sql(
+        "SELECT downloads_delta, days_since_previous FROM star.fact_model_version_daily WHERE version_id = 11"
+    ) == [(60, 2)]
+    assert workshop.sql(
+        "SELECT day(snapshot_date), versions_published, downloads_delta, downloads_entered "
+        "FROM star.mart_base_model_daily WHERE base_model = 'Pony'"
+    ) == [(3, 1, 60, 0)]
+    assert workshop.rebuild_into("again").files() == workshop.files()

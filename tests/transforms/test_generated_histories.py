@@ -1,6 +1,7 @@
 """Properties over generated histories: gaps, partial crawls, take-downs and returns, answers by id, hidden counters,
 renames, new owners, moved versions, tags that come and go, files uploaded anew, late and repeated crawls of past days,
-days on which every counter is zero, days that the checks refuse, days that are excluded and included again.
+days on which every counter is zero, days that the checks refuse, days that are excluded and included again, a version
+that two models list and about which they disagree, counters that cannot be true.
 
 The oracle is the generated history itself, walked with plain dictionaries, and SQL identities on the published star.
 """
@@ -23,12 +24,14 @@ from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.quality import LostRowsError
 
 MODEL_IDS = (1, 2, 3)
+#: A version that some of these models list, each with attributes, files and counters of its own.
+SHARED, LISTERS = 90, (1, 2)
 #: Models that are always listed and hardly change, so many that their counters and their absence are noticed.
 CROWD = range(1001, 1061)
 UNKNOWN = "(unknown)"
 #: The type 2 tables.
 HISTORIES = ("dim_model", "dim_model_version", "bridge_model_tag", "file_hash")
-count = st.sampled_from([50, None, 20, 0, 7])
+count = st.sampled_from([50, None, 20, 0, 7, 50, 20, -1, 10**18])
 #: Few histories, for one takes a second, and a seed with which every event happens in two of them at least.
 EXAMPLES, SEED = 8, 51
 
@@ -66,9 +69,11 @@ class Day:
 
 @st.composite
 def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any]:
+    numbers = draw(st.sampled_from([(0, 1), (1, 2), (0,), (0, 1, 2), ()]))
+    shared = (SHARED,) if model_id in LISTERS and draw(st.booleans()) else ()
     versions = [
         version(
-            model_id * 10 + number,
+            version_id,
             base_model=draw(st.sampled_from(["SD 1.5", "Pony"])),
             publishedAt=f"2026-01-{draw(st.integers(1, 9)):02}T12:00:00.000Z",
             files=[
@@ -78,7 +83,7 @@ def model_states(draw: st.DrawFn, model_id: int) -> dict[str, Any]:
             images=[{"id": number, "url": "u"} for number in draw(st.sets(st.integers(1, 3), max_size=2))],
             stats={"downloadCount": draw(count), "thumbsUpCount": draw(count), "thumbsDownCount": 1},
         )
-        for number in draw(st.sampled_from([(0, 1), (1, 2), (0,), (0, 1, 2), ()]))
+        for version_id in (*(model_id * 10 + number for number in numbers), *shared)
     ]
     return model(
         model_id,
@@ -163,11 +168,29 @@ def write_again(workshop: Workshop, day: Day) -> None:
     workshop.raw.crawl(day.on, number=2, model=list(day.shown.values()))
 
 
+def believed(version: dict[str, Any]) -> int | None:
+    """The downloads of a version; None where they cannot be true."""
+    downloads: int | None = version["stats"]["downloadCount"]
+    return downloads if downloads is None or 0 <= downloads < 10**11 else None
+
+
+def known_from_lists(history: list[Day]) -> dict[date, set[int]]:
+    """The models that lists had shown before each date, since they were last gone."""
+    known: dict[date, set[int]] = {}
+    listed: set[int] = set()
+    for day in history:
+        known[day.on] = set(listed)
+        listed |= day.shown.keys()
+        listed -= set(day.buried) - day.shown.keys() if day.is_complete else set()
+    return known
+
+
 def expected_flows(
-    history: list[Day], served: dict[date, set[int]]
+    history: list[Day], served: dict[date, dict[int, int]]
 ) -> tuple[dict[tuple[date, int], tuple[int | None, int | None]], dict[int, int | None], set[date]]:
-    """Download counter and flow of every version and date, by walking the history; of an answer by id only the versions
-    count that are `served`. Then the stock of every version at the end, None while hidden; and the withheld dates.
+    """Download counter and flow of every version and date, by walking the history; only what the owner says of a
+    version counts, as `served` has it. Then the stock of every version at the end, None while hidden; and the withheld
+    dates.
     """
     flows: dict[tuple[date, int], tuple[int | None, int | None]] = {}
     known: dict[int, int | None] = {}
@@ -175,18 +198,20 @@ def expected_flows(
     awaited: set[int] = set()
     withheld: set[date] = set()
     last_complete: date | None = None
+    unread: dict[int, date | None] = {}
+    of_lists = known_from_lists(history)
     for day in history:
-        seen = [each for state in day.shown.values() for each in state["modelVersions"]]
-        answers = [each for state in day.answered.values() for each in state["modelVersions"]]
+        told = [(state["id"], each) for state in (day.shown | day.answered).values() for each in state["modelVersions"]]
         if day.fault == "zeros" and (known.get(CROWD[0] * 10) or 0) > 0:
             withheld.add(day.on)
-        for each in [*seen, *(each for each in answers if each["id"] in served[day.on])]:
-            version_id, now = each["id"], each["stats"]["downloadCount"]
+        for model_id, each in told:
+            if served[day.on].get(each["id"]) != model_id:
+                continue
+            version_id, now = each["id"], believed(each)
             given[version_id] = now is not None
+            complete = unread.get(model_id, last_complete)
             is_birth = (
-                version_id not in known
-                and last_complete is not None
-                and each["publishedAt"] > f"{last_complete}T03:00:00.000Z"
+                version_id not in known and complete is not None and each["publishedAt"] > f"{complete}T03:00:00.000Z"
             )
             if day.on in withheld:
                 awaited |= {version_id} if is_birth and now is not None else set()
@@ -199,6 +224,11 @@ def expected_flows(
             flows[day.on, version_id] = (now, flow)
             known[version_id] = now if now is not None else before
         if day.is_complete:
+            # A crawl that met a model by id only could not list what is new of it.
+            by_id = day.answered.keys() - day.shown.keys()
+            unread = {
+                model_id: unread.get(model_id, last_complete) for model_id in by_id if model_id in of_lists[day.on]
+            }
             last_complete = day.on
     return flows, {version_id: value if given[version_id] else None for version_id, value in known.items()}, withheld
 
@@ -229,9 +259,12 @@ class Periods:
         yield from ((key, values, since, None, None) for key, (since, values) in self.held.items())
 
 
-def contents(state: dict[str, Any]) -> dict[str, dict[tuple[Any, ...], Any]]:
-    """What a model's document says: the tracked values by key (owner first), per table."""
-    owner, versions = state["id"], state["modelVersions"]
+def contents(state: dict[str, Any], owners: dict[int, int]) -> dict[str, dict[tuple[Any, ...], Any]]:
+    """What a model's document says of itself and of the versions that it owns: the tracked values by key (owner first),
+    per table.
+    """
+    owner = state["id"]
+    versions = [each for each in state["modelVersions"] if owners[each["id"]] == owner]
     creator = (state["creator"] or {"username": UNKNOWN})["username"]
     return {
         "dim_model": {(owner,): (state["name"], creator, state["description"])},
@@ -253,24 +286,49 @@ def end_what_is_gone(tables: dict[str, Periods], model_id: int, told: dict[str, 
         tables[name].keep(model_id, set(told[name]), on)
 
 
-def expected_periods(history: list[Day]) -> tuple[dict[str, Periods], dict[date, set[int]]]:
-    """The periods of every type 2 table by walking the history, and the versions that were served on each date."""
+def owners_of(versions: Periods, read: dict[int, dict[str, Any]], buried: set[int], on: date) -> dict[int, int]:
+    """Whose each version is that the models `read` today list: who has it keeps it as long as it lists it, or nobody
+    knows better; then it is the lowest id's. Ends what its model has lost to another one.
+    """
+    claims: dict[int, list[int]] = {}
+    for model_id, state in read.items():
+        for each in state["modelVersions"]:
+            claims.setdefault(each["id"], []).append(model_id)
+    had = {version_id: model_id for model_id, version_id in versions.held}
+    owners = {}
+    for version_id, listers in claims.items():
+        owner = had.get(version_id)
+        keeps = owner is not None and owner not in buried and (owner in listers or owner not in read)
+        owners[version_id] = owner if keeps and owner is not None else min(listers)
+        if owner is not None and owner != owners[version_id]:
+            versions.end((owner, version_id), on, None)
+    return owners
+
+
+def expected_periods(history: list[Day]) -> tuple[dict[str, Periods], dict[date, dict[int, int]]]:
+    """The periods of every type 2 table by walking the history, and the versions that were served on each date, each
+    with its owner.
+    """
     tables = {name: Periods() for name in HISTORIES}
-    served: dict[date, set[int]] = {}
+    served: dict[date, dict[int, int]] = {}
+    of_lists = known_from_lists(history)
     versions = tables["dim_model_version"]
     for day in history:
-        # An answer by id is news only of a model of which there is nothing.
-        news = {key: state for key, state in day.answered.items() if (key,) not in tables["dim_model"].held}
-        for model_id, state in (day.shown | news).items():
-            if day.is_complete:
-                end_what_is_gone(tables, model_id, contents(state), day.on)
-            for name, told in contents(state).items():
-                for key, values in told.items():
+        # An answer by id is news only of a model that no list has shown.
+        news = {key: state for key, state in day.answered.items() if key not in of_lists[day.on]}
+        read = day.shown | news
+        buried = set(day.buried) - day.shown.keys() if day.is_complete else set()
+        owners = owners_of(versions, read, buried, day.on)
+        said = {model_id: contents(state, owners) for model_id, state in read.items()}
+        for model_id in buried:
+            end_what_is_gone(tables, model_id, {name: {} for name in HISTORIES}, day.on)
+        for told in said.values():
+            for name, rows in told.items():
+                for key, values in rows.items():
                     tables[name].show(key, values, day.on)
-        if day.is_complete:
-            for model_id in set(day.buried) - day.shown.keys():
-                end_what_is_gone(tables, model_id, {name: {} for name in HISTORIES}, day.on)
-        served[day.on] = {version_id for _, version_id in versions.held}
+        for model_id in said if day.is_complete else ():
+            end_what_is_gone(tables, model_id, said[model_id], day.on)
+        served[day.on] = {version_id: model_id for model_id, version_id in versions.held}
     return tables, served
 
 
@@ -302,10 +360,17 @@ def _flat(values: Any) -> Any:
     return list(values) if isinstance(values, tuple) else values
 
 
+def listers(day: Day) -> list[int]:
+    """The models that list the shared version on a date."""
+    return [key for key, state in day.shown.items() if any(each["id"] == SHARED for each in state["modelVersions"])]
+
+
 def events(history: list[Day], late: int | None, excluded: int | None) -> Iterator[str]:
     """The kinds of things that happen in a history."""
     for name, periods in expected_periods(history)[0].items():
         yield from changes(name, periods)
+    if any(len(listers(day)) > 1 for day in history):
+        yield "two models list a version"
     for before, day in pairwise(history):
         if (day.on - before.on).days > 1:
             yield "a gap"
@@ -333,6 +398,8 @@ def changes(name: str, periods: Periods) -> Iterator[str]:
         yield f"{name}: {'gone' if removed_on else 'changed'}"
         if removed_on and any(other == key and since > removed_on for other, since in starts):
             yield f"{name}: returned"
+        if name == "dim_model_version" and not removed_on and (key, ended_on) not in starts:
+            yield "a version has a new owner"
         if name == "dim_model" and not removed_on:
             both = zip(("name", "owner", "text"), values, starts[key, ended_on], strict=True)
             yield from (f"dim_model: new {what}" for what, was, now in both if was != now)
@@ -340,9 +407,11 @@ def changes(name: str, periods: Periods) -> Iterator[str]:
 
 def counter_events(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     """What happens to the counters of a model's versions."""
-    known = {each["id"]: each["stats"]["downloadCount"] for each in before["modelVersions"]}
+    known = {each["id"]: believed(each) for each in before["modelVersions"]}
     for each in after["modelVersions"]:
-        was, now = known.get(each["id"], 0), each["stats"]["downloadCount"]
+        was, now = known.get(each["id"], 0), believed(each)
+        if now is None and each["stats"]["downloadCount"] is not None:
+            yield "a counter cannot be true"
         if (was is None) != (now is None):
             yield "a counter is hidden" if now is None else "a counter is shown again"
         elif now is not None and now < was:
@@ -353,7 +422,8 @@ EVENTS = {
     *(f"{name}: {what}" for name in HISTORIES for what in ("gone", "returned")),
     *("dim_model: changed", "dim_model: new name", "dim_model: new owner", "dim_model: new text"),
     *("dim_model_version: changed", "a gap", "a partial crawl", "a partial crawl that met 404s", "an answer by id"),
-    *("a counter is hidden", "a counter is shown again", "a counter falls"),
+    *("two models list a version", "a version has a new owner"),
+    *("a counter is hidden", "a counter is shown again", "a counter falls", "a counter cannot be true"),
     *("a second crawl of a past date", "a date that comes late"),
     *("a counter is withheld", "a date is refused", "a date is excluded", "an excluded date is crawled again"),
 }

@@ -125,20 +125,34 @@ def test_a_change_that_a_list_shows_after_a_reconcile_is_dated_by_the_list(works
     assert periods(workshop, "dim_model", "name") == [("Model 1", 1, 3, False), ("renamed", 3, None, True)]
 
 
-def test_a_model_that_no_list_ever_showed_gets_its_rows_from_the_answer_by_id_and_only_the_first(
-    workshop: Workshop,
-) -> None:
-    detail = model(7, version(70), mode="Archived", stats={"downloadCount": 10})
-    later = model(7, version(70), version(71), mode="Archived", name="renamed", stats={"downloadCount": 13})
-    workshop.raw.crawl(DAYS[0], model=[model(1)], reconciled=(detail,))
-    workshop.raw.crawl(DAYS[1], model=[model(1)], reconciled=(later,))
+def test_a_model_that_no_list_has_shown_is_as_its_answers_by_id_say_until_a_list_shows_it(workshop: Workshop) -> None:
+    def watched(*versions: dict[str, Any], name: str, downloads: int) -> dict[str, Any]:
+        return model(7, *versions, name=name, mode="Archived", stats={"downloadCount": downloads})
+
+    born = version(71, "Pony", publishedAt="2026-01-01T12:00:00.000Z", stats={"downloadCount": 4})
+    first = watched(version(70, "SD 1.5"), name="first", downloads=10)
+    renamed = watched(version(70, "Pony"), born, name="renamed", downloads=13)
+    less = watched(born, name="renamed", downloads=13)
+    listed = watched(born, name="listed", downloads=13)
+    for day, answer in zip(DAYS[:3], (first, renamed, less), strict=True):
+        workshop.raw.crawl(day, model=[model(1)], reconciled=(answer,))
+        workshop.build()
+    workshop.raw.crawl(DAYS[3], model=[model(1), listed])
+    workshop.raw.crawl(DAYS[4], model=[model(1)], reconciled=(renamed,))
     workshop.build()
-    assert periods(workshop, "dim_model", "name, mode", "model_id = 7") == [("Model 7", "Archived", 1, None, True)]
-    assert periods(workshop, "dim_model_version", "version_id", "model_id = 7") == [(70, 1, None, True)]
+    assert periods(workshop, "dim_model", "name", "model_id = 7") == [
+        ("first", 1, 2, False), ("listed", 4, None, True), ("renamed", 2, 4, False),
+    ]  # fmt: skip
+    assert periods(workshop, "dim_model_version", "version_id, base_model", "model_id = 7") == [
+        (70, "Pony", 2, 3, False), (70, "SD 1.5", 1, 2, False), (71, "Pony", 2, None, True),
+    ]  # fmt: skip
     assert workshop.sql(
         "SELECT day(snapshot_date), download_count, downloads_delta FROM star.fact_model_daily "
-        "JOIN star.dim_model USING (model_key, model_id) WHERE model_id = 7 ORDER BY 1"
+        "JOIN star.dim_model USING (model_key, model_id) WHERE model_id = 7 ORDER BY 1 LIMIT 2"
     ) == [(1, 10, None), (2, 13, 3)]
+    assert workshop.sql(
+        "SELECT downloads_delta FROM star.fact_model_version_daily WHERE version_id = 71 ORDER BY snapshot_date LIMIT 2"
+    ) == [(4,), (0,)]
     assert workshop.rebuild_into("again").files() == workshop.files()
 
 
@@ -357,3 +371,63 @@ def test_the_counters_of_a_version_that_two_models_list_are_those_of_its_owner(w
     workshop.build()
     counters = "SELECT model_id, download_count FROM star.fact_model_version_daily ORDER BY snapshot_date"
     assert workshop.sql(counters) == [(9, 100), (9, 110)]
+
+
+def test_the_attributes_files_and_hashes_of_a_version_that_two_models_list_are_those_of_its_owner(
+    workshop: Workshop,
+) -> None:
+    def lists(model_id: int, base_model: str, digest: str, **fields: Any) -> dict[str, Any]:
+        files = [{"id": 5, "name": f"of {model_id}", "hashes": {"SHA256": digest}}]
+        return model(model_id, version(77, base_model, name=f"of {model_id}", index=model_id, files=files), **fields)
+
+    first, other = lists(1, "Pony", "AA"), lists(2, "SDXL 1.0", "BB")
+    for day, models in zip(
+        DAYS[:5],
+        (
+            [first],
+            [first, other],  # the document of the owner is not read today
+            [first | {"name": "news"}, other],  # both are read
+            [first | {"name": "news"}, other],
+            [model(1, name="let go", modelVersions=[]), other],
+        ),
+        strict=True,
+    ):
+        workshop.raw.crawl(day, model=models)
+        workshop.build()
+    assert periods(workshop, "dim_model_version", "model_id, name, base_model, index") == [
+        (1, "of 1", "Pony", 1, 1, 5, False),
+        (2, "of 2", "SDXL 1.0", 2, 5, None, True),
+    ]
+    assert periods(workshop, "file_hash", "hash") == [("AA", 1, 5, False), ("BB", 5, None, True)]
+    assert workshop.sql("SELECT name FROM star.dim_file") == [("of 2",)]
+    assert workshop.sql("SELECT * FROM star.ops_quarantine") == []
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_names_that_differ_in_white_space_around_them_are_one_name_and_a_blank_is_none(workshop: Workshop) -> None:
+    plain, blanks = {"name": "x", "modelCount": 4, "link": "L"}, {"name": " x", "modelCount": 1, "link": "other"}
+    ada, spaced = {"username": "ada", "modelCount": 2}, {"username": " ada", "modelCount": 7, "link": "other"}
+    nothing = [{"name": "  ", "modelCount": 3}]
+    listed = model(1, version(10, " Pony "), version(11, "  "), tags=["x ", " ", "X"], creator={"username": "ada "})
+    nobody = model(2, version(20, "Pony"), creator={"username": " "}, tags=[])
+    workshop.raw.crawl(DAYS[0], model=[listed, nobody], tag=[plain, *nothing], creator=[ada])
+    workshop.build()
+    workshop.raw.crawl(DAYS[1], model=[listed, nobody], tag=[blanks, plain, *nothing], creator=[spaced, ada])
+    workshop.raw.crawl(DAYS[2], status="partial", model=[listed, nobody], tag=[blanks], creator=[spaced])
+    books = workshop.build().balances
+    assert workshop.sql("SELECT tag, link FROM star.dim_tag ORDER BY 1") == [("X", None), ("x", "L")]
+    assert workshop.sql("SELECT username, link FROM star.dim_creator ORDER BY 1") == [
+        ("(unknown)", None),
+        ("ada", None),
+    ]
+    assert workshop.sql("SELECT base_model FROM star.dim_base_model ORDER BY 1") == [("(unknown)",), ("Pony",)]
+    assert workshop.sql("SELECT tag FROM star.bridge_model_tag ORDER BY 1") == [("X",), ("x",)]
+    assert workshop.sql("SELECT tag, model_count, models_delta FROM star.fact_tag_daily ORDER BY snapshot_date") == [
+        ("x", 4, None), ("x", 4, 0),
+    ]  # fmt: skip
+    assert workshop.sql("SELECT model_count FROM star.fact_creator_daily ORDER BY snapshot_date") == [(2,), (2,)]
+    assert [(each.loaded, each.quarantined, each.duplicates) for each in books if each.kind == "tag"] == [
+        (1, 1, 1), (0, 0, 1),
+    ]  # fmt: skip
+    assert workshop.sql("SELECT DISTINCT kind, entity_id FROM star.ops_quarantine") == [("tag", "  ")]
+    assert workshop.rebuild_into("again").files() == workshop.files()

@@ -54,6 +54,28 @@ def test_approval_is_a_share_with_a_lower_bound_that_small_samples_lower(worksho
     assert rows == [(1.0, 0.207), (1.0, 0.996), (None, None)]
 
 
+def test_approval_counts_only_versions_both_of_whose_numbers_are_known(workshop: Workshop) -> None:
+    versions = [
+        version(10, "A", stats={"thumbsUpCount": 100}),
+        version(11, "A", stats={"thumbsUpCount": 1, "thumbsDownCount": 9}),
+        version(20, "B", stats={"thumbsUpCount": 100}),
+        version(21, "B", stats={"thumbsDownCount": 5}),
+    ]
+    workshop.raw.crawl(DAYS[0], model=[model(1, *versions)])
+    workshop.build()
+    assert workshop.sql(
+        "SELECT thumbs_up_count, thumbs_down_count, approval_rate, round(approval_lower_bound, 3) "
+        "FROM star.mart_base_model_daily ORDER BY base_model"
+    ) == [(101, 9, 0.1, 0.018), (100, 5, None, None)]
+
+
+def test_no_lower_bound_is_negative(workshop: Workshop) -> None:
+    versions = [version(n, f"{n}", stats={"thumbsUpCount": 0, "thumbsDownCount": n}) for n in (21, 42, 47)]
+    workshop.raw.crawl(DAYS[0], model=[model(1, *versions)])
+    workshop.build()
+    assert workshop.value("SELECT min(approval_lower_bound) FROM star.mart_base_model_daily") == 0
+
+
 def test_a_share_is_one_of_the_known_flows(workshop: Workshop) -> None:
     def shown(version_id: int, base_model: str, downloads: int | None, **more: int) -> dict[str, object]:
         return version(version_id, base_model, stats={"downloadCount": downloads} | more)

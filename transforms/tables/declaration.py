@@ -42,9 +42,11 @@ def latest(path: str, **about: Unpack[About]) -> dict[str, Any]:
     return {"source": path, "history": "latest", **about}
 
 
-def counter(path: str, flow: str | None, **about: Unpack[About]) -> dict[str, Any]:
-    """A cumulative counter as observed, and the column that holds its flow (None: a figure without a flow)."""
-    return {"source": path, "flow": flow, "counter": True, **about}
+def counter(path: str, flow: str | None, *, most: int, least: int = 0, **about: Unpack[About]) -> dict[str, Any]:
+    """A cumulative counter as observed, and the column that holds its flow (None: a figure without a flow). A value
+    below `least` or above `most` is not plausible: it is set aside where it enters, so that no sum can overflow.
+    """
+    return {"source": path, "flow": flow, "counter": True, "least": least, "most": most, **about}
 
 
 def made(origin: str, *, history: Literal["tracked", "latest"] | None = None, **about: Unpack[About]) -> dict[str, Any]:

@@ -554,8 +554,8 @@ class DimTag(Table):
 
     tag = dy.String(
         primary_key=True,
-        description="Word or phrase under which creators file models, without blanks around it; case is kept, so that "
-        "two spellings are two tags.",
+        description="Word or phrase under which creators file models, without white space around it; case is kept, so "
+        "that two spellings are two tags. Names of creators and base models are treated likewise.",
         metadata=source("$.tags[]", example="nature"),
     )
     link = dy.String(

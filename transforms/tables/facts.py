@@ -25,6 +25,11 @@ THUMBS_DOWN = "Users who advise against it in a review, of all time; it falls wh
 RATINGS = "Ratings in stars that it was given, of all time; the service dropped them in 2025."
 RATING = "The service's own mean of the ratings, 0 to 5; 0 where nobody rated. The service dropped it in 2025."
 
+#: More than everybody on earth can have done: no counter gets there.
+MOST_USERS = 10**10
+MOST_BUZZ = 10**12
+MOST_STARS = 5
+
 HIDDEN = "its creator hides the number, or the answer lacked it; never zero"
 NOT_COUNTED = "the answer lacked the number; never zero"
 NO_FLOW = "the counter is not known now, or was never known before; never zero"
@@ -90,43 +95,54 @@ class FactModelDaily(Table):
     download_count = dy.Int64(
         nullable=True,
         description=DOWNLOADS,
-        metadata=counter("$.stats.downloadCount", flow="downloads_delta", example=71694, null=HIDDEN),
+        metadata=counter("$.stats.downloadCount", flow="downloads_delta", most=MOST_USERS, example=71694, null=HIDDEN),
     )
     thumbs_up_count = dy.Int64(
         nullable=True,
         description=THUMBS_UP,
-        metadata=counter("$.stats.thumbsUpCount", flow="thumbs_up_delta", example=7630, null=NOT_COUNTED),
+        metadata=counter(
+            "$.stats.thumbsUpCount", flow="thumbs_up_delta", most=MOST_USERS, example=7630, null=NOT_COUNTED
+        ),
     )
     thumbs_down_count = dy.Int64(
         nullable=True,
         description=THUMBS_DOWN,
-        metadata=counter("$.stats.thumbsDownCount", flow="thumbs_down_delta", example=184, null=NOT_COUNTED),
+        metadata=counter(
+            "$.stats.thumbsDownCount", flow="thumbs_down_delta", most=MOST_USERS, example=184, null=NOT_COUNTED
+        ),
     )
     rating_count = dy.Int64(
         nullable=True,
         description=RATINGS,
-        metadata=counter("$.stats.ratingCount", flow="ratings_delta", example=419, null=NOT_COUNTED),
+        metadata=counter("$.stats.ratingCount", flow="ratings_delta", most=MOST_USERS, example=419, null=NOT_COUNTED),
     )
     rating = dy.Float64(
         nullable=True,
         description=RATING,
-        metadata=counter("$.stats.rating", flow=None, unit="stars", example=4.51, null=NOT_COUNTED),
+        metadata=counter("$.stats.rating", flow=None, most=MOST_STARS, unit="stars", example=4.51, null=NOT_COUNTED),
     )
     comment_count = dy.Int64(
         nullable=True,
         description="Comments under the model, of all time; it falls when a comment is deleted.",
-        metadata=counter("$.stats.commentCount", flow="comments_delta", example=152, null=NOT_COUNTED),
+        metadata=counter("$.stats.commentCount", flow="comments_delta", most=MOST_USERS, example=152, null=NOT_COUNTED),
     )
     favorite_count = dy.Int64(
         nullable=True,
         description="Users who marked the model as a favourite, of all time; the service dropped it in 2025.",
-        metadata=counter("$.stats.favoriteCount", flow="favorites_delta", example=3270, null=NOT_COUNTED),
+        metadata=counter(
+            "$.stats.favoriteCount", flow="favorites_delta", most=MOST_USERS, example=3270, null=NOT_COUNTED
+        ),
     )
     tipped_amount_count = dy.Int64(
         nullable=True,
         description="Tips that its creator received for the model, of all time, in the service's own currency.",
         metadata=counter(
-            "$.stats.tippedAmountCount", flow="tipped_amount_delta", unit="Buzz", example=250, null=HIDDEN
+            "$.stats.tippedAmountCount",
+            flow="tipped_amount_delta",
+            most=MOST_BUZZ,
+            unit="Buzz",
+            example=250,
+            null=HIDDEN,
         ),
     )
     downloads_delta = flow("Downloads", "download_count", example=3)
@@ -163,31 +179,49 @@ class FactModelVersionDaily(Table):
     download_count = dy.Int64(
         nullable=True,
         description=DOWNLOADS,
-        metadata=counter("$.modelVersions[].stats.downloadCount", flow="downloads_delta", example=182758, null=HIDDEN),
+        metadata=counter(
+            "$.modelVersions[].stats.downloadCount",
+            flow="downloads_delta",
+            most=MOST_USERS,
+            example=182758,
+            null=HIDDEN,
+        ),
     )
     thumbs_up_count = dy.Int64(
         nullable=True,
         description=THUMBS_UP,
         metadata=counter(
-            "$.modelVersions[].stats.thumbsUpCount", flow="thumbs_up_delta", example=8574, null=NOT_COUNTED
+            "$.modelVersions[].stats.thumbsUpCount",
+            flow="thumbs_up_delta",
+            most=MOST_USERS,
+            example=8574,
+            null=NOT_COUNTED,
         ),
     )
     thumbs_down_count = dy.Int64(
         nullable=True,
         description=THUMBS_DOWN,
         metadata=counter(
-            "$.modelVersions[].stats.thumbsDownCount", flow="thumbs_down_delta", example=203, null=NOT_COUNTED
+            "$.modelVersions[].stats.thumbsDownCount",
+            flow="thumbs_down_delta",
+            most=MOST_USERS,
+            example=203,
+            null=NOT_COUNTED,
         ),
     )
     rating_count = dy.Int64(
         nullable=True,
         description=RATINGS,
-        metadata=counter("$.modelVersions[].stats.ratingCount", flow="ratings_delta", example=568, null=NOT_COUNTED),
+        metadata=counter(
+            "$.modelVersions[].stats.ratingCount", flow="ratings_delta", most=MOST_USERS, example=568, null=NOT_COUNTED
+        ),
     )
     rating = dy.Float64(
         nullable=True,
         description=RATING,
-        metadata=counter("$.modelVersions[].stats.rating", flow=None, unit="stars", example=4.97, null=NOT_COUNTED),
+        metadata=counter(
+            "$.modelVersions[].stats.rating", flow=None, most=MOST_STARS, unit="stars", example=4.97, null=NOT_COUNTED
+        ),
     )
     downloads_delta = flow("Downloads", "download_count", example=14)
     thumbs_up_delta = flow("Recommendations", "thumbs_up_count", example=1)
@@ -202,7 +236,7 @@ def reactions(word: str, flow_name: str, example: int) -> dy.Int64:
     return dy.Int64(
         nullable=True,
         description=f"Users who reacted to the image with {word!r}, of all time; it falls when one takes it back.",
-        metadata=counter(f"$.stats.{word}Count", flow=flow_name, example=example, null=NOT_COUNTED),
+        metadata=counter(f"$.stats.{word}Count", flow=flow_name, most=MOST_USERS, example=example, null=NOT_COUNTED),
     )
 
 
@@ -226,7 +260,7 @@ class FactImageDaily(Table):
     comment_count = dy.Int64(
         nullable=True,
         description="Comments under the image, of all time; it falls when a comment is deleted.",
-        metadata=counter("$.stats.commentCount", flow="comments_delta", example=7, null=NOT_COUNTED),
+        metadata=counter("$.stats.commentCount", flow="comments_delta", most=MOST_USERS, example=7, null=NOT_COUNTED),
     )
     cries_delta = flow("Reactions 'cry'", "cry_count", example=0)
     laughs_delta = flow("Reactions 'laugh'", "laugh_count", example=1)
@@ -254,7 +288,11 @@ class FactCreatorDaily(Table):
         description="Models that the creator has published and not withdrawn, as the service counts them; it may count "
         "models that its lists do not show.",
         metadata=counter(
-            "$.modelCount", flow="models_delta", example=2, null="the service leaves it out, as it does for no models"
+            "$.modelCount",
+            flow="models_delta",
+            most=MOST_USERS,
+            example=2,
+            null="the service leaves it out, as it does for no models",
         ),
     )
     models_delta = flow("Published models", "model_count", example=0)
@@ -277,7 +315,11 @@ class FactTagDaily(Table):
         nullable=True,
         description="Models that have the tag, as the service counts them.",
         metadata=counter(
-            "$.modelCount", flow="models_delta", example=55, null="the service does not count, as since 2025"
+            "$.modelCount",
+            flow="models_delta",
+            most=MOST_USERS,
+            example=55,
+            null="the service does not count, as since 2025",
         ),
     )
     models_delta = flow("Models with the tag", "model_count", example=0)

@@ -143,12 +143,13 @@ class MartBaseModelDaily(Table):
     )
     approval_rate = dy.Float64(
         nullable=True,
-        description="Part of the reviews that recommend: thumbs_up_count / (thumbs_up_count + thumbs_down_count).",
+        description="Part of the reviews that recommend: up / (up + down), added up over the versions both of whose "
+        "numbers are known.",
         metadata=made(
             "thumbs_up_count, thumbs_down_count",
             unit="share",
             example=0.981,
-            null="nobody reviewed, or the counters are withheld",
+            null="nobody reviewed, no version has both numbers, or the counters are withheld",
         ),
     )
     approval_lower_bound = dy.Float64(
@@ -159,7 +160,7 @@ class MartBaseModelDaily(Table):
             "thumbs_up_count, thumbs_down_count",
             unit="share",
             example=0.97977,
-            null="nobody reviewed, or the counters are withheld",
+            null="nobody reviewed, no version has both numbers, or the counters are withheld",
         ),
     )
 

@@ -211,7 +211,10 @@ class OpsWithheld(Table):
 
 
 class OpsQuarantine(Table):
-    """One row per record that was set aside on a snapshot date, with its reason and payload."""
+    """One row per record, or single value of a counter, that was set aside on a snapshot date, with its reason.
+
+    A counter's value that is outside what its column declares is null in the tables; its record counts all the same.
+    """
 
     storage = "daily"
 
@@ -238,7 +241,8 @@ class OpsQuarantine(Table):
         metadata=made("the build", example="Expected `int | null`, got `str` - at `$.stats.downloadCount`"),
     )
     payload = dy.String(
-        description="The record as it was received, or the refused row as JSON; bytes that are no text are escaped.",
+        description="The record as it was received, the value of a counter, or the refused row as JSON; bytes that are "
+        "no text are escaped.",
         metadata=made("the record", example='{"id": 14012, "stats": {"downloadCount": "many"}}'),
     )
 
