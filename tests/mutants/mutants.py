@@ -673,7 +673,7 @@ MUTANTS = (
         "the old analytics.duckdb goes before the new one is there",
         "transforms/publish.py",
         "aside.replace(analytics)",
-        "analytics.unlink(missing_ok=True); time.sleep(0.1); aside.replace(analytics)",
+        "analytics.unlink(missing_ok=True); __import__('time').sleep(0.1); aside.replace(analytics)",
         READER,
     ),
     Mutant(
