@@ -551,7 +551,7 @@ counters AS (
 licences AS (
     SELECT
         counted.counted_on,
-        list_sort(history.allow_commercial_use) AS allow_commercial_use,
+        history.allow_commercial_use,
         history.allow_no_credit,
         history.allow_derivatives,
         history.allow_different_license,
