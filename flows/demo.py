@@ -145,7 +145,7 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
     for lines in (
         report.balance_lines(balances),
         ["Rows per table:", *report.row_lines(rows)],
-        ["Downloads in the last 7 days, by base model:", *report.base_model_lines(top)],
+        [f"{report.downloads_title(top)}, by base model:", *report.base_model_lines(top)],
         [*report.place_lines(settings), f"Charts:   {png}", f"          {html}"],
         [f"Next:     CIVITAI_ETL_DATA_DIR={_shown(settings.data_dir)} {_command()} dashboard"],
     ):

@@ -66,7 +66,7 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
     ).fetchall()
     left_out = connection.execute(
         f"""
-        select snapshot_date, arg_max(verdict, started_at), arg_max(verdict_reason, started_at)
+        select snapshot_date, arg_max(verdict, started_at), arg_max_null(verdict_reason, started_at)
         from {crawls}
         group by snapshot_date
         having bool_and(verdict is not null)
@@ -74,7 +74,7 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
         """
     ).fetchall()
     newest = connection.execute(
-        "select max(started_at) filter (status = 'complete'), arg_max(coverage, started_at) "
+        "select max(started_at) filter (status = 'complete'), arg_max_null(coverage, started_at) "
         f"from {crawls} where verdict is null"
     ).fetchone()
     assert newest is not None

@@ -171,31 +171,35 @@ def place_lines(settings: "Settings") -> list[str]:
 
 @dataclass(frozen=True)
 class BaseModelDownloads:
-    """Downloads of one base model over some days; `downloads` is None where no flow is known."""
+    """Downloads of one base model in the window from `since` to `until`, two complete snapshots; `downloads` is None
+    where no flow is known, and `share` where there are none to share.
+    """
 
     base_model: str
+    since: date
+    until: date
     downloads: int | None
     share: float | None
 
 
 def top_base_models(connection: "duckdb.DuckDBPyConnection", days: int = 7, limit: int = 8) -> list[BaseModelDownloads]:
-    """The base models with the most downloads in the last `days` days before and including the newest snapshot."""
+    """The base models with the most downloads, as `star.trend_base_model` has them. Its window of `days` days is longer
+    where snapshots are missing or partial and shorter where there are no older ones.
+    """
     rows = connection.execute(
-        """
-        with recent as (
-            select base_model, sum(downloads_delta) as downloads
-            from star.mart_base_model_daily
-            where snapshot_date > (select max(snapshot_date) from star.mart_base_model_daily) - ?::int
-            group by base_model
-        )
-        select base_model, downloads::bigint, downloads / sum(downloads) over ()
-        from recent
-        order by downloads desc nulls last, base_model
-        limit ?
-        """,
+        "select base_model, since, until, downloads, downloads_share from star.trend_base_model(?) limit ?",
         [days, limit],
     ).fetchall()
     return [BaseModelDownloads(*row) for row in rows]
+
+
+def downloads_title(top: Sequence[BaseModelDownloads]) -> str:
+    """Of what time the downloads of `top` are."""
+    if not top or top[0].since == top[0].until:
+        return "Downloads: unknown before the second complete snapshot"
+    since, until = top[0].since, top[0].until
+    days = (until - since).days
+    return f"Downloads in the {days:,} days to {until}" if days > 1 else f"Downloads in the day to {until}"
 
 
 def base_model_lines(top: Sequence[BaseModelDownloads]) -> list[str]:
@@ -257,7 +261,7 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
 
 
 def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
-    """The summary of a run as Markdown: what it did, in and out, the last week's downloads as a bar chart."""
+    """The summary of a run as Markdown: what it did, in and out, the downloads of the last days as a bar chart."""
     bars = _bars([row.downloads for row in top])
     rows = [
         f"| {row.base_model} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
@@ -267,7 +271,7 @@ def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseMode
         f"# {title}",
         told,
         "```\n" + "\n".join(build_lines(built) or ["nothing new to build"]) + "\n```",
-        "## Downloads in the last 7 days",
+        f"## {downloads_title(top)}",
         "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
     ]
     return "\n\n".join(parts) + "\n"

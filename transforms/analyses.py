@@ -6,6 +6,10 @@ they span, rates are per day of that span, and stocks are those of complete snap
 are withheld (ops_withheld) is no end of a window and has no stock. Days count back from the newest complete snapshot,
 not from the wall clock.
 
+A flow that began before a window counts in it by its share of days: of 3,000 downloads that were hidden for 25 days and
+then shown, a day has 120, wherever the window begins. Facts and mart have flows whole, as they were observed, for their
+balance needs them; so windows are made of the facts. What two windows have adds up to what both have as one.
+
 In the SQL every column is qualified: an unqualified name is a parameter. No parameter has the name of a column of a
 table, for DuckDB would find two of it in the table's view.
 """
@@ -118,12 +122,64 @@ _WINDOWS = f"""{_COUNTED_DAYS},
         WHERE d.date > coalesce(w.before, w.since) AND d.date <= w.until
     )"""
 
+
+def _flows(fact: str, key: str) -> str:
+    """Downloads gained per row of `key` in both windows, each flow by its share of days, and the days of these shares.
+    Needs `_WINDOWS`.
+    """
+    return f"""
+spans AS (
+    SELECT
+        fact.{key},
+        fact.downloads_delta,
+        fact.downloads_days,
+        fact.snapshot_date - greatest(fact.snapshot_date - fact.downloads_days, w.since) AS days_recent,
+        CASE WHEN w.before IS NOT NULL THEN
+            least(fact.snapshot_date, w.since) - greatest(fact.snapshot_date - fact.downloads_days, w.before)
+        END AS days_before
+    FROM star.{fact} AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
+    WHERE fact.downloads_delta IS NOT NULL
+),
+flows AS (
+    SELECT
+        spans.{key},
+        sum(spans.downloads_delta * spans.days_recent / spans.downloads_days) FILTER (spans.days_recent > 0)
+            AS downloads,
+        CAST(sum(spans.days_recent) FILTER (spans.days_recent > 0) AS BIGINT) AS days_recent,
+        sum(spans.downloads_delta * spans.days_before / spans.downloads_days) FILTER (spans.days_before > 0)
+            AS downloads_before,
+        sum(spans.days_before) FILTER (spans.days_before > 0) AS days_before
+    FROM spans
+    GROUP BY spans.{key}
+)"""
+
+
+#: The models that were published in the recent window. Needs `_WINDOWS`.
+_BIRTHS = """
+births AS (
+    SELECT fact.model_id
+    FROM star.fact_model_daily AS fact
+    JOIN (
+        SELECT history.model_id, min(history.valid_from) AS first_seen_on
+        FROM star.dim_model AS history CROSS JOIN windows
+        GROUP BY history.model_id
+        HAVING min(history.valid_from) > any_value(windows.since)
+    ) AS seen ON seen.model_id = fact.model_id AND seen.first_seen_on = fact.snapshot_date
+    JOIN window_days AS w ON w.date = fact.snapshot_date
+    -- A first row has a span only if the model was published since the complete crawl before.
+    WHERE w.is_recent AND fact.days_since_previous IS NOT NULL
+)"""
+
+#: For `flows` of `_flows`, which are sums of parts: whole numbers, so that an answer is the same every time.
+_WHOLE = "CAST(round(sum(flows.{})) AS BIGINT)"
+
 _SINCE = {
     "since": "Complete snapshot after which the window begins.",
     "until": "Complete snapshot with which the window ends: the newest whose downloads are not withheld.",
     "days_spanned": "Days from since to until: more than were asked for where snapshots are missing or partial, fewer "
     "where there is no older complete one.",
 }
+_BY_SHARE = "A flow that began before the window counts by its share of days."
 _DAYS = "Length of the window in days, back from the newest complete snapshot whose downloads are not withheld."
 
 
@@ -144,7 +200,8 @@ TREND_BASE_MODEL = Macro(
         "version_count": "Versions that the service had at the end of the window.",
         "versions_published": "Versions published in the window. Null: unknown, for want of a complete crawl before.",
         "download_count": "Downloads of all time at the end of the window, of the versions that were there then.",
-        "downloads": "Downloads gained in the window. Null: no version's gain is known.",
+        "downloads": f"Downloads gained in the window, by versions that had the base model then. {_BY_SHARE} Null: no "
+        "version's gain is known.",
         "downloads_share": "Part of the base model in the downloads gained by all. Null: there are none to share.",
         "downloads_per_day": "Downloads gained per day of the window.",
         "downloads_per_day_before": "The same in the window before, which has as many days or, after gaps, a few more. "
@@ -153,7 +210,16 @@ TREND_BASE_MODEL = Macro(
     },
     f"""
 WITH {_WINDOWS},
-totals AS (
+{_flows("fact_model_version_daily", "version_key")},
+gained AS (
+    SELECT
+        history.base_model,
+        {_WHOLE.format("downloads")} AS downloads,
+        {_WHOLE.format("downloads_before")} AS downloads_before
+    FROM flows JOIN star.dim_model_version AS history ON history.version_key = flows.version_key
+    GROUP BY history.base_model
+),
+stocks AS (
     SELECT
         mart.base_model,
         any_value(w.since) AS since,
@@ -161,18 +227,17 @@ totals AS (
         any_value(w.before) AS before,
         coalesce(max(mart.version_count) FILTER (mart.snapshot_date = w.until), 0) AS version_count,
         CAST(sum(mart.versions_published) FILTER (w.is_recent) AS BIGINT) AS versions_published,
-        coalesce(max(mart.download_count) FILTER (mart.snapshot_date = w.until), 0) AS download_count,
-        CAST(sum(mart.downloads_delta) FILTER (w.is_recent) AS BIGINT) AS downloads,
-        sum(mart.downloads_delta) FILTER (NOT w.is_recent) AS downloads_before
+        coalesce(max(mart.download_count) FILTER (mart.snapshot_date = w.until), 0) AS download_count
     FROM star.mart_base_model_daily AS mart JOIN window_days AS w ON w.date = mart.snapshot_date
     GROUP BY mart.base_model
 ),
 rates AS (
     SELECT
-        totals.*,
-        totals.downloads / (totals.until - totals.since) AS per_day,
-        totals.downloads_before / (totals.since - totals.before) AS per_day_before
-    FROM totals
+        stocks.*,
+        gained.downloads,
+        gained.downloads / (stocks.until - stocks.since) AS per_day,
+        gained.downloads_before / (stocks.since - stocks.before) AS per_day_before
+    FROM stocks LEFT JOIN gained ON gained.base_model = stocks.base_model
 )
 SELECT
     rates.base_model,
@@ -205,42 +270,29 @@ TRENDING_MODELS = Macro(
         "type": "Kind of the model, as it is now.",
         "username": "Creator of the model, as it is now.",
         "is_new": "True if it was published in the window.",
-        "downloads": "Downloads gained in the window.",
-        "days_spanned": "Days over which they were gained: the sum of the spans of its flows, longer than the window "
-        "where the creator hid the number before.",
+        "downloads": f"Downloads gained in the window. {_BY_SHARE}",
+        "days_spanned": "Days over which they were gained: those of the window that its flows span, fewer than it has "
+        "where the number was hidden at its end or the model is new.",
         "downloads_per_day": "downloads / days_spanned.",
         "downloads_per_day_before": "The same in the window before. Null: it was not published yet.",
         "growth": f"downloads_per_day / downloads_per_day_before, the latter at least {TRENDING_PER_DAY_BEFORE}.",
     },
     f"""
 WITH {_WINDOWS},
-flows AS (
-    SELECT
-        fact.model_id,
-        CAST(sum(fact.downloads_delta) FILTER (w.is_recent) AS BIGINT) AS downloads,
-        CAST(sum(fact.downloads_days) FILTER (w.is_recent) AS BIGINT) AS days_spanned,
-        sum(fact.downloads_delta) FILTER (NOT w.is_recent) AS downloads_before,
-        sum(fact.downloads_days) FILTER (NOT w.is_recent) AS days_before,
-        min(fact.snapshot_date) FILTER (fact.downloads_delta IS NOT NULL) AS first_flow_on
-    FROM star.fact_model_daily AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
-    GROUP BY fact.model_id
-    HAVING sum(fact.downloads_delta) FILTER (w.is_recent) >= {TRENDING_DOWNLOADS}
+{_flows("fact_model_daily", "model_id")},
+grown AS (
+    SELECT flows.* FROM flows WHERE flows.downloads >= {TRENDING_DOWNLOADS}
 ),
-first_seen AS (
-    SELECT history.model_id, min(history.valid_from) AS first_seen_on
-    FROM star.dim_model AS history SEMI JOIN flows ON flows.model_id = history.model_id
-    GROUP BY history.model_id
-),
+{_BIRTHS},
 rates AS (
     SELECT
-        flows.model_id,
-        flows.downloads,
-        flows.days_spanned,
-        flows.downloads / flows.days_spanned AS per_day,
-        flows.downloads_before / flows.days_before AS per_day_before,
-        -- A first row has a flow only if the model was published since the complete crawl before.
-        flows.days_before IS NULL AND flows.first_flow_on = first_seen.first_seen_on AS is_new
-    FROM flows JOIN first_seen ON first_seen.model_id = flows.model_id
+        grown.model_id,
+        CAST(round(grown.downloads) AS BIGINT) AS downloads,
+        grown.days_recent AS days_spanned,
+        grown.downloads / grown.days_recent AS per_day,
+        grown.downloads_before / grown.days_before AS per_day_before,
+        births.model_id IS NOT NULL AS is_new
+    FROM grown LEFT JOIN births ON births.model_id = grown.model_id
 )
 SELECT
     model.model_id,
@@ -419,34 +471,38 @@ ORDER BY removals.removed_on DESC, removals.model_id
 
 RELEASE_CURVES = Macro(
     "release_curves",
-    "How downloads of a version grow with its age: the spread over the versions of a base model that were published "
-    "since the first complete crawl, so that each was watched from its beginning. Every age has the versions that were "
-    "observed at it with a known number, fewer at greater ages; nothing is filled in. One row per age.",
+    "How downloads of a version grow with its age: the spread over the versions of a base model that were watched from "
+    "their beginning: published since the complete crawl before the one that saw them first. Every age has the "
+    "versions that were observed at it with a known number, fewer at greater ages; nothing is filled in. One row per "
+    "age.",
     {"base": "The base model, as a version states it now or stated it last."},
     {
-        "age_days": "Days from the day of publication to the snapshot, both in UTC.",
+        "age_days": "Days from the day of publication to the snapshot, both in UTC. A version that is seen before the "
+        "day that it states was published when it was first seen.",
         "versions": "Versions that were observed at that age with a known number.",
         "downloads_lower_quartile": "A quarter of them had at most so many downloads of all time.",
         "downloads_median": "Half of them had at most so many downloads of all time.",
         "downloads_upper_quartile": "Three quarters of them had at most so many downloads of all time.",
     },
     """
-WITH began AS (
-    SELECT min(crawl.started_at) AS first_complete_at FROM star.ops_snapshot AS crawl WHERE crawl.status = 'complete'
-),
-last_rows AS (
+WITH versions AS (
     SELECT
         history.version_id,
-        arg_max(history.base_model, history.valid_from) AS base_model,
-        arg_max(history.published_at, history.valid_from) AS published_at
+        min(history.valid_from) AS first_seen_on,
+        min(history.published_at) AS published_at,
+        arg_max(history.base_model, history.valid_from) AS base_model
     FROM star.dim_model_version AS history
     GROUP BY history.version_id
 ),
 cohort AS (
-    -- By way of microseconds, so that the day is one of UTC in every session.
-    SELECT last_rows.version_id, CAST(make_timestamp(epoch_us(last_rows.published_at)) AS DATE) AS published_on
-    FROM last_rows CROSS JOIN began
-    WHERE last_rows.base_model = base AND last_rows.published_at > began.first_complete_at
+    SELECT
+        versions.version_id,
+        -- By way of microseconds, so that the day is one of UTC in every session.
+        least(CAST(make_timestamp(epoch_us(versions.published_at)) AS DATE), versions.first_seen_on) AS published_on
+    FROM versions JOIN star.fact_model_version_daily AS first_row
+        ON first_row.version_id = versions.version_id AND first_row.snapshot_date = versions.first_seen_on
+    -- A first row has a span only if the version was published since the complete crawl before.
+    WHERE versions.base_model = base AND first_row.days_since_previous IS NOT NULL
 )
 SELECT
     fact.snapshot_date - cohort.published_on AS age_days,
@@ -472,35 +528,34 @@ CREATOR_LEADERBOARD = Macro(
         "username": "Name of the creator.",
         **_SINCE,
         "models": "Models of the creator that were observed in the window.",
-        "models_published": "Those of them that were published after the crawl of since began.",
-        "downloads": "Downloads that they gained in the window. Null: the creator hides all of them.",
-        "downloads_share": "Part of the creator in the downloads that all models gained.",
+        "models_published": "Those of them that were published in the window: first seen in it, and published since "
+        "the complete crawl before.",
+        "downloads": f"Downloads that they gained in the window. {_BY_SHARE} Null: the creator hides all of them.",
+        "downloads_share": "Part of the creator in the downloads that all models gained. Null: there are none to "
+        "share.",
     },
     f"""
 WITH {_WINDOWS},
-began AS (
-    SELECT max(crawl.started_at) AS started_at
-    FROM star.ops_snapshot AS crawl JOIN windows ON windows.since = crawl.snapshot_date
-    WHERE crawl.status = 'complete'
-),
-flows AS (
-    SELECT fact.model_key, sum(fact.downloads_delta) AS downloads
+{_flows("fact_model_daily", "model_key")},
+{_BIRTHS},
+observed AS (
+    SELECT DISTINCT fact.model_key
     FROM star.fact_model_daily AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
     WHERE w.is_recent
-    GROUP BY fact.model_key
 ),
 totals AS (
     SELECT
         history.username,
         count(DISTINCT history.model_id) AS models,
-        count(DISTINCT history.model_id) FILTER (history.published_at > began.started_at) AS models_published,
+        count(DISTINCT births.model_id) AS models_published,
         any_value(windows.since) AS since,
         any_value(windows.until) AS until,
-        CAST(sum(flows.downloads) AS BIGINT) AS downloads
-    FROM flows
-    JOIN star.dim_model AS history ON history.model_key = flows.model_key
+        {_WHOLE.format("downloads")} AS downloads
+    FROM observed
+    JOIN star.dim_model AS history ON history.model_key = observed.model_key
+    LEFT JOIN flows ON flows.model_key = observed.model_key
+    LEFT JOIN births ON births.model_id = history.model_id
     CROSS JOIN windows
-    CROSS JOIN began
     GROUP BY history.username
 ),
 shares AS (
@@ -551,7 +606,7 @@ counters AS (
 licences AS (
     SELECT
         counted.counted_on,
-        list_sort(history.allow_commercial_use) AS allow_commercial_use,
+        history.allow_commercial_use,
         history.allow_no_credit,
         history.allow_derivatives,
         history.allow_different_license,
@@ -573,7 +628,7 @@ SELECT
     licences.models,
     licences.models / sum(licences.models) OVER () AS models_share,
     licences.download_count,
-    licences.download_count / nullif(sum(licences.download_count) OVER (), 0) AS downloads_share
+    licences.download_count / nullif(greatest(sum(licences.download_count) OVER (), 0), 0) AS downloads_share
 FROM licences
 ORDER BY licences.models DESC, licences.allow_commercial_use, licences.allow_no_credit NULLS LAST,
     licences.allow_derivatives NULLS LAST, licences.allow_different_license NULLS LAST

@@ -204,6 +204,8 @@ class Model(Payload):
         if isinstance(self.allowCommercialUse, str):  # "Sell" in 2023, "{Image,RentCivit}" in 2026
             words = self.allowCommercialUse.strip("{}").split(",")
             self.allowCommercialUse = [word.strip().strip('"') for word in words if word.strip()]
+        if self.allowCommercialUse is not None:  # a set: another order is no other licence
+            self.allowCommercialUse = sorted(set(self.allowCommercialUse))
         if self.tags is not None:
             self.tags = [tag if isinstance(tag, str) else tag.name for tag in self.tags]
 

@@ -8,10 +8,10 @@ the list of files for other engines, and `star/datapackage.json`, which describe
 
 import json
 import os
-import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from transforms.dictionary import column_comments, data_package
 from transforms.lake import Lake, LakeFile, UnreadableStarError
 from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
 
-#: A publish keeps what the last three name, and whatever is younger than a day: a reader may still be on it.
+#: A publish keeps what the last three name, and what was published within the last day: a reader may still be on it.
 GENERATIONS_KEPT = 3
 FILES_KEPT_FOR = timedelta(days=1)
+#: Names of the lists of what each publish named, in their order.
+GENERATION_NAME = "%Y%m%dT%H%M%S.%f"
 
 #: Lets DuckDB 1.x open what 2.x wrote.
 STORAGE_VERSION = "v1.0.0"
@@ -47,9 +49,9 @@ def read_manifest(analytics: Path) -> list[LakeFile]:
     try:
         if not is_duckdb(analytics):
             raise duckdb.IOException("it is no DuckDB database")
-        with duckdb.connect(analytics, read_only=True) as connection:
+        with open_published(analytics) as connection:
             rows = connection.execute(
-                "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM build.manifest"
+                "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM published.build.manifest"
             ).fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
@@ -57,6 +59,18 @@ def read_manifest(analytics: Path) -> list[LakeFile]:
             f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
         ) from error
     return [LakeFile(*row) for row in rows]
+
+
+@contextmanager
+def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published database, attached as `published`.
+
+    `duckdb.connect(path)` would share the database with every connection that this process holds to that path, also
+    to a file that was since renamed over. An attached one is read from the disk.
+    """
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"ATTACH {literal(analytics)} AS published (READ_ONLY)")
+        yield connection
 
 
 def is_outdated(analytics: Path) -> bool:
@@ -67,11 +81,11 @@ def is_outdated(analytics: Path) -> bool:
     """
     if not analytics.exists():
         return False
-    with duckdb.connect(analytics, read_only=True) as connection:
+    with open_published(analytics) as connection:
         found = connection.execute(
             "SELECT 1 FROM duckdb_views() WHERE schema_name = 'build' AND view_name = 'declarations'"
         ).fetchall()
-        ((version,),) = connection.execute("FROM build.declarations").fetchall() if found else [(1,)]
+        ((version,),) = connection.execute("FROM published.build.declarations").fetchall() if found else [(1,)]
     if version > DECLARATIONS_VERSION:
         raise NewerStarError(
             f"{analytics} was made by a later version of civitai-etl (tables of version {version}, this one has "
@@ -102,7 +116,8 @@ def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
 def follow(lake: Lake, files: list[LakeFile]) -> None:
     """What comes after the commit, and is made up for when it was cut off: the manifest, and cleaning up."""
     write_manifests(lake, files)
-    delete_superseded(lake)
+    record_generation(lake, files)
+    delete_superseded(lake, files)
 
 
 def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
@@ -168,9 +183,7 @@ def literal(value: object) -> str:
 
 
 def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
-    """`star/manifest.json` and `star/datapackage.json` for engines other than DuckDB, and the list of what each of the
-    last publishes named.
-    """
+    """`star/manifest.json` and `star/datapackage.json` for engines other than DuckDB."""
     named = [file for file in files if file.path.startswith("star/")]
     tables: dict[str, dict[str, Any]] = {
         table.table_name(): {
@@ -187,18 +200,13 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
     }
     paths = {name: [file["path"] for file in table["files"]] for name, table in tables.items()}
     replace_text(lake.root / "star" / DATA_PACKAGE, data_package(paths))
-    if replace_text(lake.root / "star" / MANIFEST, json.dumps({"tables": tables}, indent=1)):
-        generation = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        names = json.dumps([file.path for file in files])
-        write_whole(lake.root / "state" / "generations" / f"{generation}.json", names)
+    replace_text(lake.root / "star" / MANIFEST, json.dumps({"tables": tables}, indent=1))
 
 
-def replace_text(path: Path, text: str) -> bool:
-    """Writes a file if its text is another. Returns whether it was."""
-    if path.exists() and path.read_bytes() == text.encode():
-        return False
-    write_whole(path, text)
-    return True
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file if its text is another."""
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_whole(path, text)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -213,21 +221,66 @@ def write_whole(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
 
 
-def delete_superseded(lake: Lake) -> None:
-    """Deletes files of ours that none of the last publishes names and that are older than a day, and what killed
-    writers left half-written. Nothing else in the lake is touched, whoever put it there.
+def record_generation(lake: Lake, files: list[LakeFile]) -> None:
+    """Adds the list of what this publish names, state included, unless it is the newest list already.
+
+    The name is later than that of every other list, also when the clock was put back in between.
     """
-    generations = sorted((lake.root / "state" / "generations").glob("*.json"))
+    names = [file.path for file in files]
+    recorded = generations(lake)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    if recorded:
+        if names_of(recorded[-1]) == names:
+            return
+        now = max(now, datetime.strptime(recorded[-1].stem, GENERATION_NAME) + timedelta(microseconds=1))  # noqa: DTZ007
+    folder = lake.root / "state" / "generations"
+    write_whole(folder / f"{now.strftime(GENERATION_NAME)}.json", json.dumps(names))
+
+
+def generations(lake: Lake) -> list[Path]:
+    """The lists of what the last publishes named, oldest first."""
+    return sorted((lake.root / "state" / "generations").glob("????????T??????.??????.json"))
+
+
+def names_of(generation: Path) -> list[str]:
+    """The files that a publish named.
+
+    Raises:
+        UnreadableStarError: the list is damaged.
+    """
     try:
-        kept = {path for generation in generations[-GENERATIONS_KEPT:] for path in json.loads(generation.read_bytes())}
+        names: list[str] = json.loads(generation.read_bytes())
     except ValueError as error:
         raise UnreadableStarError(
-            f"A file in {lake.root / 'state' / 'generations'} is no list of files ({error}): delete it and run again. "
+            f"A file in {generation.parent} is no list of files ({error}): delete it and run again. "
             "The tables are published."
         ) from None
-    for generation in generations[:-GENERATIONS_KEPT]:
+    return names
+
+
+def delete_superseded(lake: Lake, published: list[LakeFile]) -> None:
+    """Deletes files of ours that were superseded over a day ago and that none of the last publishes names, and what
+    killed writers left half-written. Nothing else in the lake is touched, whoever put it there.
+
+    The age of a file counts from the publish that no longer named it: a reader that opened just before needs it for
+    hours, however long ago it was written. What is published stays, whatever the clock did to names and times.
+    """
+    now = datetime.now(UTC).timestamp()
+    limit = now - FILES_KEPT_FOR.total_seconds()
+    recorded = generations(lake)
+    for generation in recorded:
+        if generation.stat().st_mtime > now:  # written under a clock that was ahead: its age counts from now
+            os.utime(generation, (now, now))
+    # A publish is superseded when the next one is recorded.
+    outdated = [
+        generation
+        for generation, later in pairwise(recorded)
+        if generation not in recorded[-GENERATIONS_KEPT:] and later.stat().st_mtime < limit
+    ]
+    kept = {file.path for file in published}
+    kept.update(*(names_of(generation) for generation in recorded if generation not in outdated))
+    for generation in outdated:
         generation.unlink()
-    limit = time.time() - FILES_KEPT_FOR.total_seconds()
     for file in lake.own_files():
         if str(file.relative_to(lake.root)) not in kept and file.stat().st_mtime < limit:
             file.unlink()

@@ -21,12 +21,21 @@ def analytics(tmp_path: Path) -> Path:
                 case day when 1 then null when 6 then 3 else 1 end::int as days_since_previous,
                 case day when 1 then null when 6 then 3 * size else size end::bigint as downloads_delta,
                 case when day = 1 then null else 3 end::bigint as versions_published,
+                1000::bigint as download_count,
                 case when day = 1 then null else size / 1000 end::double as downloads_share,
                 4.5 as rating,
                 null::double as approval_rate,
                 null::double as approval_lower_bound
             from (values (1), (2), (3), (6)) as days(day)
             cross join (values ('A', 600), ('B', 300), ('C', 99), ('D', 1)) as base_models(base_model, size)
+            """
+        )
+        connection.execute("create table star.dim_model_version (version_key bigint, base_model varchar)")
+        connection.execute(
+            """
+            create table star.fact_model_version_daily (
+                version_key bigint, snapshot_date date, downloads_delta bigint, downloads_days integer
+            )
             """
         )
         connection.execute(

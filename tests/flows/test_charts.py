@@ -5,6 +5,7 @@ import duckdb
 import pytest
 
 from flows import charts
+from tests.transforms.conftest import Workshop, model, version
 
 
 @pytest.fixture
@@ -25,6 +26,39 @@ def test_a_flow_over_a_gap_and_a_partial_day_is_drawn_per_day_at_the_next_comple
 def test_the_part_of_a_flow_that_a_partial_day_saw_makes_no_dip_and_no_peak(frame):
     assert values(frame, "A", "downloads") == [None, 600, None, None, None, 600 + 3 * 600]
     assert values(frame, "A", "downloads_share") == [None, 0.6, None, None, None, 0.6]
+
+
+def test_a_flow_that_spans_several_snapshots_is_drawn_over_all_of_them(tmp_path):
+    # 100 a day of Pony, hidden on the 2nd, 3rd and 5th; no snapshot on the 4th, and a partial one on the 6th.
+    workshop = Workshop(tmp_path)
+    for on in (1, 2, 3, 5, 6, 7):
+        pony = {} if on in (2, 3, 5) else {"downloadCount": 1000 + 100 * on}
+        other = {"downloadCount": 50 * on}
+        workshop.raw.crawl(
+            date(2026, 1, on),
+            status="partial" if on == 6 else "complete",
+            model=[model(1, version(10, "Pony", stats=pony), stats=pony), model(2, version(20, stats=other))],
+        )
+    workshop.build()
+    with duckdb.connect(str(workshop.analytics), read_only=True) as connection:
+        drawn = charts.daily(connection)
+    assert values(drawn, "Pony", "downloads") == [None, 100, 100, None, 200, None, 200]
+    assert values(drawn, "Pony", "downloads_share") == [None, *[pytest.approx(2 / 3)] * 2, None, *[2 / 3, None, 2 / 3]]
+
+
+def test_a_total_that_is_not_positive_has_no_shares(tmp_path):
+    workshop = Workshop(tmp_path)
+    for on in (1, 2):
+        fallen, risen = {"downloadCount": 100 - 10 * on}, {"downloadCount": 100 + 5 * on}
+        workshop.raw.crawl(
+            date(2026, 1, on),
+            model=[model(1, version(10, stats=fallen)), model(2, version(20, "Pony", stats=risen))],
+        )
+    workshop.build()
+    with duckdb.connect(str(workshop.analytics), read_only=True) as connection:
+        drawn = charts.daily(connection)
+    assert values(drawn, "Pony", "downloads") == [None, 5]
+    assert values(drawn, "Pony", "downloads_share") == [None, None]
 
 
 def test_the_base_models_with_most_downloads_lead(frame):

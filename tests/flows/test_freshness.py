@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pytest
 
 from flows import freshness, report
@@ -28,6 +29,12 @@ def test_coverage_names_gaps_and_partial_days(analytics):
     assert covered.partial == (date(2026, 1, 3),)
     assert covered.newest_complete == datetime(2026, 1, 6, 3, tzinfo=UTC)
     assert covered.newest_share == 0.9975
+
+
+def test_a_newest_crawl_whose_lists_say_no_number_does_not_have_the_coverage_of_an_older_one(analytics):
+    with duckdb.connect(str(analytics)) as connection:
+        connection.execute("update star.ops_snapshot set coverage = null where snapshot_date = '2026-01-06'")
+        assert freshness.coverage(connection).newest_share is None
 
 
 def test_status_ends_with_zero_when_fresh_and_with_four_when_stale(analytics, capsys):

@@ -1,11 +1,12 @@
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from flows import report
 from pipelines.errors import CivitaiEtlError
-from tests.transforms.conftest import Workshop, model
+from tests.transforms.conftest import Workshop, model, version
 
 
 def balance(kind, received, loaded, quarantined=0, duplicates=0):
@@ -34,13 +35,52 @@ def test_rows_are_told_dimensions_first_and_added_up_over_the_files_of_a_table(a
     ]
 
 
-def test_the_top_base_models_count_the_last_days_only(analytics):
-    with report.open_analytics(analytics) as connection:
-        week = report.top_base_models(connection, days=7, limit=2)
-        newest = report.top_base_models(connection, days=1, limit=1)
-    assert [(row.base_model, row.downloads) for row in week] == [("A", 3000), ("B", 1500)]
-    assert week[0].share == pytest.approx(0.6)
-    assert newest[0].downloads == 1800
+def published(folder: Path, *days: tuple[date, int, int], partial: date | None = None) -> Workshop:
+    """A star of two versions, of SDXL 1.0 and of Pony, with their downloads of all time by day."""
+    workshop = Workshop(folder)
+    for on, sdxl, pony in days:
+        workshop.raw.crawl(
+            on,
+            status="partial" if on == partial else "complete",
+            model=[
+                model(1, version(10, stats={"downloadCount": sdxl})),
+                model(2, version(20, "Pony", stats={"downloadCount": pony})),
+            ],
+        )
+    workshop.build()
+    return workshop
+
+
+def test_the_top_base_models_say_of_what_time_they_are_and_leave_out_a_partial_crawl(tmp_path):
+    month_ago, today, tomorrow = date(2026, 1, 1), date(2026, 1, 31), date(2026, 2, 1)
+    workshop = published(tmp_path, (month_ago, 100, 50), (today, 3100, 1050), (tomorrow, 9999, 9999), partial=tomorrow)
+    with report.open_analytics(workshop.analytics) as connection:
+        top = report.top_base_models(connection)
+        (first,) = report.top_base_models(connection, limit=1)
+    assert [(row.base_model, row.downloads, row.share) for row in top] == [
+        ("SDXL 1.0", 3000, 0.75),
+        ("Pony", 1000, 0.25),
+    ]
+    assert report.downloads_title(top) == "Downloads in the 30 days to 2026-01-31"
+    assert first == top[0]
+
+
+@pytest.mark.parametrize("sdxl", [100, 80], ids=["zero", "negative"])
+def test_a_total_that_is_not_positive_has_no_shares(tmp_path, sdxl):
+    days = (date(2026, 1, 1), 100, 50), (date(2026, 1, 2), sdxl, 50 if sdxl == 100 else 60)
+    with report.open_analytics(published(tmp_path, *days).analytics) as connection:
+        top = report.top_base_models(connection)
+    assert [row.share for row in top] == [None, None]
+    assert "%" not in "".join(report.base_model_lines(top))
+    assert report.downloads_title(top) == "Downloads in the day to 2026-01-02"
+
+
+def test_after_one_snapshot_no_downloads_are_told(tmp_path):
+    workshop = published(tmp_path, (date(2026, 1, 1), 100, 50))
+    with report.open_analytics(workshop.analytics) as connection:
+        top = report.top_base_models(connection)
+    assert report.downloads_title(top) == "Downloads: unknown before the second complete snapshot"
+    assert report.downloads_title([]) == report.downloads_title(top)
 
 
 def test_a_partial_crawl_says_partial_and_why(analytics):
@@ -49,12 +89,18 @@ def test_a_partial_crawl_says_partial_and_why(analytics):
     assert record.line().startswith("Snapshot 2026-01-03: PARTIAL (the totals changed); 12 pages, 2,400 items, 3.0 MB")
 
 
-def test_the_markdown_summary_has_balance_and_bars(analytics):
-    with report.open_analytics(analytics) as connection:
-        built = SimpleNamespace(balances=[balance("model", 3, 3)], warnings=["Much changed."])
-        text = report.markdown("A run", "It ran.", built, report.top_base_models(connection))
+def test_the_markdown_summary_has_balance_and_bars():
+    days = date(2026, 1, 2), date(2026, 1, 9)
+    top = [
+        report.BaseModelDownloads("A", *days, downloads=3000, share=0.6),
+        report.BaseModelDownloads("B", *days, downloads=None, share=None),
+    ]
+    built = SimpleNamespace(balances=[balance("model", 3, 3)], warnings=["Much changed."])
+    text = report.markdown("A run", "It ran.", built, top)
     assert text.startswith("# A run\n\nIt ran.\n")
+    assert "## Downloads in the 7 days to 2026-01-09\n" in text
     assert "| A | 3,000 | 60.0 % | ████████████████████████ |" in text
+    assert "| B | unknown |  |  |" in text
     assert "3 in = 3 out" in text
     assert "WARNING: Much changed." in text
 

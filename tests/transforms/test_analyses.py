@@ -64,12 +64,13 @@ def test_a_macro_answers_with_the_columns_that_it_declares(history, macro):
 
 def test_the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapshot(history):
     # Until the 7th, since the 4th, before since the 1st. SDXL: 230 - 140, 70, 1100 - 1000; before 140 - 100.
-    # Pony: 30 - 10 through the tombstone, while the other is hidden; before 51 - 50 and 0.
+    # Pony: 30 - 10 through the tombstone, of whose five days three are in the window and two before it, while the
+    # other is hidden; before that 51 - 50 and 0.
     rows = history.sql("from star.trend_base_model(3)")
     window = (day(4), day(7), 3)
     assert rows == [
-        ("SDXL 1.0", *window, 3, 1, 1400, 260, close(260 / 280), close(260 / 3), close(40 / 3), close(6.5)),
-        ("Pony", *window, 2, 0, 30, 20, close(20 / 280), close(20 / 3), close(1 / 3), close(20.0)),
+        ("SDXL 1.0", *window, 3, 1, 1400, 260, close(260 / 272), close(260 / 3), close(40 / 3), close(6.5)),
+        ("Pony", *window, 2, 0, 30, 12, close(12 / 272), close(12 / 3), close(9 / 3), close(4 / 3)),
     ]
 
 
@@ -81,7 +82,7 @@ def test_a_window_that_begins_in_a_gap_or_at_a_partial_crawl_is_longer_and_says_
     )
     assert rows == [
         ("SDXL 1.0", day(4), 3, 260, close(260 / 3), close(30 / 2)),
-        ("Pony", day(4), 3, 20, close(20 / 3), close(1 / 2)),
+        ("Pony", day(4), 3, 12, close(12 / 3), close(9 / 2)),
     ]
     # Four days back is the 3rd, a gap: since the 2nd; and there is no snapshot four days before that.
     rows = history.sql("select base_model, since, days_spanned, downloads, growth from star.trend_base_model(4)")
@@ -94,16 +95,16 @@ def test_a_history_that_is_too_short_gives_what_there_is_and_no_growth(history):
 
 
 def test_trending_models_are_those_that_grew_by_the_spans_of_their_flows(history):
-    # 4: 70 in 3 days since the crawl before its publication, nothing before. 3: 20 in the 5 days that it was away,
-    # 0 before, which counts as 1. 1: 90 in 3 days against 40 in 3. 2 hides, 5 has no known time before.
+    # 4: 70 in 3 days since the crawl before its publication, nothing before. 1: 90 in 3 days against 40 in 3. 3: of 20
+    # in the 5 days that it was away, 12 in 3 days against 8 in 2 and 0 in 1. 2 hides, 5 has no known time before.
     rows = history.sql(
         "select model_id, is_new, downloads, days_spanned, downloads_per_day_before, growth "
         "from star.trending_models(3, 9)"
     )
     assert rows == [
         (4, True, 70, 3, None, close(70 / 3)),
-        (3, False, 20, 5, 0.0, close(4.0)),
         (1, False, 90, 3, close(40 / 3), close(2.25)),
+        (3, False, 12, 3, close(8 / 3), close(1.5)),
     ]
     assert history.sql("select model_id from star.trending_models(3, 1)") == [(4,)]
 
@@ -169,12 +170,93 @@ def test_the_leaderboard_counts_a_download_for_the_owner_of_the_day(history):
     # ada: 200 - 140 before the model changed hands, and 70; eve: 230 - 200; bob hides all.
     window = (day(4), day(7), 3)
     assert history.sql("from star.creator_leaderboard(3)") == [
-        (1, "ada", *window, 2, 1, 130, close(130 / 280)),
-        (2, "dan", *window, 1, 0, 100, close(100 / 280)),
-        (3, "eve", *window, 1, 0, 30, close(30 / 280)),
-        (4, "cleo", *window, 1, 0, 20, close(20 / 280)),
+        (1, "ada", *window, 2, 1, 130, close(130 / 272)),
+        (2, "dan", *window, 1, 0, 100, close(100 / 272)),
+        (3, "eve", *window, 1, 0, 30, close(30 / 272)),
+        (4, "cleo", *window, 1, 0, 12, close(12 / 272)),
         (5, "bob", *window, 1, 0, None, None),
     ]
+
+
+@pytest.fixture(scope="module")
+def shown_late(tmp_path_factory) -> Workshop:
+    """Model 1 gains 100 a day and hides it from the 2nd to the 10th; model 2 gains 50 a day. 15 days, all complete."""
+    workshop = Workshop(tmp_path_factory.mktemp("shown_late"))
+    for on in range(1, 16):
+        hidden, shown = {"downloadCount": None if 2 <= on <= 10 else 1000 + 100 * on}, {"downloadCount": 50 * on}
+        workshop.raw.crawl(
+            day(on),
+            model=[
+                model(1, version(10, "Pony", stats=hidden), stats=hidden, creator={"username": "bob"}),
+                model(2, version(20, stats=shown), stats=shown),
+            ],
+        )
+    workshop.build()
+    return workshop
+
+
+def test_a_flow_that_began_before_a_window_counts_by_its_share_of_days(shown_late):
+    columns = "base_model, downloads, downloads_share, downloads_per_day, downloads_per_day_before"
+    assert shown_late.sql(f"select {columns} from star.trend_base_model(7)") == [
+        ("Pony", 700, close(2 / 3), 100.0, 100.0),
+        ("SDXL 1.0", 350, close(1 / 3), 50.0, 50.0),
+    ]
+    columns = "model_id, downloads, days_spanned, growth"
+    assert shown_late.sql(f"select {columns} from star.trending_models(7, 9)") == [(1, 700, 7, 1.0), (2, 350, 7, 1.0)]
+    columns = "rank, username, downloads, downloads_share"
+    assert shown_late.sql(f"select {columns} from star.creator_leaderboard(7)") == [
+        (1, "bob", 700, close(2 / 3)),
+        (2, "ada", 350, close(1 / 3)),
+    ]
+
+
+@pytest.mark.parametrize("days", range(1, 15))
+def test_windows_are_additive_wherever_they_begin(shown_late, days):
+    query = f"select base_model, downloads from star.trend_base_model({days}) order by 1"
+    assert shown_late.sql(query) == [("Pony", 100 * days), ("SDXL 1.0", 50 * days)]
+
+
+@pytest.fixture(scope="module")
+def restated(tmp_path_factory) -> Workshop:
+    """Versions that state other days of publication than those on which they came.
+
+    Version 10 is old and is replaced by 11 on the 5th; 20 is there from the first crawl on and states the 20th; 30
+    comes on the 3rd and states the 20th; 40 is met late on the 3rd, and states the 4th from the 5th on.
+    """
+    workshop = Workshop(tmp_path_factory.mktemp("restated"))
+    for on in range(1, 7):
+        stats = {"downloadCount": 100 * on}
+        stated = [(1, 10, "2024-01-01") if on < 5 else (1, 11, "2026-01-04"), (2, 20, "2026-01-20")]
+        if on >= 3:
+            stated += [(3, 30, "2026-01-20"), (4, 40, "2024-01-01" if on < 5 else "2026-01-04")]
+        workshop.raw.crawl(
+            day(on),
+            model=[
+                model(number, version(of, stats=stats, publishedAt=f"{published}T12:00:00Z"), stats=stats)
+                for number, of, published in stated
+            ],
+        )
+    workshop.build()
+    return workshop
+
+
+def test_release_curves_have_no_version_whose_beginning_was_not_seen_and_no_age_below_zero(restated):
+    # 11 from its publication on the 4th, 30 from the day on which it was first seen.
+    assert restated.sql("select age_days, versions, downloads_median from star.release_curves('SDXL 1.0')") == [
+        (0, 1, 300.0),
+        (1, 2, 450.0),
+        (2, 2, 550.0),
+        (3, 1, 600.0),
+    ]
+
+
+def test_versions_of_the_day_from_which_a_window_counts_are_not_its_own(restated):
+    # Since the 3rd, with which 30 came: 11 alone.
+    assert restated.sql("select versions_published from star.trend_base_model(3)") == [(1,)]
+
+
+def test_a_model_that_replaces_its_only_version_is_not_newly_published(restated):
+    assert restated.sql("select models, models_published from star.creator_leaderboard(5)") == [(4, 1)]
 
 
 def test_the_licence_mix_is_that_of_a_complete_snapshot(history):

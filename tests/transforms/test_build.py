@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from pipelines.errors import CivitaiEtlError
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import rebuild
 from transforms.gate import QuarantineError
-from transforms.publish import FILES_KEPT_FOR
+from transforms.lake import Lake
+from transforms.publish import FILES_KEPT_FOR, publish, read_manifest
 from transforms.raw_reader import coverage
 from transforms.tables import TABLES
 
@@ -239,17 +241,78 @@ def test_a_publish_that_fails_leaves_the_old_star_and_no_half_written_file(
     assert [path for path in workshop.folder.rglob("*") if path.name.endswith(".tmp")] == []
 
 
+def let_days_pass(workshop: Workshop, days: int = 2) -> None:
+    """Makes everything in the lake older, as if it were now so many days later."""
+    for file in workshop.lake.rglob("*"):
+        if file.is_file():
+            moment = file.stat().st_mtime - days * 86_400
+            os.utime(file, (moment, moment))
+
+
 def test_files_that_no_recent_publish_names_go_after_a_day(workshop: Workshop) -> None:
     for number, day in enumerate(DAYS[:5]):
         workshop.raw.crawl(day, model=[model(1, name=f"name {number}")])
         workshop.build()
-        long_ago = time.time() - FILES_KEPT_FOR.total_seconds() - 60
-        for file in workshop.lake.rglob("*.parquet"):
-            os.utime(file, (long_ago, long_ago))
+        let_days_pass(workshop)
+    workshop.build()
     open_rows = list((workshop.lake / "star" / "dim_model").glob("*.parquet"))
     # three publishes name three files of open rows, and each day but the first closed one row
     assert len(open_rows) == 3 + 4
     assert workshop.value("SELECT count(*) FROM star.dim_model") == 5
+
+
+def test_a_file_that_was_written_long_ago_stays_for_a_day_after_it_was_superseded(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    read = [path for (path,) in workshop.sql("SELECT path FROM star.manifest")]
+    let_days_pass(workshop)
+    for number, day in enumerate(DAYS[1:6]):
+        workshop.raw.crawl(day, model=[model(1, name=f"name {number}")])
+        workshop.build()
+    assert [path for path in read if not Path(path).exists()] == []
+    let_days_pass(workshop)
+    workshop.build()
+    assert [path for path in read if not Path(path).exists()] != []
+
+
+def test_a_publish_that_changes_only_state_keeps_what_it_names(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    lake, files = Lake(workshop.lake), read_manifest(workshop.analytics)
+    (old,) = (file for file in files if file.table == "state_measures")
+    new = replace(old, path="state/state_measures/" + "0" * 32 + ".parquet")
+    (workshop.lake / new.path).write_bytes((workshop.lake / old.path).read_bytes())
+    publish(lake, workshop.analytics, [new if file == old else file for file in files])
+    recorded = sorted((workshop.lake / "state" / "generations").iterdir())
+    assert [new.path in generation.read_text() for generation in recorded] == [False, True]
+
+
+def test_lists_that_a_wrong_clock_named_in_the_future_do_not_outlive_what_is_published(workshop: Workshop) -> None:
+    generations = workshop.lake / "state" / "generations"
+    for number, day in enumerate(DAYS[:3]):
+        workshop.raw.crawl(day, model=[model(1, name=f"name {number}")])
+        workshop.build()
+        for path in generations.iterdir():
+            ahead = path.rename(generations / f"2999{path.name[4:]}")
+            os.utime(ahead, (4e9, 4e9))
+    for number, day in enumerate(DAYS[3:8]):
+        workshop.raw.crawl(day, model=[model(1, name=f"new name {number}")])
+        workshop.build()
+        let_days_pass(workshop)
+        workshop.build()
+        assert workshop.value("SELECT count(*) FROM star.dim_model") == number + 4
+    # Nor do they keep what is superseded.
+    assert len(list(generations.iterdir())) == 3
+
+
+def test_a_connection_that_this_process_holds_does_not_hide_what_was_published_since(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1)])
+    workshop.build()
+    with duckdb.connect(workshop.analytics, read_only=True) as held:
+        held.execute("FROM star.dim_date")
+        for day in DAYS[1:3]:
+            workshop.raw.crawl(day, model=[model(1)])
+            assert workshop.build().dates == (day,)
 
 
 def test_the_manifest_for_other_engines_says_what_the_views_say(workshop: Workshop) -> None:

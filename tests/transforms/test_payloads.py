@@ -139,6 +139,8 @@ def test_the_recorded_enums_are_read() -> None:
         ('"Sell"', ["Sell"]),
         ('"{Image,RentCivit}"', ["Image", "RentCivit"]),
         ('["Rent"]', ["Rent"]),
+        ('["Rent", "Image", "Rent"]', ["Image", "Rent"]),
+        ('"{Rent,Image}"', ["Image", "Rent"]),
         ('"{}"', []),
         ("null", None),
     ],

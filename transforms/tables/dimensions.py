@@ -233,7 +233,8 @@ class DimModel(HistoryTable):
     allow_commercial_use = dy.List(
         dy.String(),
         description="Licence: the commercial uses that are allowed, of Image (sell images), RentCivit and Rent (offer "
-        "generation here and elsewhere), Sell (sell the model); None in the list, or an empty list, allows nothing.",
+        "generation here and elsewhere), Sell (sell the model); sorted. None in the list, or an empty list, allows "
+        "nothing.",
         metadata=tracked("$.allowCommercialUse", example=["RentCivit"]),
     )
     allow_derivatives = dy.Bool(
