@@ -207,7 +207,9 @@ def set_values_aside(
             place = "$" if owner == kind else _OWNER_PATHS[owner]
             path = f"{place}{'' if field == 'modelCount' else '.stats'}.{field}"
             value = pl.col(field).cast(pl.String)
-            where = pl.lit(path).str.replace("{id}", pl.col("id").fill_null("unknown"), literal=True)
+            before, named, after = path.partition("{id}")
+            owner_id = pl.col("id").fill_null("unknown") if named else pl.lit("")
+            where = pl.concat_str(pl.lit(before), owner_id, pl.lit(after))
             found.append(
                 odd.join(crawls, on="entity_id", maintain_order="left").select(
                     snapshot_date=pl.lit(on),
