@@ -76,9 +76,13 @@ def test_a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_co
 
 def test_odd_counters_of_every_owner_are_set_aside_with_their_path(workshop: Workshop) -> None:
     images = [{"id": 9, "url": "u", "stats": {"likeCount": -2}}, {"url": "no id", "stats": {"heartCount": -3}}]
+    versions = [
+        version(10, images=images, stats={"thumbsUpCount": -6}),
+        version(11, files=[], stats={"thumbsUpCount": -7}),
+    ]
     workshop.raw.crawl(
         DAYS[0],
-        model=[model(1, version(10, images=images), stats={"commentCount": -1, "tippedAmountCount": 10**13})],
+        model=[model(1, *versions, stats={"commentCount": -1, "tippedAmountCount": 10**13})],
         image=[{"id": 5, "url": "u", "stats": {"cryCount": -4}}],
         creator=[{"username": "ada", "modelCount": -5}],
         tag=[{"name": "landscape", "modelCount": 10**11}],
@@ -93,6 +97,8 @@ def test_odd_counters_of_every_owner_are_set_aside_with_their_path(workshop: Wor
         ("model", "-1", "$.stats.commentCount"),
         ("model", "-2", "$..images[id=9].stats.likeCount"),
         ("model", "-3", "$..images[id=unknown].stats.heartCount"),
+        ("model", "-6", "$.modelVersions[id=10].stats.thumbsUpCount"),
+        ("model", "-7", "$.modelVersions[id=11].stats.thumbsUpCount"),
         ("model", "10000000000000", "$.stats.tippedAmountCount"),
         ("tag", "100000000000", "$.modelCount"),
     ]
