@@ -26,7 +26,7 @@ from pipelines.storage import storage_errors
 from pipelines.warehouse import create_warehouse
 from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
-from transforms.continuity import refuse_lost_dates
+from transforms.continuity import put_back_decisions, refuse_lost_dates
 from transforms.counter_guard import counter_names
 from transforms.publish import is_outdated
 
@@ -76,7 +76,7 @@ def crawl(
     service_moved: bool = False,
 ) -> SnapshotReport:
     """Crawl one date into raw, if raw has all that is published. The caller holds the writer lock."""
-    _refuse_lost_dates(settings)
+    _refuse_lost_dates(settings, progress)
     return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
 
 
@@ -96,7 +96,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
         CivitaiEtlError: the lock is held, there is no such look-up or it cannot ask for that, or the disk refuses.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        _refuse_lost_dates(settings)
+        _refuse_lost_dates(settings, progress)
         looked_up = look_up(settings, {name: texts}, progress)
         if settings.warehouse.exists():
             build_lookups(settings.warehouse, settings.lake, settings.analytics)
@@ -105,13 +105,14 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
     """Add the dates that raw has and the star has not. The caller holds the writer lock, with the lake."""
-    _refuse_lost_dates(settings)
+    _refuse_lost_dates(settings, progress)
     return _build(settings, progress)
 
 
-def _refuse_lost_dates(settings: Settings) -> None:
+def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
     with storage_errors(settings.data_dir, settings.lake):
         refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+        put_back_decisions(settings.warehouse, settings.lake, settings.analytics, progress)
 
 
 def _build(settings: Settings, progress: Progress) -> BuildReport:
@@ -161,6 +162,7 @@ def rebuild_star(
         refuse_lost_dates(settings.warehouse, lake, analytics, forget_dates)
         if forget_dates and not settings.warehouse.exists():
             create_warehouse(settings.warehouse)
+        put_back_decisions(settings.warehouse, lake, analytics, progress)
         drain(settings, progress)
         return rebuild(
             settings.warehouse,
@@ -215,7 +217,7 @@ def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
 
 def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
+        _refuse_lost_dates(settings, progress)
         drain(settings, progress)
         decide(settings.warehouse)
         return publish(settings, progress)
@@ -228,7 +230,7 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
         CivitaiEtlError: the lock is held, there is no raw data yet, the disk refuses, or a row would be lost.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        _refuse_lost_dates(settings)
+        _refuse_lost_dates(settings, progress)
         drain(settings, progress)
         _build(settings, progress)
         return compact(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)

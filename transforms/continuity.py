@@ -15,12 +15,15 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines import decisions
+from pipelines.decisions import Decision
 from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress
 from pipelines.raw import KINDS, observations_table
-from pipelines.warehouse import all_rows, connect, has_table
+from pipelines.warehouse import all_rows, connect, crawls, has_table
 from transforms.lake import Lake, LakeFile, UnreadableStarError
 from transforms.publish import MANIFEST, read_manifest
-from transforms.tables import OpsSnapshot
+from transforms.tables import OpsDecision, OpsSnapshot
 
 #: Dates that are named one by one.
 NAMED = 3
@@ -85,18 +88,49 @@ def published_observations(lake: Path, analytics: Path) -> dict[date, int]:
     Where analytics.duckdb is lost, the manifest in the lake tells what was published. Where the table of crawls is
     lost, a date with a file of its own had one observation at least.
     """
+    files = _published_files(lake, analytics)
+    of_crawls = [file for file in files if file.table == OpsSnapshot.table_name()]
     try:
-        files = read_manifest(analytics) or _files_of_manifest(lake)
-    except UnreadableStarError:  # a rebuild makes it anew
-        files = _files_of_manifest(lake)
-    crawls = [file for file in files if file.table == OpsSnapshot.table_name()]
-    try:
-        rows = Lake(lake).read(crawls, OpsSnapshot.polars_schema(), partly=True)
+        rows = Lake(lake).read(of_crawls, OpsSnapshot.polars_schema(), partly=True)
     except UnreadableStarError:
         daily = [file for file in files if file.part == "daily" and (lake / file.path).exists()]
         return {file.snapshot_date: 1 for file in daily if file.snapshot_date}
     of_date = rows.group_by("snapshot_date").agg(pl.col("observations").sum())
     return {on: observations for on, observations in of_date.iter_rows() if observations}
+
+
+def put_back_decisions(warehouse: Path, lake: Path, analytics: Path, progress: Progress) -> None:
+    """Stores the published decisions that raw lacks, as an older backup does: those on crawls that raw has.
+
+    The caller holds the writer lock.
+    """
+    if not warehouse.exists():
+        return
+    published = [file for file in _published_files(lake, analytics) if file.table == OpsDecision.table_name()]
+    with closing(connect(warehouse)) as connection:
+        taken = decisions.decisions(connection)
+        crawled = {row["crawl_id"] for row in crawls(connection)}
+    try:
+        rows = Lake(lake).read(published, OpsDecision.polars_schema()).sort("number")
+    except UnreadableStarError:  # raw is all that there is to go by
+        return
+    known = {each.decided_at for each in taken}
+    number = taken[-1].number if taken else 0
+    lost = []
+    for row in rows.iter_rows(named=True):
+        if row["decided_at"] not in known and crawled.issuperset(row["crawl_ids"]):
+            number += 1
+            lost.append(Decision(**row | {"number": number, "crawl_ids": tuple(row["crawl_ids"])}))
+    decisions.store(warehouse, lost)
+    for each in lost:
+        progress.note(f"{each.snapshot_date} is {each.verdict} ({each.reason}): raw had lost that, the tables had not")
+
+
+def _published_files(lake: Path, analytics: Path) -> list[LakeFile]:
+    try:
+        return read_manifest(analytics) or _files_of_manifest(lake)
+    except UnreadableStarError:  # a rebuild makes it anew
+        return _files_of_manifest(lake)
 
 
 def _files_of_manifest(lake: Path) -> list[LakeFile]:

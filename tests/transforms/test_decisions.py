@@ -1,13 +1,17 @@
 """Dates that are refused, excluded and included: gaps that stay gaps, in every build and rebuild."""
 
+import shutil
 from typing import Any
 
 import pytest
 
 from pipelines import decisions
+from pipelines.progress import Silent
 from pipelines.settings import Limits
+from pipelines.warehouse import connect
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms import publish
+from transforms.continuity import put_back_decisions
 from transforms.gate import QuarantineError
 from transforms.quality import LostRowsError
 
@@ -204,3 +208,26 @@ def test_two_dates_that_come_at_once_are_judged_one_by_one(workshop: Workshop) -
     assert dates(workshop) == [DAYS[0], DAYS[2]]
     assert workshop.value("SELECT max(days_since_previous) FROM star.mart_base_model_daily") == 2
     assert not workshop.build().published
+
+
+def test_decisions_that_a_restored_warehouse_lacks_are_put_back_from_the_tables(workshop: Workshop) -> None:
+    for on in DAYS[:2]:
+        workshop.raw.crawl(on, model=whole())
+    workshop.build()
+    backup = workshop.raw.path.with_name("backup")
+    shutil.copy(workshop.raw.path, backup)
+    decisions.exclude(workshop.raw.path, DAYS[1], "old numbers")
+    workshop.raw.crawl(DAYS[2], model=latest())
+    with pytest.raises(LostRowsError):
+        workshop.build()
+    shutil.copy(backup, workshop.raw.path)
+    put_back_decisions(workshop.raw.path, workshop.lake, workshop.analytics, Silent())
+    # Of the crawl that raw has; the other one is gone, and another of its number may come.
+    with connect(workshop.raw.path) as connection:
+        assert [(each.verdict, each.crawl_ids) for each in decisions.decisions(connection)] == [
+            ("excluded", ("2026-01-02.1",))
+        ]
+    put_back_decisions(workshop.raw.path, workshop.lake, workshop.analytics, Silent())
+    workshop.build()
+    assert dates(workshop) == [DAYS[0]]
+    assert workshop.value("SELECT count(*) FROM star.ops_decision") == 1
