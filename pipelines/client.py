@@ -51,6 +51,8 @@ _SHORTEST_KEY = 8
 _CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
 #: The service says that it is too much.
 _TOO_MUCH = frozenset({429, 503})
+#: Refused whatever is asked for: a wrong key, a budget, a region.
+_OF_ALL = frozenset({401, 429, 451})
 #: Said by the service itself, at the end of its work; every other failure may be said by whoever stands between.
 _ENDED = frozenset({425, 429, 500, 503})
 
@@ -75,6 +77,11 @@ class RefusedError(ServiceError):
         self.status = status
         self.answer = answer
         self.answered_at = answer.at
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it may be what was asked for that is refused, and not whoever asks."""
+        return self.status not in _OF_ALL
 
 
 class NotFoundError(RefusedError):

@@ -56,8 +56,10 @@ class Crawl:
         *,
         state: dict[str, Any] | None = None,
         image_mark: int | None = None,
+        days_since_complete: int = 1,
     ) -> None:
-        """`expected` are the ids of models that should be there still. `state` is that of the crawl to go on with;
+        """`expected` are the ids of models that should be there still, `days_since_complete` the days back to the last
+        complete crawl that counts. `state` is that of the crawl to go on with;
         without it, a new one begins.
         """
         self.crawl_id = crawl_id
@@ -91,6 +93,7 @@ class Crawl:
             crawl_id,
             snapshot_date,
             max_share=settings.max_burial_share,
+            days=days_since_complete,
             watched=[str(model_id) for model_id in settings.watch_models],
         )
         self._reconcile_begun = False

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pipelines.client import UNREADABLE, BrokenAnswerError, Client, NotFoundError, Page, ServiceError
+from pipelines.client import UNREADABLE, BrokenAnswerError, Client, NotFoundError, Page, RefusedError, ServiceError
 from pipelines.dialects import DIALECTS, Lookup
 from pipelines.documents import UnreadableItemError, split
 from pipelines.errors import CivitaiEtlError
@@ -205,6 +205,7 @@ class Questions:
     unanswered: dict[str, str] = field(default_factory=dict)
     # What was asked for alone since the last good answer, and stayed without a usable one.
     _suspects: list[str] = field(default_factory=list)
+    _refused_in_a_row: int = 0
 
     def batches(self) -> Iterator[list[str]]:
         """What is asked for, in the portions that the service takes."""
@@ -242,6 +243,16 @@ class Questions:
             part = waiting.popleft()
             try:
                 self._settle(part, PART_ATTEMPTS if 1 < len(part) < len(batch) else None)
+            except RefusedError as refusal:
+                if not refusal.is_of_one or isinstance(refusal, NotFoundError):
+                    raise
+                if len(part) > 1:
+                    waiting.extendleft([text] for text in reversed(part))
+                    continue
+                if self._refused_in_a_row == BROKEN_IN_A_ROW:
+                    raise
+                self._refused_in_a_row += 1
+                self._set_aside(part[0], refusal.answered_at, str(refusal), refusal.answer.body)
             except BrokenAnswerError as error:
                 if len(part) > 1:
                     middle = len(part) // 2
@@ -253,6 +264,7 @@ class Questions:
                     self._suspects.clear()
                     self.run.client.pause(error)
             else:
+                self._refused_in_a_row = 0
                 self._clear_up()
 
     def _clear_up_at_the_end(self) -> None:

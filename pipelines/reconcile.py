@@ -1,7 +1,8 @@
 """What a list no longer shows, asked for by id: it was missed, or it is gone.
 
-Only a 404 buries, and only once every id was asked for: a service that denies too many of its models is not believed,
-and neither is a crawl whose lists were not read to their ends. Until then nothing is a tombstone.
+What is refused in any way but a 404 is set aside, and the rest goes on. Only a 404 buries, and only once every id was
+asked for: a service that denies too many of its models is not believed, and neither is a crawl whose lists were not
+read to their ends. Until then nothing is a tombstone.
 """
 
 from bisect import bisect_right
@@ -12,7 +13,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page
+from pipelines.client import BrokenAnswerError, Client, NotFoundError, Page, RefusedError
 from pipelines.dialects import Reconcile
 from pipelines.documents import UnreadableItemError, split
 from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
@@ -28,8 +29,8 @@ class ReconcileWalk(Counts):
     """How far the reconcile of a crawl is; plain values, kept in dlt's state.
 
     `batched` is the last id that was asked for in a batch; `denied` answered 404, `unknown` too, but was never seen
-    before, and `unreadable` answered something that is no document; `asked` counts the ids that the service has spoken
-    on. The others of them are observed by now.
+    before, and `unreadable` answered something that is no document, or was refused; `asked` counts the ids that the
+    service has spoken on. The others of them are observed by now.
     """
 
     batched: int = 0
@@ -44,7 +45,8 @@ class ReconcileWalk(Counts):
 class ReconcileCrawl:
     """Asks for the ids of `expected` that the crawl has not observed, in order; many at once where the service can.
 
-    `max_share` is the part of `expected` that may be buried. What is `watched` is asked for, too, expected or not.
+    `max_share` is the part of `expected` that may be buried for each of the `days` since the last complete crawl. What
+    is `watched` is asked for, too, expected or not.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ReconcileCrawl:
         snapshot_date: date,
         *,
         max_share: float,
+        days: int = 1,
         watched: Collection[str] = (),
     ) -> None:
         self.walk = walk
@@ -64,13 +67,20 @@ class ReconcileCrawl:
         self._known = known
         self._expected = expected
         self._watched = watched
-        self._max_share = max_share
+        self._days = days
+        # What a gap has taken day by day comes to light at once after it.
+        self._max_share = 1 - (1 - max_share) ** days
         self._harvest = Harvest(rules.kind, walk, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
         # Ids whose answers were broken since the last good one.
         self._suspects: list[str] = []
+        self._refused_in_a_row = 0
         self._may_bury = False
+
+    @property
+    def _span(self) -> str:
+        return f" for {self._days} days" if self._days > 1 else ""
 
     @property
     def total(self) -> int:
@@ -122,6 +132,10 @@ class ReconcileCrawl:
         query = (*self._rules.arguments, ("ids", ",".join(batch)))
         try:
             page = client.list_page(self._rules.path, query)
+        except RefusedError as refusal:
+            if not refusal.is_of_one:
+                raise
+            page = Page(self._rules.path, [], {}, refusal.answered_at)
         except BrokenAnswerError:
             client.probe()
             try:
@@ -159,7 +173,18 @@ class ReconcileCrawl:
         except NotFoundError as answer:
             (self.walk.denied if entity_id in self._expected else self.walk.unknown).append(entity_id)
             moment = answer.answered_at
+            self._refused_in_a_row = 0
+        except RefusedError as refusal:
+            if not refusal.is_of_one:
+                raise
+            moment = refusal.answered_at
+            self._refused_in_a_row += 1
+            if self._refused_in_a_row > BROKEN_IN_A_ROW:
+                self.walk.done, self.walk.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
+            self.walk.unreadable.append(entity_id)
+            self._harvest.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
         else:
+            self._refused_in_a_row = 0
             moment = page.answered_at
             if self._id_of(page.items[0]) == entity_id:
                 self._harvest.take(page, RECONCILE_PASS)
@@ -186,12 +211,14 @@ class ReconcileCrawl:
         return moment
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
-        walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(self._max_share * len(self._expected)))
+        walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
+        if walk.problem:
+            return
         if len(walk.denied) > tolerated:
             walk.done = True
             walk.problem = (
                 f"more than {tolerated} of the {len(self._expected)} known ids answer 404, beyond the share of "
-                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows: none is taken as gone"
+                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows{self._span}: none is taken as gone"
             )
         elif not self._batches and not self._alone:
             walk.done = True

@@ -149,6 +149,9 @@ def _begin_or_go_on(
         if row["crawl_id"] != crawl_id
     ]
     stored, expected = _stored(settings, snapshot_date, crawl_id, out)
+    counting = [row for row in earlier if row["crawl_id"] not in out]
+    complete = [row["snapshot_date"] for row in counting if row["status"] == "complete"]
+    last_complete = max((on for on in complete if on < snapshot_date), default=None)
     crawl = Crawl(
         crawl_id,
         snapshot_date,
@@ -157,7 +160,8 @@ def _begin_or_go_on(
         expected,
         progress,
         state=state,
-        image_mark=gallery_mark([row for row in earlier if row["crawl_id"] not in out], kept),
+        image_mark=gallery_mark(counting, kept),
+        days_since_complete=(snapshot_date - last_complete).days if last_complete else 1,
     )
     return crawl, closed
 

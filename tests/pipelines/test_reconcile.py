@@ -272,7 +272,7 @@ def test_a_reconcile_that_was_cut_off_goes_on_and_ends_as_if_undisturbed(
     undisturbed = len(service.requests)
     healthy = dict(service.routes)
     for cut in ("/models/4", "/models/8", "/models/10"):
-        service.routes = healthy | {cut: lambda _: Reply(b"", 403)}
+        service.routes = healthy | {cut: lambda _: Reply(b"", 451)}
         with pytest.raises(ServiceError):
             take_snapshot(disturbed, NEXT)
         assert raw("select table_name from information_schema.tables where table_name = 'tombstones'") == []
@@ -322,3 +322,51 @@ def test_what_a_simulated_catalogue_lost_in_a_month_is_buried_and_nothing_else(t
     assert rows(settings, "select entity_id from raw.tombstones order by entity_id::int") == [
         (str(model_id),) for model_id in sorted(map(int, gone))
     ]
+
+
+@pytest.mark.parametrize("status", [400, 403, 410])
+def test_an_id_that_is_refused_is_set_aside_and_blocks_no_day(
+    service: Service, catalogue: Catalogue, settings: Settings, raw: Raw, status: int
+) -> None:
+    def change() -> None:
+        catalogue.existing.remove(7)
+        catalogue.hidden |= {3, 5}
+        service.routes["/models/3"] = lambda _: Reply({"error": "not for you"}, status)
+
+    report = two_days(settings, change)
+    assert (report.status, report.rejected) == ("complete", 1)
+    assert raw("select request, payload from raw.rejects") == [("/models/3", b'{"error": "not for you"}')]
+    assert [entity_id for entity_id, *_ in raw(TOMBSTONES)] == ["7"], "a refusal buries nothing"
+    assert take_snapshot(settings, NEXT + timedelta(1)).status == "complete"
+
+
+def test_a_service_that_refuses_id_after_id_makes_a_partial_snapshot(
+    service: Service, catalogue: Catalogue, settings: Settings, raw: Raw
+) -> None:
+    def change() -> None:
+        catalogue.hidden |= set(range(1, 11))
+        service.routes |= {f"/models/{n}": lambda _: Reply({"error": "blocked"}, 403) for n in range(1, 11)}
+
+    report = two_days(settings, change)
+    assert report.status == "partial"
+    assert (report.reason or "").startswith("reconcile: more than 3 ids in a row: ")
+    assert catalogue.asked_for() == ["1", "2", "3", "4"]
+
+
+def test_a_batch_that_is_refused_is_asked_for_one_by_one(
+    service: Service, catalogue: Catalogue, live: Settings, raw: Raw
+) -> None:
+    paged = service.routes["/models"]
+    service.routes["/models"] = lambda query: Reply({"error": "too many ids"}, 400) if "ids" in query else paged(query)
+    report = two_days(live, lambda: catalogue.hidden.update({3, 4}))
+    assert catalogue.asked_for() == ["3,4", "3", "4"]
+    assert (report.status, raw(RECONCILED)) == ("complete", [("3",), ("4",)])
+
+
+def test_after_a_gap_as_many_may_be_gone_as_day_by_day(catalogue: Catalogue, settings: Settings, raw: Raw) -> None:
+    take_snapshot(settings, DAY)
+    catalogue.existing -= set(range(1, 9))
+    assert take_snapshot(settings, DAY + timedelta(2)).status == "partial", "8 of 50 in two days"
+    assert raw("select count(*) from information_schema.tables where table_name = 'tombstones'") == [(0,)]
+    assert take_snapshot(settings, DAY + timedelta(19)).status == "complete"
+    assert len(raw(TOMBSTONES)) == 8
