@@ -46,7 +46,7 @@ def test_a_snapshot_prints_its_balance_and_publishes(published, first_snapshot):
 
 def test_a_date_that_is_complete_takes_one_line_and_asks_nothing(published):
     published.settings["CIVITAI_ETL_API_URL"] = "http://127.0.0.1:9/api/v1"
-    ended = published.run("snapshot", "--date", "2026-01-01")
+    ended = published.run("snapshot", "--date", "2026-01-01", "--service-moved")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "Snapshot 2026-01-01 is complete already; nothing was asked of the service.\n"
 
