@@ -29,6 +29,9 @@ from pipelines.warehouse import connect, crawls, document_key, gallery_mark, sto
 _SILENT = Silent()
 
 
+_NOTHING = "There is no complete snapshot to refresh: run `civitai-etl snapshot` first."
+
+
 class NothingToRefreshError(CivitaiEtlError):
     """There is no complete snapshot yet, since which something could be new."""
 
@@ -143,6 +146,8 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     """
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
+        if not settings.warehouse.exists():
+            raise NothingToRefreshError(_NOTHING)
         with closing(connect(settings.warehouse)) as connection:
             refuse_other_service(settings, crawls(connection))
         loader = Loader(settings)
@@ -173,7 +178,7 @@ def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint
         earlier = crawls(connection)
         complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
         if not complete:
-            raise NothingToRefreshError("There is no complete snapshot to refresh: run `civitai-etl snapshot` first.")
+            raise NothingToRefreshError(_NOTHING)
         marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
         for endpoint in DIALECTS[settings.dialect_name].news:
             yield endpoint, marks[endpoint.kind], stored_documents(connection, endpoint.kind)

@@ -64,7 +64,7 @@ CREATE TABLE model_days AS
 SELECT n, {model_id: id} AS key,
   {name: name, type: type, username: coalesce(creator.username, '(unknown)'), nsfw: nsfw, poi: poi, minor: minor,
    sfw_only: sfwOnly, mode: mode, availability: availability, allow_no_credit: allowNoCredit,
-   allow_commercial_use: words(allowCommercialUse), allow_derivatives: allowDerivatives,
+   allow_commercial_use: list_sort(list_distinct(words(allowCommercialUse))), allow_derivatives: allowDerivatives,
    allow_different_license: allowDifferentLicense, description_hash: blake2b(nullif(description, ''))} AS tracked,
   {nsfw_level: nsfwLevel, supports_generation: supportsGeneration, user_id: userId,
    published_at: list_min(list_transform(modelVersions, lambda v: coalesce(v.publishedAt, v.createdAt)))} AS latest
@@ -314,7 +314,8 @@ WITH pairs AS (
     1.959963984540054 ** 2 / nullif(votes, 0) AS z2
   FROM totals
 )
-SELECT days.day AS snapshot_date, base_model, (days.day - previous.day)::INTEGER AS days_since_previous, version_count,
+SELECT days.day AS snapshot_date, base_model, (days.day - previous.day)::INTEGER AS days_since_previous,
+  (days.day - previous.day)::INTEGER AS downloads_days, version_count,
   CASE WHEN previous.day IS NOT NULL THEN versions_published END AS versions_published, versions_entered, versions_left,
   versions_reclassified, download_count, downloads_delta, downloads_entered, downloads_left, downloads_reclassified,
   downloads_hidden,

@@ -130,10 +130,9 @@ def test_a_disk_that_is_full_when_the_star_is_written_leaves_the_old_one_whole(c
 def fill(disk):
     """Leave no room on a disk; gives the file to delete."""
     filler = disk / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 16))
-            file.flush()
     return filler
 
 

@@ -77,6 +77,6 @@ def _copy(demo, directory, condition):
             "create table star.dim_date as from (select *, date as snapshot_date from demo.star.dim_date) "
             f"where {condition}"
         )
-        copy.execute(
-            f"create table star.mart_base_model_daily as from demo.star.mart_base_model_daily where {condition}"
-        )
+        for table in ("mart_base_model_daily", "fact_model_version_daily"):
+            copy.execute(f"create table star.{table} as from demo.star.{table} where {condition}")
+        copy.execute("create table star.dim_model_version as from demo.star.dim_model_version")

@@ -134,7 +134,7 @@ def test_creators_tags_and_images_have_facts_of_their_own(workshop: Workshop) ->
         workshop.raw.crawl(
             day,
             creator=[{"username": "ada", "modelCount": count}],
-            tag=[{"name": " landscape", "modelCount": count * 10}, {"name": "landscape"}],
+            tag=[{"name": " landscape"}, {"name": "landscape", "modelCount": count * 10}],
             image=[{"id": 9, "url": "x", "stats": {"likeCount": count, "heartCount": None}}],
         )
     report = workshop.build()

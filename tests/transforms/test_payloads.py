@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from msgspec import Struct
 
-from pipelines.client import _Answer, _decode_list, _TransientError
+from pipelines.client import Answer, _decode_list, _TransientError
 from pipelines.documents import DOCUMENTS, UnreadableItemError, splice, split
 from transforms.account import Me, Vault, VaultItem
 from transforms.payloads import (
@@ -114,7 +114,7 @@ def test_a_recorded_error_is_no_document_and_no_page(name: str) -> None:
             with pytest.raises(UnreadableItemError):
                 split(kind, body)
     with pytest.raises(_TransientError, match="no page of items"):
-        _decode_list(_Answer(body, datetime.now(UTC)))
+        _decode_list(Answer(body, datetime.now(UTC)))
 
 
 @needs_real

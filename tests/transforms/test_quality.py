@@ -140,7 +140,6 @@ def test_what_hangs_on_rows_that_are_set_aside_points_somewhere_all_the_same(wor
     told = workshop.sql("SELECT kind, entity_id FROM star.ops_quarantine ORDER BY ALL")
     assert told == [
         ("dim_file", "20/null"),
-        ("dim_model_version", "10/2026-01-01"),
         ("file_hash", "20/null/SHA256/CD/2026-01-01"),
         ("model", "1000000000000000"),
         ("model", "4"),
