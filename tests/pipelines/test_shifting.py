@@ -120,7 +120,8 @@ def test_whatever_shifts_a_model_that_was_there_throughout_is_observed_or_the_sn
 
 
 def test_a_wave_of_404s_while_it_shifts_buries_none(emulator: Emulator, tmp_path: Path) -> None:
-    crawled = crawl(emulator, tmp_path, "later=400 path=/models\\? nth=1")
+    # A share for each of the 30 days since the snapshot before.
+    crawled = crawl(emulator, tmp_path, "later=400 path=/models\\? nth=1", max_burial_share=0.0003)
     assert crawled.report.status == "partial"
     assert "none is taken as gone" in str(crawled.report.reason)
     assert crawled.buried == []
