@@ -6,6 +6,7 @@ A table that no crawl has filled yet reads as an empty one.
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -56,20 +57,7 @@ class RawReader:
         `coverage`, the share of what its lists announced that it met, and `verdict` and `verdict_reason` of those that
         do not count, by the decisions that are `taken` (default: those of raw).
         """
-        counts = [
-            f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
-            for table in map(observations_table, KINDS)
-            if has_table(self.connection, table)
-        ]
-        observed = (
-            self.connection.sql(
-                "SELECT crawl_id, sum(observations)::BIGINT AS observations "
-                f"FROM ({' UNION ALL '.join(counts)}) GROUP BY crawl_id"
-            ).pl()
-            if counts
-            else pl.DataFrame(schema={"crawl_id": pl.String, "observations": pl.Int64})
-        )
-        crawls = self.rows(SNAPSHOTS).join(observed, on="crawl_id", how="left")
+        crawls = self.rows(SNAPSHOTS).join(self._observed, on="crawl_id", how="left")
         shares = [
             coverage(json.loads(endpoints), json.loads(listed or "{}"))
             for endpoints, listed in crawls.select("endpoints", "listed").iter_rows()
@@ -84,6 +72,23 @@ class RawReader:
             crawls.with_columns(pl.col("observations").fill_null(0), coverage=pl.Series(shares, dtype=pl.Float64))
             .join(verdicts, on="crawl_id", how="left")
             .sort("snapshot_date", "started_at", "crawl_id")
+        )
+
+    @cached_property
+    def _observed(self) -> pl.DataFrame:
+        """How many observations each crawl has: a look through all of them, once."""
+        counts = [
+            f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
+            for table in map(observations_table, KINDS)
+            if has_table(self.connection, table)
+        ]
+        return (
+            self.connection.sql(
+                "SELECT crawl_id, sum(observations)::BIGINT AS observations "
+                f"FROM ({' UNION ALL '.join(counts)}) GROUP BY crawl_id"
+            ).pl()
+            if counts
+            else pl.DataFrame(schema={"crawl_id": pl.String, "observations": pl.Int64})
         )
 
     def observations(self, kind: str, on: date) -> pl.DataFrame:
