@@ -119,7 +119,7 @@ def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: Ra
     """The row of `raw.archived` of the file that is written."""
     rows = connection.sql(
         f"select {', '.join(table.schema.names)} from {table.qualified_name} "
-        "where date_trunc('month', snapshot_date) = $1 order by entity_id, snapshot_date",
+        "where date_trunc('month', snapshot_date) = $1 order by entity_id, snapshot_date, crawl_id",
         params=[month],
     )
     written = write_rows(rows, table.schema, archive / table.name / f"{month:%Y-%m}")

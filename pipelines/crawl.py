@@ -140,7 +140,8 @@ class Crawl:
     def walk_reconcile(self) -> NewRows:
         """Ask for what the lists lack, once all are read, as far as the window allows; rows and failures as in `walk`.
 
-        A list that could not be read to its end says nothing of what it lacks, and while any could not, none is buried.
+        A list that could not be read to its end says nothing of what it lacks. What other lists could not say is
+        nothing about it: a gallery, tags or creators that are broken for weeks must not keep models that are gone.
 
         Raises:
             ServiceError: the failure, if the window has brought nothing yet.
@@ -151,7 +152,7 @@ class Crawl:
             if self.endpoints[self.dialect.reconcile.list_name].walk.problem:
                 each.walk.done = True
             elif not each.walk.done:
-                each.begin(self._clock, may_bury=not self._problems())
+                each.begin(self._clock)
         while self._reconcile_begun and self._pages_left > 0 and not each.walk.done and not self.failure:
             try:
                 moment = each.step(self.client)
@@ -193,7 +194,6 @@ class Crawl:
             for each in self.endpoints.values()
         }
         gallery = next(each for each in self.endpoints.values() if isinstance(each, GalleryCrawl))
-        gallery_to = gallery.reached_mark
         return {
             "crawl_id": self.crawl_id,
             "snapshot_date": self._snapshot_date,
@@ -210,8 +210,7 @@ class Crawl:
             "arguments": json.dumps(arguments),
             "endpoints": json.dumps(counts),
             "listed": json.dumps(listed),
-            "gallery_from": gallery.walk.down_to if gallery_to else None,
-            "gallery_to": gallery_to,
+            **gallery.reached(),
         }
 
     def _end_window(self, failure: ServiceError) -> None:

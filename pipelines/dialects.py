@@ -16,6 +16,12 @@ from typing import Literal
 #: `single`: there is one page.
 NextPage = Literal["cursor", "next_page", "until_empty", "single"]
 
+#: What a cursor says of the record that comes next:
+#: `moment_and_id`: "2026-08-01 12:34:56.789|123".
+#: `offset`: how many records come before it, and of which state of the list: "200|1744925337225".
+#: `opaque`: nothing that could be read.
+CursorForm = Literal["moment_and_id", "offset", "opaque"]
+
 #: Query arguments, in the order in which they are sent.
 Arguments = tuple[tuple[str, str], ...]
 
@@ -39,8 +45,7 @@ class Endpoint:
     items: Literal["items", "body"] = "items"
     gallery: bool = False
     unordered: bool = False
-    #: A cursor is the moment and the id of the record that comes next: "2026-08-01 12:34:56.789|123".
-    cursor_names_next: bool = False
+    cursor: CursorForm = "opaque"
 
     @property
     def says_next(self) -> bool:
@@ -182,12 +187,12 @@ LIVE = Dialect(
             "cursor",
             100,
             ((("sort", "Oldest"), ("nsfw", "true")), (("sort", "Oldest"),)),
-            cursor_names_next=True,
+            cursor="moment_and_id",
         ),
         Endpoint("creators", "creator", "/creators", "next_page", 200, unordered=True),
         Endpoint("tags", "tag", "/tags", "until_empty", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
-        Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True, cursor="offset"),
     ),
     Reconcile("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
     (

@@ -1,6 +1,7 @@
 """What answers bring, counted and collected as rows until they are handed over as Arrow tables.
 
-An id is observed once per crawl: whatever meets it again is a duplicate. A document that is already stored is not
+An id is observed once per crawl: whatever meets it again is a duplicate. What an earlier crawl of the date observed is
+not observed again, unless it was answered by id and a list shows it now. A document that is already stored is not
 handed over again. items = distinct ids + duplicates + rejected, always.
 """
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from pipelines.client import BrokenAnswerError, Page
 from pipelines.documents import Document, UnreadableItemError, split
-from pipelines.raw import REJECTS, SIGHTINGS, TOMBSTONES, RawTable, documents_table, observations_table
+from pipelines.raw import RECONCILE_PASS, REJECTS, SIGHTINGS, TOMBSTONES, RawTable, documents_table, observations_table
 from pipelines.warehouse import Known, document_key
 
 PAGES_PER_TABLE = 10
@@ -123,7 +124,8 @@ class Harvest:
 
     def _observe(self, document: Document, moment: datetime, crawl_pass: int) -> None:
         entity_id, content_hash, payload, metrics = document
-        if entity_id in self.known.observed:
+        replaces = crawl_pass != RECONCILE_PASS and entity_id in self.known.answered
+        if entity_id in self.known.observed and not replaces:
             self._keep(SIGHTINGS, (self._crawl_id, self.kind, entity_id))
         else:
             row = (self._snapshot_date, entity_id, content_hash, moment, self._crawl_id, crawl_pass, metrics)

@@ -102,7 +102,8 @@ def observations_table(kind: str) -> RawTable:
 #: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
 #: `listed` is JSON, too: how many there are by what the service says, per kind whose list says it. Once the walk
 #: through the gallery is whole, `gallery_to` is the highest image id that it met, or knew, and `gallery_from` the one
-#: that it came down to; the very first walk came down to none, and ended after some pages.
+#: that it came down to; the very first walk came down to none, and ended after some pages. A walk that could not go on
+#: has `gallery_stopped_at` instead, the lowest id that it met.
 SNAPSHOTS = RawTable(
     "snapshots",
     pa.schema(
@@ -130,6 +131,7 @@ SNAPSHOTS = RawTable(
             pa.field("listed", pa.string()),
             pa.field("gallery_from", pa.int64()),
             pa.field("gallery_to", pa.int64()),
+            pa.field("gallery_stopped_at", pa.int64()),
         ]
     ),
     key=("crawl_id",),

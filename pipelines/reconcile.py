@@ -1,8 +1,7 @@
 """What a list no longer shows, asked for by id: it was missed, or it is gone.
 
 What is refused in any way but a 404 is set aside, and the rest goes on. Only a 404 buries, and only once every id was
-asked for: a service that denies too many of its models is not believed, and neither is a crawl whose lists were not
-read to their ends. Until then nothing is a tombstone.
+asked for: a service that denies too many of its models is not believed. Until then nothing is a tombstone.
 """
 
 from bisect import bisect_right
@@ -76,7 +75,6 @@ class ReconcileCrawl:
         # Ids whose answers were broken since the last good one.
         self._suspects: list[str] = []
         self._refused_in_a_row = 0
-        self._may_bury = False
 
     @property
     def _span(self) -> str:
@@ -87,8 +85,8 @@ class ReconcileCrawl:
         """How many ids there are to ask for."""
         return self.walk.asked + sum(map(len, self._batches)) + len(self._alone)
 
-    def begin(self, clock: datetime, *, may_bury: bool) -> None:
-        """Find out what the lists have not shown, now that they have been read."""
+    def begin(self, clock: datetime) -> None:
+        """Find out what the list has not shown, now that it was read to its end."""
         settled = {*self.walk.denied, *self.walk.unknown, *self.walk.unreadable}
         unseen = [
             entity_id
@@ -100,7 +98,6 @@ class ReconcileCrawl:
         batched = bisect_right(unseen, self.walk.batched, key=int) if size else len(unseen)
         self._alone.extend(unseen[:batched])
         self._batches.extend(unseen[first : first + size] for first in range(batched, len(unseen), size or 1))
-        self._may_bury = may_bury
         self._end_where_nothing_is_left(clock)
 
     def step(self, client: Client) -> datetime | None:
@@ -222,8 +219,7 @@ class ReconcileCrawl:
             )
         elif not self._batches and not self._alone:
             walk.done = True
-            if self._may_bury:
-                self._harvest.bury(walk.denied, moment)
+            self._harvest.bury(walk.denied, moment)
 
     def _id_of(self, item: msgspec.Raw) -> str | None:
         try:

@@ -73,8 +73,10 @@ class NewsWalk:
 
         Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
 
+        A page that stays broken ends the list: what lies behind it is left to the next snapshot.
+
         Raises:
-            ServiceError: the service gave no page, leads in circles, or has no end.
+            ServiceError: the service gave no answer, leads in circles, or has no end.
         """
         endpoint = self.endpoint
         for rank in range(len(endpoint.passes)):
@@ -84,7 +86,12 @@ class NewsWalk:
             while query is not None:
                 if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
                     return
-                page = self._page(query)
+                try:
+                    page = self._page(query)
+                except BrokenAnswerError as error:
+                    self.rejected += 1
+                    self.progress.note(f"{error}; what lies behind it is left to the next snapshot")
+                    break
                 self._visited.add(query)
                 self.pages_read += 1
                 met_before = len(self._met)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from pipelines.client import BrokenAnswerError, Client, Page, next_page_query
+from pipelines.client import BrokenAnswerError, Client, Page, RefusedError, next_page_query
 from pipelines.dialects import Arguments, Endpoint
 from pipelines.harvest import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, Harvest, NewRows
 from pipelines.ordering import plausible, plausible_ids, positions
@@ -26,7 +26,8 @@ UNORDERED_SHARE = 0.99
 #: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
 ASKED_AGAIN = 2
 
-_NAMES_NEXT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
+_MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
+_OFFSET = re.compile(r"(\d{1,18})(\|.+)")
 
 
 @dataclass(frozen=True)
@@ -212,13 +213,10 @@ class EndpointCrawl:
             self._go_to(self._part(sent, self._offset(sent)))
             return None
         walk.broken_within = 0
-        past = self._past(sent)
+        past = self._past(sent) or self._past_first(client, sent)
         if past is None:
-            first = _with(self.endpoint.arguments(walk.rank), limit=1)
-            if sent == first:
-                raise error
             # If this fails too, it is not the record.
-            self._list_page(client, first)
+            client.probe()
             try:
                 return self._list_page(client, sent, PART_ATTEMPTS)
             except BrokenAnswerError as still:
@@ -229,7 +227,7 @@ class EndpointCrawl:
         # Behind a cursor of our own that did not help, it is the same record still.
         same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
         self._suspects.append(_Suspect(sent, error, same_record))
-        if not same_record:
+        if not same_record and self.endpoint.cursor == "moment_and_id":
             self._made_cursor = dict(past).get("cursor")
         self._go_to(past)
         return None
@@ -238,17 +236,35 @@ class EndpointCrawl:
         """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
         if self.endpoint.next_page != "cursor":
             return self._part(sent, self._offset(sent) + 1)
-        cursor = dict(sent).get("cursor", "")
-        named = _NAMES_NEXT.fullmatch(cursor)
-        if not (named and self.endpoint.cursor_names_next):
+        past = self._past_cursor(dict(sent).get("cursor", ""))
+        return self._part(_with(sent, cursor=past), 0) if past else None
+
+    def _past_cursor(self, cursor: str) -> str | None:
+        match self.endpoint.cursor:
+            case "moment_and_id" if named := _MOMENT_AND_ID.fullmatch(cursor):
+                moment, entity_id = datetime.fromisoformat(named[1]), int(named[2])
+                if cursor == self._made_cursor:  # the service goes by the moment alone
+                    moment += timedelta(milliseconds=1)
+                else:
+                    entity_id += 1
+                return f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
+            case "offset" if placed := _OFFSET.fullmatch(cursor):
+                return f"{int(placed[1]) + 1}{placed[2]}"
+            case _:
+                return None
+
+    def _past_first(self, client: Client, sent: Arguments) -> Arguments | None:
+        """The query that begins after the first record of a list by cursors, if `sent` asks for that: a page of no
+        records says where the list begins.
+        """
+        if "cursor" in dict(sent):
             return None
-        moment, entity_id = datetime.fromisoformat(named[1]), int(named[2])
-        if cursor == self._made_cursor:  # the service goes by the moment alone
-            moment += timedelta(milliseconds=1)
-        else:
-            entity_id += 1
-        past = f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
-        return self._part(_with(sent, cursor=past), 0)
+        try:
+            page = self._list_page(client, _with(sent, limit=0), PART_ATTEMPTS)
+        except (BrokenAnswerError, RefusedError):
+            return None
+        cursor = page.metadata.get("nextCursor")
+        return self._past(_with(sent, cursor=cursor)) if isinstance(cursor, str) else None
 
     def _part(self, query: Arguments, offset: int) -> Arguments:
         """`query` with the limit that suits what is known to be broken; by page numbers, to begin at `offset`.
@@ -377,7 +393,7 @@ class GalleryCrawl(EndpointCrawl):
 
     The mark moves with a whole walk only, so a walk that was cut starts over: what it brought is loaded and
     counted, and is a duplicate when it is met again. The very first one has no mark and stops after `first_pages`
-    pages.
+    pages. A walk that cannot go on says where it stopped (`pipelines.warehouse.gallery_mark`).
     """
 
     def __init__(
@@ -399,22 +415,28 @@ class GalleryCrawl(EndpointCrawl):
         self.met = set() if not walk.done else self.met
         self._pages_walked = 0
         self._first_pages = first_pages
+        self._touches_mark = False
 
     @property
     def kept_walk(self) -> Walk:
         return self.walk if self.walk.done else self.walk.from_the_start()
 
-    @property
-    def reached_mark(self) -> int | None:
-        """Up to where the gallery is known, if this walk is whole."""
-        if not self.walk.done or self.walk.problem:
-            return None
-        return max([*plausible_ids(map(int, self.met), self.walk.down_to), self.walk.down_to or 0]) or None
+    def reached(self) -> dict[str, int | None]:
+        """Between which image ids the gallery was read, once the walk has ended: columns of `raw.snapshots`."""
+        ids = plausible_ids(map(int, self.met), self.walk.down_to) if self.walk.done else []
+        is_whole = self.walk.done and not self.walk.problem
+        newest = max([*ids, self.walk.down_to or 0]) if is_whole else max(ids, default=0)
+        return {
+            "gallery_from": self.walk.down_to if is_whole and newest else None,
+            "gallery_to": newest or None,
+            "gallery_stopped_at": None if is_whole else min(ids, default=None),
+        }
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         if not super()._advance(sent, page, ids, new):
             return False
         self._pages_walked += 1
+        self._touches_mark = any(int(entity_id) <= (self.walk.down_to or 0) for entity_id in ids)
         mark = self.walk.down_to
         if mark is None:
             self.walk.done |= self._pages_walked == self._first_pages
@@ -424,6 +446,12 @@ class GalleryCrawl(EndpointCrawl):
 
     def _end_of_pass(self) -> None:
         self.walk.done = True
+
+    def _stop(self, problem: str) -> None:
+        if self._touches_mark:  # all that is new was met
+            self.walk.done = True
+        else:
+            super()._stop(problem)
 
 
 def _announced(page: Page) -> int | None:

@@ -22,6 +22,7 @@ from pipelines.raw import (
     ARCHIVED,
     KINDS,
     LOOKUP_KINDS,
+    RECONCILE_PASS,
     REJECTS,
     SCHEMA_NAME,
     SIGHTINGS,
@@ -165,16 +166,23 @@ def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> i
     """Up to which image id the gallery is known; None before the first whole walk.
 
     It is told by the walks themselves, so that it goes with their rows: a walk that came down to where another one had
-    begun is worth nothing without that one.
+    begun is worth nothing without that one. A place at which two walks in a row could not go on is passed: the mark
+    moves to where the second one had begun, and what lies behind the place is not asked for again.
 
     Args:
         counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` gives them.
         state: that of the source; `image_mark` in it is where the walks of earlier versions had come.
     """
     mark: int | None = max(plausible_ids([state.get("image_mark") or 0], None), default=0) or None
+    stopped_at: int | None = None
     for row in counting:
-        if row["gallery_to"] is not None and (row["gallery_from"] or 0) <= (mark or 0):
+        if row["gallery_to"] is None:
+            continue
+        is_stuck = row["gallery_stopped_at"] is not None
+        reaches = row["gallery_stopped_at"] == stopped_at if is_stuck else (row["gallery_from"] or 0) <= (mark or 0)
+        if reaches:
             mark = max(row["gallery_to"], mark or 0)
+        stopped_at = row["gallery_stopped_at"]
     return mark
 
 
@@ -183,13 +191,15 @@ class Known:
     """What a crawl need not take again, for one kind.
 
     `ids` were met by this crawl and count as duplicates; `observed` have a stored observation of its date, by
-    whatever crawl that counts; `documents` are the keys of stored documents. While `is_first` (nothing of another date
+    whatever crawl that counts, and `answered` those that were answered by id only: a list item tells more, and is taken
+    in addition. `documents` are the keys of stored documents. While `is_first` (nothing of another date
     was observed) they are those of all of them, later of the latest two dates: a document that comes back is left to
     the load. `is_empty` says that there is neither a document nor an observation.
     """
 
     ids: set[str] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
     documents: set[str] = field(default_factory=set)
     is_first: bool = True
     is_empty: bool = True
@@ -229,13 +239,13 @@ def known(
         f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
     )
     documents = stored_documents(connection, kind) if is_first else column(latest)
+    of_date = f"select entity_id from {observations} where snapshot_date = ? and not list_contains(?, crawl_id)"
+    listed = column(f"{of_date} and crawl_pass <> {RECONCILE_PASS}", snapshot_date, list(left_out))
+    answered = column(f"{of_date} and crawl_pass = {RECONCILE_PASS}", snapshot_date, list(left_out))
     return Known(
         ids=ids,
-        observed=column(
-            f"select entity_id from {observations} where snapshot_date = ? and not list_contains(?, crawl_id)",
-            snapshot_date,
-            list(left_out),
-        ),
+        observed=listed | answered,
+        answered=answered - listed,
         documents=documents,
         is_first=is_first,
         is_empty=not (dates or documents),

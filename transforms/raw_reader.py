@@ -14,7 +14,16 @@ from typing import Self
 import polars as pl
 
 from pipelines.decisions import Decision, decisions, left_out
-from pipelines.raw import KINDS, REJECTS, SNAPSHOTS, TOMBSTONES, RawTable, documents_table, observations_table
+from pipelines.raw import (
+    KINDS,
+    RECONCILE_PASS,
+    REJECTS,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
+)
 from pipelines.warehouse import all_rows, connect, declared_columns, has_table
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
@@ -92,8 +101,14 @@ class RawReader:
         )
 
     def observations(self, kind: str, on: date) -> pl.DataFrame:
-        """The observations of a kind on a date, by entity id."""
-        return self._counting(observations_table(kind), "snapshot_date = ?", (on,)).sort("entity_id")
+        """The observations of a kind on a date, one per entity and by its id: what a list showed stands for what was
+        answered by id to an earlier crawl of the date.
+        """
+        found = self._counting(observations_table(kind), "snapshot_date = ?", (on,))
+        is_listed = pl.col("crawl_pass") != RECONCILE_PASS
+        listed = found.filter(is_listed)
+        answered = found.filter(~is_listed).join(listed, on="entity_id", how="anti")
+        return pl.concat([listed, answered]).sort("entity_id")
 
     def latest_observations(self, kind: str) -> pl.DataFrame:
         """The last observation of each entity of a kind, by entity id."""

@@ -5,11 +5,22 @@ from typing import Any
 
 import pytest
 
+from pipelines.progress import Silent
 from pipelines.settings import Settings
 from pipelines.warehouse import connect
 from tests.pipelines.service import Service, running_service
 
 DAY = date(2026, 1, 1)
+
+
+class Notes(Silent):
+    """Keeps the lines that a log would have."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_broken_records_anywhere_among_numbered_pages_cost_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "poison", [{2}, {100}, {101}, {250}, {7, 8}, {30, 190}], ids=lambda broken: str(sorted(broken))
+    "poison", [{1}, {1, 2}, {2}, {100}, {101}, {250}, {7, 8}, {30, 190}], ids=lambda broken: str(sorted(broken))
 )
 def test_broken_records_behind_cursors_that_name_them_are_stepped_over(
     service: Service, live: Settings, raw: Raw, poison: set[int]
@@ -150,6 +150,78 @@ def test_a_broken_record_behind_a_cursor_that_says_nothing_makes_the_snapshot_pa
         ("/models?limit=1&sort=Oldest&nsfw=true&cursor=b", FAULTS[0].payload)
     ]
     assert report.endpoints["tag"]["distinct_ids"] == 1, "the other lists were read all the same"
+
+
+def test_a_first_record_that_is_broken_and_cannot_be_stepped_over_costs_its_list_alone(
+    service: Service, live: Settings
+) -> None:
+    keyset(service, range(1, 51), {1})
+    healthy = service.routes["/models"]
+
+    def route(query: dict[str, str]) -> Reply:
+        if query["limit"] == "0":
+            return Reply({"error": "Number must be greater than or equal to 1"}, 400)
+        return healthy(query) if "sort" in query else Reply({"items": [{"id": 7}], "metadata": {}})
+
+    service.routes["/models"] = route
+    report = take_snapshot(live.model_copy(update={"max_attempts": 2}), DAY)
+    assert report.status == "partial"
+    assert report.reason.startswith("models: /models?limit=1&sort=Oldest&nsfw=true stays broken and cannot be stepped")
+
+
+def gallery(service: Service, images: list[int], poison: int, cursor: str) -> None:
+    """Images, newest first, behind cursors that hold an offset; a page with a broken record fails."""
+
+    def route(query: dict[str, str]) -> Reply:
+        first = int(re.findall(r"\d+", query.get("cursor", "0"))[0])
+        following = first + int(query["limit"])
+        shown = images[first:following]
+        if poison in shown:
+            return FAULTS[0]
+        metadata = {"nextCursor": cursor.format(following)} if following < len(images) else {}
+        return Reply({"items": [{"id": n} for n in shown], "metadata": metadata})
+
+    service.routes["/images"] = route
+
+
+def days_of_a_broken_image(
+    service: Service, live: Settings, cursor: str, poison: int = 60
+) -> list[tuple[str, int, str | None]]:
+    """Five days with twenty new images each and one model less: status, images and reason of each."""
+    images, models = list(range(50, 0, -1)), list(range(1, 21))
+    gallery(service, images, poison, cursor)
+    days = []
+    for number in range(5):
+        keyset(service, models, ())
+        report = take_snapshot(live.model_copy(update={"max_attempts": 1}), DAY + timedelta(number))
+        days.append((report.status, report.endpoints["image"]["distinct_ids"], report.reason))
+        images[:0] = range(images[0] + 20, images[0], -1)
+        service.replies(f"/models/{models.pop()}", Reply({"error": "No model"}, 404))
+    return days
+
+
+@pytest.mark.parametrize("poison", [60, 70, 51], ids=["in the middle", "the newest", "the oldest"])
+def test_a_broken_image_behind_a_cursor_that_counts_is_stepped_over(
+    service: Service, live: Settings, raw: Raw, poison: int
+) -> None:
+    assert [status for status, *_ in days_of_a_broken_image(service, live, "{}|1700000000000", poison)] == 5 * [
+        "complete"
+    ]
+    met = {int(number) for (number,) in raw("select distinct entity_id from raw.image_observations")}
+    assert met == set(range(1, 131)) - {poison}
+    assert raw("select count(*) > 0 from raw.rejects where kind = 'image'") == [(True,)]
+
+
+def test_a_broken_image_that_cannot_be_stepped_over_is_passed_by_the_third_walk(
+    service: Service, live: Settings, raw: Raw
+) -> None:
+    days = days_of_a_broken_image(service, live, "feed:{}")
+    assert [status for status, *_ in days] == ["complete", "partial", "partial", "complete", "complete"]
+    assert all("images: /images" in (reason or "") for _, _, reason in days[1:3])
+    met = {int(number) for (number,) in raw("select distinct entity_id from raw.image_observations")}
+    assert met == set(range(1, 131)) - set(range(51, 61)), "those behind it, up to the mark, stay unread"
+    # The models that went meanwhile are gone all the same.
+    assert raw("select count(distinct entity_id) from raw.tombstones") == [(4,)]
 
 
 @pytest.mark.parametrize("dialect", ["spec", "live"])

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.client import BrokenAnswerError, Client, NotFoundError, OutageError, ServiceError, next_page_query
 from pipelines.settings import Settings
-from tests.pipelines.conftest import settings_for
+from tests.pipelines.conftest import Notes, settings_for
 from tests.pipelines.service import Reply, Service, running_service
 
 PAGE = Reply({"items": [{"id": 1}], "metadata": {"nextCursor": "a|b"}})
@@ -104,18 +104,6 @@ def test_the_set_time_begins_anew_with_each_good_answer_and_not_while_nothing_is
         time.sleep(0.5)
 
 
-class Notes:
-    """What is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None: ...
-
-    def note(self, message: str) -> None:
-        self.told.append(message)
-
-
 def test_each_pause_is_told_and_grows(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.client._TRIVIAL_PAUSE", 0.1)
     monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.06)
@@ -125,8 +113,8 @@ def test_each_pause_is_told_and_grows(service: Service, settings: Settings, monk
     monkeypatch.setattr("pipelines.client.time.sleep", lambda seconds: (pauses.append(seconds), sleep(seconds)))
     Client(settings, patience_seconds=60, progress=notes).list_page("/models", ())
     pattern = r"/models: it answered 503 busy; trying again in \d s, until \d\d:\d\d UTC"
-    assert [note for note in notes.told if not re.fullmatch(pattern, note)] == []
-    assert 3 <= len(notes.told) < 6, "not the first one"
+    assert [note for note in notes.lines if not re.fullmatch(pattern, note)] == []
+    assert 3 <= len(notes.lines) < 6, "not the first one"
     # As they were asked for, and not as long as they took: that is for the machine to say.
     assert pauses[0] <= 0.06
     assert 0.1 < pauses[-1] <= 0.3

@@ -9,12 +9,12 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from pipelines.client import BrokenAnswerError, ServiceError
+from pipelines.client import ServiceError
 from pipelines.errors import CivitaiEtlError
 from pipelines.refresh import refresh
 from pipelines.settings import Settings
 from pipelines.snapshot import take_snapshot
-from tests.pipelines.conftest import DAY, rows, settings_for
+from tests.pipelines.conftest import DAY, Notes, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
 Raw = Callable[[str], list[tuple[Any, ...]]]
@@ -218,14 +218,20 @@ def test_an_outage_is_waited_for(
     assert refresh(settings.model_copy(update={"max_attempts": 2})).documents["model"] == 3
 
 
-def test_a_page_that_is_broken_while_the_service_is_well_ends_a_refresh(
+def test_a_page_that_stays_broken_while_the_service_is_well_ends_its_list_of_news(
     service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
     take_snapshot(settings, DAY)
-    service.replies("/models", Reply(b"<html>", 500), sort="Newest")
-    with pytest.raises(BrokenAnswerError, match="500"):
-        refresh(settings.model_copy(update={"max_attempts": 2}))
+    models[:0] = [published(n, f"2026-01-01T13:00:{n}.000Z") for n in (23, 22, 21)]
+    sound = service.routes["/models"]
+    broken = Reply(b"<html>", 500)
+    service.routes["/models"] = lambda query: broken if query.get("page") == "2" else sound(query)
+    notes = Notes()
+    report = refresh(settings.model_copy(update={"max_attempts": 2}), notes)
+    assert (report.documents["model"], report.rejected) == (2, 1)
+    assert "it answered 500 <html>" in notes.lines[0]
+    assert "is left to the next snapshot" in notes.lines[0]
 
 
 @pytest.mark.parametrize("dialect", ["spec", "live"])

@@ -18,22 +18,12 @@ from pipelines.refresh import refresh
 from pipelines.settings import Settings
 from pipelines.snapshot import _begin_or_go_on, _crawls, take_snapshot
 from pipelines.warehouse import gallery_mark
-from tests.pipelines.conftest import DAY, settings_for
+from tests.pipelines.conftest import DAY, Notes, settings_for
 from tests.pipelines.service import Reply, Service
 
 NEXT_DAY, THIRD_DAY = DAY + timedelta(1), DAY + timedelta(2)
 Raw = Callable[[str], list[tuple[Any, ...]]]
 both_dialects = pytest.mark.parametrize("dialect", ["spec", "live"])
-
-
-class Notes(Silent):
-    """Keeps the lines that a log would have."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture
@@ -256,8 +246,8 @@ def test_what_was_loaded_into_a_warehouse_that_is_gone_is_asked_for_again(
 # --------------------------------------------------------------------------------------------------------- the mark
 
 
-def walked(down_to: int | None, up_to: int | None) -> dict[str, Any]:
-    return {"gallery_from": down_to, "gallery_to": up_to}
+def walked(down_to: int | None, up_to: int | None, stopped_at: int | None = None) -> dict[str, Any]:
+    return {"gallery_from": down_to, "gallery_to": up_to, "gallery_stopped_at": stopped_at}
 
 
 @pytest.mark.parametrize(
@@ -270,8 +260,16 @@ def walked(down_to: int | None, up_to: int | None) -> dict[str, Any]:
         ([walked(None, 10), walked(20, 30)], 10),
         ([walked(20, 30)], None),
         ([walked(None, 10), walked(20, 30), walked(10, 40)], 40),
+        ([walked(None, 10), walked(None, 20, 15)], 10),
+        ([walked(None, 10), walked(None, 20, 15), walked(None, 30, 15)], 30),
+        ([walked(None, 10), walked(None, 20, 15), walked(None, None), walked(None, 30, 15)], 30),
+        ([walked(None, 10), walked(None, 20, 15), walked(None, 30, 25)], 10),
+        ([walked(None, 10), walked(None, 20, 15), walked(10, 30), walked(None, 40, 15)], 30),
     ],
-    ids=["none", "cut off", "two", "one cut off", "its start left out", "the first left out", "caught up"],
+    ids=[
+        *("none", "cut off", "two", "one cut off", "its start left out", "the first left out", "caught up"),
+        *("stopped", "stopped twice", "stopped, cut off, stopped", "stopped elsewhere", "stopped, whole, stopped"),
+    ],
 )
 def test_a_walk_counts_if_what_it_came_down_to_is_known(walks: list[dict[str, Any]], mark: int | None) -> None:
     assert gallery_mark(walks, {}) == mark
@@ -282,7 +280,7 @@ def test_where_the_walks_of_earlier_versions_had_come_goes_on_to_count(
 ) -> None:
     take_snapshot(settings, DAY)
     with duckdb.connect(str(settings.warehouse)) as connection:
-        for column in ("gallery_from", "gallery_to"):
+        for column in ("gallery_from", "gallery_to", "gallery_stopped_at"):
             connection.execute(f"alter table raw.snapshots drop column {column}")
     earlier, _ = _crawls(settings)
     assert gallery_mark(earlier, {"image_mark": 10}) == 10

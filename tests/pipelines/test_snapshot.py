@@ -49,6 +49,30 @@ def contents(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     return tables | {"snapshots": rows(settings, f"select {snapshots} from raw.snapshots order by all")}
 
 
+def test_what_was_answered_by_id_to_a_partial_crawl_is_observed_again_where_a_list_of_the_date_shows_it(
+    service: Service, settings: Settings, raw: Raw
+) -> None:
+    """The list item tells more: with it, the second crawl is as good as if it had been the first."""
+    shown = [1, 2, 3]
+    service.pages("/models", lambda: [{"id": n} for n in shown])
+    take_snapshot(settings, DAY)
+    shown.remove(2)
+    service.replies("/models/2", Reply({"id": 2}))
+    service.replies("/tags", Reply({"items": [{"name": "a"}], "metadata": {"nextPage": "?page=2"}}))
+    following = DAY + timedelta(1)
+    assert take_snapshot(settings, following).status == "partial"
+    shown.append(2)
+    service.pages("/tags", list)
+    assert take_snapshot(settings, following).status == "complete"
+    found = "select entity_id, crawl_id, crawl_pass from raw.model_observations where day(snapshot_date) = 2"
+    assert raw(f"{found} order by all") == [
+        ("1", f"{following}.1", 1),
+        ("2", f"{following}.1", 0),
+        ("2", f"{following}.2", 1),
+        ("3", f"{following}.1", 1),
+    ]
+
+
 def test_a_snapshot_observes_everything_that_exists_once(emulator: Emulator, tmp_path: Path) -> None:
     emulator.set_date(DAY)
     settings = settings_for(emulator.api_url, tmp_path)

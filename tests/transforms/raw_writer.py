@@ -172,14 +172,17 @@ class RawWriter:
                 arrow = pa.Table.from_pylist(new, schema=table.schema)
                 connection.register("new", arrow)
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified_name} AS SELECT * FROM new LIMIT 0")
-                # As a crawl does it: what another crawl of the date has observed is not observed again, if it counts.
+                # As a crawl does it: what another crawl of the date has observed is not observed again, if it counts,
+                # but for what it was answered by id and a list shows now.
                 key = ", ".join(name for name in table.key if name != "crawl_id" or "entity_id" not in table.key)
                 known = f"SELECT * FROM {table.qualified_name}"
                 if "crawl_id" in table.schema.names:
                     out = "', '".join(["", *left_out(decisions(connection))])
                     known += f" WHERE crawl_id NOT IN ('{out}')"
-                connection.execute(
-                    f"INSERT INTO {table.qualified_name} SELECT DISTINCT ON ({key}) * FROM new "
-                    f"ANTI JOIN ({known}) USING ({key})"
-                )
+                observed = f"SELECT * FROM new ANTI JOIN ({known}) USING ({key})"
+                if "crawl_pass" in table.schema.names:
+                    is_listed = f"crawl_pass <> {RECONCILE_PASS}"
+                    listed = f"SELECT * FROM ({known}) WHERE {is_listed}"
+                    observed += f" UNION SELECT * FROM new ANTI JOIN ({listed}) USING ({key}) WHERE {is_listed}"
+                connection.execute(f"INSERT INTO {table.qualified_name} SELECT DISTINCT ON ({key}) * FROM ({observed})")
                 connection.unregister("new")

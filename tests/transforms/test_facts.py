@@ -178,17 +178,33 @@ def test_a_version_without_a_publication_is_as_old_as_its_making(workshop: Works
     assert flows(workshop) == [(2, 7, 7, 1, 1)]
 
 
-@pytest.mark.parametrize("met", ["by id only", "by id in a partial crawl", "broken"])
-def test_what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it(workshop: Workshop, met: str) -> None:
-    def grown(downloads: Any) -> dict[str, Any]:
-        born = version(11, "Pony", publishedAt="2026-01-01T12:00:00.000Z", stats={"downloadCount": downloads})
-        return model(1, version(10), born)
+def grown(downloads: Any, **fields: Any) -> dict[str, Any]:
+    """Model 1 with the version 11, which is new on the second day."""
+    born = version(11, "Pony", publishedAt="2026-01-01T12:00:00.000Z", stats={"downloadCount": downloads})
+    return model(1, version(10), born, **fields)
 
+
+def test_a_list_item_stands_for_an_answer_by_id_to_an_earlier_crawl_of_the_date(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1, version(10)), model(2)])
-    if met == "by id in a partial crawl":
-        workshop.raw.crawl(DAYS[1], status="partial", model=[model(2)], reconciled=(grown(40),))
-        workshop.raw.crawl(DAYS[1], number=2, model=[grown(45), model(2)])
-    elif met == "by id only":
+    workshop.raw.crawl(DAYS[1], status="partial", model=[model(2)], reconciled=(grown(40, name="new"),))
+    workshop.build()
+    workshop.raw.crawl(DAYS[1], number=2, model=[grown(45, name="new"), model(2)])
+    workshop.build()
+    workshop.raw.crawl(DAYS[2], model=[grown(60, name="new"), model(2)])
+    workshop.build()
+    assert workshop.sql(
+        "SELECT day(snapshot_date), versions_published, downloads_delta, downloads_entered "
+        "FROM star.mart_base_model_daily WHERE base_model = 'Pony' ORDER BY 1"
+    ) == [(2, 1, 45, 0), (3, 0, 15, 0)]
+    assert workshop.sql("SELECT day(valid_from) FROM star.dim_model WHERE name = 'new'") == [(2,)]
+    assert workshop.sql("SELECT count(*) FROM star.ops_quarantine") == [(0,)]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+@pytest.mark.parametrize("met", ["by id only", "broken"])
+def test_what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it(workshop: Workshop, met: str) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10)), model(2)])
+    if met == "by id only":
         workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(grown(40),))
     else:
         workshop.raw.crawl(DAYS[1], model=[grown("many"), model(2)])
