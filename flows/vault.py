@@ -282,8 +282,8 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
         planned = read_plan(settings)
         _check_member(member, planned, settings)
         with open_journal(settings.account / "journal.ndjson") as journal:
-            settle = timedelta(seconds=settings.timeout_seconds)
-            toggling = Toggling(member, journal, planned.id, settle, settings.max_attempts)
+            longest_attempt = timedelta(seconds=member.client.longest_attempt_seconds)
+            toggling = Toggling(member, journal, planned.id, longest_attempt, settings.max_attempts)
             outcomes = toggling.run(planned.changes, progress)
         try:
             _store(settings, ask_account(member, progress), progress)

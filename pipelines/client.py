@@ -273,6 +273,8 @@ class _Patience:
 class Client:
     """Fetches pages of one service; counts `requests`, `retries` and body `bytes` over its life.
 
+    An attempt at a request takes `longest_attempt_seconds` at most.
+
     A service that does not answer is tried again for `patience_seconds`, counted since its last good answer; None is
     the time that is set for crawls, 0 is one attempt.
     """
@@ -294,7 +296,7 @@ class Client:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         self._ahead: _ReadAhead | None = None
-        self._longest_answer = _WHOLE_ANSWER * settings.timeout_seconds
+        self.longest_attempt_seconds = _WHOLE_ANSWER * settings.timeout_seconds
         self._pool = CuttablePool(
             headers=headers,
             retries=False,
@@ -438,7 +440,7 @@ class Client:
         self._patience.begin()
         method = "GET" if body is None else "POST"
         headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
-        with self._pool.deadline(self._longest_answer) as is_cut:
+        with self._pool.deadline(self.longest_attempt_seconds) as is_cut:
             try:
                 response = self._pool.request(
                     method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
@@ -472,7 +474,7 @@ class Client:
 
     @property
     def _too_slow(self) -> str:
-        return f"it had not come as a whole after {self._longest_answer:.0f} s"
+        return f"it had not come as a whole after {self.longest_attempt_seconds:.0f} s"
 
     def _read(self, response: BaseHTTPResponse, is_cut: threading.Event) -> Answer:
         body = bytearray()

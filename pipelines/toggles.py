@@ -3,8 +3,8 @@
 /vault/toggle-version puts a version in, or takes it out if it is in. So whether a version is in the vault is asked
 right before each toggle and right after it; that a toggle is about to be sent is on disk before it is; and it is sent
 once. An answer that was lost, or a process that was killed, is resolved by asking: the toggle may have been made, may
-not, or may still be under way. Only when the vault does not show it after the time that an answer may take, is it sent
-again. A toggle that was confirmed is never sent again under the same plan, whatever the vault says.
+not, or may still be under way. Only when the vault does not show it long after the attempt has ended, is it sent again.
+A toggle that was confirmed is never sent again under the same plan, whatever the vault says.
 """
 
 import os
@@ -26,6 +26,9 @@ from pipelines.storage import storage_errors
 
 #: Seconds between two looks at what is unsettled: they double up to the last.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+#: So long after the end of an attempt the service may still be at work on it: whoever stands between gives an answer up
+#: after 100 seconds, and the service may not hear of it.
+SETTLE = timedelta(seconds=100)
 #: A key that is refused, or a region: no other version would fare better.
 _FINAL_STATUS = frozenset({401, 451})
 
@@ -42,7 +45,7 @@ class Change:
 
 
 class JournalError(CivitaiEtlError):
-    """The journal cannot be read, so nobody knows what was sent."""
+    """The journal cannot be read, so nobody knows what was sent, or cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,10 @@ class Outcome:
         return self.result in ("done", "agreed")
 
 
-#: sent: about to be sent. confirmed: the service says that it was made. ended: the service is done with it, made or
-#: not. made, not made: its answer was lost, and the vault says so. refused: the service does not do it.
-Event = Literal["sent", "confirmed", "ended", "made", "not made", "refused"]
+#: sent: about to be sent. unanswered: the attempt has ended, and the service may still be at work on it. confirmed: the
+#: service says that it was made. ended: the service is done with it, made or not. made, not made: its answer was lost,
+#: and the vault says so. refused: the service does not do it.
+Event = Literal["sent", "unanswered", "confirmed", "ended", "made", "not made", "refused"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -89,16 +93,30 @@ class Journal:
             self._note(entry)
 
     def write(self, plan: str, change: Change, event: Event) -> None:
-        """Append an entry and sync it."""
+        """Append an entry and sync it, all of it or nothing.
+
+        Raises:
+            JournalError: the disk does not take it.
+        """
         entry = Entry(datetime.now(UTC), plan, change.version_id, change.stored, event)
-        os.write(self._descriptor, msgspec.json.encode(entry) + b"\n")
-        os.fsync(self._descriptor)
+        line = msgspec.json.encode(entry) + b"\n"
+        before = os.fstat(self._descriptor).st_size
+        try:
+            while line:  # a disk that is nearly full takes a part
+                line = line[os.write(self._descriptor, line) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            os.ftruncate(self._descriptor, before)
+            raise JournalError(
+                f"The journal of the vault takes no line ({error.strerror}), so no further toggle is sent: make room "
+                "on its disk, then run again; it goes on."
+            ) from error
         self._note(entry)
 
     def under_way(self, version_id: int) -> Entry | None:
         """The toggle of a version of which nobody knows what became, under whatever plan it was sent."""
         last = self._last.get(version_id)
-        return last if last is not None and last.event == "sent" else None
+        return last if last is not None and last.event in ("sent", "unanswered") else None
 
     def was_confirmed(self, plan: str, version_id: int) -> bool:
         """Whether the service said under this plan that a version was toggled."""
@@ -146,15 +164,17 @@ class Toggling:
         member: whose vault it is.
         journal: of the data directory.
         plan: the id of the plan.
-        settle: how long a toggle without an answer may still be under way.
+        longest_attempt: how long an attempt takes at most.
         attempts: how often one change is sent at most, in one run.
     """
 
-    def __init__(self, member: MemberOfKey, journal: Journal, plan: str, settle: timedelta, attempts: int) -> None:
+    def __init__(
+        self, member: MemberOfKey, journal: Journal, plan: str, longest_attempt: timedelta, attempts: int
+    ) -> None:
         self._member = member
         self._journal = journal
         self._plan = plan
-        self._settle = settle
+        self._longest_attempt = longest_attempt
         self._attempts = attempts
         self._sent: dict[int, int] = {}
         self._why: dict[int, str] = {}
@@ -185,6 +205,9 @@ class Toggling:
                 progress.update("vault", len(outcomes), len(changes), "versions")
             left = unsettled
             if left:
+                if pause == _FIRST_PAUSE:
+                    lost = f"no answer yet for {len(left):,}; each is looked at again until"
+                    progress.note(f"{lost} the vault shows it or {SETTLE.total_seconds():.0f} s after its attempt")
                 time.sleep(pause)
                 pause = min(_LONGEST_PAUSE, 2 * pause)
         return [outcomes[change] for change in changes]
@@ -210,11 +233,15 @@ class Toggling:
         sent = Change(earlier.version_id, earlier.stored)
         if is_stored == earlier.stored:
             self._journal.write(earlier.plan, sent, "made")
-        elif abs(datetime.now(UTC) - earlier.at) < self._settle:
+        elif abs(datetime.now(UTC) - earlier.at) < self._under_way_for(earlier):
             return False
         else:
             self._journal.write(earlier.plan, sent, "not made")
         return True
+
+    def _under_way_for(self, entry: Entry) -> timedelta:
+        """How long after an entry the service may be at work on its toggle."""
+        return SETTLE if entry.event == "unanswered" else self._longest_attempt + SETTLE
 
     def _toggle(self, change: Change) -> Outcome | None:
         version_id = change.version_id
@@ -228,8 +255,7 @@ class Toggling:
             return Outcome(change, "refused", str(refusal))
         except UnconfirmedError as error:
             self._why[version_id] = str(error)
-            if error.ended:
-                self._journal.write(self._plan, change, "ended")
+            self._journal.write(self._plan, change, "ended" if error.ended else "unanswered")
             return None
         self._journal.write(self._plan, change, "confirmed")
         return self._step(change)
