@@ -80,6 +80,7 @@ class Lookup:
     without one a POST has it as the JSON list of its body. `batch_size` is how many may be asked for at once. `asked`
     says what is asked for, and `answer` what comes: documents of `kind` (one, a list, or a list in `items`), or the ids
     of versions per hash, as a list of objects or as a map. Whatever is asked by a hash also gives a `hash_match`.
+    A search by name gives others, too, and at most `shows`: so many without the name do not say that there is none.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Lookup:
     argument: str | None = None
     batch_size: int = 1
     answer: Literal["documents", "ids"] = "documents"
+    shows: int | None = None
 
     @property
     def by_hash(self) -> bool:
@@ -201,7 +203,7 @@ LIVE = Dialect(
     ),
     (
         # By name it is a search for a beginning that gives five users, by id it is exact (civitai-api.md, 8).
-        Lookup("users", "user", "/users", "name", argument="query"),
+        Lookup("users", "user", "/users", "name", argument="query", shows=5),
         Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
         *_VERSION_LOOKUPS,
     ),

@@ -325,7 +325,10 @@ class Questions:
                 match = split(HASH_MATCH, b'{"hash":"%b","matches":[%b]}' % (asked.encode(), listed))
                 self.run.harvest(HASH_MATCH, moment).take_document(match, moment, _PASS)
         left_out = [asked for asked in batch if asked not in self.found]
-        if is_whole:
+        if (shows := self.lookup.shows) and len(_elements(body)) >= shows:
+            why = f"{shows} others begin with that name, and the service shows no more: ask by id"
+            self.unanswered |= dict.fromkeys(left_out, why)
+        elif is_whole:
             self._deny(left_out, moment)
         else:
             self.unanswered |= dict.fromkeys(left_out, "the answer has entries that cannot be told apart")

@@ -270,6 +270,19 @@ def test_a_user_is_picked_by_name_from_what_the_search_finds(
     assert raw("select kind, entity_id from raw.tombstones") == [("user", "bob")]
 
 
+@pytest.mark.parametrize(("namesakes", "is_known"), [(4, True), (5, False), (8, False)])
+def test_a_search_that_is_full_of_others_does_not_say_that_a_name_is_unknown(
+    settings: Settings, service: Service, namesakes: int, is_known: bool
+) -> None:
+    users = [{"id": n, "username": f"anna{n}"} for n in range(namesakes)]
+    service.routes["/users"] = lambda _: Reply({"items": users[:5]})
+    report = look_up(settings.model_copy(update={"dialect": "live"}), {"users": ["anna"]})
+    assert report.unknown["users"] == (["anna"] if is_known else [])
+    assert list(report.unanswered["users"]) == ([] if is_known else ["anna"])
+    tables = rows(settings, "select table_name from information_schema.tables where table_schema = 'raw'")
+    assert (("tombstones",) in tables) == is_known
+
+
 def test_users_are_asked_for_by_id_many_at_once(settings: Settings, service: Service) -> None:
     def answer(query: dict[str, str]) -> Reply:
         wanted = [int(text) for text in query["ids"].split(",")]
