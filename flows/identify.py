@@ -66,28 +66,51 @@ def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progre
     Raises:
         CivitaiEtlError: a path does not exist.
     """
-    files = _from_snapshot(settings, hash_files(model_files(paths), progress), progress)
+    found, unreadable = model_files(paths)
+    files = sorted([*hash_files(found, progress), *unreadable], key=lambda file: file.path)
+    files = _from_snapshot(settings, files, progress)
     return files if offline else _from_service(settings, files, progress)
 
 
-def model_files(paths: Sequence[Path]) -> list[Path]:
-    """The files among `paths`, whatever their names, and the model files in the directories among them, each once.
+def model_files(paths: Sequence[Path]) -> tuple[list[Path], list[LocalFile]]:
+    """The files among `paths`, whatever their names, and the model files in the directories among them, each once; and
+    the directories that cannot be read. Links are followed.
 
     Raises:
         CivitaiEtlError: a path does not exist.
     """
     found: dict[Path, None] = {}
+    unreadable: list[LocalFile] = []
+    searched: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            for folder, _, names in os.walk(path):
-                models = (Path(folder, name) for name in names if Path(name).suffix.lower() in MODEL_SUFFIXES)
-                found |= dict.fromkeys(model for model in models if model.is_file())
+            found |= dict.fromkeys(_in_directory(path, searched, unreadable))
         elif path.exists():
             found[path] = None
         else:
             raise CivitaiEtlError(f"{path} does not exist: give files, or directories that hold model files.")
     # A file that is given twice, or lies in two of the directories, is one file.
-    return sorted({path.resolve(): path for path in reversed(found)}.values())
+    return sorted({path.resolve(): path for path in reversed(found)}.values()), unreadable
+
+
+def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFile]) -> Iterator[Path]:
+    """The model files below a directory; those of links that lead nowhere, too. Links that lead round end there."""
+
+    def refused(error: OSError) -> None:
+        unreadable.append(LocalFile(Path(error.filename), None, _why_unreadable(error)))
+
+    for folder, folders, names in os.walk(directory, onerror=refused, followlinks=True):
+        place = Path(folder).resolve()
+        if place in searched:
+            folders.clear()
+            continue
+        searched.add(place)
+        models = (Path(folder, name) for name in names if Path(name).suffix.lower() in MODEL_SUFFIXES)
+        yield from (model for model in models if model.is_file() or model.is_symlink())
+
+
+def _why_unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error})"
 
 
 def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
@@ -99,7 +122,7 @@ def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
         try:
             return LocalFile(path, fingerprint(path, counter.add))
         except OSError as error:
-            return LocalFile(path, None, f"cannot be read ({error.strerror or error})")
+            return LocalFile(path, None, _why_unreadable(error))
 
     with ThreadPoolExecutor(_THREADS) as pool, _stopping(counter):
         tasks = {pool.submit(work, path): place for place, path in enumerate(paths)}

@@ -5,6 +5,8 @@ begin at 1 MiB; AutoV3 leaves out the header of a safetensors file, so that a fi
 """
 
 import hashlib
+import os
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ _LENGTH_BYTES = 8
 #: The format allows no longer header; a damaged length is mostly far beyond.
 _LONGEST_HEADER = 100_000_000
 _CHUNK_BYTES = 1 << 20
+#: Longer than the clock of any file system on which models lie takes to move on, FAT apart.
+_TICK_NS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def fingerprint(path: Path, on_read: Callable[[int], None]) -> Fingerprints:
         on_read: is called with the number of bytes of each piece; what it raises ends the reading.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or changed while it was.
     """
     sha256, b3, crc32 = hashlib.sha256(), blake3(), 0
     autov1 = hashlib.sha256()
@@ -60,6 +64,7 @@ def fingerprint(path: Path, on_read: Callable[[int], None]) -> Fingerprints:
     buffer = bytearray(_CHUNK_BYTES)
     # Unbuffered: the pieces are read into one buffer of our own.
     with path.open("rb", buffering=0) as file:
+        state = _settled_state(file.fileno())
         while length := file.readinto(buffer):
             with memoryview(buffer)[:length] as piece:
                 sha256.update(piece)
@@ -70,6 +75,8 @@ def fingerprint(path: Path, on_read: Callable[[int], None]) -> Fingerprints:
                     tensors.update(piece)
             size += length
             on_read(length)
+        if state != _state(file.fileno()):
+            raise OSError("it changed while it was read: try again when nothing writes to it")
     whole = sha256.hexdigest()
     hashes = {
         "SHA256": whole,
@@ -83,6 +90,19 @@ def fingerprint(path: Path, on_read: Callable[[int], None]) -> Fingerprints:
         hashes["AUTOV3"] = tensors.hexdigest()[:12]
     note = f"damaged safetensors file: {damage}" if damage else None
     return Fingerprints(size, {algorithm: text.upper() for algorithm, text in hashes.items()}, note)
+
+
+def _state(descriptor: int) -> tuple[int, int]:
+    """What differs once a file was written to, unless that was right before: clocks of files tick in milliseconds."""
+    found = os.fstat(descriptor)
+    return found.st_size, found.st_mtime_ns
+
+
+def _settled_state(descriptor: int) -> tuple[int, int]:
+    """The state of a file, when any later change of it shows."""
+    while abs(time.time_ns() - _state(descriptor)[1]) < _TICK_NS:
+        time.sleep(_TICK_NS / 1e9)
+    return _state(descriptor)
 
 
 class _TensorHash:

@@ -1,12 +1,15 @@
 """From files on a disk to the versions they are: the files are real, their hashes are made by hashlib and zlib and put
 into the star by the build itself."""
 
+import errno
 import hashlib
 import json
+import os
 import random
 import zlib
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -269,10 +272,37 @@ def test_directories_are_searched_for_model_files_and_a_file_counts_once(desk: D
     model_file, text = desk.file("deep/er/A.SafeTensors", b""), desk.file("notes.txt", b"")
     desk.file(".git/config", b"")
     (desk.disk / "again.ckpt").symlink_to(model_file)
-    assert model_files([desk.disk]) == [desk.disk / "again.ckpt"]
-    assert model_files([model_file, text, model_file.parent]) == sorted([model_file, text])
+    assert model_files([desk.disk]) == ([desk.disk / "again.ckpt"], [])
+    assert model_files([model_file, text, model_file.parent]) == (sorted([model_file, text]), [])
     with pytest.raises(CivitaiEtlError, match=r"no\.pt does not exist"):
         model_files([desk.disk, desk.disk / "no.pt"])
+
+
+def test_links_to_directories_are_followed_and_those_that_lead_round_end(desk: Desk, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.pt").write_bytes(b"a")
+    (desk.disk / "linked").symlink_to(elsewhere)
+    (elsewhere / "round").symlink_to(desk.disk)
+    assert model_files([desk.disk]) == ([desk.disk / "linked" / "a.pt"], [])
+
+
+def test_a_directory_that_cannot_be_read_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.file("a.pt", b"a")
+    desk.file("secret/b.pt", b"b")
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:  # permissions keep nobody out who runs as root
+        if str(path).endswith("secret"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    told = {one["file"]: (one["status"], one["note"]) for one in desk.identify()}
+    assert told == {
+        str(desk.disk / "a.pt"): ("unknown", None),
+        str(desk.disk / "secret"): ("unreadable", "cannot be read (Permission denied)"),
+    }
 
 
 def test_a_damaged_file_is_told_and_the_others_go_on(desk: Desk, capsys) -> None:
@@ -282,7 +312,12 @@ def test_a_damaged_file_is_told_and_the_others_go_on(desk: Desk, capsys) -> None
     (desk.disk / "gone.pt").symlink_to(desk.disk / "nowhere")
     desk.publish(model(1, published(10, "2025-01-01", hashes_of(data))))
     told = {Path(one["file"]).name: one for one in desk.identify()}
-    assert set(told) == {"good.pt", "bad.safetensors"}
+    assert {name: one["status"] for name, one in told.items()} == {
+        "good.pt": "known",
+        "bad.safetensors": "unknown",
+        "gone.pt": "unreadable",
+    }
+    assert told["gone.pt"]["note"] == "cannot be read (No such file or directory)"
     assert told["good.pt"]["status"] == "known"
     assert told["bad.safetensors"]["note"].startswith("damaged safetensors file")
 

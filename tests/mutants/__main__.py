@@ -22,8 +22,8 @@ def main(word: str = "") -> int:
         copy = Path(folder)
         copy_checkout(copy)
         tests = sorted({mutant.caught_by for mutant in chosen})
-        if not passes(copy, *tests):
-            print("Some of the tests fail as it is: mend that first.", *tests, sep="\n  ")
+        if failed := failing(copy, *tests):
+            print("Tests that fail as it is; mend that first:", *failed, sep="\n  ")
             return 1
         survivors = [mutant for mutant in chosen if survives(copy, mutant)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} rules that were broken were caught.")
@@ -46,30 +46,23 @@ def survives(copy: Path, mutant: Mutant) -> bool:
     sound = file.read_text()
     file.write_text(sound.replace(mutant.old, mutant.new))
     try:
-        survived = passes(copy, mutant.caught_by)
+        survived = not failing(copy, mutant.caught_by, first_alone=True)
     finally:
         file.write_text(sound)
     print(f"{'NOT CAUGHT' if survived else 'caught'}: {mutant.rule}", flush=True)
     return survived
 
 
-def passes(copy: Path, *tests: str) -> bool:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        *(f"tests/{test}" for test in tests),
-    ]
+def failing(copy: Path, *tests: str, first_alone: bool = False) -> list[str]:
+    """The tests that fail in the copy, as pytest names them: all of them, or the first one."""
+    options = ["-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", *(["-x"] if first_alone else [])]
+    command = [sys.executable, "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
     ended = subprocess.run(
         command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False
     )
     if ended.returncode > 1:  # not a failed test: there was none, or pytest itself gave up
         raise RuntimeError(ended.stdout + ended.stderr)
-    return ended.returncode == 0
+    return [line.split(" ", 1)[1] for line in ended.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
 
 
 if __name__ == "__main__":

@@ -43,6 +43,13 @@ READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishe
 MUTANTS = (
     # Facts
     Mutant(
+        "an answer by id stands for a list item of its date",
+        "transforms/raw_reader.py",
+        'answered = found.filter(~is_listed).join(listed, on="entity_id", how="anti")',
+        'answered = found.filter(~is_listed)\n        listed = listed.join(answered, on="entity_id", how="anti")',
+        FACTS + "a_list_item_stands_for_an_answer_by_id_to_an_earlier_crawl_of_the_date",
+    ),
+    Mutant(
         "a flow is clipped at zero",
         "transforms/facts.py",
         '.otherwise(pl.col(name) - pl.col(f"{name}_known"))',

@@ -128,6 +128,18 @@ def test_a_file_is_read_once_in_pieces_and_in_bounded_memory(tmp_path: Path) -> 
     assert peak < 4 * MIB
 
 
+def test_a_file_that_changes_while_it_is_read_has_no_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "model.ckpt"
+    path.write_bytes(bytes(3 * MIB))
+
+    def overwrite(_: int) -> None:
+        with path.open("r+b") as file:
+            file.write(noise(MIB))
+
+    with pytest.raises(OSError, match="changed while it was read"):
+        fingerprint(path, overwrite)
+
+
 def test_the_reading_ends_when_nobody_wants_it_any_more(tmp_path: Path) -> None:
     path = tmp_path / "model.ckpt"
     path.write_bytes(noise(3 * MIB))
