@@ -9,10 +9,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dataframely as dy
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -93,6 +95,7 @@ def comment(column: dy.Column) -> str:
     return " ".join(parts)
 
 
+@cache
 def column_comments(table: type[Table]) -> dict[str, str]:
     """The comment of every column of a table."""
     return {name: comment(column) for name, column in table.columns().items()}
@@ -146,10 +149,23 @@ def data_package(files: Mapping[str, Sequence[str]]) -> str:
         "description": "Daily snapshots of models, versions, files, images, creators and tags, with their history.",
         "resources": [_resource(table, files[table.table_name()]) for table in TABLES if files.get(table.table_name())],
     }
-    return json.dumps(package, indent=1, default=str, ensure_ascii=False)
+    return msgspec.json.format(json.dumps(package, default=str, ensure_ascii=False), indent=1)
 
 
 def _resource(table: type[Table], paths: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": table.table_name(),
+        "type": "table",
+        "description": description(table),
+        "path": list(paths),
+        "format": "parquet",
+        "mediatype": "application/vnd.apache.parquet",
+        "schema": _schema(table),
+    }
+
+
+@cache
+def _schema(table: type[Table]) -> dict[str, Any]:
     schema: dict[str, Any] = {"fields": [_field(name, column) for name, column in table.columns().items()]}
     if key := table.primary_key():
         schema["primaryKey"] = key
@@ -158,15 +174,7 @@ def _resource(table: type[Table], paths: Sequence[str]) -> dict[str, Any]:
             {"fields": list(key.columns), "reference": {"resource": key.table, "fields": list(key.referenced)}}
             for key in keys
         ]
-    return {
-        "name": table.table_name(),
-        "type": "table",
-        "description": description(table),
-        "path": list(paths),
-        "format": "parquet",
-        "mediatype": "application/vnd.apache.parquet",
-        "schema": schema,
-    }
+    return schema
 
 
 def _field(name: str, column: dy.Column) -> dict[str, Any]:

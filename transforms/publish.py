@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.parquet import sync
@@ -172,9 +173,9 @@ def comment_on_view(
     connection: duckdb.DuckDBPyConnection, view: str, description: str, columns: Mapping[str, str]
 ) -> None:
     """Comments on a view and on its columns."""
-    connection.execute(f"COMMENT ON VIEW star.{view} IS {literal(description)}")
-    for column, comment in columns.items():
-        connection.execute(f'COMMENT ON COLUMN star.{view}."{column}" IS {literal(comment)}')
+    comments = [f"COMMENT ON VIEW star.{view} IS {literal(description)}"]
+    comments += [f'COMMENT ON COLUMN star.{view}."{column}" IS {literal(text)}' for column, text in columns.items()]
+    connection.execute("; ".join(comments))
 
 
 def literal(value: object) -> str:
@@ -200,7 +201,7 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
     }
     paths = {name: [file["path"] for file in table["files"]] for name, table in tables.items()}
     replace_text(lake.root / "star" / DATA_PACKAGE, data_package(paths))
-    replace_text(lake.root / "star" / MANIFEST, json.dumps({"tables": tables}, indent=1))
+    replace_text(lake.root / "star" / MANIFEST, msgspec.json.format(json.dumps({"tables": tables}), indent=1))
 
 
 def replace_text(path: Path, text: str) -> None:

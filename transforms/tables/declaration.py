@@ -6,6 +6,7 @@ Select lists, history, flows, Parquet files, views and documents derive from the
 """
 
 from datetime import date
+from functools import cache
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 import dataframely as dy
@@ -75,6 +76,7 @@ class Table(dy.Schema):
     surrogate_key: ClassVar[tuple[str, str] | None] = None
 
     @classmethod
+    @cache
     def table_name(cls) -> str:
         """`DimModelVersion` is `dim_model_version`."""
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
