@@ -119,7 +119,9 @@ def tell(chance: random.Random, crawls: list[Crawl], number: int) -> None:
         for model_id, item in items.items():
             fate = chance.choice(FATES_OF_WATCHED if model_id % 10 == WATCHED else FATES)
             if crawl.number == 2 and (model_id in first.listed or model_id in first.answered):
-                fate = "listed" if model_id in first.listed and chance.random() < 0.3 else "missed"
+                fate = "listed" if chance.random() < 0.3 else "missed"
+            if crawl.number == 2 and model_id in first.gone:
+                fate = chance.choice(["listed", "answered", "broken", "gone"])
             if fate == "missed" or (fate == "later" and crawl.number == 1):
                 continue
             if fate == "gone":
@@ -193,6 +195,14 @@ def change_versions(chance: random.Random, model: dict) -> None:
 
 def move_on(chance: random.Random, model: dict) -> None:
     """What may change of a model until it is met again; often nothing but its counters does."""
+    if chance.random() < 0.6:
+        change(chance, model)
+    count_on(chance, model)
+    for version in model["modelVersions"]:
+        count_on(chance, version)
+
+
+def change(chance: random.Random, model: dict) -> None:
     changes = {
         "name": lambda: f"Model {chance.choice('ab')}",
         "type": lambda: chance.choice(["LORA", "Checkpoint"]),
@@ -215,9 +225,6 @@ def move_on(chance: random.Random, model: dict) -> None:
             for name in chance.sample(["name", "baseModel", "trainedWords", "files", "createdAt"], 2):
                 version[name] = anew[name]
             version["publishedAt"] = chance.choice([version, anew]).get("publishedAt")
-    count_on(chance, model)
-    for version in model["modelVersions"]:
-        count_on(chance, version)
 
 
 def count_on(chance: random.Random, owner: dict) -> None:

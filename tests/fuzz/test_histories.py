@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 
 from tests.fuzz.answers import WINDOWS, first_rows, questions, window
-from tests.fuzz.happenings import Catalogue, Crawl, catalogue
+from tests.fuzz.happenings import BROKEN, CROWD, Catalogue, Crawl, catalogue
 from tests.fuzz.histories import problems
 from tests.fuzz.oracle import FACTS, Day, Oracle
 from tests.fuzz.shrink import shrink
 
 #: Catalogues in which everything happens that `EVENTS` names, and one of them is built on several days.
-SEEDS, HISTORIES = (2, 33, 99, 100), 12
+SEEDS, HISTORIES = (23, 78, 193, 194, 238), 12
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -50,12 +50,7 @@ def events(told: Catalogue, oracle: Oracle) -> Iterator[str]:
     if "excluded" in verdicts:
         yield " and then ".join(verdicts[verdicts.index("excluded") :])
     for first, second in pairwise(sorted(crawls, key=lambda crawl: (crawl.on, crawl.number))):
-        if first.on == second.on:
-            yield f"{status(first)} and then {status(second)}"
-            if set(first.gone) & second.listed.keys():
-                yield "a 404 and then in a list"
-            if set(first.gone) & second.answered.keys():
-                yield "a 404 and then an answer by id"
+        yield from events_of_a_date(first, second) if first.on == second.on else ()
     yield from events_of_days(oracle)
     yield from events_of_histories(oracle)
     yield from events_of_facts(oracle)
@@ -66,6 +61,24 @@ def events(told: Catalogue, oracle: Oracle) -> Iterator[str]:
     for (_, counter), row in oracle.tables["ops_withheld"].items():
         yield f"{counter} is {'accepted' if row['is_accepted'] else 'withheld'}"
     yield from (f"{name} has an answer" for name, _, answer, _ in questions(oracle) if answer)
+
+
+def events_of_a_date(first: Crawl, second: Crawl) -> Iterator[str]:
+    """What happens on a date that is crawled twice."""
+    yield f"{status(first)} and then {status(second)}"
+    gone = set(first.gone)
+    if gone & second.listed.keys():
+        yield "a 404 and then in a list"
+    if gone & second.answered.keys():
+        yield "a 404 and then an answer by id"
+    if any(is_broken(second.listed[key]) for key in gone & second.listed.keys()):
+        yield "a 404 and then a record that is set aside"
+    if first.answered.keys() & second.listed.keys():
+        yield "an answer by id and then in a list"
+
+
+def is_broken(item: dict) -> bool:
+    return any(owner["stats"].get("downloadCount") in BROKEN for owner in (item, *item["modelVersions"]))
 
 
 def status(crawl: Crawl) -> str:
@@ -83,9 +96,19 @@ def events_of_days(oracle: Oracle) -> Iterator[str]:
         yield from (f"an answer by id {'after' if key in listed else 'before'} a list" for key in by_id)
         listed |= day.seen.keys() - by_id
         yield from disagreements(day)
+        if day.is_complete and not before.is_complete:
+            again = {key: item for key, (item, is_listed) in before.seen.items() if is_listed and key not in CROWD}
+            if any(document(item) == document(day.seen[key][0]) for key, item in again.items() if key in day.seen):
+                yield "a document that a partial crawl brought and a complete one has again"
     rows = oracle.dim_model.rows.items()
     if any(row["valid_to"] and not row["removed_on"] and key not in listed for (key, _), row in rows):
         yield "a watched model changes"
+
+
+def document(item: dict) -> dict:
+    """An item without its counters."""
+    versions = [version | {"stats": None} for version in item["modelVersions"]]
+    return item | {"stats": None, "modelVersions": versions}
 
 
 def disagreements(day: Day) -> Iterator[str]:
@@ -142,6 +165,8 @@ EVENTS = {
     ),
     *("partial and then complete", "partial and then partial", "complete and then complete"),
     *("a 404 in a partial crawl", "a 404 and then in a list", "a 404 and then an answer by id"),
+    *("an answer by id and then in a list", "a 404 and then a record that is set aside"),
+    "a document that a partial crawl brought and a complete one has again",
     *("an answer by id before a list", "an answer by id after a list", "a watched model changes"),
     *(f"{number} listers disagree about {what}" for number in (2, 3) for what in ("baseModel", "files", "stats")),
     *(f"{name}: {what}" for name in HISTORIES_OF_TABLES for what in ("gone", "returned")),
