@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
+.PHONY: help setup demo test fuzz soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -32,6 +32,9 @@ demo: setup ## 30 simulated days through the whole pipeline, with a summary and 
 
 test: setup ## run the tests
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+fuzz: setup ## hold 500 generated histories against an oracle in plain Python (docs/testing.md); SEED=1 takes those again
+	$(BIN)/python -m tests.fuzz.histories $(SEED)
 
 soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md); a year of days
 	$(BIN)/python -m tests.soak

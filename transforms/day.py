@@ -17,7 +17,7 @@ from transforms.churn import Churn, churn
 from transforms.counter_guard import Collapse, collapses, withheld_rows
 from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
 from transforms.flatten import named
-from transforms.generation import STATE_STOCK, STATE_UNREAD, Generation
+from transforms.generation import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Generation
 from transforms.history import advance, natural_key, open_period, refresh
 from transforms.mart import Stock, base_model_day
 from transforms.quarantine import check, first_of_each, refused, rejected
@@ -217,12 +217,8 @@ class DayBuild:
         A model that no list had, but that answered when it was asked for by id, was seen. Nothing else is known of it,
         unless no list has shown it since it was last gone: then its answers by id are all there is, and count as lists.
         """
-        seen = models.observations.select(MODEL_ID)
-        buried = self.buried_models().join(seen, on="model_id", how="anti")
-        claims = models.rows[DimModelVersion.table_name()]
-        owners = self.owners(claims, models.decoded.select(MODEL_ID), buried)
-        of_others = claims.join(owners, on=["version_id", "model_id"], how="anti")
-        self.contested = of_others.drop_nulls("version_id").select("model_id").unique()
+        buried = self.buried_models(models)
+        owners = self.owners(models, buried)
         # Everything about a version is its owner's: what others say of it, its files and its hashes is passed over.
         listed_by_owner = {
             table.table_name(): models.rows[table.table_name()].join(
@@ -271,23 +267,37 @@ class DayBuild:
         self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
         return rows
 
-    def owners(self, claims: pl.DataFrame, decoded: pl.DataFrame, buried: pl.DataFrame) -> pl.DataFrame:
+    def owners(self, models: Staged, buried: pl.DataFrame) -> pl.DataFrame:
         """version_id, model_id: whose each listed version is, by the rule that dim_model_version tells.
 
-        `claims` are the version_id and model_id of the models that list one, `decoded` the models whose documents were
-        read today: the others list what they listed, unless they are `buried`.
+        A model whose document was not read today lists what it listed, unless it is `buried`. Remembers since when
+        models list a version of another one.
         """
-        claims = claims.select("version_id", "model_id")
-        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
+        decoded, key = models.decoded.select(MODEL_ID), ["version_id", "model_id"]
+        known = self.star.rows(STATE_CLAIMS)
+        claims = models.rows[DimModelVersion.table_name()].select(key).drop_nulls().unique(maintain_order=True)
+        claims = claims.join(known, on=key, how="left", maintain_order="left")
+        claims = claims.with_columns(pl.col("since").fill_null(pl.lit(self.on)))
+        served = self.star.rows(DimModelVersion.table_name()).select(key)
         first = served.join(claims, on="version_id", how="semi")
-        let_go = first.join(decoded, on="model_id", how="semi").join(claims, on=["version_id", "model_id"], how="anti")
+        let_go = first.join(decoded, on="model_id", how="semi").join(claims, on=key, how="anti")
         first = first.join(let_go, on="version_id", how="anti").join(buried, on="model_id", how="anti")
-        lowest = claims.group_by("version_id").agg(pl.col("model_id").min())
-        return pl.concat([first, lowest.join(first, on="version_id", how="anti")])
+        next_ones = claims.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True).select(key)
+        owners = pl.concat([first, next_ones.join(first, on="version_id", how="anti")])
 
-    def buried_models(self) -> pl.DataFrame:
-        """model_id of the models that answered 404; only a complete crawl may bury."""
-        tombstones = self.raw.tombstones(self.on, "model").select(MODEL_ID)
+        of_others = claims.join(owners, on=key, how="anti")
+        self.contested = of_others.select("model_id").unique()
+        unread = known.join(decoded, on="model_id", how="anti").join(buried, on="model_id", how="anti")
+        if known.height or of_others.height:
+            self.star.replace(STATE_CLAIMS, pl.concat([unread, of_others]))
+        return owners
+
+    def buried_models(self, models: Staged) -> pl.DataFrame:
+        """model_id of the models that answered 404; only a complete crawl may bury, and nothing that the date has seen,
+        were it a record that was set aside.
+        """
+        seen = pl.concat([models.observations.select("entity_id"), models.quarantine.select("entity_id")])
+        tombstones = self.raw.tombstones(self.on, "model").join(seen, on="entity_id", how="anti").select(MODEL_ID)
         return tombstones if self.day.is_complete else tombstones.clear()
 
     def advance(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
@@ -566,7 +576,7 @@ class DayBuild:
                 is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
             )
         )
-        buried = self.buried_models().select(
+        buried = self.buried_models(staged["model"]).select(
             kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
         )
         earlier = entities.join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")

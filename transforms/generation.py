@@ -26,6 +26,8 @@ STATE_MEASURES = "state_measures"
 STATE_STOCK = "state_stock"
 #: The models of which the last complete crawls read no list item, each with the last one that could have listed it.
 STATE_UNREAD = "state_unread"
+#: Which models list a version that is another one's, and since when.
+STATE_CLAIMS = "state_claims"
 #: What the build carries from day to day: the documents seen last, the counters known last of each daily fact, and
 #: what the quality gate compares with.
 STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
@@ -47,12 +49,13 @@ STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
             "complete_from": pl.Datetime("us", "UTC"),
         }
     }
+    | {STATE_CLAIMS: {"version_id": pl.Int64(), "model_id": pl.Int64(), "since": pl.Date()}}
 )
 STATE_KEYS = (
     {StateEntity.table_name(): StateEntity.primary_key()}
     | {f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()}
     | {STATE_MEASURES: ["table_name", "column_name"]}
-    | {STATE_STOCK: ["version_id"], STATE_UNREAD: ["model_id"]}
+    | {STATE_STOCK: ["version_id"], STATE_UNREAD: ["model_id"], STATE_CLAIMS: ["version_id", "model_id"]}
 )
 #: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
 CHANGING_PARTS = ("whole", "open")

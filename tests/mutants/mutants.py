@@ -34,10 +34,7 @@ BAD_DAYS = "e2e/test_bad_days.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
 QUALITY = "transforms/test_quality.py::test_"
 ANALYSES = "transforms/test_analyses.py::test_"
-HISTORIES = (
-    "transforms/test_generated_histories.py::"
-    "test_any_history_gives_true_periods_and_flows_a_balanced_mart_and_the_same_files_by_day_and_by_rebuild"
-)
+HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
 
 MUTANTS = (
@@ -242,9 +239,23 @@ MUTANTS = (
     Mutant(
         "a tombstone buries what the lists had that day",
         "transforms/day.py",
-        'self.buried_models().join(seen, on="model_id", how="anti")',
-        "self.buried_models()",
+        '.join(seen, on="entity_id", how="anti")',
+        "",
         HISTORY + "a_tombstone_of_a_model_that_the_lists_had_that_day_buries_nothing",
+    ),
+    Mutant(
+        "a tombstone buries what the date has seen only as a record that was set aside",
+        "transforms/day.py",
+        'pl.concat([models.observations.select("entity_id"), models.quarantine.select("entity_id")])',
+        'models.observations.select("entity_id")',
+        HISTORY + "what_a_date_has_seen_in_any_way_is_not_gone_on_it",
+    ),
+    Mutant(
+        "what answered 404 and then by id on a date has no list as its source any more",
+        "transforms/day.py",
+        'self.buried_models(staged["model"]).select(',
+        'self.raw.tombstones(self.on, "model").select(MODEL_ID).select(',
+        HISTORY + "what_a_date_has_seen_in_any_way_is_not_gone_on_it",
     ),
     Mutant(
         "the versions of a buried model stay",
@@ -309,9 +320,16 @@ MUTANTS = (
     Mutant(
         "a version belongs to whoever lists it and has the lowest id",
         "transforms/day.py",
-        'pl.concat([first, lowest.join(first, on="version_id", how="anti")])',
-        "lowest",
+        'pl.concat([first, next_ones.join(first, on="version_id", how="anti")])',
+        "next_ones",
         HISTORY + "a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it",
+    ),
+    Mutant(
+        "a version that is let go is of the lowest id that lists it, whoever began first",
+        "transforms/day.py",
+        'claims.sort("since", "model_id")',
+        'claims.sort("model_id")',
+        HISTORY + "a_version_that_is_let_go_is_of_the_model_that_began_next_to_list_it",
     ),
     Mutant(
         "a model that lists a version of another one needs no second look",

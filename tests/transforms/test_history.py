@@ -167,6 +167,17 @@ def test_a_model_that_was_buried_and_answers_by_id_has_returned(workshop: Worksh
     ]  # fmt: skip
 
 
+def test_what_a_date_has_seen_in_any_way_is_not_gone_on_it(workshop: Workshop) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), model(2), model(3)])
+    workshop.raw.crawl(DAYS[1], status="partial", model=[model(2)], buried=(1, 3))
+    broken = model(3, stats={"downloadCount": "many"})
+    workshop.raw.crawl(DAYS[1], number=2, model=[broken], reconciled=(model(1),))
+    workshop.raw.crawl(DAYS[2], model=[model(2), model(3)], reconciled=(model(1, name="lists are its source"),))
+    workshop.build()
+    assert periods(workshop, "dim_model", "name") == [(f"Model {key}", 1, None, True) for key in (1, 2, 3)]
+    assert workshop.sql("SELECT * FROM star.dim_model_version WHERE NOT is_current") == []
+
+
 def test_a_broken_answer_to_a_reconcile_is_set_aside_and_its_model_stays(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
     workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(model(1, stats={"downloadCount": "many"}),))
@@ -359,6 +370,21 @@ def test_a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lis
     assert workshop.sql("SELECT * FROM star.ops_quarantine") == []
     facts = "SELECT day(snapshot_date), model_id FROM star.fact_model_version_daily WHERE version_id = 77 ORDER BY 1"
     assert workshop.sql(facts) == [(1, 1), (2, 1), (3, 2), (4, 2), (5, 1)]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_a_version_that_is_let_go_is_of_the_model_that_began_next_to_list_it(workshop: Workshop) -> None:
+    shared = version(77)
+    workshop.raw.crawl(DAYS[0], model=[model(1, shared), model(2), model(3)])
+    workshop.raw.crawl(DAYS[1], model=[model(1, shared), model(2), model(3, shared)])
+    workshop.build()
+    workshop.raw.crawl(DAYS[2], model=[model(1, shared), model(2, shared), model(3, shared)])
+    workshop.raw.crawl(DAYS[3], model=[model(1), model(2, shared), model(3, shared)])
+    workshop.raw.crawl(DAYS[4], model=[model(1, shared), model(2, shared)], buried=(3,))
+    workshop.build()
+    assert periods(workshop, "dim_model_version", "model_id", "version_id = 77") == [
+        (1, 1, 4, False), (2, 5, None, True), (3, 4, 5, False),
+    ]  # fmt: skip
     assert workshop.rebuild_into("again").files() == workshop.files()
 
 
