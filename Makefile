@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
+.PHONY: help setup demo test soak soak-schedule fuzz mutants check fix docs bench bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -39,6 +39,9 @@ soak: setup ## kill snapshots fifty times, in both dialects, and compare what th
 
 soak-schedule: setup ## let `serve` run by the clock for five minutes, on SQLite and on PostgreSQL (docs/testing.md)
 	$(BIN)/python -m tests.soak.schedule
+
+fuzz: setup ## crawl a service that answers wrong two hundred times, and hold every end against the truth (docs/testing.md)
+	$(BIN)/python -m tests.fuzz.crawls
 
 mutants: setup ## break every rule of the transforms in a copy, one at a time, and see that its test notices
 	$(BIN)/python -m tests.mutants

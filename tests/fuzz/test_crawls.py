@@ -1,0 +1,17 @@
+"""A dozen crawls of the hostile service, each against its truth; `make fuzz` runs hundreds."""
+
+import pytest
+
+from tests.fuzz.crawls import Trial, try_out
+
+SEEDS = range(1, 13)
+
+
+def told(trial: Trial) -> str:
+    return "\n".join([str(trial), *trial.outcomes, *map(str, trial.site.log[-40:]), *trial.problems])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_crawl_of_a_hostile_service_ends_as_the_truth_or_says_why_not(seed: int) -> None:
+    trial = try_out(seed, kills=False)
+    assert not trial.problems, told(trial)
