@@ -523,6 +523,15 @@ def test_rejects_of_a_list_that_is_read_again_are_kept_once(service: Service, se
     assert raw("select count(*) from raw.rejects") == [(1,)]
 
 
+def test_rejects_of_a_list_that_moved_are_all_kept(service: Service, settings: Settings, raw: Raw) -> None:
+    metadata = {"totalItems": 3}
+    too_short = Reply({"items": ["one", {"name": "a"}], "metadata": metadata})
+    service.replies("/tags", too_short, Reply({"items": ["two", {"name": "a"}, "one"], "metadata": metadata}))
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["tag"]["rejected"]) == ("complete", 3)
+    assert {bytes(payload) for (payload,) in raw("select payload from raw.rejects")} == {b'"one"', b'"two"'}
+
+
 def test_the_first_walk_through_the_gallery_stops_after_the_set_pages(service: Service, settings: Settings) -> None:
     service.pages("/images", lambda: [{"id": number} for number in range(100, 0, -1)])
     report = take_snapshot(settings, DAY)
