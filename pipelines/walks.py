@@ -177,7 +177,7 @@ class EndpointCrawl:
         """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
 
         Gives the page to take in, and its query: the first of them that is well after all, else the one that came. What
-        stayed broken is set aside if the service answers afterwards as well: it may have failed again meanwhile.
+        stayed broken is set aside if the service answers at once afterwards: it may have failed again meanwhile.
 
         Raises:
             BrokenAnswerError: it has.
@@ -194,7 +194,7 @@ class EndpointCrawl:
                 break
         else:
             if broken:
-                page = self._list_page(client, sent)
+                page = self._list_page(client, sent, 1)
         for answer in broken:
             self._harvest.reject_answer(answer)
         self._trust_again()

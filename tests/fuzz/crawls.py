@@ -135,7 +135,7 @@ class Trial:
 def draw(seed: int, *, kills: bool) -> Trial:
     """A trial; one in five is killed, where `kills` are made at all."""
     chance = random.Random(f"crawls {seed}")
-    dialect = chance.choice(["live", "spec"])
+    dialect = chance.choice(["live", "live", "spec"])
     limit = chance.choice([4, 6, 10, 12, 20])
     attempts = chance.choice([2, 3])
     site = Site(random.Random(f"site {seed}"), dialect, limit, attempts + 1)

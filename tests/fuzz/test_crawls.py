@@ -4,7 +4,8 @@ import pytest
 
 from tests.fuzz.crawls import Trial, try_out
 
-SEEDS = range(1, 13)
+#: Short ones, in which most of the faults have their turn.
+SEEDS = (3, 5, 10, 12, 18, 20, 23, 33, 44, 54, 65, 66)
 
 
 def told(trial: Trial) -> str:
