@@ -336,12 +336,16 @@ class Client:
         return self._fetch(path, (), _decode_document, attempts, body)
 
     def probe(self) -> None:
-        """See that the service answers anything at all, after a broken answer: a list of one.
+        """See that the service answers anything at all, after a broken answer: a list of one, or another one, for the
+        first record of a list may be broken itself.
 
         Raises:
             BrokenAnswerError, OutageError, ServiceError: it does not.
         """
-        self.list_page("/models", (("limit", "1"),), attempts=1)
+        try:
+            self.list_page("/models", (("limit", "1"),), attempts=1)
+        except BrokenAnswerError:
+            self.list_page("/tags", (("limit", "1"),), attempts=1)
 
     def pause(self, failure: BrokenAnswerError) -> None:
         """Wait before all that failed is tried again, for it is not one page that is broken but the service.
@@ -567,9 +571,31 @@ def _request(path: str, arguments: Arguments) -> str:
 
 
 def next_page_query(url: str) -> Arguments:
-    """The query of a `nextPage` address; its host is not followed, and a `token` in it is dropped."""
+    """The query of a `nextPage` address; its host is not followed, and a `token` in it is dropped.
+
+    Raises:
+        ValueError: it is no address, or its page or its limit is no number.
+    """
     query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    for name, value in query:
+        if name in ("page", "limit") and not (value.isascii() and value.isdigit() and int(value)):
+            raise ValueError(f"the {name} of its next page is {value!r}")
     return tuple((name, value) for name, value in query if name != "token")
+
+
+def _check_next(metadata: Any) -> None:
+    """See that what a page says of the next one can be read.
+
+    Raises:
+        TypeError, ValueError: it cannot.
+    """
+    address, cursor = (
+        (metadata.get("nextPage"), metadata.get("nextCursor")) if isinstance(metadata, dict) else (None, None)
+    )
+    if not (isinstance(address, str | None) and isinstance(cursor, str | int | float | None)):
+        raise TypeError(f"its next page is {address!r}, {cursor!r}")
+    if address:
+        next_page_query(address)
 
 
 def _decode_list(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
@@ -588,9 +614,8 @@ def _decode_page(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
 def _list_body(answer: Answer) -> _ListBody:
     try:
         page = _LIST_BODY.decode(answer.body)
-        if isinstance(page.metadata, dict) and isinstance(address := page.metadata.get("nextPage"), str):
-            next_page_query(address)
-    except (*UNREADABLE, ValueError) as error:  # ValueError: the next page has no readable address
+        _check_next(page.metadata)
+    except (*UNREADABLE, TypeError, ValueError) as error:  # it does not say which page is the next
         why = f"it answered 200 with a body that is no page of items ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
     return page
@@ -634,9 +659,9 @@ def _span(seconds: float) -> str:
 def _http_date(value: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value or "")
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # OverflowError: by its own time zone it lies beyond the last year
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _excerpt(body: bytes) -> str:

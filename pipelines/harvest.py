@@ -63,7 +63,7 @@ class Harvest:
         self.known = known
         self._crawl_id = crawl_id
         self._snapshot_date = snapshot_date
-        self._reject_keys: set[tuple[str, int]] = set()
+        self._rejected: dict[tuple[str, int], bytes] = {}
         self._rows: dict[str, tuple[RawTable, list[Row]]] = {}
         self._pages_held = 0
 
@@ -98,15 +98,19 @@ class Harvest:
         """Count and keep the bytes of an item that cannot become a document."""
         self.counts.items += 1
         self.counts.rejected += 1
-        # A pass that is walked again meets them again, at the same place.
-        if (request, position) not in self._reject_keys:
-            self._reject_keys.add((request, position))
+        # A pass that is walked again meets it again at the same place, or another one there if the list has moved.
+        while self._rejected.get((request, position), item) != item:
+            position += 1
+        if (request, position) not in self._rejected:
+            self._rejected[request, position] = item
             place = (self._crawl_id, self._snapshot_date, self.kind, request, position)
             self._keep(REJECTS, (*place, moment, reason, item))
 
     def reject_answer(self, error: BrokenAnswerError) -> None:
         """Count and keep what could be read of an answer that should have been one item."""
-        self.reject(error.request, 0, error.answered_at, error.fault, error.body)
+        # What is said instead of the record may differ each time; the first of it is kept.
+        body = self._rejected.get((error.request, 0), error.body)
+        self.reject(error.request, 0, error.answered_at, error.fault, body)
 
     def bury(self, ids: Collection[str], moment: datetime) -> None:
         """Collect the tombstones of ids that the service no longer has."""

@@ -14,6 +14,8 @@ from pipelines.client import UNREADABLE
 
 #: Nothing is published so long after the moment at which it is shown: clocks differ, calendars do not.
 _AHEAD = timedelta(days=1)
+#: A clock may show any moment, and there is none a day after the last one.
+_LAST = datetime.max.replace(tzinfo=UTC) - _AHEAD
 
 #: An id that is larger is not the same number to every reader of JSON.
 _MOST = 2**53
@@ -55,7 +57,7 @@ def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -
     """Those of some values of a list that can be; `mark` is one that is known, if any."""
     if kind == "image":
         return plausible_ids(values, mark)
-    latest = as_mark(shown_at + _AHEAD)
+    latest = as_mark(min(shown_at, _LAST) + _AHEAD)
     return [value for value in values if value <= latest]
 
 

@@ -195,16 +195,23 @@ class ReconcileCrawl:
     def _clear_up(self, client: Client) -> datetime | None:
         """Ask once more, now that the service answers, for what was broken; gives the time of the last answer."""
         moment = None
-        while self._suspects:
-            entity_id = self._suspects[0]
+        broken: dict[str, BrokenAnswerError] = {}
+        for entity_id in [*self._suspects]:
             try:
                 moment = self._ask(client, entity_id, PART_ATTEMPTS)
             except BrokenAnswerError as error:
-                self._harvest.reject_answer(error)
-                self.walk.unreadable.append(entity_id)
-                self.walk.asked += 1
-                moment = error.answered_at
-            self._suspects.pop(0)
+                broken[entity_id] = error
+            else:
+                self._suspects.remove(entity_id)
+        if broken:
+            # The service may have failed again just now.
+            client.probe()
+        for entity_id, answer in broken.items():
+            self._harvest.reject_answer(answer)
+            self.walk.unreadable.append(entity_id)
+            self.walk.asked += 1
+            moment = answer.answered_at
+        self._suspects.clear()
         return moment
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:

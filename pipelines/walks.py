@@ -9,8 +9,10 @@ all that a crawl has to remember of an endpoint to go on after it was stopped.
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from pipelines.client import BrokenAnswerError, Client, Page, RefusedError, next_page_query
 from pipelines.dialects import Arguments, Endpoint
@@ -23,10 +25,12 @@ MOST_ATTEMPTS = 3
 #: Of a list in no order, so much of what it announces is taken for the whole: it counts what it does not show.
 UNORDERED_SHARE = 0.99
 
-#: A page that leads back or ends a list in the middle is asked for so often again before it is believed.
+#: A page that leads back, brings nothing new or ends a list with nothing is asked for so often again before it is
+#: believed; a full one that ends it, once.
 ASKED_AGAIN = 2
+_Doubt = Literal["back", "known", "empty", "full"]
 
-_MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d+)")
+_MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d{1,18})")
 _OFFSET = re.compile(r"(\d{1,18})(\|.+)")
 
 
@@ -83,7 +87,7 @@ class EndpointCrawl:
         # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
-        self._asked_again = 0
+        self._asked_again = Counter[_Doubt]()
         self._pages_without_new = 0
         # What was stepped over since the last good answer, and the walk as it was before the first of them.
         self._suspects: list[_Suspect] = []
@@ -115,9 +119,14 @@ class EndpointCrawl:
             if (late := self._narrow_or_wait(client, sent, error)) is None:
                 return None
             page = late
-        sent, page = self._clear_up(client, sent, page)
+        try:
+            sent, page = self._clear_up(client, sent, page)
+        except BrokenAnswerError as failure:
+            self._go_back_and_wait(client, failure)
+            return None
         following = following_query(self.endpoint, self.walk.rank, sent, page)
-        if self._is_doubtful(sent, page, following) and self._may_ask_again():
+        doubt = self._doubt(sent, page, following)
+        if doubt and self._may_ask_again(doubt):
             return None
         self._visited.add(sent)
         is_whole = self.walk.broken_within is None
@@ -128,7 +137,7 @@ class EndpointCrawl:
         ids = self._harvest.take(page, self.walk.rank + 1)
         self.met.update(ids)
         if self._advance(sent, page, ids, len(self.met) - met_before):
-            self._asked_again = 0
+            self._asked_again.clear()
         return page
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
@@ -144,29 +153,34 @@ class EndpointCrawl:
     def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
         return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
 
-    def _is_doubtful(self, sent: Arguments, page: Page, following: Arguments | None) -> bool:
-        """Whether a page leads back, or ends a list with nothing: so does a service whose database was too slow.
-
-        A full page that ends a list is doubted once, unless the list is as long as it says.
+    def _doubt(self, sent: Arguments, page: Page, following: Arguments | None) -> _Doubt | None:
+        """Why a page is not believed at once: it leads back, or ends a list with nothing, as a service does whose
+        database was too slow, or it is full and the last, unless the list is as long as it says.
         """
         if following is not None:
-            return following == sent or following in self._visited
+            return "back" if following == sent or following in self._visited else None
         if self.endpoint.next_page == "single":
-            return False
+            return None
         if page.items:
             is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
-            return self._is_full(sent, page) and not is_whole and not self._asked_again
+            return "full" if self._is_full(sent, page) and not is_whole else None
         # After a page that was not full, nothing is what is to be expected.
-        return self.endpoint.next_page != "until_empty" or self._read_in_this_attempt % self._limit(sent) == 0
+        is_expected = self.endpoint.next_page == "until_empty" and self._read_in_this_attempt % self._limit(sent)
+        return None if is_expected else "empty"
 
-    def _may_ask_again(self) -> bool:
-        self._asked_again += 1
-        return self._asked_again <= ASKED_AGAIN
+    def _may_ask_again(self, doubt: _Doubt) -> bool:
+        """Whether a page is to be asked for again. Each doubt counts alone: a page may be wrong in two ways in turn."""
+        self._asked_again[doubt] += 1
+        return self._asked_again[doubt] <= (1 if doubt == "full" else ASKED_AGAIN)
 
     def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
         """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
 
-        Gives the page to take in, and its query: the first of them that is well after all, else the one that came.
+        Gives the page to take in, and its query: the first of them that is well after all, else the one that came. What
+        stayed broken is set aside if the service answers at once afterwards: it may have failed again meanwhile.
+
+        Raises:
+            BrokenAnswerError: it has.
         """
         broken: list[BrokenAnswerError] = []
         for suspect in self._suspects:
@@ -178,6 +192,9 @@ class EndpointCrawl:
                 sent, self.walk.broken_within = suspect.query, 1
                 self._go_to(sent)
                 break
+        else:
+            if broken:
+                page = self._list_page(client, sent, 1)
         for answer in broken:
             self._harvest.reject_answer(answer)
         self._trust_again()
@@ -188,11 +205,14 @@ class EndpointCrawl:
         try:
             return self._narrow(client, sent, error)
         except BrokenAnswerError as failure:
-            if self._walk_before:
-                self.walk.query, self.walk.broken_within = self._walk_before.query, self._walk_before.broken_within
-            self._trust_again()
-            client.pause(failure)
+            self._go_back_and_wait(client, failure)
             return None
+
+    def _go_back_and_wait(self, client: Client, failure: BrokenAnswerError) -> None:
+        if self._walk_before:
+            self.walk.query, self.walk.broken_within = self._walk_before.query, self._walk_before.broken_within
+        self._trust_again()
+        client.pause(failure)
 
     def _trust_again(self) -> None:
         """Nothing that was stepped over is in doubt any more."""
@@ -242,11 +262,15 @@ class EndpointCrawl:
     def _past_cursor(self, cursor: str) -> str | None:
         match self.endpoint.cursor:
             case "moment_and_id" if named := _MOMENT_AND_ID.fullmatch(cursor):
-                moment, entity_id = datetime.fromisoformat(named[1]), int(named[2])
-                if cursor == self._made_cursor:  # the service goes by the moment alone
-                    moment += timedelta(milliseconds=1)
-                else:
-                    entity_id += 1
+                entity_id = int(named[2])
+                try:
+                    moment = datetime.fromisoformat(named[1])
+                    if cursor == self._made_cursor:  # the service goes by the moment alone
+                        moment += timedelta(milliseconds=1)
+                    else:
+                        entity_id += 1
+                except (ValueError, OverflowError):  # no calendar has such a moment
+                    return None
                 return f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
             case "offset" if placed := _OFFSET.fullmatch(cursor):
                 return f"{int(placed[1]) + 1}{placed[2]}"
@@ -313,17 +337,18 @@ class EndpointCrawl:
             walk.total_changed |= walk.total is not None and walk.total != total
             walk.total = total
         repeats = bool(ids) and not new and not was_part
-        if following is None:
-            self._end_of_pass()
-            return True
-        if repeats:
+        # A last page of a few rows that were met is what rows that moved leave behind.
+        if repeats and (following is not None or self._is_full(sent, page)):
             # It counts as received, but not as read: behind it there may be as many that were not met.
             walk.items_before += len(page.items)
             walk.rejected_before += len(page.items) - len(ids)
-            if self._may_ask_again():
+            if self._may_ask_again("known"):
                 return False
             # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
             walk.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+        if following is None:
+            self._end_of_pass()
+            return True
         if following in self._visited or (repeats and self.endpoint.next_page == "cursor"):
             self._stop(f"{page.request} leads back to pages that were already read")
         elif self._is_stalled(new):

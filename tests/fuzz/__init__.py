@@ -1,0 +1,1 @@
+"""Generated trials that look for what nobody thought of: `make fuzz`."""

@@ -332,6 +332,54 @@ def test_an_outage_around_a_broken_record_costs_that_record_alone(
     assert (row["status"], row["rejected"], crawl.endpoints["models"].walk.distinct_ids) == ("complete", 1, 599)
 
 
+@pytest.mark.parametrize("dialect", ["spec", "live"])
+@pytest.mark.parametrize("well", [1, 2])
+@pytest.mark.parametrize("again", [3, 5, 30])
+def test_a_service_that_is_back_for_a_moment_only_has_nothing_set_aside(
+    service: Service, hasty: Settings, dialect: str, well: int, again: int
+) -> None:
+    (numbered if dialect == "spec" else keyset)(service, range(1, 601), ())
+    service.outage(3, 17)
+    service.outage(20 + well, again)
+    crawl = crawled(hasty.model_copy(update={"dialect": dialect, "image_pages": 0}))
+    row = crawl.row()
+    assert (row["status"], row["rejected"], crawl.endpoints["models"].walk.distinct_ids) == ("complete", 0, 600)
+
+
+@pytest.mark.parametrize("again", [4, 6])
+def test_a_service_that_is_back_for_one_id_only_has_none_set_aside(
+    service: Service, hasty: Settings, again: int
+) -> None:
+    numbered(service, range(11, 51), ())
+    for n in range(1, 9):
+        service.replies(f"/models/{n}", Reply({"id": n}))
+    service.outage(3, 4)
+    service.outage(8, again)
+    crawl = crawled(hasty.model_copy(update={"image_pages": 0}), {str(n) for n in range(1, 9)})
+    assert (crawl.row()["status"], crawl.row()["rejected"], crawl.reconcile.walk.distinct_ids) == ("complete", 0, 8)
+
+
+def test_a_broken_id_is_found_where_the_first_record_of_the_list_is_broken_too(
+    service: Service, hasty: Settings
+) -> None:
+    numbered(service, range(1, 51), {1})
+    lists = service.routes["/models"]
+    service.routes["/models"] = lambda query: lists({"page": "1"} | query)
+    service.replies("/models/77", FAULTS[0])
+    crawl = crawled(hasty, {"77"})
+    assert (crawl.row()["status"], crawl.row()["rejected"], crawl.reconcile.walk.unreadable) == ("complete", 2, ["77"])
+
+
+@pytest.mark.parametrize("cursor", ["2026-13-45 99:99:99.999|{}", "0000-00-00 00:00:00.000|{}"])
+def test_a_broken_record_whose_cursor_names_no_moment_of_any_calendar_cannot_be_stepped_over(
+    service: Service, live: Settings, cursor: str
+) -> None:
+    keyset(service, range(1, 251), {101}, cursor)
+    report = take_snapshot(live.model_copy(update={"max_attempts": 2}), DAY)
+    assert report.status == "partial"
+    assert "cannot be stepped over" in str(report.reason)
+
+
 def test_a_list_without_parts_is_waited_for(service: Service, hasty: Settings) -> None:
     service.replies("/enums", *20 * [Reply(b"<html>", 502)], Reply({"ModelType": ["LORA"]}))
     assert crawled(hasty).row()["status"] == "complete"

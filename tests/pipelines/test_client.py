@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -45,6 +45,12 @@ def test_a_page_has_its_items_as_they_were_sent(service: Service, client: Client
 def test_the_time_of_a_page_is_the_clock_of_the_service(service: Service, client: Client) -> None:
     service.date = "Mon, 05 Jan 2026 23:59:58 GMT"
     assert client.list_page("/models", ()).answered_at == datetime(2026, 1, 5, 23, 59, 58, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("shown", ["Fri, 31 Dec 9999 23:59:59 -0100", "Mon, 01 Jan 0001 00:00:00 +2359", "tomorrow"])
+def test_a_clock_that_shows_no_moment_is_passed_over(service: Service, client: Client, shown: str) -> None:
+    service.date = shown
+    assert abs(client.list_page("/models", ()).answered_at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_the_project_and_the_key_are_named_in_headers_only(service: Service, tmp_path: Path) -> None:

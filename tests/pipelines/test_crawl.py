@@ -167,6 +167,35 @@ def test_a_cursor_that_comes_back_once_and_an_end_that_is_none_are_asked_for_aga
     assert report.endpoints["model"]["duplicates"] == 0
 
 
+def test_a_full_last_page_that_repeats_another_does_not_count_as_read(service: Service, settings: Settings) -> None:
+    full, rest = list(range(1, 201)), list(range(201, 381))
+    more = {"totalItems": 380, "nextPage": "?limit=200&sort=Newest&page=2"}
+    first = Reply({"items": [{"id": n} for n in full], "metadata": more})
+    repeated = Reply({"items": [{"id": n} for n in full], "metadata": {"totalItems": 380}})
+    last = Reply({"items": [{"id": n} for n in rest], "metadata": {"totalItems": 380}})
+    service.replies("/models", first, repeated, last)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 380)
+
+
+def test_what_is_doubted_for_one_reason_is_not_believed_for_the_next(service: Service, live: Settings) -> None:
+    full = list(range(2, 102))
+    back, empty_end, full_end = cursor_page([1], "a"), cursor_page([]), cursor_page(full)
+    pages = (
+        cursor_page([1], "a"),
+        back,
+        back,
+        empty_end,
+        full_end,
+        empty_end,
+        cursor_page(full, "b"),
+        cursor_page([102]),
+    )
+    service.replies("/models", *pages, **FIRST)
+    report = take_snapshot(live, DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 102)
+
+
 def test_a_last_page_may_repeat_what_was_met(service: Service, live: Settings) -> None:
     service.replies("/models", cursor_page([1, 2], "a"), cursor_page([2]), **FIRST)
     report = take_snapshot(live, DAY)
@@ -424,6 +453,10 @@ WITHOUT = [
     b'{"items":[{"id":1}],"metadata":{"nextCursor":"\xff"}}',
     b'{"items":[{"id":1}],"metadata":{"\xff":1}}',
     b'{"items":[{"id":1}],"metadata":{"nextPage":"http://[::1/x?page=2"}}',
+    b'{"items":[{"id":1}],"metadata":{"nextPage":"http://x/?page=two"}}',
+    b'{"items":[{"id":1}],"metadata":{"nextPage":"http://x/?limit=0&page=2"}}',
+    b'{"items":[{"id":1}],"metadata":{"nextPage":2}}',
+    b'{"items":[{"id":1}],"metadata":{"nextCursor":["a"]}}',
 ]
 
 
@@ -488,6 +521,15 @@ def test_rejects_of_a_list_that_is_read_again_are_kept_once(service: Service, se
     report = take_snapshot(settings, DAY)
     assert (report.status, report.endpoints["tag"]["rejected"]) == ("complete", 2)
     assert raw("select count(*) from raw.rejects") == [(1,)]
+
+
+def test_rejects_of_a_list_that_moved_are_all_kept(service: Service, settings: Settings, raw: Raw) -> None:
+    metadata = {"totalItems": 3}
+    too_short = Reply({"items": ["one", {"name": "a"}], "metadata": metadata})
+    service.replies("/tags", too_short, Reply({"items": ["two", {"name": "a"}, "one"], "metadata": metadata}))
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["tag"]["rejected"]) == ("complete", 3)
+    assert {bytes(payload) for (payload,) in raw("select payload from raw.rejects")} == {b'"one"', b'"two"'}
 
 
 def test_the_first_walk_through_the_gallery_stops_after_the_set_pages(service: Service, settings: Settings) -> None:

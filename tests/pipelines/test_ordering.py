@@ -118,3 +118,8 @@ def test_a_mark_that_an_earlier_version_let_move_into_the_future_is_forgotten(
     loader._run(of_earlier_version())
     models.insert(0, published(7, "2026-01-01T13:00:00.000Z"))
     assert refresh(settings).documents["model"] == 1
+
+
+def test_by_a_clock_of_the_last_year_all_moments_are_plausible() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert plausible("model", ["2026-01-01T00:00:00.000000+00:00"], last, None) == ["2026-01-01T00:00:00.000000+00:00"]
