@@ -258,6 +258,25 @@ def rebuild(
     return 0
 
 
+@app.command
+def relocate() -> int:
+    """Make the tables readable after the data directory was moved or copied; takes seconds.
+
+    `analytics.duckdb` names its Parquet files by their absolute paths. Whoever finds that it is not where it was
+    published says so; a command that writes does this by itself.
+    """
+    from flows import report
+    from flows.steps import relocate_star
+
+    settings = _settings()
+    moved = relocate_star(settings)
+    print(
+        "The tables now name the files that are here." if moved else "The tables name the files that are here already."
+    )
+    print("\n".join(report.place_lines(settings)))
+    return 0
+
+
 Because = Annotated[str, Parameter(help="Why, in a few words; it is kept with the decision.")]
 
 

@@ -39,11 +39,12 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 
     Raises:
         NothingPublishedError: nothing has been published there yet.
+        MovedError: the data directory is not where it was published.
         CivitaiEtlError: the file, or one that it names, cannot be read.
     """
     import duckdb
 
-    from pipelines.warehouse import is_duckdb
+    from transforms.published import readable, refuse_moved
 
     if not analytics.exists():
         raise NothingPublishedError(
@@ -51,9 +52,8 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
             "or set CIVITAI_ETL_DATA_DIR."
         )
     try:
-        if not is_duckdb(analytics):
-            raise duckdb.IOException("it is no DuckDB database")
-        with duckdb.connect(str(analytics), read_only=True) as connection:
+        with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
+            refuse_moved(connection, analytics)
             # Days are UTC days wherever the reader sits.
             connection.execute("set TimeZone = 'UTC'")
             yield connection
