@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.replacement import replace_text
-from pipelines.storage import prepare_directory, storage_errors
+from pipelines.storage import prepare_directory, refuse_lake_name, storage_errors
 
 
 class LockedError(CivitaiEtlError):
@@ -34,6 +34,8 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
         StorageError: the directory cannot be written.
     """
     prepare_directory(data_dir)
+    if lake is not None:
+        refuse_lake_name(lake)
     path = data_dir / "writer.lock"
     with storage_errors(data_dir):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
