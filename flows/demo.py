@@ -14,7 +14,7 @@ import msgspec
 
 from emulator.launch import launch
 from flows import charts, report
-from flows.console import duration, progress_display
+from flows.console import duration, progress_display, say
 from flows.freshness import coverage
 from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
@@ -140,7 +140,7 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
         frame = charts.daily(connection)
     chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
     png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
-    print(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
+    say(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
     balances = [balance for run in runs for balance in run.build.balances]
     for lines in (
         report.balance_lines(balances),
@@ -150,8 +150,8 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
         [f"Next:     CIVITAI_ETL_DATA_DIR={_shown(settings.data_dir)} {_command()} dashboard"],
     ):
         if lines:
-            print()
-            print("\n".join(lines))
+            say("")
+            say(*lines)
 
 
 def _command() -> str:

@@ -12,6 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from flows.console import say
 from flows.report import open_analytics
 from pipelines.errors import CivitaiEtlError
 from pipelines.replacement import replacing
@@ -55,12 +56,12 @@ def answer(analytics: Path, query: str, form: Format, output: Path | None) -> No
         try:
             relation = ask(connection, query)
             if form == "table" and output is None:
-                print(_shown(relation), end="")
+                say(*_shown(relation).splitlines())
             elif output is None:
                 with tempfile.TemporaryDirectory() as folder:
                     whole = Path(folder, "answer")
                     _write(connection, relation, form, whole)
-                    _print_file(whole)
+                    _print_file(whole, form)
             else:
                 with replacing(output) as aside:
                     _write(connection, relation, form, aside)
@@ -80,6 +81,7 @@ def ask(connection: "duckdb.DuckDBPyConnection", query: str) -> "duckdb.DuckDBPy
         QueryError: it is another statement, or several.
         duckdb.Error: DuckDB does not accept it.
     """
+    query.encode()  # DuckDB would say in thirty lines that it is no text
     statements = connection.extract_statements(query)
     if len(statements) != 1 or not _only_reads(connection, statements[0]):
         raise QueryError(
@@ -129,7 +131,14 @@ def _make_valid(path: Path) -> None:
             valid.write(_STRING_OR_NO_NUMBER.sub(lambda found: b"null" if found[1] else found[0], row))
 
 
-def _print_file(path: Path) -> None:
+def _print_file(path: Path, form: Format) -> None:
+    if sys.stdout.isatty():
+        if form == "parquet":
+            raise QueryError("Parquet is nothing to read on a terminal: give --output, or pipe it on.")
+        with path.open(encoding="utf-8", newline="") as text:
+            for line in text:
+                say(line.removesuffix("\n"))
+        return
     sys.stdout.flush()
     with path.open("rb") as file:
         shutil.copyfileobj(file, sys.stdout.buffer)
