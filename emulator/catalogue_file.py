@@ -1,5 +1,6 @@
 """Catalogues as files: one model document a line, NDJSON, compressed (.zst) or not."""
 
+import errno
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -32,6 +33,8 @@ def write_day(path: Path, *, models: int, seed: int, on: date) -> int:
     documents = _documents(models, seed, on)
     count = 0
     target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     is_file = target.is_file() or not target.exists()
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp") if is_file else target
     try:

@@ -423,7 +423,10 @@ def sql(
     if query is None:
         if sys.stdin.isatty():
             raise CivitaiEtlError('No query: give one, as in civitai-etl sql "show all tables", or pipe it in.')
-        query = sys.stdin.read()
+        try:
+            query = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise CivitaiEtlError("The query on standard input is no UTF-8 text: give it in UTF-8.") from None
     answer(_settings().analytics, query, format, output)
     return 0
 

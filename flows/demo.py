@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from emulator.launch import launch
+from emulator.simulation import HORIZON, MOST_MODELS
 from flows import charts, report
 from flows.console import duration, progress_display, say
 from flows.freshness import coverage
@@ -58,6 +59,10 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
     Raises:
         DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
     """
+    if days > (possible := (HORIZON - FIRST_DAY).days + 1) or models > MOST_MODELS:
+        raise CivitaiEtlError(
+            f"The simulation has {possible} days and up to {MOST_MODELS:,} models: ask for fewer days or models."
+        )
     data_dir = data_dir.absolute()
     # The user's own settings may point at the real lake, carry a real key or watch real models: none is for the demo.
     settings = Settings(

@@ -43,7 +43,10 @@ def parse_age(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhd])", text.strip())
     if match is None:
         raise CivitaiEtlError(f"--max-age {text!r} is no age: give a number and m, h or d, such as 36h.")
-    return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+    try:
+        return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+    except OverflowError:
+        return timedelta.max
 
 
 def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:

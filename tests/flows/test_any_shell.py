@@ -188,3 +188,29 @@ def test_a_port_that_is_taken_or_is_none_is_one_line(tmp_path, monkeypatch, caps
                 main([*command, f"--port={port}"])
             assert end.value.code == code
             assert port in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo", "--days", "4000000"], "The simulation has 730 days"),
+        (["demo", "--models", "9999999999999999999"], "up to 10,000,000 models"),
+        (["emulator", "--port", "0", "--models", "9999999999999999999"], "has 1 to 10,000,000 models"),
+        (["status", "--max-age", "9999999999999999d"], "Nothing is published"),
+    ],
+)
+def test_a_number_that_is_too_large_is_one_line(tmp_path, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(tmp_path / "data"))
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code in (1, 4)
+    assert told in capsys.readouterr().err
+
+
+def test_a_query_on_standard_input_that_is_no_text_is_one_line(analytics):
+    environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(analytics.parent)}
+    (analytics.parent / "query.sql").write_bytes(b"select '\xff'")
+    with (analytics.parent / "query.sql").open("rb") as query:
+        ended = run("sql", stdin=query, env=environment)
+    assert (ended.returncode, ended.stderr[:45]) == (1, "civitai-etl: The query on standard input is n")
