@@ -38,6 +38,10 @@ DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1
 DAYS_TO_EVENT = ((0, 1), (0.25, 60), (0.5, 180), (0.75, 420), (0.9, 800), (1, 1800))
 
 
+#: More than the service itself has, and about what fits into memory.
+MOST_MODELS = 10_000_000
+
+
 class NotSimulatedError(ValueError):
     """The simulation cannot answer, because it has no such day or there is none."""
 
@@ -66,8 +70,8 @@ class Simulation:
     """
 
     def __init__(self, models: int, seed: int) -> None:
-        if models < 1:
-            raise NotSimulatedError(f"a simulated catalogue needs at least 1 model, not {models}")
+        if not 1 <= models <= MOST_MODELS:
+            raise NotSimulatedError(f"a simulated catalogue has 1 to {MOST_MODELS:,} models, not {models}")
         self.models = models
         self.seed = seed
         self._make_models()

@@ -16,6 +16,8 @@ import altair as alt
 import duckdb
 import polars as pl
 
+from pipelines.replacement import replacing
+
 #: Colours that stay apart from each other for most kinds of colour vision (after Okabe and Ito).
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7a5195", "#8c6d31", "#5b8c2a", "#b0413e"]
 OTHER = "other base models"
@@ -158,8 +160,10 @@ def write_chart(chart: alt.TopLevelMixin, directory: Path, name: str) -> tuple[P
     """Write a chart as `<name>.png` and as `<name>.html`, which carries its scripts and opens without a network."""
     directory.mkdir(parents=True, exist_ok=True)
     png, html = directory / f"{name}.png", directory / f"{name}.html"
-    chart.save(png, scale_factor=2)
-    chart.save(html, inline=True)
+    with replacing(png) as aside:
+        chart.save(aside, format="png", scale_factor=2)
+    with replacing(html) as aside:
+        chart.save(aside, format="html", inline=True)
     return png, html
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.types import NonNegativeInt, PositiveInt
+from cyclopts.types import PositiveInt
+from cyclopts.validators import Number
 
+from flows.console import open_standard_streams, plain, say
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from pipelines.progress import Progress
     from pipelines.settings import Settings
     from transforms.build import BuildReport
+
+Port = Annotated[int, Parameter(validator=Number(gte=1, lt=2**16))]
+PortOrAny = Annotated[int, Parameter(validator=Number(gte=0, lt=2**16))]
 
 WRONG_USAGE = 2
 PARTIAL = 3
@@ -56,7 +61,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
         code = _run(arguments)
-        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,21 +70,31 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        return app(arguments, exit_on_error=False, print_error=True) or 0  # no command, no code: the help was asked for
+        code = app(arguments, exit_on_error=False, print_error=True)
+        sys.stdout.flush()
     except CycloptsError:
         return WRONG_USAGE
     except CivitaiEtlError as error:
-        print(f"civitai-etl: {error}", file=sys.stderr)
+        print(f"civitai-etl: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return error.exit_code
+    except UnicodeEncodeError as error:
+        # Paths may have bytes that are no text. Of anything else in them nothing can be made.
+        wrong = [each for each in arguments or sys.argv[1:] if error.object[error.start] in each]
+        if not wrong or error.reason != "surrogates not allowed":
+            raise
+        print(f"civitai-etl: {plain(wrong[0])} is no UTF-8 text: give it in UTF-8.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
         return INTERRUPTED
+    return code or 0  # no command, no code: the help was asked for
 
 
 def console_script() -> None:
     """`main`, ended at once: all is written and closed by then, and to free every object that the libraries have made
     Python would take half a second.
     """
+    open_standard_streams()
     try:
         main()
     except SystemExit as end:
@@ -161,18 +175,18 @@ def snapshot(
 def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
     from flows import report
 
-    print(report.crawl_line(summary.snapshot))
+    say(report.crawl_line(summary.snapshot))
     if not summary.snapshot.already_complete:
-        print(report.coverage_line(summary.snapshot))
+        say(report.coverage_line(summary.snapshot))
     if summary.watched:
-        print(report.lookup_line(summary.watched))
+        say(report.lookup_line(summary.watched))
     if summary.snapshot.already_complete and not summary.build.published:
         return
-    print("\n".join(report.build_lines(summary.build)))
-    print("\nRows:")
-    print("\n".join(report.row_lines(summary.build.rows)))
-    print()
-    print("\n".join(report.place_lines(settings)))
+    say(*report.build_lines(summary.build))
+    say("", "Rows:")
+    say(*report.row_lines(summary.build.rows))
+    say("")
+    say(*report.place_lines(settings))
 
 
 @app.command
@@ -187,7 +201,7 @@ def refresh() -> int:
 
     with progress_display() as progress:
         refreshed = refresh_documents(_settings(), progress)
-    print(report.refresh_line(refreshed))
+    say(report.refresh_line(refreshed))
     return 0
 
 
@@ -250,11 +264,28 @@ def rebuild(
     with progress_display() as progress:
         built = rebuild_star(settings, from_date, to_date, into, forgotten, progress)
     if forgotten:
-        print(f"Forgotten, as far as raw lacks them: {as_ranges(forgotten)}.")
-    print(report.build_line(built))
-    print("\n".join(report.build_lines(built)))
-    print("\nRows:")
-    print("\n".join(report.row_lines(built.rows)))
+        say(f"Forgotten, as far as raw lacks them: {as_ranges(forgotten)}.")
+    say(report.build_line(built))
+    say(*report.build_lines(built))
+    say("", "Rows:")
+    say(*report.row_lines(built.rows))
+    return 0
+
+
+@app.command
+def relocate() -> int:
+    """Make the tables readable after the data directory was moved or copied; takes seconds.
+
+    `analytics.duckdb` names its Parquet files by their absolute paths. Whoever finds that it is not where it was
+    published says so; a command that writes does this by itself.
+    """
+    from flows import report
+    from flows.steps import relocate_star
+
+    settings = _settings()
+    moved = relocate_star(settings)
+    say("The tables now name the files that are here." if moved else "The tables name the files that are here already.")
+    say(*report.place_lines(settings))
     return 0
 
 
@@ -326,9 +357,9 @@ def _print_decision(told: str, decide: "Callable[[Progress], BuildReport]") -> N
 
     with progress_display() as progress:
         built = decide(progress)
-    print(told)
-    print(report.build_line(built))
-    print("\n".join(report.build_lines(built)))
+    say(told)
+    say(report.build_line(built))
+    say(*report.build_lines(built))
 
 
 @app.command
@@ -344,7 +375,7 @@ def compact() -> int:
 
     with progress_display() as progress:
         compacted = compact_closed_months(_settings(), progress)
-    print("\n".join(report.compact_lines(compacted)))
+    say(*report.compact_lines(compacted))
     return 0
 
 
@@ -392,7 +423,10 @@ def sql(
     if query is None:
         if sys.stdin.isatty():
             raise CivitaiEtlError('No query: give one, as in civitai-etl sql "show all tables", or pipe it in.')
-        query = sys.stdin.read()
+        try:
+            query = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise CivitaiEtlError("The query on standard input is no UTF-8 text: give it in UTF-8.") from None
     answer(_settings().analytics, query, format, output)
     return 0
 
@@ -439,7 +473,7 @@ def listed() -> int:
     """List what is set aside: what was wrong, how often, on which dates, and an example."""
     from flows.quarantine import group_lines
 
-    print("\n".join(group_lines(_settings())))
+    say(*group_lines(_settings()))
     return 0
 
 
@@ -456,7 +490,7 @@ def show(kind: str, entity_id: str, /) -> int:
     """
     from flows.quarantine import record_lines
 
-    print("\n".join(record_lines(_settings(), kind, entity_id)))
+    say(*record_lines(_settings(), kind, entity_id))
     return 0
 
 
@@ -468,7 +502,7 @@ def replay() -> int:
 
     settings = _settings()
     with progress_display() as progress:
-        print(replay_records(settings, progress))
+        say(replay_records(settings, progress))
     return 0
 
 
@@ -499,7 +533,7 @@ def doctor() -> int:
 
 
 @app.command
-def dashboard(*, port: int = 2718, headless: bool = False) -> None:
+def dashboard(*, port: Port = 2718, headless: bool = False) -> None:
     """Open the base-model notebook as a dashboard on 127.0.0.1; ends with Ctrl-C.
 
     Parameters
@@ -532,7 +566,7 @@ def pull() -> int:
     settings = _settings()
     with progress_display() as progress:
         rows = pull_account(settings, progress)
-    print(f"Stored in {settings.account}: " + ", ".join(f"{name} {count:,}" for name, count in rows.items()) + " rows.")
+    say(f"Stored in {settings.account}: " + ", ".join(f"{name} {count:,}" for name, count in rows.items()) + " rows.")
     return 0
 
 
@@ -553,8 +587,8 @@ def plan(*, sql: str) -> int:
 
     settings = _settings()
     made = plan_vault(settings, sql)
-    print("\n".join(plan_lines(made)))
-    print(f"The plan is {settings.account / 'plan.json'}; `civitai-etl vault apply --yes` carries it out.")
+    say(*plan_lines(made))
+    say(f"The plan is {settings.account / 'plan.json'}; `civitai-etl vault apply --yes` carries it out.")
     return 0
 
 
@@ -577,12 +611,12 @@ def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
     settings = _settings()
     if not yes:
         changes = rehearse(settings)
-        print(f"{len(changes):,} versions would be toggled; --yes does it.")
-        print("\n".join(change_lines(changes)))
+        say(f"{len(changes):,} versions would be toggled; --yes does it.")
+        say(*change_lines(changes))
         return 0
     with progress_display() as progress:
         applied = apply_plan(settings, progress)
-    print("\n".join(applied_lines(applied)))
+    say(*applied_lines(applied))
     return 0 if applied.is_settled else PARTIAL
 
 
@@ -590,7 +624,7 @@ def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
 
 
 @app.command
-def serve(*, port: int = 4200) -> int:
+def serve(*, port: Port = 4200) -> int:
     """Take a snapshot every day and look for news every hour (`CIVITAI_ETL_DAILY_CRON`, `_REFRESH_CRON`).
 
     Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port. Runs
@@ -610,7 +644,7 @@ def serve(*, port: int = 4200) -> int:
 @app.command
 def emulator(
     *,
-    port: NonNegativeInt = 8377,
+    port: PortOrAny = 8377,
     models: PositiveInt = 2000,
     seed: int = 1,
     on: Annotated[date | None, Parameter(name="--date")] = None,

@@ -1,9 +1,14 @@
-"""How long work shows itself to a person: bars on a terminal, plain lines in a log.
+"""What a person sees of a command: its results on standard output, and how long work shows itself on standard error.
 
-Both speak on standard error, so that standard output stays what the command was asked for. They show the same: how far
-the phase is, how fast it goes and, where the total is known, how long it still takes.
+Progress is bars on a terminal and plain lines in a log. Both show the same: how far the phase is, how fast it goes and,
+where the total is known, how long it still takes.
+
+Much of what is told is text of the service, which anybody may have written: a terminal gets none of its control
+characters.
 """
 
+import io
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,10 +16,86 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
 
+from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
 
 #: Seconds between two plain lines of one phase.
 LINE_INTERVAL = 10.0
+
+
+#: What moves a cursor, changes a colour or the direction of a line, and what is no character. Escaped as in JSON.
+_CONTROLS = {
+    code: f"\\u{code:04x}"
+    for first, last in (
+        (0x00, 0x1F),
+        (0x7F, 0x9F),
+        (0x200E, 0x200F),
+        (0x2028, 0x202E),
+        (0x2066, 0x2069),
+        (0xD800, 0xDFFF),
+    )
+    for code in range(first, last + 1)
+}
+#: What tables are drawn with, for an output that has ASCII letters, or little more.
+_TO_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼…·", "-|+++++++++~.")
+
+
+class OutputError(CivitaiEtlError):
+    """Standard output takes no more."""
+
+
+class Output(io.TextIOWrapper):
+    """Standard output that can say any text in its encoding, and says in one line why it cannot be written."""
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Self:
+        """Takes a stream over: nothing else may write to it."""
+        binary = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115 (for the life of the process)
+        return cls(binary, stream.encoding, "backslashreplace", line_buffering=stream.isatty())
+
+    def write(self, text: str) -> int:
+        with _output_errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _output_errors():
+            super().flush()
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Standard output cannot be written ({error.strerror}): what it has is not whole.") from error
+
+
+def open_standard_streams() -> None:
+    """Gives this process the streams that its shell has closed: else a file that it opens would take their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 (for the life of the process)
+    sys.stdout = Output.of(sys.stdout or open(1, "w", closefd=False))  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
+def plain(text: str) -> str:
+    """One line without control characters."""
+    return text.translate(_CONTROLS)
+
+
+def say(*lines: str) -> None:
+    """Print lines to standard output, as far as its encoding goes."""
+    for line in lines:
+        shown = plain(line)
+        try:
+            shown.encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:
+            shown = shown.translate(_TO_ASCII)
+        print(shown)
 
 
 @contextmanager
@@ -60,7 +141,7 @@ class Lines:
 
     def note(self, message: str) -> None:
         self._flush()
-        print(message, file=self._stream, flush=True)
+        print(plain(message), file=self._stream, flush=True)
 
     def _flush(self) -> None:
         if self._latest:
@@ -128,7 +209,7 @@ class Bars:
         self._bars.update(self._task, completed=done, total=total, unit=unit, extent=_extent(done, total, unit))
 
     def note(self, message: str) -> None:
-        self._bars.console.print(message, markup=False)
+        self._bars.console.print(plain(message), markup=False)
 
     def _end_phase(self) -> None:
         # A phase whose total nobody knew ends where the next one begins.

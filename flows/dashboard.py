@@ -6,11 +6,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+from flows.serving import is_taken
+from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 
 
 def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
-    """Become marimo, serving the notebook; it finds the tables through the data directory."""
+    """Become marimo, serving the notebook; it finds the tables through the data directory.
+
+    Raises:
+        CivitaiEtlError: the port is taken.
+    """
+    if is_taken(port):
+        raise CivitaiEtlError(f"Something listens on 127.0.0.1:{port}: choose another port with --port.")
     command = [sys.executable, "-m", "marimo", "--quiet", "run", str(notebook())]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-token"]
     if headless:

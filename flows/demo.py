@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from emulator.launch import launch
+from emulator.simulation import HORIZON, MOST_MODELS
 from flows import charts, report
-from flows.console import duration, progress_display
+from flows.console import duration, progress_display, say
 from flows.freshness import coverage
 from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
@@ -58,6 +59,10 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
     Raises:
         DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
     """
+    if days > (possible := (HORIZON - FIRST_DAY).days + 1) or models > MOST_MODELS:
+        raise CivitaiEtlError(
+            f"The simulation has {possible} days and up to {MOST_MODELS:,} models: ask for fewer days or models."
+        )
     data_dir = data_dir.absolute()
     # The user's own settings may point at the real lake, carry a real key or watch real models: none is for the demo.
     settings = Settings(
@@ -140,7 +145,7 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
         frame = charts.daily(connection)
     chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
     png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
-    print(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
+    say(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
     balances = [balance for run in runs for balance in run.build.balances]
     for lines in (
         report.balance_lines(balances),
@@ -150,8 +155,8 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
         [f"Next:     CIVITAI_ETL_DATA_DIR={_shown(settings.data_dir)} {_command()} dashboard"],
     ):
         if lines:
-            print()
-            print("\n".join(lines))
+            say("")
+            say(*lines)
 
 
 def _command() -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from flows.console import say
 from flows.serving import api_url_file, prefect_environment
 from pipelines.client import Client
 from pipelines.crawl import check_clocks
@@ -24,12 +25,12 @@ PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", 
 
 def examine(settings: Settings) -> int:
     """Print what was found, problem or not; returns 0, or 1 when something would keep a snapshot from working."""
-    print("Settings (from the environment or .env):")
+    say("Settings (from the environment or .env):")
     for line in setting_lines(settings):
-        print(f"  {line}")
-    print("\nVersions:")
-    print(f"  python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
-    print("\nChecks:")
+        say(f"  {line}")
+    say("", "Versions:")
+    say(f"  python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    say("", "Checks:")
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("data directory", _data_directory),
         ("lake", _lake),
@@ -40,10 +41,10 @@ def examine(settings: Settings) -> int:
     failed = 0
     for name, check in checks:
         try:
-            print(f"  ok       {name}: {check(settings)}")
+            say(f"  ok       {name}: {check(settings)}")
         except CivitaiEtlError as error:
             failed += 1
-            print(f"  PROBLEM  {name}: {error}")
+            say(f"  PROBLEM  {name}: {error}")
     return 1 if failed else 0
 
 

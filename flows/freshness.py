@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows import report
-from flows.console import duration
+from flows.console import duration, say
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 
@@ -43,7 +43,10 @@ def parse_age(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhd])", text.strip())
     if match is None:
         raise CivitaiEtlError(f"--max-age {text!r} is no age: give a number and m, h or d, such as 36h.")
-    return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+    try:
+        return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+    except OverflowError:
+        return timedelta.max
 
 
 def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
@@ -96,22 +99,22 @@ def print_status(settings: Settings, max_age: timedelta) -> int:
         rows = report.published_rows(connection)
     if covered.newest_complete is None:
         fresh = False
-        print("Newest:    no complete snapshot is published yet.")
+        say("Newest:    no complete snapshot is published yet.")
     else:
         age = datetime.now(UTC) - covered.newest_complete
         fresh = age <= max_age
-        print(
+        say(
             f"Newest:    complete snapshot of {covered.newest_complete:%Y-%m-%d %H:%M} UTC, "
             f"{duration(age.total_seconds())} old; {'fresh' if fresh else 'STALE'} "
             f"(at most {duration(max_age.total_seconds())})."
         )
     if covered.dates:
-        print(
+        say(
             f"Coverage:  {covered.dates[0]} to {covered.dates[-1]}; days with a snapshot: {len(covered.dates):,} "
             f"(partial: {len(covered.partial):,}), without: {len(covered.missing):,}."
         )
         if covered.newest_share is not None:
-            print(f"           The newest crawl met {covered.newest_share:.2%} of what the service's lists announced.")
+            say(f"           The newest crawl met {covered.newest_share:.2%} of what the service's lists announced.")
         for label, days in (
             ("Partial", covered.partial),
             ("Missing", covered.missing),
@@ -119,11 +122,11 @@ def print_status(settings: Settings, max_age: timedelta) -> int:
         ):
             if days:
                 more = f" and {len(days) - NAMED_GAPS:,} more" if len(days) > NAMED_GAPS else ""
-                print(f"{label + ':':11}{', '.join(map(str, days[-NAMED_GAPS:]))}{more}")
+                say(f"{label + ':':11}{', '.join(map(str, days[-NAMED_GAPS:]))}{more}")
     for day, reason in covered.refused:
-        print(f"REFUSED:   {day}: {reason} It is a gap until you decide: civitai-etl exclude {day}, or include {day}.")
-    print("\nRows per table:")
-    print("\n".join(report.row_lines(rows)))
-    print()
-    print("\n".join(report.place_lines(settings)))
+        say(f"REFUSED:   {day}: {reason} It is a gap until you decide: civitai-etl exclude {day}, or include {day}.")
+    say("", "Rows per table:")
+    say(*report.row_lines(rows))
+    say("")
+    say(*report.place_lines(settings))
     return 0 if fresh else STALE

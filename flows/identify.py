@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from flows.console import plain, say
 from flows.file_index import Match, find
 from flows.report import open_analytics
 from pipelines.errors import CivitaiEtlError
@@ -116,7 +117,8 @@ def _why_unreadable(error: OSError) -> str:
 def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
     """Hash files in several threads; a file that cannot be read says why."""
     total = sum(map(_size, paths))
-    counter = _ByteCounter(lambda done: progress.update("hashing", done, total, "bytes"))
+    # Nobody knows how much is in a pipe.
+    counter = _ByteCounter(lambda done: progress.update("hashing", done, total if done <= total else None, "bytes"))
 
     def work(path: Path) -> LocalFile:
         try:
@@ -206,12 +208,14 @@ def _from_service(settings: Settings, files: list[LocalFile], progress: Progress
 def tell(files: Sequence[LocalFile], form: Format) -> None:
     """Print the answers, and how many files there are of which status."""
     if form == "json":
-        print(json.dumps([record(file) for file in files], indent=1, default=_as_text, ensure_ascii=False))
+        is_ascii = sys.stdout.encoding.lower() != "utf-8"
+        told = json.dumps([record(file) for file in files], indent=1, default=_as_text, ensure_ascii=is_ascii)
+        say(*told.splitlines())
         print(count_line(files), file=sys.stderr)
         return
     if files:
         _print_table(files)
-    print(count_line(files))
+    say(count_line(files))
 
 
 def count_line(files: Sequence[LocalFile]) -> str:
@@ -260,12 +264,12 @@ def _print_table(files: Sequence[LocalFile]) -> None:
 
     table = Table("file", "model", "version", "base model", "licence", "update available", pad_edge=False)
     for file in files:
-        table.add_row(*map(Text, _cells(file)))
+        table.add_row(*(Text(plain(cell)) for cell in _cells(file)))
     # Where no terminal sets a width, every cell stands on one line.
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
     for told in map(record, files):
         if told["note"]:
-            print(f"{told['file']}: {told['note']}")
+            say(f"{told['file']}: {told['note']}")
 
 
 def _cells(file: LocalFile) -> list[str]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flows import report
+from flows.console import plain, say
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def tell(looked_up: "LookupReport") -> None:
     """
     for found in looked_up.found.values():
         if found:
-            print("\n".join(lines(found)))
-    print(report.lookup_line(looked_up))
+            say(*lines(found))
+    say(report.lookup_line(looked_up))
     lacking = [f"{asked} is not known to the service" for unknown in looked_up.unknown.values() for asked in unknown]
     for unanswered in looked_up.unanswered.values():
         lacking += [f"{asked}: {why}" for asked, why in unanswered.items()]
@@ -64,5 +65,5 @@ def _cell(document: dict[str, object], name: str) -> str:
 
 
 def _cut(text: str) -> str:
-    text = " ".join(text.split())
+    text = plain(" ".join(text.split()))
     return text if len(text) <= 40 else text[:39] + "…"

@@ -54,7 +54,8 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
         raise NotSetAsideError(f"No {kind} {entity_id} is set aside: `civitai-etl quarantine` lists what is.")
     lines = []
     for snapshot_date, crawl_id, reason, payload in records[:SHOWN]:
-        lines += [f"{kind} {entity_id} of {snapshot_date} (crawl {crawl_id}): {reason}", _laid_out(payload)]
+        lines.append(f"{kind} {entity_id} of {snapshot_date} (crawl {crawl_id}): {reason}")
+        lines += _laid_out(payload).splitlines()
     if len(records) > SHOWN:
         lines.append(f"... and {len(records) - SHOWN:,} earlier ones.")
     return lines

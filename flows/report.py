@@ -4,6 +4,7 @@ Numbers come from the reports of crawl and build and, for what is published, fro
 what is told is what an analyst will find.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.console import duration
+from flows.console import duration, plain
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 
     Raises:
         NothingPublishedError: nothing has been published there yet.
+        MovedError: the data directory is not where it was published.
         CivitaiEtlError: the file, or one that it names, cannot be read.
     """
     import duckdb
 
-    from pipelines.warehouse import is_duckdb
+    from transforms.published import readable, refuse_moved
 
     if not analytics.exists():
         raise NothingPublishedError(
@@ -51,9 +53,8 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
             "or set CIVITAI_ETL_DATA_DIR."
         )
     try:
-        if not is_duckdb(analytics):
-            raise duckdb.IOException("it is no DuckDB database")
-        with duckdb.connect(str(analytics), read_only=True) as connection:
+        with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
+            refuse_moved(connection, analytics)
             # Days are UTC days wherever the reader sits.
             connection.execute("set TimeZone = 'UTC'")
             yield connection
@@ -264,13 +265,13 @@ def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseMode
     """The summary of a run as Markdown: what it did, in and out, the downloads of the last days as a bar chart."""
     bars = _bars([row.downloads for row in top])
     rows = [
-        f"| {row.base_model} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
+        f"| {in_markdown(row.base_model)} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
         for row, bar in zip(top, bars, strict=True)
     ]
     parts = [
         f"# {title}",
-        told,
-        "```\n" + "\n".join(build_lines(built) or ["nothing new to build"]) + "\n```",
+        in_markdown(told),
+        "\n".join(in_a_block(build_lines(built) or ["nothing new to build"])),
         f"## {downloads_title(top)}",
         "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
     ]
@@ -284,7 +285,17 @@ def refresh_markdown(refreshed: "RefreshReport") -> str:
         f"| {kind} | {count:,} | {bar} |" for (kind, count), bar in zip(refreshed.documents.items(), bars, strict=True)
     ]
     table = "\n".join(["| kind | new documents | |", "|---|---:|---|", *rows])
-    return f"# Refresh\n\n{refresh_line(refreshed)}\n\n{table}\n"
+    return f"# Refresh\n\n{in_markdown(refresh_line(refreshed))}\n\n{table}\n"
+
+
+def in_a_block(lines: Iterable[str]) -> list[str]:
+    """Lines as they are, in Markdown: indented, for in a fence a line could end it."""
+    return ["", *(f"    {plain(line)}" for line in lines), ""]
+
+
+def in_markdown(text: str) -> str:
+    """Text of the service, which nobody vouches for, as a part of a line in Markdown: none of it is a mark."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain(text))
 
 
 def _bars(values: Sequence[int | None]) -> list[str]:

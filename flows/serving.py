@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.console import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory
@@ -163,7 +164,7 @@ def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
     """End this process in so many seconds at the latest, whatever it waits for then."""
 
     def end() -> None:
-        print(f"civitai-etl: {reason}", file=sys.stderr, flush=True)
+        print(f"civitai-etl: {plain(reason)}", file=sys.stderr, flush=True)
         if server:
             server.process.kill()
         os._exit(PrefectServerError.exit_code)
@@ -182,12 +183,11 @@ def prefect_server(settings: Settings, port: int) -> Iterator[OwnServer]:
     Raises:
         PrefectServerError: the port is taken, or the server does not come up.
     """
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise PrefectServerError(
-                f"Something listens on 127.0.0.1:{port}: choose another port with --port, or, if it is a Prefect "
-                f"server, set PREFECT_API_URL=http://127.0.0.1:{port}/api to use it."
-            )
+    if is_taken(port):
+        raise PrefectServerError(
+            f"Something listens on 127.0.0.1:{port}: choose another port with --port, or, if it is a Prefect server, "
+            f"set PREFECT_API_URL=http://127.0.0.1:{port}/api to use it."
+        )
     api_url = f"http://127.0.0.1:{port}/api"
     home = settings.data_dir / "prefect"
     home.mkdir(parents=True, exist_ok=True)
@@ -207,6 +207,12 @@ def prefect_server(settings: Settings, port: int) -> Iterator[OwnServer]:
         finally:
             api_url_file(settings).unlink(missing_ok=True)
             _end(server)
+
+
+def is_taken(port: int) -> bool:
+    """Whether a program listens on that port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def api_url_file(settings: Settings) -> Path:

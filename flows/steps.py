@@ -6,13 +6,13 @@ is at work.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
 
-from flows.report import open_analytics
+from flows.report import NothingPublishedError, open_analytics
 from pipelines.client import Client
 from pipelines.decisions import Decision, accept, exclude, include
 from pipelines.errors import CivitaiEtlError
@@ -28,7 +28,8 @@ from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
 from transforms.continuity import put_back_decisions, refuse_lost_dates
 from transforms.counter_guard import counter_names
-from transforms.publish import is_outdated
+from transforms.lake import Lake, UnreadableStarError
+from transforms.publish import is_outdated, relocate
 
 
 class NotWithheldError(CivitaiEtlError):
@@ -109,8 +110,30 @@ def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
     return _build(settings, progress)
 
 
+def relocate_star(settings: Settings) -> bool:
+    """Have the published views read their files where they are now, after the data directory was moved or copied;
+    returns whether it was.
+
+    Raises:
+        NothingPublishedError: there are no tables.
+        CivitaiEtlError: the lock is held, the tables are those of an earlier version, or a file of them is not there.
+    """
+    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+        if not settings.analytics.exists():
+            raise NothingPublishedError(f"Nothing is published at {settings.analytics}: there is nothing to relocate.")
+        if is_outdated(settings.analytics):
+            raise CivitaiEtlError(
+                f"{settings.analytics} was made by an earlier version of civitai-etl: run `civitai-etl rebuild`, which "
+                "makes it anew from raw."
+            )
+        return relocate(Lake(settings.lake), settings.analytics)
+
+
 def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
     with storage_errors(settings.data_dir, settings.lake):
+        with suppress(UnreadableStarError):  # a crawl need not wait for it; the build tells of it
+            if relocate(Lake(settings.lake), settings.analytics):
+                progress.note(f"{settings.data_dir} was moved or copied: the tables now name the files that are here")
         refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
         put_back_decisions(settings.warehouse, settings.lake, settings.analytics, progress)
 

@@ -7,6 +7,8 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows import vault
+from flows.console import plain
+from flows.report import in_a_block
 from flows.runs import LoggedProgress, one_writer
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
@@ -30,7 +32,7 @@ def plan(sql: str) -> int:
     get_run_logger().info(lines[0])
     create_markdown_artifact(
         key="vault-plan",
-        markdown="# Plan for the vault\n\n```sql\n" + sql + "\n```\n\n```\n" + "\n".join(lines) + "\n```\n",
+        markdown="\n".join(["# Plan for the vault", *in_a_block(sql.splitlines()), *in_a_block(lines)]),
         description=lines[0],
     )
     return len(made.changes)
@@ -48,7 +50,7 @@ def carry_out() -> list[str]:
                 "version_id": outcome.change.version_id,
                 "change": "add" if outcome.change.stored else "remove",
                 "result": outcome.result,
-                "why": outcome.why or "",
+                "why": plain(outcome.why or ""),
             }
             for outcome in applied.outcomes
         ],

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
+from flows.query import QueryError, ask
 from flows.report import open_analytics
 from pipelines.account import AccountAnswers, MemberOfKey, ask_account, load_account
 from pipelines.client import UNREADABLE
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import LockedError, writer_lock
 from pipelines.progress import Progress, Silent
+from pipelines.replacement import replace_text
 from pipelines.settings import Settings
+from pipelines.sql import parquet_rows
 from pipelines.storage import storage_errors
 from pipelines.toggles import Change, Outcome, Toggling, in_order, open_journal
 from transforms.account import Me, account_file, account_tables, write_account
-from transforms.publish import literal, write_whole
 from transforms.tables.account import ACCOUNT_TABLES
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ def plan(settings: Settings, query: str) -> Plan:
         wanted = _wanted(connection, query)
         made = _compared(connection, wanted, settings.api_url, query)
         with storage_errors(settings.data_dir):
-            write_whole(settings.account / "plan.json", _pretty(made))
+            replace_text(settings.account / "plan.json", _pretty(made))
     return made
 
 
@@ -159,18 +161,19 @@ def _attach_account(connection: "duckdb.DuckDBPyConnection", settings: Settings)
         if not file.exists():
             raise VaultError(f"There is no {file}: run `civitai-etl vault pull` first.")
         name = table.table_name().removeprefix("account_")
-        connection.execute(f"create view account.{name} as from read_parquet({literal(file)})")
+        connection.execute(f"create view account.{name} as from {parquet_rows([file])}")
 
 
 def _wanted(connection: "duckdb.DuckDBPyConnection", query: str) -> list[int]:
     import duckdb
 
     try:
-        relation = connection.sql(query)
-        if relation is None or "version_id" not in relation.columns:
-            found = ", ".join(relation.columns) if relation is not None else "no rows at all"
-            raise VaultError(f"The query must give a column version_id; it gives {found}.")
+        relation = ask(connection, query)
+        if "version_id" not in relation.columns:
+            raise VaultError(f"The query must give a column version_id; it gives {', '.join(relation.columns)}.")
         ids = relation.project("version_id").pl()["version_id"]
+    except QueryError as error:
+        raise VaultError(f"The query fails: {error}") from None
     except duckdb.Error as error:
         raise VaultError(f"The query fails: {str(error).splitlines()[0]}") from None
     if not ids.dtype.is_integer():

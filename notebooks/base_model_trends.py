@@ -43,7 +43,9 @@ def _(CivitaiEtlError, Settings, charts, mo, report):
         _problem = f"{analytics} has no snapshot yet: run `civitai-etl snapshot`." if everything.is_empty() else None
     except CivitaiEtlError as _error:
         _problem = str(_error)
-    mo.stop(_problem is not None, mo.callout(mo.md(f"**No data yet.** {_problem}"), kind="warn"))
+    mo.stop(
+        _problem is not None, mo.callout(mo.md(f"**No data yet.** {report.in_markdown(_problem or '')}"), kind="warn")
+    )
     return analytics, everything
 
 

@@ -10,7 +10,6 @@ The new file has no free blocks, which is what gives space back: a DuckDB file d
 Everything else (documents, look-ups, the account, tombstones, rejects, dlt's own tables) stays in the warehouse.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -23,9 +22,11 @@ import pyarrow as pa
 
 from pipelines.decisions import decisions, left_out
 from pipelines.errors import CivitaiEtlError
-from pipelines.parquet import sync, write_rows
+from pipelines.parquet import write_rows
 from pipelines.progress import Progress, Silent
 from pipelines.raw import ARCHIVED, KINDS, SCHEMA_NAME, RawTable, observations_table
+from pipelines.replacement import aside_of, real, replace_database
+from pipelines.sql import literal, parquet_rows
 from pipelines.warehouse import STAGING_SCHEMA, WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
 
 #: dlt's own tables, in any schema.
@@ -68,7 +69,7 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
         LossError: the warehouse and its archive have not the rows that the old ones have.
     """
     sweep(warehouse)
-    aside = warehouse.with_name(f".{warehouse.name}.{os.getpid()}.tmp")
+    aside = aside_of(warehouse)
     try:
         with duckdb.connect(str(warehouse), config=WRITER_CONFIG) as connection:
             connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
@@ -83,7 +84,6 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
         if not files:
             yield None
             return
-        sync(aside)
         _refuse_loss(warehouse, aside, progress)
         written = tuple(archive_of(warehouse) / row["path"] for row in files)
         yield Archived(aside, sum(row["rows"] for row in files), written)
@@ -93,13 +93,13 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
 
 def replace(warehouse: Path, by: Path) -> None:
     """Makes the file that `archived` wrote the warehouse. This rename is the commit."""
-    by.replace(warehouse)
-    sync(warehouse.parent)
+    replace_database(warehouse, by)
 
 
 def sweep(warehouse: Path) -> None:
     """Deletes what `archived` wrote aside, or was writing when it was killed."""
-    half_written = [*warehouse.parent.glob(f".{warehouse.name}.*.tmp*"), *archive_of(warehouse).glob("*/*/.*.tmp")]
+    database = real(warehouse)
+    half_written = [*database.parent.glob(f".{database.name}.*.tmp*"), *archive_of(warehouse).glob("*/*/.*.tmp")]
     for leftover in half_written:
         leftover.unlink()
 
@@ -123,7 +123,7 @@ def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: Ra
         params=[month],
     )
     written = write_rows(rows, table.schema, archive / table.name / f"{month:%Y-%m}")
-    ((count,),) = connection.execute("select count(*) from read_parquet(?)", [str(written.path)]).fetchall()
+    ((count,),) = connection.execute(f"select count(*) from {parquet_rows([written.path])}").fetchall()
     path = str(written.path.relative_to(archive))
     return {"path": path, "table_name": table.name, "month": month, "rows": count, "bytes": written.bytes}
 
@@ -131,7 +131,7 @@ def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: Ra
 def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[dict[str, Any]]) -> None:
     """The open warehouse, whole but for archived rows and for what a load left in dlt's staging tables."""
     ((source,),) = connection.execute("select current_database()").fetchall()
-    connection.execute(f"attach '{str(aside).replace(chr(39), chr(39) * 2)}' as aside")
+    connection.execute(f"attach {literal(aside)} as aside")
     connection.execute(f'copy from database "{source}" to aside (schema)')
     observations = {table.name for table in map(observations_table, KINDS)}
     tables = connection.execute(

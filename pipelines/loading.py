@@ -8,6 +8,7 @@ last loaded window. Everything that dlt writes lies under the data directory.
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
@@ -15,7 +16,10 @@ os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRIT
 
 import dlt
 import pyarrow as pa
+from dlt.common.destination.client import LoadJob
+from dlt.common.destination.typing import PreparedTableSchema
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.extract import DltSource
 from dlt.extract.resource import DltResource
 
@@ -25,6 +29,7 @@ from pipelines.harvest import NewRows, arrow_table
 from pipelines.progress import Progress
 from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 from pipelines.settings import Settings
+from pipelines.sql import parquet_rows
 from pipelines.storage import chain
 from pipelines.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
 
@@ -42,6 +47,37 @@ _FOLLOWS = "follows"
 _INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
 #: Not `upsert`, which for ever refuses a staging copy that a killed job has filled twice.
 _REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
+
+
+class _CopyJob(DuckDbCopyJob):
+    """Loads a Parquet file wherever it lies. dlt's own puts the path into SQL as it is: a quote ends it, and a folder
+    `name=value` on the way is a column.
+    """
+
+    def run(self) -> None:
+        client = self._job_client.sql_client
+        table, rows = client.make_qualified_table_name(self.load_table_name), parquet_rows([Path(self._file_path)])
+        client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {rows}")
+
+
+class _Client(DuckDbClient):
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        job = super().create_load_job(table, file_path, load_id, restore)
+        return _CopyJob(file_path) if isinstance(job, DuckDbCopyJob) else job
+
+
+class _DuckDb(dlt.destinations.duckdb):
+    """dlt's destination, and known to it as that."""
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        return _Client
+
+    @property
+    def destination_type(self) -> str:
+        return "dlt.destinations.duckdb"
 
 
 class Loader:
@@ -70,7 +106,7 @@ class Loader:
         self._pipeline = dlt.pipeline(
             _PIPELINE,
             pipelines_dir=str(self._folder),
-            destination=dlt.destinations.duckdb(credentials),
+            destination=_DuckDb(credentials),
             dataset_name=SCHEMA_NAME,
         )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.storage import prepare_directory, storage_errors
+from pipelines.replacement import replace_text
+from pipelines.storage import prepare_directory, refuse_lake_name, storage_errors
 
 
 class LockedError(CivitaiEtlError):
@@ -33,6 +34,8 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
         StorageError: the directory cannot be written.
     """
     prepare_directory(data_dir)
+    if lake is not None:
+        refuse_lake_name(lake)
     path = data_dir / "writer.lock"
     with storage_errors(data_dir):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -63,21 +66,23 @@ def _claim(lake: Path, data_dir: Path) -> None:
     name = identity.read_text().strip()
     lake.mkdir(parents=True, exist_ok=True)
     _put(owner, f"{name} {data_dir}\n")
-    owner_name, _, place = owner.read_text().strip().partition(" ")
-    if owner_name != name:
+    owner_name, _, place = owner.read_text(encoding="utf-8").strip().partition(" ")
+    if owner_name != name or (
+        place != str(data_dir) and not lake.is_relative_to(data_dir) and _is_copy(data_dir, place)
+    ):
         raise ForeignLakeError(
             f"{lake} is the lake of another data directory, {place}, and would lose its files: set "
             f"CIVITAI_ETL_LAKE_URL to a directory of its own or, if that data directory is no more, delete {owner}."
         )
 
 
+def _is_copy(data_dir: Path, place: str) -> bool:
+    """Whether a data directory was copied from `place`, its name included, and not moved: the original is there."""
+    original, copied = Path(place, "identity"), data_dir / "identity"
+    return original.exists() and not original.samefile(copied) and original.read_text() == copied.read_text()
+
+
 def _put(path: Path, text: str) -> None:
     """Make a file that is there as a whole or not at all, unless it is there already."""
-    if path.exists():
-        return
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    if not path.exists():
+        replace_text(path, text)

@@ -154,9 +154,9 @@ def askable(lookup: Lookup, texts: Iterable[str]) -> list[str]:
 def _can_be_asked(lookup: Lookup, text: str) -> bool:
     match lookup.asked:
         case "id":
-            return text.isascii() and text.isdigit() and 1 <= int(text) <= _LARGEST_ID
+            return text.isascii() and text.isdigit() and len(text) < 100 and 1 <= int(text) <= _LARGEST_ID
         case "name":
-            return bool(text)
+            return bool(text) and text.isprintable()
         case "hash":
             return 8 <= len(text) <= 64 and _is_hexadecimal(text)
         case "sha256":

@@ -11,6 +11,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.replacement import sync
+
 ROW_GROUP_ROWS = 122_880
 
 
@@ -63,12 +65,3 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             rows -= ROW_GROUP_ROWS
     if rows:
         yield pa.Table.from_batches(held).combine_chunks()
-
-
-def sync(path: Path) -> None:
-    """Has the operating system write a file or a folder down."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pipelines.errors import CivitaiEtlError
 
 ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
+ENV_FILE = ".env"
 REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "api.civitai.com"})
 
 #: What a person waits for a service that does not answer.
@@ -80,7 +81,13 @@ class Settings(BaseSettings, Limits):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",  # some editors begin a UTF-8 file with a mark
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     data_dir: Path = Field(Path("data"), description="Where everything is kept that a run writes.")
@@ -133,6 +140,7 @@ class Settings(BaseSettings, Limits):
     )
 
     def __init__(self, **values: Any) -> None:
+        _refuse_unreadable_file()
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -141,7 +149,7 @@ class Settings(BaseSettings, Limits):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+        return _absolute(path)
 
     @field_validator("api_key")
     @classmethod
@@ -152,15 +160,17 @@ class Settings(BaseSettings, Limits):
             raise ValueError("the key has characters that no key has; copy it again")
         return SecretStr(text) if text else None
 
-    @field_validator("api_key", "dialect", "lake_url", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
-
     @field_validator("watch_models", "watch_versions", "watch_users", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         return [text.strip() for text in value.split(",") if text.strip()] if isinstance(value, str) else value
+
+    @field_validator("watch_users")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.isprintable() for name in names):
+            raise ValueError("give names in UTF-8, without control characters")
+        return names
 
     @field_validator("api_url")
     @classmethod
@@ -177,6 +187,8 @@ class Settings(BaseSettings, Limits):
     def _local_lake(cls, url: str | None) -> str | None:
         if url is not None and "://" in url and not url.startswith("file://"):
             raise ValueError("give a directory; shared storage is not supported yet")
+        if url is not None:
+            _lake_path(url)
         return url
 
     @field_validator("daily_cron", "refresh_cron")
@@ -199,8 +211,7 @@ class Settings(BaseSettings, Limits):
         """The directory under which the star-schema files lie."""
         if self.lake_url is None:
             return self.data_dir / "lake"
-        local = unquote(urlsplit(self.lake_url).path) if self.lake_url.startswith("file://") else self.lake_url
-        return Path(local).expanduser().absolute()
+        return _lake_path(self.lake_url)
 
     @property
     def warehouse(self) -> Path:
@@ -244,6 +255,41 @@ class Settings(BaseSettings, Limits):
             return host == "localhost"
 
 
+def _lake_path(url: str) -> Path:
+    return _absolute(Path(unquote(urlsplit(url).path) if url.startswith("file://") else url))
+
+
+def _absolute(path: Path) -> Path:
+    """The whole path, whoever's home it begins with.
+
+    Raises:
+        ValueError: there is no such home, or no working directory.
+    """
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"{path.parts[0]} is nobody's home here; give a whole path") from None
+    except FileNotFoundError:
+        raise ValueError("the working directory is gone; change to another one, or give a whole path") from None
+
+
+def _refuse_unreadable_file() -> None:
+    """Keeps half of `.env` from being taken for all of it.
+
+    Raises:
+        SettingsError: it is no UTF-8 text, or may not be read.
+    """
+    file = Path(ENV_FILE)
+    try:
+        text = file.read_bytes().decode() if file.is_file() else ""
+    except UnicodeDecodeError:
+        text = "\0"
+    except OSError as error:
+        raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
+    if "\0" in text:
+        raise SettingsError(f"{ENV_FILE} is no UTF-8 text: save it in UTF-8, for its settings are not read else.")
+
+
 def variable(field: str) -> str:
     """The environment variable of a settings field."""
     return "CIVITAI_API_KEY" if field == "api_key" else f"{ENVIRONMENT_PREFIX}{field.upper()}"
@@ -253,6 +299,7 @@ def _in_words(problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     field = "api_key" if name == "CIVITAI_API_KEY" else name
     # An address may carry a token.
-    found = "" if field in ("api_key", "api_url") else f" (found {problem['input']!r})"
+    given = problem["input"]
+    found = "" if field in ("api_key", "api_url") else f" (found {str(given) if isinstance(given, Path) else given!r})"
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{variable(field)}: {reason[:1].lower()}{reason[1:]}{found}"

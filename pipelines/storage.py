@@ -34,12 +34,19 @@ _DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_DIRECTORY_CODES = {errno.ENOTDIR, errno.EEXIST}
 
 
+#: DuckDB takes the first for the begin of options and the second for a slash, and writes nothing but UTF-8.
+_NOT_FOR_DUCKDB = re.compile(r"[?\\\x00-\x1f\x7f\ud800-\udfff]")
+#: dlt takes the path of its working folder for a format.
+_NOT_FOR_DLT = re.compile("%")
+
+
 def prepare_directory(directory: Path) -> None:
     """Create `directory` if it is missing and prove that it takes a file.
 
     Raises:
-        StorageError: it cannot be made or written; one line that names it.
+        StorageError: it cannot be made or written, or DuckDB cannot use it; one line that names it.
     """
+    _refuse_name(directory, "CIVITAI_ETL_DATA_DIR", _NOT_FOR_DUCKDB, _NOT_FOR_DLT)
     try:
         with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
@@ -52,6 +59,25 @@ def prepare_directory(directory: Path) -> None:
         raise StorageError(
             f"{directory} cannot be used ({error.strerror}): set CIVITAI_ETL_DATA_DIR to another directory."
         ) from error
+
+
+def refuse_lake_name(lake: Path) -> None:
+    """Keep files from where DuckDB could not read them again.
+
+    Raises:
+        StorageError: a character of the path cannot be in one of DuckDB's.
+    """
+    _refuse_name(lake, "CIVITAI_ETL_LAKE_URL", _NOT_FOR_DUCKDB)
+
+
+def _refuse_name(directory: Path, setting: str, *patterns: re.Pattern[str]) -> None:
+    for path in (str(directory), os.path.realpath(directory)):
+        for pattern in patterns:
+            if found := pattern.search(path):
+                raise StorageError(
+                    f"{path!r} cannot be used, for it has {found[0]!r} in it, which DuckDB or dlt cannot have in a "
+                    f"path: set {setting} to a directory with another name."
+                )
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from pipelines.raw import (
     documents_table,
     observations_table,
 )
+from pipelines.sql import parquet_rows
 from pipelines.storage import storage_errors
 
 #: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
@@ -81,6 +82,8 @@ def is_duckdb(path: Path) -> bool:
 
 
 def _unreadable(path: Path, reason: str) -> UnreadableFileError:
+    if "WAL" in reason:
+        reason += f"; if {path.name} was put back from a backup, delete {path.name}.wal beside it"
     return UnreadableFileError(
         f"{path} cannot be read as the warehouse ({reason}): put back a backup of it, or move it away or set "
         "CIVITAI_ETL_DATA_DIR to another directory to begin anew."
@@ -142,11 +145,7 @@ def all_rows(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
     if not files:
         return table.qualified_name
     columns = ", ".join(f'"{name}"' for name in table.schema.names)
-    paths = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-    return (
-        f"(select {columns} from {table.qualified_name} union all "
-        f"select {columns} from read_parquet([{paths}], hive_partitioning = false))"
-    )
+    return f"(select {columns} from {table.qualified_name} union all select {columns} from {parquet_rows(files)})"
 
 
 def crawls(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -314,7 +313,7 @@ def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:
     """
     with closing(connect(path)) as connection:
         for name, file in files:
-            loaded = connection.from_parquet(file)
+            loaded = connection.sql(f"from {parquet_rows([Path(file)])}")
             columns = ", ".join(f'"{column}"' for column in loaded.columns)
             lacking = f"select {columns} from loaded"
             for schema in (SCHEMA_NAME, STAGING_SCHEMA):

@@ -6,7 +6,6 @@ is now: each pull replaces them, and what was is in raw.
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ import polars as pl
 from msgspec import Struct
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.parquet import sync
+from pipelines.replacement import replacing
 from transforms.payloads import Integer
 from transforms.tables import Table
 from transforms.tables.account import ACCOUNT_TABLES, AccountMe, AccountPermission, AccountVault, AccountVaultItem
@@ -127,15 +126,8 @@ def write_account(directory: Path, tables: Mapping[type[Table], pl.DataFrame]) -
     """
     directory.mkdir(parents=True, exist_ok=True)
     for table, rows in tables.items():
-        path = account_file(directory, table)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with replacing(account_file(directory, table)) as aside:
             rows.write_parquet(aside)
-            sync(aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    sync(directory)
 
 
 def account_file(directory: Path, table: type[Table]) -> Path:

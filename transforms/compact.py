@@ -23,11 +23,12 @@ import duckdb
 from pipelines.archive import LossError, archived, closed_before, fingerprint, replace
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Limits
+from pipelines.sql import parquet_rows
 from pipelines.warehouse import archive_of
 from transforms.build import rebuild
 from transforms.generation import ARROW_SCHEMAS, STAR
 from transforms.lake import Lake, LakeFile, month_of
-from transforms.publish import literal, publish, read_manifest
+from transforms.publish import publish, read_manifest
 from transforms.tables import OpsDrift
 
 #: Of a sample of documents, in the order in which raw has them: its examples may be others after a rebuild.
@@ -145,7 +146,7 @@ def refuse_difference(
             # Files are named by their content.
             if {path.name for path in one} != {path.name for path in other}:
                 (count, total), (other_count, other_total) = (
-                    fingerprint(connection, rows_of(paths), table.column_names()) for paths in (one, other)
+                    fingerprint(connection, parquet_rows(paths), table.column_names()) for paths in (one, other)
                 )
                 if (count, total) != (other_count, other_total):
                     raise LossError(
@@ -154,11 +155,6 @@ def refuse_difference(
                         "again; else please report this."
                     )
             progress.update("compare star", number, len(tables), unit="tables")
-
-
-def rows_of(paths: list[Path]) -> str:
-    """What to select from for the rows of Parquet files."""
-    return f"read_parquet([{', '.join(map(literal, paths))}], hive_partitioning = false)"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.parquet import ROW_GROUP_ROWS, content_named, write_rows
+from pipelines.sql import parquet_rows
 
 AREAS = ("star", "state")
 #: A content-named file, or what a killed writer left of one.
@@ -89,13 +90,12 @@ class Lake:
         Raises:
             UnreadableStarError: one of them is gone, or is not the file that was written.
         """
-        self._refuse_damaged(files)
+        self.refuse_damaged(files)
         table, on = files[0].table, files[0].snapshot_date
         assert on is not None
         columns, order = (", ".join(f'"{name}"' for name in names) for names in (schema.names, key))
         rows = connection.sql(
-            f"SELECT {columns} FROM read_parquet($1, hive_partitioning = false) ORDER BY {order}",
-            params=[[str(self.root / file.path) for file in files]],
+            f"SELECT {columns} FROM {parquet_rows(self.root / file.path for file in files)} ORDER BY {order}"
         )
         written = write_rows(rows, schema, self.root / "star" / table)
         path = str(written.path.relative_to(self.root))
@@ -112,8 +112,8 @@ class Lake:
         Raises:
             UnreadableStarError: one of them is gone, or is not the file that was written.
         """
-        self._refuse_damaged(files)
-        frames = [pl.read_parquet(self.root / file.path, hive_partitioning=False) for file in files]
+        self.refuse_damaged(files)
+        frames = [pl.read_parquet(self.root / file.path, hive_partitioning=False, glob=False) for file in files]
         how: Literal["diagonal", "vertical"] = "diagonal" if partly else "vertical"
         return pl.concat([pl.DataFrame(schema=schema), *frames], how=how).rechunk()
 
@@ -121,9 +121,16 @@ class Lake:
         """The same, read when it is needed and only as far as it is needed."""
         if not files:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet([self.root / file.path for file in files], hive_partitioning=False)
+        # A path is no pattern, and `name=value` in it no column.
+        paths = [self.root / file.path for file in files]
+        return pl.scan_parquet(paths, hive_partitioning=False, glob=False)
 
-    def _refuse_damaged(self, files: list[LakeFile]) -> None:
+    def refuse_damaged(self, files: list[LakeFile]) -> None:
+        """See that all files are there with their sizes.
+
+        Raises:
+            UnreadableStarError: one of them is gone, or is not the file that was written.
+        """
         for file in files:
             path = self.root / file.path
             if not path.exists() or path.stat().st_size != file.bytes:

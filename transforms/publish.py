@@ -1,9 +1,11 @@
-"""Publishing: `analytics.duckdb` is built aside, synced and renamed into place, and that rename is the only commit.
+"""Publishing: `analytics.duckdb` is built aside, read, synced and renamed into place: that rename is the only commit.
 
 It holds no rows, only views and macros: a view per table in schema `star` with an explicit list of immutable files, the
 views and table macros of `transforms.analyses` over them, and the words of `transforms.dictionary` as comments. A
 reader therefore sees the whole old or the whole new generation, in one table and across tables. `star/manifest.json`,
 the list of files for other engines, and `star/datapackage.json`, which describes them, follow from it.
+
+What a reader puts into the file goes with the next publish, write-ahead log included. It never stops one.
 """
 
 import json
@@ -19,11 +21,12 @@ import duckdb
 import msgspec
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.parquet import sync
-from pipelines.warehouse import is_duckdb
+from pipelines.replacement import aside_of, real, replace_database, replace_text
+from pipelines.sql import literal, parquet_rows
 from transforms.analyses import MACROS, VIEWS
 from transforms.dictionary import column_comments, data_package
 from transforms.lake import Lake, LakeFile, UnreadableStarError
+from transforms.published import create_place, has_moved, readable
 from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
 
 #: A publish keeps what the last three name, and what was published within the last day: a reader may still be on it.
@@ -48,8 +51,6 @@ def read_manifest(analytics: Path) -> list[LakeFile]:
     if not analytics.exists():
         return []
     try:
-        if not is_duckdb(analytics):
-            raise duckdb.IOException("it is no DuckDB database")
         with open_published(analytics) as connection:
             rows = connection.execute(
                 "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM published.build.manifest"
@@ -69,8 +70,8 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     `duckdb.connect(path)` would share the database with every connection that this process holds to that path, also
     to a file that was since renamed over. An attached one is read from the disk.
     """
-    with duckdb.connect(":memory:") as connection:
-        connection.execute(f"ATTACH {literal(analytics)} AS published (READ_ONLY)")
+    with readable(analytics) as path, duckdb.connect(":memory:") as connection:
+        connection.execute(f"ATTACH {literal(path)} AS published (READ_ONLY)")
         yield connection
 
 
@@ -101,17 +102,64 @@ class NewerStarError(CivitaiEtlError):
 
 def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
     """Makes `files` the published generation."""
-    for left_behind in analytics.parent.glob(f".{analytics.name}.*.tmp"):  # by a publish that was killed
+    aside = aside_of(analytics)
+    for left_behind in aside.parent.glob(f".{real(analytics).name}.*.tmp*"):  # by a publish that was killed
         left_behind.unlink()
-    aside = analytics.with_name(f".{analytics.name}.{os.getpid()}.tmp")
     try:
-        build_database(aside, lake, files)
-        sync(aside)
-        aside.replace(analytics)
-        sync(analytics.parent)
+        build_database(aside, lake, files, analytics)
+        refuse_unreadable(aside)
+        replace_database(analytics, aside)
     finally:
         aside.unlink(missing_ok=True)
     follow(lake, files)
+
+
+def relocate(lake: Lake, analytics: Path) -> bool:
+    """Has the views read the files of `lake`, if the data directory was moved or copied since they were published, or
+    the lake was; returns whether that was so.
+
+    Raises:
+        UnreadableStarError: a file is not there, or is not the one that was published.
+    """
+    if not analytics.exists() or is_outdated(analytics):
+        return False
+    with open_published(analytics) as connection:
+        connection.execute("USE published")
+        moved = has_moved(connection, analytics)
+        ((path, lake_path),) = connection.execute("SELECT path, lake_path FROM build.manifest LIMIT 1").fetchall()
+    if not moved and path == str(lake.root / lake_path):
+        return False
+    files = read_manifest(analytics)
+    lake.refuse_damaged(files)
+    publish(lake, analytics, files)
+    return True
+
+
+def refuse_unreadable(path: Path) -> None:
+    """Reads a row of every view of a database that is about to be published.
+
+    Raises:
+        UnreadableStarError: one of them gives none.
+    """
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute(f"ATTACH {literal(path)} AS built (READ_ONLY)")
+        connection.execute("USE built")
+        views = connection.execute("SELECT view_name FROM duckdb_views() WHERE schema_name = 'star'").fetchall()
+        for (view,) in views:
+            with _reading(view):
+                connection.execute(f"FROM star.{view} LIMIT 1").fetchall()
+
+
+@contextmanager
+def _reading(view: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise UnreadableStarError(
+            f"star.{view} cannot be read ({str(error).splitlines()[0]}): the published tables stay as they were. Run "
+            "`civitai-etl rebuild`, which makes them anew from raw."
+        ) from error
 
 
 def follow(lake: Lake, files: list[LakeFile]) -> None:
@@ -121,8 +169,11 @@ def follow(lake: Lake, files: list[LakeFile]) -> None:
     delete_superseded(lake, files)
 
 
-def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
-    """Writes a DuckDB database of views and macros over `files`; DuckDB 1.x and 2.x open it, with no extension."""
+def build_database(path: Path, lake: Lake, files: list[LakeFile], analytics: Path) -> None:
+    """Writes a DuckDB database of views and macros over `files`, which is to be moved to `analytics`.
+
+    DuckDB 1.x and 2.x open it, with no extension.
+    """
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"ATTACH {literal(path)} AS target (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE target")
@@ -141,6 +192,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
             "AS file(table_name, part, snapshot_date, lake_path, path, rows, bytes)"
         )
         connection.execute(f"CREATE VIEW build.declarations AS SELECT {DECLARATIONS_VERSION} AS version")
+        create_place(connection, analytics)
         create_analyses(connection)
         connection.execute("COMMIT")
         connection.execute("USE memory")
@@ -150,11 +202,10 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile]) -> None:
 def create_view(connection: duckdb.DuckDBPyConnection, table: type[Table], lake: Lake, files: list[LakeFile]) -> None:
     """A view over a table's files, with the declared comments on it and on its columns."""
     name = table.table_name()
-    paths = ", ".join(literal(lake.root / file.path) for file in files)
+    rows = parquet_rows(lake.root / file.path for file in files)
     columns = ", ".join(f'"{column}"' for column in table.column_names())
-    connection.execute(
-        f"CREATE VIEW star.{name} AS SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false)"
-    )
+    with _reading(name):  # DuckDB looks into the files for their columns
+        connection.execute(f"CREATE VIEW star.{name} AS SELECT {columns} FROM {rows}")
     comment_on_view(connection, name, table.grain(), column_comments(table))
 
 
@@ -178,11 +229,6 @@ def comment_on_view(
     connection.execute("; ".join(comments))
 
 
-def literal(value: object) -> str:
-    """An SQL literal."""
-    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
-
-
 def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
     """`star/manifest.json` and `star/datapackage.json` for engines other than DuckDB."""
     named = [file for file in files if file.path.startswith("star/")]
@@ -200,26 +246,14 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
         for table in TABLES
     }
     paths = {name: [file["path"] for file in table["files"]] for name, table in tables.items()}
-    replace_text(lake.root / "star" / DATA_PACKAGE, data_package(paths))
-    replace_text(lake.root / "star" / MANIFEST, msgspec.json.format(json.dumps({"tables": tables}), indent=1))
+    _replace_other(lake.root / "star" / DATA_PACKAGE, data_package(paths))
+    _replace_other(lake.root / "star" / MANIFEST, msgspec.json.format(json.dumps({"tables": tables}), indent=1))
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file if its text is another."""
+def _replace_other(path: Path, text: str) -> None:
+    """Replaces a file if its text is another."""
     if not path.exists() or path.read_bytes() != text.encode():
-        write_whole(path, text)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replaces a file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        sync(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        replace_text(path, text)
 
 
 def record_generation(lake: Lake, files: list[LakeFile]) -> None:
@@ -235,7 +269,7 @@ def record_generation(lake: Lake, files: list[LakeFile]) -> None:
             return
         now = max(now, datetime.strptime(recorded[-1].stem, GENERATION_NAME) + timedelta(microseconds=1))  # noqa: DTZ007
     folder = lake.root / "state" / "generations"
-    write_whole(folder / f"{now.strftime(GENERATION_NAME)}.json", json.dumps(names))
+    replace_text(folder / f"{now.strftime(GENERATION_NAME)}.json", json.dumps(names))
 
 
 def generations(lake: Lake) -> list[Path]:

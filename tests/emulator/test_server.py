@@ -57,7 +57,7 @@ def test_a_taken_port_gives_one_clear_line():
     ("arguments", "message"),
     [
         (["--date", "2019-01-01"], "days from 2022-11-01 to 2027-12-31, not 2019-01-01"),
-        (["--models", "0"], "at least 1 model"),
+        (["--models", "0"], "1 to 10,000,000 models"),
         (["--catalogue", "/nowhere/models.ndjson"], "/nowhere/models.ndjson"),
         (["dump", "--out", "/nowhere/day.ndjson"], "/nowhere/day.ndjson"),
     ],
@@ -113,7 +113,7 @@ def test_a_launched_emulator_does_not_outlive_a_killed_parent():
 def test_an_emulator_that_cannot_start_says_so(capfd):
     with pytest.raises(RuntimeError, match=r"did not start \(exit 1\)"), launch(models=0):
         pass
-    assert capfd.readouterr().err == "emulator: a simulated catalogue needs at least 1 model, not 0\n"
+    assert capfd.readouterr().err == "emulator: a simulated catalogue has 1 to 10,000,000 models, not 0\n"
 
 
 def test_the_emulator_imports_none_of_the_other_packages():

@@ -16,6 +16,7 @@ from emulator.account import account
 from emulator.catalogue import ImageQuery, ModelQuery
 from emulator.catalogue_file import read_lines, write_day
 from emulator.simulated import SimulatedWorld
+from emulator.simulation import NotSimulatedError
 
 DAY = date(2026, 1, 1)
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,3 +229,15 @@ def test_a_day_can_be_written_to_a_file_and_read_back(tmp_path):
         ids = [json.loads(line)["id"] for line in lines]
         assert ids == sorted(ids)
     assert (tmp_path / "day.ndjson.zst").stat().st_size < (tmp_path / "day.ndjson").stat().st_size / 2
+
+
+def test_a_file_of_a_day_is_replaced_as_a_whole_and_a_link_to_it_is_followed(tmp_path):
+    link = tmp_path / "link.ndjson"
+    link.symlink_to("day.ndjson")
+    write_day(link, models=3, seed=1, on=DAY)
+    written = (tmp_path / "day.ndjson").read_bytes()
+    with pytest.raises(NotSimulatedError):
+        write_day(link, models=3, seed=1, on=date(1999, 1, 1))
+    assert link.is_symlink()
+    assert (tmp_path / "day.ndjson").read_bytes() == written
+    assert len(list(tmp_path.iterdir())) == 2

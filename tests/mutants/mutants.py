@@ -745,9 +745,9 @@ MUTANTS = (
     # Publish
     Mutant(
         "the old analytics.duckdb goes before the new one is there",
-        "transforms/publish.py",
-        "aside.replace(analytics)",
-        "analytics.unlink(missing_ok=True); __import__('time').sleep(0.1); aside.replace(analytics)",
+        "pipelines/replacement.py",
+        "    by.replace(real(path))",
+        "    real(path).unlink(missing_ok=True); __import__('time').sleep(0.1); by.replace(real(path))",
         READER,
     ),
     Mutant(

@@ -94,11 +94,43 @@ def test_the_new_line_at_the_end_of_a_mounted_secret_is_no_part_of_the_key(monke
     assert key.get_secret_value() == "a-key"
 
 
-def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CIVITAI_API_KEY", "CIVITAI_ETL_DIALECT", "CIVITAI_ETL_LAKE_URL"):
-        monkeypatch.setenv(name, "")
-    settings = Settings()
-    assert (settings.api_key, settings.dialect, settings.lake_url) == (None, None, None)
+def test_an_empty_variable_is_an_unset_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("".join(f"{variable(name)}=\n" for name in Settings.model_fields))
+    assert Settings() == Settings(_env_file=None)
+    (tmp_path / ".env").unlink()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(variable(name), "")
+    assert Settings().model_fields_set == set()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "iso-8859-1"])
+def test_an_env_file_in_another_encoding_is_one_line(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_text("# cl\xe9 priv\xe9e\nCIVITAI_ETL_WINDOW_PAGES=7\n", encoding=encoding)
+    with pytest.raises(SettingsError, match=r"^\.env is no UTF-8 text: "):
+        Settings()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_an_env_file_may_begin_with_the_mark_of_its_editor(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_text("CIVITAI_ETL_WATCH_USERS=\u540d\n", encoding=encoding)
+    assert Settings().watch_users == ("\u540d",)
+
+
+@pytest.mark.parametrize("name", ["CIVITAI_ETL_DATA_DIR", "CIVITAI_ETL_LAKE_URL"])
+def test_the_home_of_nobody_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "~nosuchuser/civitai")
+    with pytest.raises(SettingsError, match=f"^{name}: ~nosuchuser is nobody's home here"):
+        Settings()
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SettingsError, match="CIVITAI_ETL_DATA_DIR: the working directory is gone"):
+        Settings()
+    assert Settings(data_dir=tmp_path).data_dir == tmp_path
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -148,6 +148,9 @@ def test_a_lake_belongs_to_one_data_directory_wherever_that_is_moved(tmp_path: P
         writer_lock(second, lake).__enter__()
     with writer_lock(second):
         pass
+    shutil.copytree(first, tmp_path / "copied")
+    with pytest.raises(ForeignLakeError, match=f"{lake} is the lake of another data directory, {first}, "):
+        writer_lock(tmp_path / "copied", lake).__enter__()
     first.rename(tmp_path / "moved")
     with writer_lock(tmp_path / "moved", lake):
         pass

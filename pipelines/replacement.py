@@ -1,0 +1,113 @@
+"""Replacing files that others may have open: whole or not at all, and nothing but a file is ever replaced by one.
+
+What a person names as output may be a link, a pipe or a device. A link is followed, and what takes bytes without
+being a file is written into.
+"""
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: What DuckDB keeps beside a database, by what it adds to the name.
+DATABASE_LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write a file to. At the end of the block it is synced and takes the place of the file at `path`.
+
+    If the block fails, `path` is as it was.
+
+    Raises:
+        OSError: the file cannot be written there.
+    """
+    if _is_stream(path):
+        with tempfile.TemporaryDirectory() as folder:
+            aside = Path(folder, "whole")
+            yield aside
+            _pour(aside, path)
+        return
+    target = real(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    aside = aside_of(target)
+    try:
+        aside.touch()  # what keeps a file from being made there is an error of the system, whoever writes it
+        yield aside
+        sync(aside)
+        if target.exists():
+            shutil.copymode(target, aside)
+        aside.replace(target)
+        sync(target.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replaces a text file, and makes its directory if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def replace_database(path: Path, by: Path) -> None:
+    """Makes a DuckDB file that lies beside the one at `path` (`aside_of`) the one there: this rename is the commit.
+
+    The write-ahead log of the old file goes with it. DuckDB would replay it into the new one, or could not open that
+    at all. A program that still has the old file open may begin a log anew between the two, so it goes twice.
+    """
+    sync(by)
+    remove_logs(path)
+    by.replace(real(path))
+    remove_logs(path)
+    sync(real(path).parent)
+
+
+def remove_logs(path: Path) -> None:
+    """Deletes what DuckDB keeps beside a database, if anything."""
+    for database in {path, real(path)}:  # some versions of DuckDB name it after the link, others after the file
+        for suffix in DATABASE_LOGS:
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def real(path: Path) -> Path:
+    """The file that a path stands for, whatever links lead there; it need not exist."""
+    return Path(os.path.realpath(path))
+
+
+def aside_of(path: Path) -> Path:
+    """Where this process writes what is to replace the file at `path`: on the same disk, for a rename."""
+    target = real(path)
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def sync(path: Path) -> None:
+    """Has the operating system write a file or a folder down."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path takes bytes and is no file or folder of a disk: a pipe, a device, or what a shell has opened."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    # /dev/stdout can be a file, to which the shell appends.
+    folder = real(path.absolute().parent)
+    opened = folder == Path("/dev") or folder.is_relative_to("/proc")
+    return opened or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _pour(source: Path, stream: Path) -> None:
+    descriptor = os.open(stream, os.O_WRONLY | os.O_APPEND)
+    with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:
+        shutil.copyfileobj(read, written)

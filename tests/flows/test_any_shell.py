@@ -1,0 +1,216 @@
+"""Text of the service on a terminal, names that are no text, and outputs with few letters."""
+
+import json
+import os
+import pty
+import resource
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from flows import identify, lookups, report
+from flows.cli import main
+from flows.console import Lines, Output, plain, say
+from flows.query import answer
+from pipelines.progress import Silent
+from pipelines.settings import Settings
+
+COMMAND = Path(sys.executable).with_name("civitai-etl")
+#: Clears the screen, sets the title of the window, turns the line around.
+WICKED = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\nname"
+HARMLESS = r"\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e\u000d\u000aname"
+
+
+def controls(text: str) -> set[str]:
+    return {letter for letter in text if letter != "\n" and plain(letter) != letter}
+
+
+def test_a_line_has_no_control_characters(capsys):
+    assert plain(WICKED) == HARMLESS
+    say(WICKED)
+    assert capsys.readouterr().out == HARMLESS + "\n"
+    with Lines(sys.stderr) as progress:
+        progress.note(WICKED)
+    assert capsys.readouterr().err == HARMLESS + "\n"
+
+
+def test_what_is_looked_up_has_none_on_a_terminal(capsys):
+    document = json.dumps({"id": 1, "name": WICKED}).encode()
+    say(*lookups.lines({"1": [document]}))
+    assert not controls(capsys.readouterr().out)
+
+
+def test_an_answer_for_reading_has_none(analytics, capsys):
+    answer(analytics, f"select '{WICKED}' as \"{WICKED}\"", "table", None)
+    shown = capsys.readouterr().out
+    assert "owned" in shown
+    assert not controls(shown)
+
+
+def test_an_error_is_one_line_without_any(analytics, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(analytics.parent))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["sql", f"select error('{WICKED}')"])
+    assert end.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("civitai-etl: ")
+    assert told.count("\n") == 1
+    assert not controls(told)
+
+
+def test_markdown_has_text_of_the_service_as_text():
+    days = date(2026, 1, 2), date(2026, 1, 9)
+    top = [report.BaseModelDownloads("A|<img src=x> [a](b)\x1b`", *days, downloads=1, share=1)]
+    built = SimpleNamespace(balances=[], warnings=["a new type: ```\n# owned"])
+    text = report.markdown("A run", "It *ran*.", built, top)
+    assert r"| A\|\<img src=x\> \[a\](b)\\u001b\` | 1 |" in text
+    assert r"It \*ran\*." in text
+    assert "\n    WARNING: a new type: ```\\u000a# owned\n" in text
+
+
+def test_a_file_whose_name_is_no_text_and_one_that_is_a_pipe_are_identified(tmp_path, capsys, monkeypatch):
+    odd, pipe = tmp_path / os.fsdecode(b"\xff\x1b[2J.safetensors"), tmp_path / "pipe"
+    odd.write_bytes(b"weights")
+    os.mkfifo(pipe)
+    if not os.fork():
+        pipe.write_bytes(b"weights")
+        os._exit(0)
+    settings = Settings(data_dir=tmp_path / "data", _env_file=None)
+    files = identify.identify(settings, [odd, pipe], offline=True, progress=Silent())
+    os.wait()
+    assert [file.status for file in files] == ["unknown", "unknown"]
+    assert files[0].fingerprints.hashes["SHA256"] == files[1].fingerprints.hashes["SHA256"]
+    identify.tell(files, "table")
+    shown = capsys.readouterr().out
+    assert r"\udcff\u001b[2J.safetensors" in shown
+    assert not controls(shown)
+    for encoding in ("utf-8", "ascii"):
+        path = tmp_path / encoding
+        with path.open("w", encoding=encoding) as file:
+            monkeypatch.setattr(sys, "stdout", Output.of(file))
+            identify.tell(files, "json")
+            sys.stdout.flush()
+        assert {Path(each["file"]) for each in json.loads(path.read_text(encoding))} == {odd, pipe}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_an_output_with_few_letters_has_tables_and_text(analytics, tmp_path, monkeypatch, encoding):
+    path = tmp_path / "out"
+    with path.open("w", encoding=encoding) as file:
+        monkeypatch.setattr(sys, "stdout", Output.of(file))
+        answer(analytics, "select 'é — 名' as a", "table", None)
+        identify.tell([], "table")
+        sys.stdout.flush()
+    shown = path.read_text(encoding)
+    assert "+---------" in shown
+    assert r"\u540d" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sql", "select '\udcff'"],
+        ["sql", "select 1", "--output", "\udcff/a"],
+        ["look-up", "users", "\udcff"],
+        ["look-up", "versions", "9" * 5000],
+        ["docs", "\udcff"],
+        ["exclude", "2026-01-01", "--because", "\udcff"],
+        ["rebuild", "--into", "\udcff"],
+        ["demo", "--data-dir", "\udcff"],
+        ["emulator", "--catalogue", "\udcff"],
+    ],
+)
+def test_an_argument_that_is_no_text_is_one_line(analytics, tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(analytics.parent))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 1
+    assert [line[:13] for line in capsys.readouterr().err.splitlines()] == ["civitai-etl: "]
+
+
+def run(*arguments, **options):
+    """The real command, whose standard streams are those of a process."""
+    return subprocess.run([COMMAND, *arguments], stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+def test_an_output_that_takes_no_more_is_one_line(tmp_path):
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    with (tmp_path / "out").open("w") as out:
+        ended = run("docs", stdout=out, preexec_fn=full)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "civitai-etl: Standard output cannot be written (File too large): what it has is not whole.\n"
+    )
+
+
+def test_a_closed_output_is_no_place_for_a_file(tmp_path):
+    closed = run("docs", preexec_fn=lambda: os.closerange(0, 2), cwd=tmp_path)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_a_terminal_gets_no_control_characters_of_an_answer(analytics):
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(analytics.parent)}
+    for form in ("csv", "json"):
+        ended = run("sql", "--format", form, f"select '{WICKED}' as x", stdout=theirs, env=environment)
+        assert ended.returncode == 0, ended.stderr
+    ended = run("sql", "--format", "parquet", "select 1", stdout=theirs, env=environment)
+    assert "Parquet is nothing to read on a terminal" in ended.stderr
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal
+        while piece := os.read(ours, 1000):
+            shown += piece
+    os.close(ours)
+    text = shown.decode().replace("\r\n", "\n")
+    assert text.count("owned") == 2
+    assert not controls(text)
+
+
+@pytest.mark.parametrize("command", [["dashboard", "--headless"], ["emulator"]])
+def test_a_port_that_is_taken_or_is_none_is_one_line(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(tmp_path))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        for port, code in ((str(listener.getsockname()[1]), 1), ("65536", 2), ("-1", 2)):
+            with pytest.raises(SystemExit) as end:
+                main([*command, f"--port={port}"])
+            assert end.value.code == code
+            assert port in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo", "--days", "4000000"], "The simulation has 730 days"),
+        (["demo", "--models", "9999999999999999999"], "up to 10,000,000 models"),
+        (["emulator", "--port", "0", "--models", "9999999999999999999"], "has 1 to 10,000,000 models"),
+        (["status", "--max-age", "9999999999999999d"], "Nothing is published"),
+    ],
+)
+def test_a_number_that_is_too_large_is_one_line(tmp_path, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(tmp_path / "data"))
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code in (1, 4)
+    assert told in capsys.readouterr().err
+
+
+def test_a_query_on_standard_input_that_is_no_text_is_one_line(analytics):
+    environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(analytics.parent)}
+    (analytics.parent / "query.sql").write_bytes(b"select '\xff'")
+    with (analytics.parent / "query.sql").open("rb") as query:
+        ended = run("sql", stdin=query, env=environment)
+    assert (ended.returncode, ended.stderr[:45]) == (1, "civitai-etl: The query on standard input is n")
