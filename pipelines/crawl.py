@@ -6,7 +6,7 @@ It can be stopped between any two answers and gone on with in another process; `
 import json
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,11 @@ def check_clocks(answered_at: datetime, settings: Settings) -> None:
             f"The clock of {settings.api_url} says {answered_at:%Y-%m-%d %H:%M} UTC and that of this machine "
             f"{now:%Y-%m-%d %H:%M}: the snapshot date would be wrong. Set this machine's clock, then run again."
         )
+
+
+def state_fields() -> list[str]:
+    """What the state of a crawl consists of: a program whose walks have others cannot go on with it."""
+    return [f"{each.name}: {each.type}" for walk in (Walk, ReconcileWalk) for each in fields(walk)]
 
 
 class Crawl:
@@ -169,8 +174,9 @@ class Crawl:
         yield from each.new_rows()
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on with this crawl in another process; plain values."""
+        """All that is needed to go on with this crawl in another process of this version; plain values."""
         return {
+            "fields": state_fields(),
             "crawl_id": self.crawl_id,
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "spent": self._spent(),

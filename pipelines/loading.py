@@ -27,7 +27,7 @@ from pipelines.crawl import Crawl
 from pipelines.errors import CivitaiEtlError
 from pipelines.harvest import NewRows, arrow_table
 from pipelines.progress import Progress
-from pipelines.raw import SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
+from pipelines.raw import RAW_VERSION, SCHEMA_NAME, SNAPSHOTS, RawTable, documents_table, observations_table
 from pipelines.settings import Settings
 from pipelines.sql import parquet_rows
 from pipelines.storage import chain
@@ -80,6 +80,10 @@ class _DuckDb(dlt.destinations.duckdb):
         return "dlt.destinations.duckdb"
 
 
+class NewerRawError(CivitaiEtlError):
+    """A later version of this program has written the warehouse."""
+
+
 class Loader:
     """The way into the warehouse of one data directory; its user holds the writer lock.
 
@@ -113,6 +117,9 @@ class Loader:
     def drain(self, progress: Progress) -> None:
         """Finish the load package that an earlier process left, if any, then take the state that the warehouse has. If
         there is no warehouse yet, there is an empty one from then on.
+
+        Raises:
+            NewerRawError: a later version of this program has written it.
         """
         pending = [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
         drained = self._folder / "drained"
@@ -132,6 +139,11 @@ class Loader:
             # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
             remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
             drained.unlink()
+        if (version := self.state().get("version", 1)) > RAW_VERSION:
+            raise NewerRawError(
+                f"{self._warehouse} was written by a later version of civitai-etl (raw of version {version}, this one "
+                f"has {RAW_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
+            )
 
     def _continues(self, load_id: str) -> bool:
         """Whether a pending package belongs to this warehouse as it is: it is the next one, and what of it was loaded
@@ -162,7 +174,7 @@ class Loader:
         self._pipeline.load()
 
     def state(self) -> dict[str, Any]:
-        """What the last loaded window kept: `crawl`."""
+        """What the last loaded window kept: `crawl`, and the `version` of raw."""
         sources: dict[str, Any] = self._pipeline.state.get("sources", {})
         return dict(sources.get(_SOURCE, {}))
 
@@ -273,6 +285,7 @@ def _rows(rows: NewRows, appended: Collection[RawTable] = ()) -> Iterator[Any]:
 def _account(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
     """The last resource: by now the others know how far they came."""
     state = dlt.current.source_state()
+    state["version"] = RAW_VERSION
     state["crawl"] = crawl.state()
     yield _marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), _REPLACE)
 

@@ -24,6 +24,10 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 #: its counters count, but what it has more or less than the list's item is no news.
 RECONCILE_PASS = 0
 
+#: Raised with every change that a program of an earlier version would misread: of these tables, of what they mean, or
+#: of what a crawl keeps to go on. 1 is what was before there was a number.
+RAW_VERSION = 2
+
 #: The payload kinds that a snapshot collects; one pair of tables each.
 KINDS = ("model", "image", "creator", "tag", "enum")
 

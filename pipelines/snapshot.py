@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pipelines.crawl import Crawl
+from pipelines.crawl import Crawl, state_fields
 from pipelines.decisions import Decision, decisions, left_out
 from pipelines.dialects import DIALECTS
 from pipelines.errors import CivitaiEtlError
@@ -135,6 +135,9 @@ def _begin_or_go_on(
     resumable = [
         row for row in unfinished if row["crawl_id"] not in out and _goes_on(row, state, snapshot_date, settings)
     ]
+    if resumable and state.get("fields") != state_fields():
+        progress.note(f"{state['crawl_id']} was begun by another version of civitai-etl: it is begun again")
+        resumable = []
     if resumable:
         crawl_id = resumable[0]["crawl_id"]
         progress.note(f"going on with the crawl {crawl_id}")

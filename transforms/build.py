@@ -28,7 +28,7 @@ from transforms.gate import DEFECTS, Verdict, judge
 from transforms.generation import Generation
 from transforms.lake import Lake, LakeFile, month_of
 from transforms.lookups import add_lookups, replace_where_changed
-from transforms.publish import follow, is_outdated, publish, read_manifest
+from transforms.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
 from transforms.raw_reader import RawReader
 from transforms.tables import DimDate, OpsDecision, OpsSnapshot
 
@@ -163,11 +163,13 @@ def build(
 def _publish_changes(
     warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Generation, RawReader], bool]]
 ) -> BuildReport:
-    """Takes the star through steps that fold no date, and publishes it if that changed any table."""
+    """Takes the star through steps that fold no date, and publishes it if that changed any table, or if its views and
+    macros are those of another version.
+    """
     published = read_manifest(analytics)
     with RawReader(warehouse) as raw, Generation(Lake(lake), published=published) as star:
         changed = [step(star, raw) for step in steps]
-        if any(changed):
+        if any(changed) or has_other_analyses(analytics):
             files = star.finish()
             publish(star.lake, analytics, files)
             return BuildReport((), rows_per_table(files), (), published=True)

@@ -24,10 +24,11 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.replacement import aside_of, real, replace_database, replace_text
 from pipelines.sql import literal, parquet_rows
 from transforms.analyses import MACROS, VIEWS
+from transforms.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
 from transforms.dictionary import column_comments, data_package
 from transforms.lake import Lake, LakeFile, UnreadableStarError
 from transforms.published import create_place, has_moved, readable
-from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
+from transforms.tables import TABLES, HistoryTable, Table
 
 #: A publish keeps what the last three name, and what was published within the last day: a reader may still be on it.
 GENERATIONS_KEPT = 3
@@ -83,17 +84,34 @@ def is_outdated(analytics: Path) -> bool:
     """
     if not analytics.exists():
         return False
-    with open_published(analytics) as connection:
-        found = connection.execute(
-            "SELECT 1 FROM duckdb_views() WHERE schema_name = 'build' AND view_name = 'declarations'"
-        ).fetchall()
-        ((version,),) = connection.execute("FROM published.build.declarations").fetchall() if found else [(1,)]
-    if version > DECLARATIONS_VERSION:
+    declared = _declared(analytics)
+    if (version := declared.get("version", 1)) > DECLARATIONS_VERSION:
         raise NewerStarError(
             f"{analytics} was made by a later version of civitai-etl (tables of version {version}, this one has "
             f"{DECLARATIONS_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
         )
-    return bool(version < DECLARATIONS_VERSION)
+    return bool(declared.get("tables") != tables_fingerprint() or version < DECLARATIONS_VERSION)
+
+
+def has_other_analyses(analytics: Path) -> bool:
+    """Whether the published views and macros are not those of this program, though its tables may be."""
+    return analytics.exists() and _declared(analytics).get("analyses") != analyses_fingerprint()
+
+
+def _declared(analytics: Path) -> dict[str, Any]:
+    """What the published star was declared as: `version`, and the fingerprints of `tables` and `analyses`. Earlier
+    versions of this program noted less, or nothing.
+    """
+    with open_published(analytics) as connection:
+        found = connection.execute(
+            "SELECT 1 FROM duckdb_views() WHERE schema_name = 'build' AND view_name = 'declarations'"
+        ).fetchall()
+        if not found:
+            return {}
+        declared: list[dict[str, Any]] = (
+            connection.sql("FROM published.build.declarations").to_arrow_table().to_pylist()
+        )
+    return declared[0]
 
 
 class NewerStarError(CivitaiEtlError):
@@ -191,7 +209,10 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile], analytics: Pat
             f"CREATE VIEW build.manifest AS SELECT * FROM (VALUES {rows}) "
             "AS file(table_name, part, snapshot_date, lake_path, path, rows, bytes)"
         )
-        connection.execute(f"CREATE VIEW build.declarations AS SELECT {DECLARATIONS_VERSION} AS version")
+        connection.execute(
+            f"CREATE VIEW build.declarations AS SELECT {DECLARATIONS_VERSION} AS version, "
+            f"{literal(tables_fingerprint())} AS tables, {literal(analyses_fingerprint())} AS analyses"
+        )
         create_place(connection, analytics)
         create_analyses(connection)
         connection.execute("COMMIT")

@@ -10,7 +10,6 @@ from pipelines.progress import Silent
 from pipelines.settings import Limits
 from pipelines.warehouse import connect
 from tests.transforms.conftest import DAYS, Workshop, model, version
-from transforms import publish
 from transforms.continuity import put_back_decisions
 from transforms.gate import QuarantineError
 from transforms.quality import LostRowsError
@@ -180,22 +179,6 @@ def test_the_only_date_that_is_excluded_leaves_empty_tables(workshop: Workshop) 
     assert workshop.value("SELECT count(*) FROM star.fact_model_daily") == 0
     assert workshop.value("SELECT count(*) FROM star.dim_date") == 0
     assert verdicts(workshop) == [("2026-01-01.1", "excluded")]
-
-
-def test_a_star_of_an_earlier_version_is_made_anew_and_one_of_a_later_version_is_refused(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for on in DAYS[:2]:
-        workshop.raw.crawl(on, model=whole())
-    with monkeypatch.context() as earlier:
-        earlier.setattr(publish, "DECLARATIONS_VERSION", publish.DECLARATIONS_VERSION - 1)
-        workshop.build()
-    assert workshop.build().dates == tuple(DAYS[:2])
-    assert not workshop.build().published
-    with monkeypatch.context() as earlier:
-        earlier.setattr(publish, "DECLARATIONS_VERSION", publish.DECLARATIONS_VERSION - 1)
-        with pytest.raises(publish.NewerStarError, match="made by a later version of civitai-etl"):
-            workshop.build()
 
 
 def test_two_dates_that_come_at_once_are_judged_one_by_one(workshop: Workshop) -> None:

@@ -32,10 +32,6 @@ from transforms.tables.operations import (
     OpsWithheld,
 )
 
-#: Raised with every change of a table, of what is carried from day to day, or of a rule: a star that was made under an
-#: earlier one is made anew from raw. 1 is what was before there was a number.
-DECLARATIONS_VERSION = 2
-
 TABLES: tuple[type[Table], ...] = (
     DimDate,
     DimBaseModel,
@@ -67,7 +63,6 @@ TABLES: tuple[type[Table], ...] = (
 )
 
 __all__ = [
-    "DECLARATIONS_VERSION",
     "TABLES",
     "BridgeModelTag",
     "DimBaseModel",
