@@ -255,18 +255,22 @@ def break_counter(chance: random.Random, model: dict) -> None:
 
 
 def add_crowd(chance: random.Random, crawls: list[Crawl]) -> list[Decision]:
-    """Adds the crowd to every crawl; on some dates one of its counters is zero. Gives the collapses that are real."""
+    """Adds the crowd to every crawl. On some dates one of its counters falls to nothing, to half or just below half.
+    Gives the collapses that are real.
+    """
     accepted = []
+    stats: dict[str, float] = {}
     for place, crawl in enumerate(crawls):
-        stats = {"downloadCount": 1000 + 50 * place, "thumbsUpCount": 10 + place, "ratingCount": 2, "rating": 4.5}
-        if crawl.number == 2:
-            stats = next(each for each in crawls if each.on == crawl.on).listed[CROWD[0]]["stats"]
-        elif chance.random() < 0.35:
-            counter, column = chance.choice(COLLAPSING)
-            stats[counter] = 0
-            if chance.random() < 0.3:
-                facts = ("fact_model_daily", "fact_model_version_daily")
-                accepted += [Decision(crawl.on, "accepted", f"{fact}.{column}") for fact in facts]
+        before = stats
+        if crawl.number == 1:
+            stats = {"downloadCount": 1000 + 50 * place, "thumbsUpCount": 10 + 2 * place, "ratingCount": 2, "rating": 4}
+            if before and chance.random() < 0.4:
+                counter, column = chance.choice(COLLAPSING)
+                half = before[counter] // 2
+                stats[counter] = chance.choice([0, 0, half, max(0, half - 1)])
+                if chance.random() < 0.3:
+                    facts = ("fact_model_daily", "fact_model_version_daily")
+                    accepted += [Decision(crawl.on, "accepted", f"{fact}.{column}") for fact in facts]
         for model_id in CROWD:
             version = {"id": model_id * 10, "baseModel": "SD 1.5", "createdAt": "2025-06-01T12:00:00Z", "stats": stats}
             crawl.listed[model_id] = {"id": model_id, "stats": stats, "modelVersions": [version]}

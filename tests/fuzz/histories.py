@@ -21,7 +21,7 @@ from tests.transforms.conftest import Workshop
 
 HISTORIES = 500
 #: Histories that share a calendar and a build.
-SIDE_BY_SIDE = 10
+SIDE_BY_SIDE = 20
 #: How long a catalogue is shrunk, and how many of its problems are told.
 SHRINK_SECONDS, TOLD = 300, 20
 #: However odd a date is, it is not refused: what refuses one is tested elsewhere.
