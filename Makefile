@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test fuzz soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
+.PHONY: help setup demo test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -32,6 +32,11 @@ demo: setup ## 30 simulated days through the whole pipeline, with a summary and 
 
 test: setup ## run the tests
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-lowest: $(UV) ## run the tests on the lowest versions that pyproject.toml allows, in .venv-lowest
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
+	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group dev
+	.venv-lowest/bin/pytest -n 2 --dist loadgroup
 
 fuzz: setup ## 500 generated histories against an oracle, 200 crawls of a hostile service (docs/testing.md); SEED=1 takes those again
 	$(BIN)/python -m tests.fuzz.histories $(SEED)
@@ -77,5 +82,5 @@ requirements: | $(UV) ## pin requirements.txt anew from pyproject.toml, for all 
 		--group dev pyproject.toml --output-file requirements.txt
 
 clean: ## remove .venv and caches; data/ stays
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -32,7 +33,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 
-USER_AGENT = "civitai-etl/0.1 (daily catalogue snapshots; one request at a time)"
+USER_AGENT = f"civitai-etl/{version('civitai-etl')} (daily catalogue snapshots; one request at a time)"
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429})
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
