@@ -346,7 +346,7 @@ def test_a_service_that_is_back_for_a_moment_only_has_nothing_set_aside(
     assert (row["status"], row["rejected"], crawl.endpoints["models"].walk.distinct_ids) == ("complete", 0, 600)
 
 
-@pytest.mark.parametrize("again", [4, 6])
+@pytest.mark.parametrize("again", [5, 6, 30])
 def test_a_service_that_is_back_for_one_id_only_has_none_set_aside(
     service: Service, hasty: Settings, again: int
 ) -> None:
@@ -362,9 +362,9 @@ def test_a_service_that_is_back_for_one_id_only_has_none_set_aside(
 def test_a_broken_id_is_found_where_the_first_record_of_the_list_is_broken_too(
     service: Service, hasty: Settings
 ) -> None:
-    numbered(service, range(1, 51), {1})
-    lists = service.routes["/models"]
-    service.routes["/models"] = lambda query: lists({"page": "1"} | query)
+    numbered(service, range(1, 51), {50})
+    newest = service.routes["/models"]
+    service.routes["/models"] = lambda query: newest(query) if "sort" in query else FAULTS[0]
     service.replies("/models/77", FAULTS[0])
     crawl = crawled(hasty, {"77"})
     assert (crawl.row()["status"], crawl.row()["rejected"], crawl.reconcile.walk.unreadable) == ("complete", 2, ["77"])
