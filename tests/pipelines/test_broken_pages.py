@@ -370,6 +370,23 @@ def test_a_broken_id_is_found_where_the_first_record_of_the_list_is_broken_too(
     assert (crawl.row()["status"], crawl.row()["rejected"], crawl.reconcile.walk.unreadable) == ("complete", 2, ["77"])
 
 
+def test_a_broken_first_record_is_stepped_over_though_the_service_failed_when_it_was_asked_where_its_list_begins(
+    service: Service, live: Settings, raw: Raw
+) -> None:
+    keyset(service, range(1, 251), {1})
+    healthy, failures = service.routes["/models"], [FAULTS[0], FAULTS[0]]
+    service.routes["/models"] = lambda query: (
+        failures.pop()
+        if query["limit"] == "0" and failures
+        else Reply({"items": [], "metadata": {}})
+        if "sort" not in query
+        else healthy(query)
+    )
+    report = take_snapshot(live.model_copy(update={"max_attempts": 2}), DAY)
+    assert (report.status, report.rejected) == ("complete", 1)
+    assert observed(raw) == set(range(2, 251))
+
+
 @pytest.mark.parametrize("cursor", ["2026-13-45 99:99:99.999|{}", "0000-00-00 00:00:00.000|{}"])
 def test_a_broken_record_whose_cursor_names_no_moment_of_any_calendar_cannot_be_stepped_over(
     service: Service, live: Settings, cursor: str
