@@ -337,16 +337,22 @@ class Client:
         return self._fetch(path, (), _decode_document, attempts, body)
 
     def probe(self) -> None:
-        """See that the service answers anything at all, after a broken answer: a list of one, or another one, for the
-        first record of a list may be broken itself.
+        """See that the service answers, after a broken answer: a list of one. Where its first record is broken itself,
+        it is broken still after the same list has answered in another order.
 
         Raises:
-            BrokenAnswerError, OutageError, ServiceError: it does not.
+            BrokenAnswerError, OutageError, ServiceError: it does not, or has not just now.
         """
+        one = ("limit", "1")
         try:
-            self.list_page("/models", (("limit", "1"),), attempts=1)
-        except BrokenAnswerError:
-            self.list_page("/tags", (("limit", "1"),), attempts=1)
+            self.list_page("/models", (one,), attempts=1)
+        except BrokenAnswerError as failure:
+            self.list_page("/models", (one, ("sort", "Newest")), attempts=1)
+            try:
+                self.list_page("/models", (one,), attempts=1)
+            except BrokenAnswerError:
+                return
+            raise failure from None
 
     def pause(self, failure: BrokenAnswerError) -> None:
         """Wait before all that failed is tried again, for it is not one page that is broken but the service.

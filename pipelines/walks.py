@@ -240,9 +240,14 @@ class EndpointCrawl:
             try:
                 return self._list_page(client, sent, PART_ATTEMPTS)
             except BrokenAnswerError as still:
-                self._harvest.reject_answer(still)
-                self._stop(f"{still.request} stays broken and cannot be stepped over ({still.fault})")
-                return None
+                error = still
+            # Nor has the service failed again meanwhile; and now it may say where its list begins.
+            client.probe()
+            past = self._past_first(client, sent)
+        if past is None:
+            self._harvest.reject_answer(error)
+            self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
+            return None
         self._walk_before = self._walk_before or replace(walk, broken_within=1)
         # Behind a cursor of our own that did not help, it is the same record still.
         same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor

@@ -594,7 +594,9 @@ class Verdict:
                 yield f"nobody knows the gallery up to {mark}"
             must = {key for key in must if int(key) > mark} if mark else set()
         tolerated = (1 - UNORDERED_SHARE) * len(listed) if (kind, self.run.dialect) == ("creator", "live") else 0
-        lacking = must - ids if complete else set()
+        # Who was asked for by id in another crawl of the date is not asked for again.
+        of_date = {row["entity_id"] for row in self.raw.of(f"{kind}_observations", snapshot_date=self.on)} - listed
+        lacking = must - ids - of_date if complete else set()
         if len(lacking) > tolerated:
             yield f"complete, and {len(lacking)} of {len(must)} {kind} ids are missing: {sorted(lacking)[:8]}"
         if odd := ids - may:

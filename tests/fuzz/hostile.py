@@ -304,6 +304,8 @@ class Site:
         if "shifting" in lasting and path == "/models":
             self._shift()
         rows = self.rows(path, int(self.dialect == "live" and path == "/models" and "nsfw" not in query))
+        if path == "/models" and "sort" not in query:  # what is liked most comes first
+            rows = rows[::-1]
         limit = int(query.get("limit", 20))
         is_first = "cursor" not in query and query.get("page", "1") == "1"
         if self.is_shuffled(path):

@@ -346,7 +346,7 @@ def test_a_service_that_is_back_for_a_moment_only_has_nothing_set_aside(
     assert (row["status"], row["rejected"], crawl.endpoints["models"].walk.distinct_ids) == ("complete", 0, 600)
 
 
-@pytest.mark.parametrize("again", [4, 6])
+@pytest.mark.parametrize("again", [5, 6, 30])
 def test_a_service_that_is_back_for_one_id_only_has_none_set_aside(
     service: Service, hasty: Settings, again: int
 ) -> None:
@@ -362,12 +362,29 @@ def test_a_service_that_is_back_for_one_id_only_has_none_set_aside(
 def test_a_broken_id_is_found_where_the_first_record_of_the_list_is_broken_too(
     service: Service, hasty: Settings
 ) -> None:
-    numbered(service, range(1, 51), {1})
-    lists = service.routes["/models"]
-    service.routes["/models"] = lambda query: lists({"page": "1"} | query)
+    numbered(service, range(1, 51), {50})
+    newest = service.routes["/models"]
+    service.routes["/models"] = lambda query: newest(query) if "sort" in query else FAULTS[0]
     service.replies("/models/77", FAULTS[0])
     crawl = crawled(hasty, {"77"})
     assert (crawl.row()["status"], crawl.row()["rejected"], crawl.reconcile.walk.unreadable) == ("complete", 2, ["77"])
+
+
+def test_a_broken_first_record_is_stepped_over_though_the_service_failed_when_it_was_asked_where_its_list_begins(
+    service: Service, live: Settings, raw: Raw
+) -> None:
+    keyset(service, range(1, 251), {1})
+    healthy, failures = service.routes["/models"], [FAULTS[0], FAULTS[0]]
+    service.routes["/models"] = lambda query: (
+        failures.pop()
+        if query["limit"] == "0" and failures
+        else Reply({"items": [], "metadata": {}})
+        if "sort" not in query
+        else healthy(query)
+    )
+    report = take_snapshot(live.model_copy(update={"max_attempts": 2}), DAY)
+    assert (report.status, report.rejected) == ("complete", 1)
+    assert observed(raw) == set(range(2, 251))
 
 
 @pytest.mark.parametrize("cursor", ["2026-13-45 99:99:99.999|{}", "0000-00-00 00:00:00.000|{}"])
