@@ -460,15 +460,16 @@ WITHOUT = [
 ]
 
 
-@pytest.mark.parametrize("body", WITHOUT, ids=range(len(WITHOUT)))
 def test_a_page_that_does_not_say_what_follows_is_broken_and_no_end(
-    service: Service, live: Settings, monkeypatch: pytest.MonkeyPatch, body: bytes
+    service: Service, live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
-    service.replies("/models", cursor_page([1], "a"), Reply(body), cursor_page([2]), **FIRST)
-    report = take_snapshot(live, DAY)
-    assert (report.status, report.endpoints["model"]["distinct_ids"], report.retries) == ("complete", 2, 1)
-    service.routes["/models"] = lambda query: Reply(body) if "cursor" in query else cursor_page([1], "a")
+    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.01)
+    service.replies("/models", cursor_page([1], "a"), *map(Reply, WITHOUT), cursor_page([2]), **FIRST)
+    report = take_snapshot(live.model_copy(update={"max_attempts": len(WITHOUT) + 1}), DAY)
+    assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 2)
+    assert report.retries == len(WITHOUT)
+    service.routes["/models"] = lambda query: Reply(WITHOUT[0]) if "cursor" in query else cursor_page([1], "a")
     report = take_snapshot(live.model_copy(update={"max_attempts": 1}), DAY + timedelta(1))
     assert (report.status, report.reason is not None and "stays broken" in report.reason) == ("partial", True)
 

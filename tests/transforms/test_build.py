@@ -47,29 +47,33 @@ def test_broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_i
     assert reasons["a string instead of an object"].endswith("item 6 of /models")
 
 
-@pytest.mark.parametrize(
-    ("field", "odd"),
-    [
-        ("thumbsUpCount", -1), ("thumbsDownCount", -1), ("downloadCount", 2**63 - 1), ("ratingCount", 10**18),
-        ("rating", 1e18),
-    ],
-)  # fmt: skip
-def test_a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_counts(
-    workshop: Workshop, field: str, odd: float
-) -> None:
+def test_a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_counts(workshop: Workshop) -> None:
     sound = {"downloadCount": 5, "thumbsUpCount": 3, "thumbsDownCount": 1, "ratingCount": 2, "rating": 4.5}
-    for day, stats in zip(DAYS[:3], (sound, sound | {field: odd}, sound), strict=True):
-        workshop.raw.crawl(day, model=[model(1, version(10, stats=stats)), model(2, version(20, "Pony"))])
+    odd = {
+        "downloadCount": 2**63 - 1,
+        "thumbsUpCount": -1,
+        "thumbsDownCount": -1,
+        "ratingCount": 10**18,
+        "rating": 1e18,
+    }
+    for day in DAYS[:3]:
+        models = [
+            model(n, version(n * 10, f"B{n}", stats=sound | ({field: odd[field]} if day == DAYS[1] else {})))
+            for n, field in enumerate(odd, start=1)
+        ]
+        workshop.raw.crawl(day, model=models)
         books = workshop.build().balances[0]
-        assert (books.received, books.loaded, books.quarantined) == (2, 2, 0)
-    column = re.sub("([A-Z])", r"_\1", field).lower()
-    known = sound[field]
-    assert workshop.sql(
-        f"SELECT {column} FROM star.fact_model_version_daily WHERE version_id = 10 ORDER BY snapshot_date"
-    ) == [(known,), (None,), (known,)]
-    ((kind, entity_id, reason),) = workshop.sql("SELECT kind, entity_id, reason FROM star.ops_quarantine")
-    assert (kind, entity_id) == ("model", "1")
-    assert f"$.modelVersions[id=10].stats.{field}" in reason
+        assert (books.received, books.loaded, books.quarantined) == (5, 5, 0)
+    for n, field in enumerate(odd, start=1):
+        column = re.sub("([A-Z])", r"_\1", field).lower()
+        known = sound[field]
+        assert workshop.sql(
+            f"SELECT {column} FROM star.fact_model_version_daily WHERE version_id = {n * 10} ORDER BY snapshot_date"
+        ) == [(known,), (None,), (known,)]
+    reasons = workshop.sql("SELECT kind, entity_id, reason FROM star.ops_quarantine ORDER BY entity_id")
+    assert [(kind, entity_id) for kind, entity_id, _ in reasons] == [("model", str(n)) for n in range(1, 6)]
+    for (_, entity_id, reason), field in zip(reasons, odd, strict=True):
+        assert f"$.modelVersions[id={entity_id}0].stats.{field}" in reason
     assert workshop.value("SELECT max(snapshot_date) FROM star.mart_base_model_daily") == DAYS[2]
     assert workshop.rebuild_into("again").files() == workshop.files()
 
