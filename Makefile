@@ -31,12 +31,12 @@ demo: setup ## 30 simulated days through the whole pipeline, with a summary and 
 	$(BIN)/civitai-etl demo
 
 test: setup ## run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 test-lowest: $(UV) ## run the tests on the lowest versions that pyproject.toml allows, in .venv-lowest
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group dev
-	.venv-lowest/bin/pytest -n 2 --dist loadgroup
+	.venv-lowest/bin/pytest -n 3 --dist loadgroup
 
 fuzz: setup ## 500 generated histories against an oracle, 200 crawls of a hostile service (docs/testing.md); SEED=1 takes those again
 	$(BIN)/python -m tests.fuzz.histories $(SEED)

@@ -16,7 +16,9 @@ os.environ["DO_NOT_TRACK"] = "1"
 
 
 def pytest_collection_modifyitems(items):
-    """`make test` deals the tests out to two processes: file by file, for files share servers, and the demo to one."""
+    """`make test` deals the tests out to three processes, for some wait for a clock: file by file, since files share
+    servers, and the demo to one.
+    """
     for item in items:
         item.add_marker(pytest.mark.xdist_group("demo" if "demo" in item.fixturenames else str(item.path)))
 
