@@ -56,8 +56,10 @@ def doctor(place, **variables):
 
 
 def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_path):
+    """Whatever proxy there is, and if it does not answer: all of it is on loopback."""
+    proxies = dict.fromkeys(("HTTP_PROXY", "ALL_PROXY"), f"http://127.0.0.1:{free_port()}")
     assert doctor(tmp_path) == "ok       schedules: no `civitai-etl serve` is running on this data directory"
-    with serving(tmp_path, emulator.api_url) as (process, server):
+    with serving(tmp_path, emulator.api_url, **proxies) as (process, server):
         daily = server.deployment("daily_snapshot/daily", seconds=120)
         run = server.first_run(daily, "Completed")
         assert run["auto_scheduled"]
@@ -66,7 +68,7 @@ def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_p
             "daily-snapshot": "markdown",
         }
         assert (tmp_path / "data/analytics.duckdb").exists()
-        assert "daily_snapshot/daily runs next at 20" in (line := doctor(tmp_path)), line
+        assert "daily_snapshot/daily runs next at 20" in (line := doctor(tmp_path, **proxies)), line
         assert ", refresh/hourly runs next at 20" in line
         (pid,) = children(process.pid, "prefect server start")
         began = time.monotonic()
