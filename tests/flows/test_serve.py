@@ -81,6 +81,17 @@ def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_p
     assert doctor(tmp_path) == "ok       schedules: no `civitai-etl serve` is running on this data directory"
 
 
+def test_a_proxy_that_prefect_could_not_load_is_told_before_anything_starts(tmp_path):
+    environment = os.environ | {"ALL_PROXY": "socks5://me:hidden@proxy.invalid:1080"}
+    ended = subprocess.run(
+        [COMMAND, "serve"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("civitai-etl: ALL_PROXY: a SOCKS proxy is not supported; ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
+
+
 def children(pid, command):
     listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=True)
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if command in line]
