@@ -21,6 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+#: What the key of an authority is for: newer versions of Python insist that its certificate says so.
+_OTHER_USES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "encipher_only", "decipher_only",
+)  # fmt: skip
+_USES = {"key_cert_sign": True, "crl_sign": True} | dict.fromkeys(_OTHER_USES, False)
 #: A name that no resolver knows.
 HOST = "civitai.invalid"
 
@@ -118,7 +124,8 @@ class Authority:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of its own")])
-        own = self._certificate(self._name, self._key, timedelta(days=1), x509.BasicConstraints(ca=True, path_length=0))
+        is_ca, signs = x509.BasicConstraints(ca=True, path_length=0), x509.KeyUsage(**_USES)
+        own = self._certificate(self._name, self._key, timedelta(days=1), is_ca, signs)
         self.certificates = directory / "authority.pem"
         self.certificates.write_bytes(own)
 
@@ -135,7 +142,7 @@ class Authority:
         return context
 
     def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, lasts: timedelta, extension: x509.ExtensionType
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, lasts: timedelta, *extensions: x509.ExtensionType
     ) -> bytes:
         now = datetime.now(UTC)
         of_key, of_issuer = key.public_key(), self._key.public_key()
@@ -147,10 +154,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(now + lasts)
-            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(of_key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(of_issuer), critical=False)
         )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=not isinstance(extension, x509.SubjectAlternativeName))
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
