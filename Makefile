@@ -8,6 +8,13 @@ export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 # The virtual environment of this folder is meant, whichever one is active in the caller's shell.
 unexport VIRTUAL_ENV
+# Behind a certificate authority of one's own: uv takes what the system trusts, or SSL_CERT_FILE; pip, which brings uv
+# here, takes REQUESTS_CA_BUNDLE. Whoever has set one of the two means both.
+export UV_SYSTEM_CERTS ?= true
+ifneq ($(SSL_CERT_FILE)$(REQUESTS_CA_BUNDLE),)
+export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
+export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
+endif
 
 .PHONY: help setup demo test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
 

@@ -18,6 +18,7 @@ from pipelines.client import Client
 from pipelines.crawl import check_clocks
 from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
+from pipelines.network import VARIABLES, check_network, proxy_for, shown
 from pipelines.settings import Limits, Settings, variable
 
 PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", "prefect", "marimo")
@@ -28,6 +29,10 @@ def examine(settings: Settings) -> int:
     say("Settings (from the environment or .env):")
     for line in setting_lines(settings):
         say(f"  {line}")
+    say("", "Network (from the environment, as other programs have it):")
+    for variable_name, meaning in VARIABLES.items():
+        value = shown(variable_name)
+        say(f"  {variable_name} = {value or 'not set'}  ({'set' if value else 'default'}) {meaning}")
     say("", "Versions:")
     say(f"  python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
     say("", "Checks:")
@@ -91,9 +96,11 @@ def _service(settings: Settings) -> str:
     client = Client(settings, patience_seconds=0)
     page = client.list_page("/models", (("limit", "1"),))
     check_clocks(page.answered_at, settings)
+    proxy = proxy_for(settings.api_url)
+    way = f" through the proxy {proxy.url} of {proxy.variable}" if proxy else ""
     return (
-        f"{settings.api_url} answers in dialect {settings.dialect_name}, {len(page.items)} model in {client.bytes:,} "
-        f"bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{settings.api_url} answers{way} in dialect {settings.dialect_name}, {len(page.items)} model in "
+        f"{client.bytes:,} bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 
@@ -102,6 +109,7 @@ def _schedules(settings: Settings) -> str:
     api_url = os.environ.get("PREFECT_API_URL") or (own.read_text() if own.exists() else None)
     if api_url is None:
         return "no `civitai-etl serve` is running on this data directory"
+    check_network()
     os.environ.update(prefect_environment(settings) | {"PREFECT_API_URL": api_url})
     from flows.deployments import deployments
     from flows.watchdog import NoAnswerError, amiss, look

@@ -16,8 +16,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled
 
-from pipelines.client import RefusedError
+from pipelines.client import BarredError, RefusedError
 from pipelines.lock import ForeignLakeError, LockedError
+from pipelines.network import NetworkError
 from pipelines.settings import SettingsError
 from pipelines.snapshot import OtherDateError
 
@@ -74,7 +75,7 @@ def may_pass(error: Exception) -> bool:
     """Whether the same run can go well later although nobody does anything."""
     if isinstance(error, RefusedError):
         return error.status not in _FOR_A_PERSON
-    return not isinstance(error, SettingsError | OtherDateError | ForeignLakeError)
+    return not isinstance(error, SettingsError | NetworkError | BarredError | OtherDateError | ForeignLakeError)
 
 
 def _is_tried_again(run: FlowRun, error: Exception) -> bool:

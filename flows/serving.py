@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from flows.console import plain
 from pipelines.errors import CivitaiEtlError
+from pipelines.network import check_network, with_direct_loopback
 from pipelines.settings import Settings
 from pipelines.storage import prepare_directory
 
@@ -38,7 +39,9 @@ class PrefectServerError(CivitaiEtlError):
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
-    """What Prefect has to know before it is imported: its files lie in the data directory, and it tells nobody."""
+    """What Prefect has to know before it is imported: its files lie in the data directory, it tells nobody, and no
+    proxy stands between it and its server on this machine.
+    """
     return {
         "PREFECT_HOME": str(settings.data_dir / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -49,6 +52,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # The runs are processes of their own: they find the same tables from wherever they are started.
         "CIVITAI_ETL_DATA_DIR": str(settings.data_dir),
+        **with_direct_loopback(),
     }
 
 
@@ -69,8 +73,10 @@ def serve_flows(settings: Settings, port: int) -> int:
     """Register the deployments and run what their schedules ask for, until it is interrupted or terminated.
 
     Raises:
+        NetworkError: the environment names a proxy or authorities that cannot be used.
         PrefectServerError: no server is given and none starts, or what was started does not do its work (any more).
     """
+    check_network()
     prepare_directory(settings.data_dir)
     os.environ.update(prefect_environment(settings))
     # Until the runner takes over, for the server must not be left behind.
@@ -231,11 +237,12 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
 def _wait_for(server: OwnServer) -> None:
     print(f"Starting a Prefect server (its log: {server.log}) ...", file=sys.stderr)
     deadline = time.monotonic() + SERVER_START_SECONDS
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if ended := server.ended():
             raise PrefectServerError(ended)
         try:
-            with urllib.request.urlopen(f"{server.api_url}/health", timeout=2):  # noqa: S310 (our own address)
+            with directly.open(f"{server.api_url}/health", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

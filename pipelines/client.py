@@ -1,10 +1,11 @@
 """The HTTP client of the crawl: asks politely, tries again where that helps, and explains where it does not.
 
 One request at a time, within the request budget, and slower for a while after the service says that it is too much.
-What passes (a lost connection, 429, 5xx, a body that is cut off or is no JSON) is asked for again for a set time, later
-each time and never before the service's own Retry-After. What does not pass (every other 4xx) stops at once, with a
-message that says what to do. A request that is answered, but never with what was asked for, is handed to the caller
-after a few attempts: it may be this one page that is broken, and not the service. The API key travels in the
+What passes (a lost connection, 429, 5xx, a body that is cut off or is no JSON, the challenge page of a guard that
+stands before the service) is asked for again for a set time, later each time and never before the service's own
+Retry-After. What does not pass (every other 4xx, a certificate that nobody trusts, a proxy that refuses) stops at once,
+with a message that says what to do. A request that is answered, but never with what was asked for, is handed to the
+caller after a few attempts: it may be this one page that is broken, and not the service. The API key travels in the
 Authorization header only.
 """
 
@@ -24,12 +25,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from pipelines.connections import CuttablePool
+from pipelines.connections import failure_of, open_pool, reason_of, refusal_of_proxy
 from pipelines.dialects import Arguments
 from pipelines.errors import CivitaiEtlError
+from pipelines.network import proxy_for
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
 
@@ -54,8 +56,9 @@ _CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
 _TOO_MUCH = frozenset({429, 503})
 #: Refused whatever is asked for: a wrong key, a budget, a region.
 _OF_ALL = frozenset({401, 429, 451})
-#: Said by the service itself, at the end of its work; every other failure may be said by whoever stands between.
-_ENDED = frozenset({425, 429, 500, 503})
+#: Said by the service itself at the end of its work, or before it has begun (403: who guards it let nothing through);
+#: every other failure may be said by whoever stands between.
+_ENDED = frozenset({403, 425, 429, 500, 503})
 
 
 #: What decoding raises; texts that are no UTF-8 have an error of their own.
@@ -68,6 +71,10 @@ class ServiceError(CivitaiEtlError):
 
 class OutageError(ServiceError):
     """The service gave no usable answer for as long as it was tried, or asks for a pause longer than that."""
+
+
+class BarredError(ServiceError):
+    """No request gets to the service until a person opens the way: nobody trusts a certificate, or a proxy refuses."""
 
 
 class RefusedError(ServiceError):
@@ -298,11 +305,9 @@ class Client:
             headers["Authorization"] = f"Bearer {self._key}"
         self._ahead: _ReadAhead | None = None
         self.longest_attempt_seconds = _WHOLE_ANSWER * settings.timeout_seconds
-        self._pool = CuttablePool(
-            headers=headers,
-            retries=False,
-            timeout=urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds),
-        )
+        self._proxy = proxy_for(settings.api_url)
+        timeout = urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds)
+        self._pool = open_pool(settings.api_url, self._proxy, headers=headers, retries=False, timeout=timeout)
 
     def list_page(
         self, path: str, arguments: Arguments, attempts: int | None = None, *, says_next: bool = False
@@ -373,6 +378,7 @@ class Client:
 
         Raises:
             RefusedError: it answered 4xx; nothing was changed.
+            BarredError: it cannot be reached.
             UnconfirmedError: there is no answer that says it was made.
             ServiceError: it redirects, or asks for a long pause.
         """
@@ -449,20 +455,7 @@ class Client:
     def _send(self, request: str, body: bytes | None) -> Answer:
         self.requests += 1
         self._patience.begin()
-        method = "GET" if body is None else "POST"
-        headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
-        with self._pool.deadline(self.longest_attempt_seconds) as is_cut:
-            try:
-                response = self._pool.request(
-                    method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
-                )
-                self._was_answered = True
-                answer = self._read(response, is_cut)
-            except NewConnectionError as error:
-                raise _TransientError(_reason(error), refused=True) from None
-            except HTTPError as error:
-                reason = self._too_slow if is_cut.is_set() else _reason(error)
-                raise _TransientError(f"the connection failed ({reason})") from None
+        response, answer = self._exchange(request, body)
         if response.status == 200:
             return answer
         if response.status in _TOO_MUCH:
@@ -477,11 +470,33 @@ class Client:
             self._budget.pause(wait)
             broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
             raise _TransientError(why, wait, broken=broken, status=response.status)
+        if response.status == 403 and _is_challenge(response, answer.body):
+            raise _TransientError(f"a guard of the service answered 403 with a page for people: {text}", status=403)
+        if response.status == 407 and self._proxy:
+            raise BarredError(str(self._error(request, refusal_of_proxy(self._proxy, 407))))
         refusal = self._error(request, self._refusal(response.status, text, response.headers.get("Location")))
         if not 400 <= response.status < 500:
             raise refusal
         kind = NotFoundError if response.status == 404 else RefusedError
         raise kind(str(refusal), response.status, answer)
+
+    def _exchange(self, request: str, body: bytes | None) -> tuple[BaseHTTPResponse, Answer]:
+        method = "GET" if body is None else "POST"
+        headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
+        with self._pool.deadline(self.longest_attempt_seconds) as is_cut:
+            try:
+                response = self._pool.request(
+                    method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
+                )
+                self._was_answered = True
+                return response, self._read(response, is_cut)
+            except HTTPError as error:
+                if is_cut.is_set():
+                    raise _TransientError(f"the connection failed ({self._too_slow})") from None
+                failure = failure_of(error, urlsplit(self._api_url).hostname, self._proxy)
+                if not failure.passes:
+                    raise BarredError(str(self._error(request, failure.why))) from None
+                raise _TransientError(failure.why, refused=failure.nothing_sent) from None
 
     @property
     def _too_slow(self) -> str:
@@ -496,7 +511,7 @@ class Client:
                 body += piece
             fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
         except HTTPError as error:
-            fault = _reason(error)
+            fault = reason_of(error)
         self.bytes += len(body)
         if is_cut.is_set():
             fault = self._too_slow
@@ -526,8 +541,9 @@ class Client:
     def _gave_up(self, request: str, failure: _TransientError, tried: int) -> ServiceError:
         why = self._without_key(str(failure))
         if failure.refused and not self._was_answered:
+            doubted = self._proxy.variable if self._proxy else "CIVITAI_ETL_API_URL"
             return OutageError(
-                f"No server answers at {self._api_url} ({failure}): is CIVITAI_ETL_API_URL right, is the service up?"
+                f"No server answers at {self._api_url} ({failure}): is {doubted} right, is the service up?"
             )
         if failure.broken is None:
             return self._outage(request, why)
@@ -571,6 +587,12 @@ class _ReadAhead:
     def result(self) -> Answer:
         """What the attempt gave, or raised."""
         return self._answer.result()
+
+
+def _is_challenge(response: BaseHTTPResponse, body: bytes) -> bool:
+    """Whether a refusal is a page for people, and so of a guard before the service, which itself speaks JSON."""
+    is_page = "html" in response.headers.get("Content-Type", "") or body.lstrip()[:1] == b"<"
+    return is_page or response.headers.get("cf-mitigated") == "challenge"
 
 
 def _request(path: str, arguments: Arguments) -> str:
@@ -673,8 +695,3 @@ def _http_date(value: str | None) -> datetime | None:
 
 def _excerpt(body: bytes) -> str:
     return " ".join(body[:_EXCERPT].decode(errors="replace").split())
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return text.rsplit(": ", 1)[-1] if isinstance(error, NewConnectionError) else text

@@ -1,9 +1,9 @@
 """Every setting of civitai-etl, declared once: read from the environment or `.env`, listed by `civitai-etl doctor`.
 
 All variables begin with `CIVITAI_ETL_`, but for the API key: `CIVITAI_API_KEY`, as the service's other clients have it.
+What the environment tells every program of the network is in `pipelines.network`.
 """
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.network import is_loopback
 
 ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
 ENV_FILE = ".env"
@@ -248,11 +249,7 @@ class Settings(BaseSettings, Limits):
     @property
     def is_loopback(self) -> bool:
         """Whether the API is on this machine: an emulator, whose clock may show any date."""
-        host = urlsplit(self.api_url).hostname or ""
-        try:
-            return ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return is_loopback(urlsplit(self.api_url).hostname or "")
 
 
 def _lake_path(url: str) -> Path:

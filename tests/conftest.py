@@ -1,4 +1,6 @@
-"""What every test starts from: no settings of the person who runs them, no telemetry, and one demo for all."""
+"""What every test starts from: no settings of the person who runs them and none of their network, no telemetry, and one
+demo for all.
+"""
 
 import json
 import os
@@ -10,8 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-for name in [name for name in os.environ if name.startswith(("CIVITAI_", "PREFECT_"))]:
-    del os.environ[name]
+AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+for name in [*os.environ]:
+    if name.startswith(("CIVITAI_", "PREFECT_")) or name.lower().endswith("_proxy") or name in AUTHORITIES:
+        del os.environ[name]
 os.environ["DO_NOT_TRACK"] = "1"
 
 

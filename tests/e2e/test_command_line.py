@@ -5,8 +5,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from email.utils import formatdate
+from urllib.parse import urlsplit
 
 import duckdb
+
+from tests.pipelines.networks import HOST, Authority, running_proxy
+from tests.pipelines.service import running_service
 
 
 def test_help_answers_in_under_half_a_second(civitai_etl):
@@ -104,6 +109,26 @@ def test_doctor_lists_settings_without_the_key_and_ends_with_one_when_the_servic
     assert "CIVITAI_ETL_REQUESTS_PER_SECOND = 0" in ended.stdout
     assert "PROBLEM  service" in ended.stdout
     assert "a-key-that-is-wrong" not in ended.stdout + ended.stderr
+
+
+def test_a_proxy_is_shown_without_its_password_and_asked_for_the_service(civitai_etl, tmp_path):
+    authority = Authority(tmp_path)
+    with running_service(authority.server()) as service, running_proxy(urlsplit(service.api_url).port) as proxy:
+        civitai_etl.settings |= {
+            "CIVITAI_ETL_API_URL": f"https://{HOST}/api/v1",
+            "CIVITAI_ETL_RETRY_MINUTES": "5",
+            "HTTPS_PROXY": proxy.address.replace("//", "//me:hidden@"),
+        }
+        told = civitai_etl.fails("snapshot")
+        assert f"the certificate of {HOST} is not trusted" in told
+        assert len(proxy.asked) == 1
+        civitai_etl.settings["REQUESTS_CA_BUNDLE"] = str(authority.certificates)
+        service.date = formatdate(usegmt=True)
+        ended = civitai_etl.run("doctor")
+    assert ended.returncode == 0, ended.stdout
+    assert f"HTTPS_PROXY = {proxy.address.replace('//', '//***@')}  (set)" in ended.stdout
+    assert f"answers through the proxy {proxy.address} of HTTPS_PROXY in dialect" in ended.stdout
+    assert "hidden" not in ended.stdout + ended.stderr
 
 
 def test_a_bad_setting_is_named(civitai_etl):

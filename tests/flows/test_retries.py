@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.retries import may_pass, next_attempt
-from pipelines.client import Answer, RefusedError, ServiceError
+from pipelines.client import Answer, BarredError, RefusedError, ServiceError
 from pipelines.lock import ForeignLakeError
+from pipelines.network import NetworkError
 from pipelines.settings import SettingsError
 from pipelines.snapshot import OtherDateError
 from pipelines.storage import StorageError
@@ -39,6 +40,8 @@ def test_nothing_is_tried_again_on_another_date():
         (RefusedError("403", 403, Answer(b"", THREE)), True),
         (RefusedError("401", 401, Answer(b"", THREE)), False),
         (RefusedError("451", 451, Answer(b"", THREE)), False),
+        (BarredError("the certificate is not trusted"), False),
+        (NetworkError("HTTPS_PROXY"), False),
         (StorageError("The disk is full"), True),
         (MemoryError(), True),
         (SettingsError("CIVITAI_ETL_API_URL"), False),

@@ -56,8 +56,10 @@ def doctor(place, **variables):
 
 
 def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_path):
+    """Whatever proxy there is, and if it does not answer: all of it is on loopback."""
+    proxies = dict.fromkeys(("HTTP_PROXY", "ALL_PROXY"), f"http://127.0.0.1:{free_port()}")
     assert doctor(tmp_path) == "ok       schedules: no `civitai-etl serve` is running on this data directory"
-    with serving(tmp_path, emulator.api_url) as (process, server):
+    with serving(tmp_path, emulator.api_url, **proxies) as (process, server):
         daily = server.deployment("daily_snapshot/daily", seconds=120)
         run = server.first_run(daily, "Completed")
         assert run["auto_scheduled"]
@@ -66,7 +68,7 @@ def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_p
             "daily-snapshot": "markdown",
         }
         assert (tmp_path / "data/analytics.duckdb").exists()
-        assert "daily_snapshot/daily runs next at 20" in (line := doctor(tmp_path)), line
+        assert "daily_snapshot/daily runs next at 20" in (line := doctor(tmp_path, **proxies)), line
         assert ", refresh/hourly runs next at 20" in line
         (pid,) = children(process.pid, "prefect server start")
         began = time.monotonic()
@@ -77,6 +79,17 @@ def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_p
         assert line.startswith("civitai-etl: The Prefect server ended with code -9 (see ")
         assert time.monotonic() - began < 30
     assert doctor(tmp_path) == "ok       schedules: no `civitai-etl serve` is running on this data directory"
+
+
+def test_a_proxy_that_prefect_could_not_load_is_told_before_anything_starts(tmp_path):
+    environment = os.environ | {"ALL_PROXY": "socks5://me:hidden@proxy.invalid:1080"}
+    ended = subprocess.run(
+        [COMMAND, "serve"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("civitai-etl: ALL_PROXY: a SOCKS proxy is not supported; ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
 
 
 def children(pid, command):

@@ -1,6 +1,7 @@
 """A small Site API on loopback whose every answer a test decides, for the faults that no catalogue has."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -101,7 +102,7 @@ class Service:
 
 
 @contextmanager
-def running_service() -> Iterator[Service]:
+def running_service(tls: ssl.SSLContext | None = None) -> Iterator[Service]:
     service = Service()
 
     class Handler(BaseHTTPRequestHandler):
@@ -137,7 +138,9 @@ def running_service() -> Iterator[Service]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.api_url = f"http://127.0.0.1:{server.server_port}/api/v1"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    service.api_url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/api/v1"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
