@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
@@ -30,6 +30,7 @@ from urllib3.response import BaseHTTPResponse
 
 from pipelines.connections import failure_of, open_pool, reason_of, refusal_of_proxy
 from pipelines.dialects import Arguments
+from pipelines.documents import decoded, verbatim
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import proxy_for
 from pipelines.progress import Progress, Silent
@@ -642,17 +643,20 @@ def _decode_page(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
 
 def _list_body(answer: Answer) -> _ListBody:
     try:
-        page = _LIST_BODY.decode(answer.body)
+        page, seen = decoded(_LIST_BODY.decode, answer.body)
         _check_next(page.metadata)
     except (*UNREADABLE, TypeError, ValueError) as error:  # it does not say which page is the next
         why = f"it answered 200 with a body that is no page of items ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None
-    return page
+    if seen is not answer.body:
+        page.items = [msgspec.Raw(verbatim(item, seen, answer.body)) for item in page.items]
+    return cast("_ListBody", page)
 
 
 def _decode_document(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
     try:
-        return [_ANY_BODY.decode(answer.body)], {}
+        body, seen = decoded(_ANY_BODY.decode, answer.body)
+        return [msgspec.Raw(verbatim(body, seen, answer.body))], {}
     except UNREADABLE as error:
         why = f"it answered 200 with a body that is no JSON ({error}): {_excerpt(answer.body)}"
         raise _TransientError(why, broken=answer) from None

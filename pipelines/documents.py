@@ -2,14 +2,18 @@
 
 Counters change every day, the rest of a document seldom does. `split` cuts the counters out of the received bytes and
 puts a blank (`{}` or `null`) in their place; equal documents then have equal hashes from one day to the next. `splice`
-puts the counters back and gives the received bytes again. Where counters stand is declared once per kind (`DOCUMENTS`);
-one that does not fit its declaration (null, nested, text where a number should be) stays in the payload, untouched.
+puts the counters back and gives the received bytes again. Where counters stand is declared once per kind (`DOCUMENTS`).
+A `stats` that is no object stays in the payload, untouched; whatever else stands there is cut, odd or not, so that it
+is looked at every day.
 
 No document is parsed into Python objects and nothing is searched by pattern: msgspec hands out the declared members as
 views of the bytes (`msgspec.Raw`), whose addresses are their positions. A `"stats"` inside free-form meta is just text.
+Half of a surrogate pair, which a text that was cut in the middle of an emoji ends with, is no JSON to msgspec: such a
+document is read through a copy of the same length (`legible`).
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -66,8 +70,10 @@ DOCUMENTS = {
 ENUMS_ID = "enums"
 
 _BLANKS = {"stats": b"{}", "modelCount": b"null"}
-_SHAPES = {"stats": re.compile(rb"\{[^{\[]*\}"), "modelCount": re.compile(rb"-?[0-9][0-9.eE+-]*|null")}
-_INTEGER = re.compile(rb"-?[0-9]+")
+_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+_LARGEST = 2**63 - 1
+#: An escape in a JSON text: a surrogate pair, half of one, or any other.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 #: How the JSON of a number or a text begins.
 _NUMBER_OR_TEXT = frozenset(b"%c" % byte for byte in b'-0123456789"')
 
@@ -92,9 +98,11 @@ class _Counter:
 
     def __init__(self, owner: str, key: str) -> None:
         self.key = key
-        self.is_shaped = _SHAPES[key].fullmatch
         self.blank = _BLANKS[key]
         self.element = f'{{"owner":"{owner}","id":%b,"{key}":%b}}'.encode()
+
+    def is_cut(self, value: bytes) -> bool:
+        return self.key != "stats" or value.startswith(b"{")
 
 
 #: What stands at a declared position: where, the counter, the owner's id as JSON, the counter's bytes.
@@ -111,7 +119,8 @@ def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
     try:
         if not item.isascii():
             item.decode()
-        own_id, found = reader.read(item)
+        members, found = reader.read(item)
+        own_id = reader.entity_id(members)
     except UnicodeDecodeError as error:
         raise UnreadableItemError(f"not valid UTF-8 at byte {error.start}") from None
     except msgspec.ValidationError as error:
@@ -122,7 +131,7 @@ def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
     metrics: list[bytes] = []
     end = 0
     for position, counter, owner_id, value in found:
-        if counter.is_shaped(value):
+        if counter.is_cut(value):
             pieces += item[end:position], counter.blank
             metrics.append(counter.element % (owner_id, value))
             end = position + len(value)
@@ -134,16 +143,43 @@ def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
 
 def splice(kind: str, payload: bytes, metrics: bytes) -> bytes:
     """Put the counters in `metrics` back into `payload`: the bytes that `split` was given."""
-    values = iter(_METRICS.decode(metrics))
+    elements, seen = decoded(_METRICS.decode, metrics)
+    values = iter(elements)
     pieces: list[bytes] = []
     end = 0
     for position, counter, _, value in _READERS[kind].read(payload)[1]:
         # A blank at a declared position is always one of ours: whatever looked like a blank was cut, too.
         if value == counter.blank:
-            pieces += payload[end:position], bytes(next(values)[counter.key])
+            pieces += payload[end:position], verbatim(next(values)[counter.key], seen, metrics)
             end = position + len(value)
     pieces.append(payload[end:])
     return b"".join(pieces)
+
+
+def legible(text: bytes) -> bytes:
+    """JSON of the same length in which every half of a surrogate pair is the replacement character."""
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], text)
+
+
+def decoded(decode: Callable[[bytes], Any], text: bytes) -> tuple[Any, bytes]:
+    """What a JSON text decodes to, and whose bytes the views in it are: the text's own, or those of `legible`."""
+    try:
+        return decode(text), text
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        copy = legible(text)
+        return decode(copy), copy
+
+
+def verbatim(view: Raw, seen: bytes, text: bytes) -> bytes:
+    """The bytes of `text` that stand where the view stands in `seen` (`decoded`)."""
+    start = _address(view) - _address(seen)
+    return text[start : start + len(memoryview(view))]
+
+
+def _address(view: bytes | Raw) -> int:
+    return int(pa.py_buffer(view).address)
 
 
 class _Reader:
@@ -167,10 +203,16 @@ class _Reader:
         self.tree: Any = _struct(owner, names, types)
         self._decode_tree = msgspec.json.Decoder(self.tree).decode
 
-    def read(self, document: bytes) -> tuple[str | None, list[_Found]]:
-        """The id of a whole document, if its kind has one, and what stands at its declared positions, in order."""
+    def read(self, document: bytes) -> tuple[Any, list[_Found]]:
+        """The members of a whole document, and what stands at its declared positions, in order."""
+        (members, found), seen = decoded(self._read, document)
+        if seen is not document:
+            found = [(at, counter, owner, document[at : at + len(value)]) for at, counter, owner, value in found]
+        return members, found
+
+    def _read(self, document: bytes) -> tuple[Any, list[_Found]]:
         found: list[_Found] = []
-        origin = pa.py_buffer(document).address
+        origin = _address(document)
         try:
             members = self._decode_tree(document)
         except msgspec.ValidationError:
@@ -179,7 +221,7 @@ class _Reader:
         else:
             self.collect_tree(members, origin, found)
         found.sort()
-        return self._entity_id(members), found
+        return members, found
 
     def collect_tree(self, members: Any, origin: int, found: list[_Found]) -> None:
         self._collect_counters(members, origin, found)
@@ -209,9 +251,10 @@ class _Reader:
                 owner_id = bytes(getattr(members, self._id)) if self._id else b""
                 if owner_id[:1] not in _NUMBER_OR_TEXT:
                     owner_id = b"null"
-                found.append((pa.py_buffer(value).address - origin, counter, owner_id, bytes(value)))
+                found.append((_address(value) - origin, counter, owner_id, bytes(value)))
 
-    def _entity_id(self, members: Any) -> str | None:
+    def entity_id(self, members: Any) -> str | None:
+        """The id of a whole document, if its kind has one."""
         if self._id is None:
             return None
         raw = bytes(getattr(members, self._id))
@@ -219,12 +262,16 @@ class _Reader:
         if not raw or raw == b"null":
             raise UnreadableItemError(f"no {key}")
         if key == "id":
-            if not _INTEGER.fullmatch(raw):
-                raise UnreadableItemError(f"{key} is not an integer: {raw[:40].decode()}")
+            if not _INTEGER.fullmatch(raw) or abs(int(raw)) > _LARGEST:
+                raise UnreadableItemError(f"{key} is not an integer of 64 bits: {_begin(raw)}")
             return raw.decode()
-        if raw[:1] != b'"' or raw == b'""':
-            raise UnreadableItemError(f"{key} is not a name: {raw[:40].decode()}")
+        if raw[:1] != b'"' or raw == b'""' or rb"\ufffd" in raw:
+            raise UnreadableItemError(f"{key} is not a name: {_begin(raw)}")
         return msgspec.json.decode(raw, type=str)
+
+
+def _begin(raw: bytes) -> str:
+    return raw[:40].decode(errors="replace")
 
 
 def _struct(owner: Owner, names: dict[str, str], types: dict[str, Any]) -> Any:

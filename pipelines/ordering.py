@@ -48,7 +48,7 @@ def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
     for item in items:
         try:
             found.append(_ORDER[kind](bytes(item)))
-        except UNREADABLE:
+        except (*UNREADABLE, OverflowError):  # OverflowError: by its own time zone it lies beyond the last year
             continue
     return [value for value in found if value is not None]
 

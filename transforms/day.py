@@ -544,18 +544,24 @@ class DayBuild:
         if not self.day.is_complete:
             return
         answered = models.observations.filter(~pl.col("is_listed")).join(models.decoded, on="entity_id", how="anti")
-        met = pl.concat([frame.select(MODEL_ID) for frame in (answered, models.quarantine.drop_nulls("entity_id"))])
+        # An id beyond 64 bits, which early crawls kept, is no model's.
+        met = pl.concat([frame.select("entity_id") for frame in (answered, models.quarantine)]).select(
+            pl.col("entity_id").cast(pl.Int64, strict=False).alias("model_id")
+        )
+        met = met.drop_nulls()
         unread = self.with_complete_crawl(met.unique(maintain_order=True))
         if unread.height or self.star.rows(STATE_UNREAD).height:
             self.star.replace(STATE_UNREAD, unread)
 
     def note_entities(self, staged: dict[str, Staged]) -> None:
-        """Remembers which documents need no second look."""
+        """Remembers which documents need no second look: those of which nothing was set aside."""
         table = StateEntity.table_name()
         seen = []
         for kind, records in staged.items():
+            odd = records.decoded.filter(~pl.col("is_sound"))["entity_id"]
             observed = self.all_records(records)
             is_settled = pl.col("is_valid") & (kind != "model" or self.day.is_complete)
+            is_settled &= ~pl.col("entity_id").is_in(odd.implode())
             seen.append(
                 observed.select(
                     pl.lit(kind).alias("kind"), "entity_id", "content_hash", "is_valid", is_settled=is_settled
@@ -596,7 +602,7 @@ class DayBuild:
     def note_operations(self, staged: dict[str, Staged]) -> None:
         """ops_quarantine, ops_drift and ops_withheld."""
         items = rejected(self.raw.rejects(self.on))
-        of_kinds = [rows for records in staged.values() for rows in (records.quarantine, records.implausible)]
+        of_kinds = [rows for records in staged.values() for rows in (records.quarantine, records.odd)]
         rows = pl.concat([*of_kinds, items, *self.quarantine])
         self.add(OpsQuarantine, OpsQuarantine.validate(rows, cast=True))
         drift = pl.DataFrame(

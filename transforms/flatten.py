@@ -94,6 +94,8 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pl.coalesce("published_at", "created_at").alias("published_at"),
     )
     version_id = pl.col("id").alias("version_id")
+    # What stands under a second version or file of the same id is not the first one's.
+    version_level = version_level.filter(is_first(["model_id", "id"]))
     file_level = nested(version_level.select("model_id", version_id, "files"), "files")
     image_level = nested(version_level.select(version_id, "images"), "images")
     published = versions.group_by("model_id").agg(pl.col("published_at").min())
@@ -109,7 +111,7 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
         ),
         DimModelVersion.table_name(): versions,
         DimFile.table_name(): file_level.select("model_id", "version_id", *columns_from(DimFile, FILE)),
-        FileHash.table_name(): flatten_hashes(file_level),
+        FileHash.table_name(): flatten_hashes(file_level.filter(is_first(["model_id", "version_id", "id"]))),
         BridgeModelTag.table_name(): flatten_tags(documents.select(model_id, "tags")),
         DimImage.table_name(): flatten_images(image_level),
     }
@@ -120,10 +122,15 @@ def nested(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     return frame.explode(column).filter(pl.col(column).is_not_null()).unnest(column)
 
 
+def is_first(key: list[str]) -> pl.Expr:
+    """Whether a row is the first with its key; one without an id is no other one's."""
+    return pl.struct(key).is_first_distinct() | pl.col(key[-1]).is_null()
+
+
 def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
     """model_id, version_id, file_id, algorithm, hash: one row per hash.
 
-    A hash is in upper case here; a few are not (civitai-api.md, 2).
+    A hash is trimmed and in upper case here; a few are not (civitai-api.md, 2).
     """
     wide = files.select("model_id", "version_id", pl.col("id").alias("file_id"), pl.col("hashes").struct.unnest())
     algorithms = [name for name in wide.columns if name.upper() in HASH_ALGORITHMS]
@@ -132,7 +139,7 @@ def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
             algorithms, index=["model_id", "version_id", "file_id"], variable_name="algorithm", value_name="hash"
         )
         .drop_nulls("hash")
-        .with_columns(pl.col("algorithm").str.to_uppercase(), pl.col("hash").str.to_uppercase())
+        .with_columns(pl.col("algorithm").str.to_uppercase(), named(pl.col("hash")).str.to_uppercase())
         .unique(maintain_order=True)
     )
 

@@ -138,7 +138,9 @@ def _too_much_quarantine(balances: Sequence[Balance], quarantined: pl.DataFrame,
     number = sum(books.quarantined for books in balances)
     if number <= max(QUARANTINE_TOLERATED, most * received):
         return []
-    reasons = quarantined.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
+    # A record of which a value was set aside counts all the same.
+    records = quarantined.filter(pl.col("level") != "value")
+    reasons = records.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
     kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
     return [
         QuarantineError(

@@ -1,7 +1,8 @@
 """What was looked up, as tables beside the star: one row per thing, as of the latest answer.
 
 They are made anew at each build from all of raw, day by day or not: no snapshot date, and no history, hangs on them. A
-latest answer that does not decode is set aside, and its thing has no row until there is a better one.
+latest answer that does not decode is set aside, and its thing has no row until there is a better one; of one that has
+an odd value, only the value is.
 """
 
 from collections.abc import Callable
@@ -11,11 +12,11 @@ import polars as pl
 from pipelines.raw import LOOKUP_KINDS, lookup_id
 from transforms import payloads
 from transforms.drift import unknown_paths
-from transforms.flatten import columns_from
+from transforms.flatten import columns_from, named
 from transforms.generation import Generation
 from transforms.quarantine import check, refused, rejected
 from transforms.raw_reader import RawReader
-from transforms.staged import every_nth, set_aside
+from transforms.staged import every_nth, odd_values, set_aside
 from transforms.tables import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini, OpsDrift, OpsQuarantine, Table
 
 #: From decoded documents (with `entity_id`, and the date of the answer as `snapshot_date`) to candidate rows.
@@ -23,6 +24,9 @@ Flatten = Callable[[pl.DataFrame], pl.DataFrame]
 
 OBSERVED_ON = pl.col("snapshot_date").alias("observed_on")
 VERSION_ID = pl.col("entity_id").cast(pl.Int64).alias("version_id")
+#: Names are read as those of models are.
+BASE_MODEL = named(pl.col("base_model"))
+USERNAME = named(pl.col("username"))
 
 
 def flatten_hash_matches(documents: pl.DataFrame) -> pl.DataFrame:
@@ -39,16 +43,21 @@ def flatten_hash_matches(documents: pl.DataFrame) -> pl.DataFrame:
 
 #: The table of each kind that is looked up, and what makes its rows: a new look-up is one line here.
 LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
-    "user": (DimUser, lambda documents: documents.select(*columns_from(DimUser, "$."), OBSERVED_ON)),
+    "user": (
+        DimUser,
+        lambda documents: documents.select(*columns_from(DimUser, "$."), OBSERVED_ON).with_columns(USERNAME),
+    ),
     "version": (
         ModelVersionDetail,
-        lambda documents: documents.select(*columns_from(ModelVersionDetail, "$."), OBSERVED_ON, "unknown_since"),
+        lambda documents: documents.select(
+            *columns_from(ModelVersionDetail, "$."), OBSERVED_ON, "unknown_since"
+        ).with_columns(BASE_MODEL),
     ),
     "version_mini": (
         ModelVersionMini,
         lambda documents: documents.select(
             VERSION_ID, *columns_from(ModelVersionMini, "$."), OBSERVED_ON, "unknown_since"
-        ),
+        ).with_columns(BASE_MODEL),
     ),
     "hash_match": (HashMatch, flatten_hash_matches),
 }
@@ -99,20 +108,23 @@ def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFram
     decoded = [wanted.clear().with_columns(payloads.read(payload, []).alias("document"))]
     quarantine, drift = [OpsQuarantine.empty()], OpsDrift.empty()
     for batch in raw.documents(kind, wanted):
-        canonical, errors = payloads.validate(payload, batch["payload"].cast(pl.Binary))
-        reasons = pl.Series("reason", [errors.get(position) for position in range(batch.height)], dtype=pl.String)
+        found = payloads.validate(payload, batch["payload"].cast(pl.Binary))
+        reasons = pl.Series("reason", [found.errors.get(place) for place in range(batch.height)], dtype=pl.String)
         records = batch.with_columns(reasons)
         sound = records.filter(pl.col("reason").is_null())
-        decoded.append(sound.select(wanted.columns).with_columns(payloads.read(payload, canonical).alias("document")))
+        decoded.append(
+            sound.select(wanted.columns).with_columns(payloads.read(payload, found.canonical).alias("document"))
+        )
         quarantine.append(set_aside(kind, pl.col("snapshot_date"), records.drop_nulls("reason")))
+        quarantine.append(odd_values(kind, pl.col("snapshot_date"), batch, found.odd))
         for (on,), of_day in batch.sort("snapshot_date").group_by("snapshot_date", maintain_order=True):
             paths = unknown_paths(payload, every_nth(of_day["payload"]))
-            found = pl.DataFrame(
+            unknown = pl.DataFrame(
                 [(kind, path, on, example) for path, example in paths.items()],
                 schema=OpsDrift.polars_schema(),
                 orient="row",
             )
-            drift = pl.concat([drift, found]).unique(["kind", "path"], keep="first", maintain_order=True)
+            drift = pl.concat([drift, unknown]).unique(["kind", "path"], keep="first", maintain_order=True)
     return pl.concat(decoded).unnest("document"), pl.concat(quarantine), drift
 
 

@@ -2,8 +2,12 @@
 
 Documents are decoded in two steps, because polars' JSON decoder fails a whole batch for one wrong scalar, rounds 5.5 to
 5 and cannot read a field that is a list in one year and a string in the next: `validate` has msgspec check each
-document (its message names the JSON path) and write what the structs declare back as canonical JSON, in which every
-field has one type; `read` has polars decode that.
+document and write what the structs declare back as canonical JSON, in which every field has one type; `read` has polars
+decode that.
+
+A document that msgspec refuses is read again member by member (`_Mender`). A value that is not what its field declares
+is set aside alone: it is null, or dropped from its list. A required field, or one that is declared `WHOLE`, takes the
+object that it stands in with it; where that is the document, the record is set aside.
 
 Fields have the service's own names. A field whose type differs between generations declares the type that it has after
 `__post_init__` with `Canonical`. Sources: ../shared/civitai-api.md, sections 2 to 7, and the recorded payloads.
@@ -11,9 +15,14 @@ Fields have the service's own names. A field whose type differs between generati
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+import json
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 import msgspec
 import polars as pl
@@ -24,8 +33,11 @@ Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 #: An id of which the key of a type 2 row can be made (`transforms.tables.declaration.surrogate_key`).
 Identifier = Annotated[int, Meta(ge=-(2**63) // 100_000 + 1, le=2**63 // 100_000 - 1)]
 
-#: What something is called in a list of its own: a blank text names nothing (`transforms.flatten.named`).
+#: What something is called, or a hash: a blank text is none (`transforms.flatten.named`).
 Name = Annotated[str, Meta(pattern=r"\S")]
+
+#: A field that is read as it is or not at all: what a model no longer lists has gone, and not what cannot be read.
+WHOLE = Meta(extra={"whole": True})
 
 
 def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
@@ -79,13 +91,13 @@ class FileMetadata(Payload):
 
 
 class Hashes(Payload):
-    AutoV1: str | None = None
-    AutoV2: str | None = None
-    AutoV3: str | None = None
-    SHA256: str | None = None
-    CRC32: str | None = None
-    BLAKE3: str | None = None
-    Blake3: Annotated[str | None, Canonical(None)] = None  # the specification's spelling
+    AutoV1: Name | None = None
+    AutoV2: Name | None = None
+    AutoV3: Name | None = None
+    SHA256: Name | None = None
+    CRC32: Name | None = None
+    BLAKE3: Name | None = None
+    Blake3: Annotated[Name | None, Canonical(None)] = None  # the specification's spelling
 
     def __post_init__(self) -> None:
         if self.Blake3 is not None:
@@ -115,7 +127,7 @@ class File(Payload):
 
 
 class Image(Payload):
-    """A showcase image of a version, or an image of the gallery."""
+    """A showcase image of a version."""
 
     id: Integer | None = None
     url: str | None = None
@@ -142,6 +154,12 @@ class Image(Payload):
             digits = self.url.rsplit("/", 1)[-1].split(".", 1)[0]
             if digits.isascii() and digits.isdigit() and len(digits) < 19:
                 self.id = int(digits)
+
+
+class GalleryImage(Image, kw_only=True):
+    """An item of GET /images."""
+
+    id: Integer
 
 
 class Version(Payload):
@@ -198,7 +216,7 @@ class Model(Payload):
     creator: ModelCreator | None = None
     tags: Annotated[list[str | TagObject] | None, Canonical(list[str])] = None
     stats: Annotated[Blank | None, Canonical(None)] = None
-    modelVersions: list[Version] | None = None
+    modelVersions: Annotated[list[Version] | None, WHOLE] = None
 
     def __post_init__(self) -> None:
         if isinstance(self.allowCommercialUse, str):  # "Sell" in 2023, "{Image,RentCivit}" in 2026
@@ -323,7 +341,7 @@ class HashMatch(Payload):
 #: The struct of each payload kind of the raw layer.
 PAYLOADS: dict[str, type[Struct]] = {
     "model": Model,
-    "image": Image,
+    "image": GalleryImage,
     "creator": Creator,
     "tag": Tag,
     "enum": Enums,
@@ -361,28 +379,232 @@ def canonical_type(kind: Any) -> Any:
     if get_origin(kind) is not Annotated:
         return kind
     base, *metas = get_args(kind)
-    return next((meta.extra["canonical"] for meta in metas if meta.extra), base)
+    return next((meta.extra["canonical"] for meta in metas if meta.extra and "canonical" in meta.extra), base)
 
 
-def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> tuple[list[bytes], dict[int, str]]:
+class Odd(NamedTuple):
+    """A value that is set aside alone: its JSON path, what is wrong with it, and the value as JSON."""
+
+    path: str
+    message: str
+    value: str
+
+    @property
+    def reason(self) -> str:
+        return worded(self.message, self.path)
+
+
+def worded(message: str, path: str) -> str:
+    """The reason of a row of ops_quarantine; `path_in` has the path from it again."""
+    return f"{message} - at `{path}`"
+
+
+def path_in(reason: str) -> str:
+    """The JSON path that a reason names; nothing if it names none."""
+    found = re.search(r" - at `(\$.*)`$", reason, re.DOTALL)
+    return found[1] if found else ""
+
+
+@dataclass
+class Validated:
+    """What became of documents.
+
+    `canonical`: the canonical JSON of every document that can be read, in order. `errors`: of every other one its
+    position and what is wrong with it, with the JSON path ("Expected `int`, got `str` - at `$.id`"). `odd`: the values
+    that are set aside in a document that can be read, by its position.
+    """
+
+    canonical: list[bytes] = field(default_factory=list)
+    errors: dict[int, str] = field(default_factory=dict)
+    odd: dict[int, list[Odd]] = field(default_factory=dict)
+
+
+def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> Validated:
     """Validates JSON documents.
 
     Args:
         kind: a struct of this module, or a list of one.
         documents: UTF-8 JSON.
-
-    Returns:
-        The canonical JSON of every valid document, in order, and for every other document its position and what is
-        wrong with it, with the JSON path ("Expected `int | null`, got `str` - at `$.id`").
     """
     decoder, encoder = msgspec.json.Decoder(kind), msgspec.json.Encoder()
-    canonical, errors = [], {}
+    found = Validated()
     for position, document in enumerate(documents):
+        canonical = b""
+        with suppress(msgspec.DecodeError, RecursionError):
+            canonical = encoder.encode(decoder.decode(document))
+        if not canonical or b'"0001-' in canonical or b'"9999-' in canonical:
+            mender = _Mender()
+            try:
+                canonical = encoder.encode(mender.document(kind, document))
+            except _UnreadableError as error:
+                found.errors[position] = worded(error.message, error.path)
+                continue
+            if mender.odd:
+                found.odd[position] = mender.odd
+        found.canonical.append(canonical)
+    return found
+
+
+class _UnreadableError(Exception):
+    """What stands at a path cannot be read as what it is declared to be."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(path, message)
+        self.path = path
+        self.message = message
+
+
+class _Number(str):
+    """A number as it was received: any Python number would change some of them, and cannot be made of others."""
+
+    __slots__ = ()
+
+
+class _Mender:
+    """Reads a document member by member; keeps the values that it sets aside in `odd`."""
+
+    def __init__(self) -> None:
+        self.odd: list[Odd] = []
+
+    def document(self, kind: Any, document: bytes) -> Any:
+        """The document as its declaration has it.
+
+        Raises:
+            _UnreadableError: it is no JSON, or what it cannot do without is not there.
+        """
         try:
-            canonical.append(encoder.encode(decoder.decode(document)))
-        except msgspec.DecodeError as error:
-            errors[position] = str(error)
-    return canonical, errors
+            return self._read(kind, loosely(document), "$")
+        except RecursionError:
+            raise _UnreadableError("$", "JSON is nested too deeply") from None
+        except ValueError as error:
+            raise _UnreadableError("$", f"JSON is malformed: {error}") from None
+
+    def _read(self, kind: Any, value: Any, path: str) -> Any:
+        struct, item = struct_in(kind), item_in(kind)
+        if isinstance(value, dict) and struct and not struct.__struct_config__.forbid_unknown_fields:
+            return self._object(struct, value, path)
+        if isinstance(value, list) and item is not None:
+            return self._list(kind, item, value, path)
+        return _scalar(kind, value, path)
+
+    def _object(self, struct: type[Struct], members: dict[str, Any], path: str) -> Struct:
+        values = {}
+        for declared in msgspec.structs.fields(struct):
+            name, needed = declared.name, declared.required or is_whole(declared.type)
+            if name not in members:
+                if declared.required:
+                    raise _UnreadableError(path, f"Object missing required field `{name}`")
+                continue
+            try:
+                values[name] = self._read(declared.type, members[name], f"{path}.{name}")
+            except _UnreadableError as error:
+                if needed:
+                    raise
+                self._set_aside(error, members[name], f"{path}.{name}")
+        return struct(**values)
+
+    def _list(self, kind: Any, item: Any, elements: list[Any], path: str) -> list[Any]:
+        values = []
+        for position, element in enumerate(elements):
+            try:
+                values.append(self._read(item, element, f"{path}[{position}]"))
+            except _UnreadableError as error:
+                if is_whole(kind):
+                    raise
+                self._set_aside(error, element, f"{path}[{position}]")
+        return values
+
+    def _set_aside(self, error: _UnreadableError, value: Any, path: str) -> None:
+        where = "" if error.path == path else f", at `{error.path}`"
+        self.odd.append(Odd(path, error.message + where, as_json(value)))
+
+
+def loosely(document: bytes) -> Any:
+    """A JSON document in which numbers are texts (`_Number`) of whatever size, and texts may have lone surrogates.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(document.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_json)
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _scalar(kind: Any, value: Any, path: str) -> Any:
+    try:
+        if isinstance(value, _Number):
+            return msgspec.json.decode(value.encode(), type=kind)
+        if isinstance(value, str) and not _is_text(value):
+            raise _UnreadableError(path, "Expected text, got half of a surrogate pair")
+        found = msgspec.convert(value, kind)
+        if isinstance(found, datetime) and found.tzinfo:
+            found.astimezone(UTC)
+    except OverflowError:
+        raise _UnreadableError(path, "Expected a time that is of the years 1 to 9999 in UTC") from None
+    except msgspec.ValidationError as error:
+        raise _UnreadableError(path, str(error).partition(" - at `")[0]) from None
+    return found
+
+
+def as_json(value: Any) -> str:
+    """What `loosely` has read as JSON again: numbers as they were received, white space left out."""
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{as_json(name)}:{as_json(member)}" for name, member in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(as_json, value)) + "]"
+    return json.dumps(value, ensure_ascii=isinstance(value, str) and not _is_text(value))
+
+
+def _is_text(value: str) -> bool:
+    """Whether it has a form in UTF-8; half of a surrogate pair has none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_whole(kind: Any) -> bool:
+    """Whether a field is declared `WHOLE`."""
+    return get_origin(kind) is Annotated and WHOLE in get_args(kind)
+
+
+def declared_at(kind: Any, names: Sequence[str]) -> Any:
+    """The type that a struct declares at a path of names and `[]`, elements of a list; None if it declares none."""
+    for name in names:
+        struct = struct_in(kind)
+        fields = {each.name: each.type for each in msgspec.structs.fields(struct)} if struct else {}
+        kind = item_in(kind) if name == "[]" else fields.get(name)
+        if kind is None:
+            return None
+    return kind
+
+
+@cache
+def item_in(kind: Any) -> Any:
+    """The type of the items where a type may be a list."""
+    (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
+    return inner
+
+
+@cache
+def struct_in(kind: Any) -> type[Struct] | None:
+    """The struct where a type may be an object."""
+    return next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    """The alternatives of a type."""
+    if get_origin(kind) is Annotated:
+        return _arms(get_args(kind)[0])
+    if kind is None or isinstance(kind, type) or get_origin(kind) is list:
+        return (kind,)
+    return get_args(kind)
 
 
 def read(kind: type[Struct] | Any, canonical: list[bytes]) -> pl.Series:

@@ -6,6 +6,7 @@ import polars as pl
 
 from pipelines.documents import UnreadableItemError, split
 from transforms import payloads
+from transforms.staged import declared_at
 from transforms.tables import OpsQuarantine, Table
 
 
@@ -33,16 +34,34 @@ def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
     return good, details.select(*table.column_names(), reason=pl.format("breaks {}", reason))
 
 
-def reason_now(kind: str, received: bytes, entity_id: str) -> str | None:
-    """What today's declarations find wrong with a record that was set aside; None: nothing any more."""
+def reason_now(kind: str, level: str, entity_id: str, reason: str, received: bytes) -> str | None:
+    """What today's declarations find wrong with a record or a value that was set aside; None: nothing any more."""
+    if level == "value":
+        return value_now(kind, payloads.path_in(reason), received)
     try:
         document = split(kind, received, entity_id)
     except UnreadableItemError as error:
         return str(error)
     for declared, text in ((payloads.PAYLOADS[kind], document.payload), (list[payloads.Metric], document.metrics)):
-        _, errors = payloads.validate(declared, [text])
+        errors = payloads.validate(declared, [text]).errors
         if errors:
             return errors[0]
+    return None
+
+
+def value_now(kind: str, path: str, received: bytes) -> str | None:
+    """What today's declarations find wrong with the value at a path of a document; None: nothing any more."""
+    declared = declared_at(kind, path)
+    if declared is None:
+        return f"no declaration has `{path}`"
+    found = payloads.validate(declared.kind, [received])
+    for message in [*found.errors.values(), *(odd.reason for odd in found.odd.get(0, []))]:
+        return message
+    # A declaration that reads more than numbers makes of them what it wants.
+    if declared.bounds and not found.canonical[0].startswith((b'"', b"null")):
+        least, most = declared.bounds
+        if not least <= float(found.canonical[0]) <= most:
+            return f"Expected {least} to {most}"
     return None
 
 
@@ -54,6 +73,7 @@ def rejected(rejects: pl.DataFrame) -> pl.DataFrame:
         "crawl_id",
         "kind",
         entity_id=pl.lit(None, pl.String),
+        level=pl.lit("item"),
         reason=pl.format("{} - item {} of {}", "reason", "position", "request"),
         payload=pl.Series(payloads, dtype=pl.String),
     )
@@ -67,6 +87,7 @@ def refused(table: type[Table], rows: pl.DataFrame, on: date | pl.Expr, crawl_id
         crawl_id=crawl_id if isinstance(crawl_id, pl.Expr) else pl.lit(crawl_id),
         kind=pl.lit(table.table_name()),
         entity_id=entity_id,
+        level=pl.lit("row"),
         reason="reason",
         payload=pl.struct(table.column_names()).struct.json_encode(),
     ).cast(OpsQuarantine.polars_schema())  # type: ignore[arg-type]

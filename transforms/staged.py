@@ -1,17 +1,19 @@
 """raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened.
 
 Documents are decoded only when they are news (`StateEntity.is_settled`); counters are decoded every day, from the small
-metrics column. A record whose document or counters do not decode is set aside whole, with its reason and its payload as
-received, and the rest of the day goes on. Of a counter that decodes and cannot be true only the value is set aside.
+metrics column. A value that is not what it is declared to be, or a counter that cannot be true, is set aside alone: its
+record counts. A record that cannot be read without the value (`transforms.payloads`) is set aside whole, with its
+reason and its payload as received. The rest of the day goes on.
 """
 
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from typing import Any, NamedTuple
 
-import msgspec
 import polars as pl
 from msgspec import Struct
 
@@ -61,12 +63,12 @@ FACT_OF_OWNER: dict[str, type[Table]] = {
     "tag": FactTagDaily,
 }
 
-_METRIC_POSITION = re.compile(r"\$\[(\d+)\]")
+#: Where the counters of an owner stand in its document.
 _OWNER_PATHS = {
     "model": "$",
     "version": "$.modelVersions[id={id}]",
     "image": "$..images[id={id}]",
-    "creator": "$",
+    "creator": "$.creator",
     "tag": "$",
 }
 
@@ -82,9 +84,9 @@ class Staged:
     `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
     answered when it was asked for by id, and only its counters count (`pipelines.raw.RECONCILE_PASS`). `metrics`:
     entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the records
-    whose document was decoded. `rows`: candidate rows by table. `quarantine`: rows of ops_quarantine, one per record
-    that was set aside. `implausible`: likewise, one per value that was: its record counts. `drift`: path and example of
-    unknown paths.
+    whose document was decoded, and `is_sound`: no value of it was set aside. `rows`: candidate rows by table.
+    `quarantine`: rows of ops_quarantine, one per record that was set aside. `odd`: likewise, one per value that was;
+    its record counts. `drift`: path and example of unknown paths.
     """
 
     observations: pl.DataFrame
@@ -92,7 +94,7 @@ class Staged:
     decoded: pl.DataFrame
     rows: dict[str, pl.DataFrame]
     quarantine: pl.DataFrame
-    implausible: pl.DataFrame
+    odd: pl.DataFrame
     drift: dict[str, str]
 
 
@@ -103,7 +105,7 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl
     have shown: of the others an answer to a question by id is the only source, and read like an item of a list.
     """
     observations = raw.observations(kind, on)
-    metrics, metric_errors = decode_metrics(observations)
+    metrics, metric_errors, odd_counters = decode_metrics(kind, on, observations)
     is_listed = pl.col("crawl_pass") != RECONCILE_PASS
     news = observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(
         settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
@@ -112,6 +114,7 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl
     collected: list[Future[dict[str, pl.DataFrame]]] = []
     decoded: list[pl.DataFrame] = []
     quarantine: list[pl.DataFrame] = []
+    odd = [odd_counters]
     drift = unknown_paths(list[payloads.Metric], every_nth(observations["metrics"]))
     refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
     wanted = pl.concat([news, refused]).unique("entity_id")
@@ -121,36 +124,39 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl
         for batch in raw.documents(kind, wanted.select("entity_id", "content_hash", "crawl_id", "metrics")):
             is_refused = batch["entity_id"].is_in(list(metric_errors))
             sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
-            canonical, errors = payloads.validate(payload, sound["payload"].cast(pl.Binary))
-            collected.append(reader.submit(flatten_batch, payload, flatten, canonical))
+            found = payloads.validate(payload, sound["payload"].cast(pl.Binary))
+            collected.append(reader.submit(flatten_batch, payload, flatten, found.canonical))
             collected[max(0, len(collected) - BATCHES_UNDER_WAY)].result()
             drift = unknown_paths(payload, every_nth(batch["payload"])) | drift
-            reason = pl.Series("reason", [errors.get(n) for n in range(sound.height)], dtype=pl.String)
-            records = sound.with_columns(reason)
+            records = sound.with_columns(
+                reason=pl.Series([found.errors.get(n) for n in range(sound.height)], dtype=pl.String),
+                is_sound=pl.Series([n not in found.odd for n in range(sound.height)], dtype=pl.Boolean),
+            )
             broken = broken.with_columns(
                 reason=pl.Series([metric_errors[i] for i in broken["entity_id"]], dtype=pl.String)
             )
-            decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id"))
-            quarantine.append(set_aside(kind, on, pl.concat([records.drop_nulls("reason"), broken])))
-    found = sum(frame.height for frame in [*decoded, *quarantine])
-    if found != wanted.height:
+            decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))
+            quarantine.append(set_aside(kind, on, pl.concat([records.drop("is_sound").drop_nulls("reason"), broken])))
+            odd.append(odd_values(kind, on, sound, found.odd))
+    met = sum(frame.height for frame in [*decoded, *quarantine])
+    if met != wanted.height:
         raise LostDocumentsError(
-            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {found} of them. "
+            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {met} of them. "
             "The warehouse is damaged: restore it from a backup. Nothing was published."
         )
     set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
     bad = set_aside_rows.select("entity_id").unique()
     metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
-    metrics, implausible = set_values_aside(kind, on, metrics, observations.select("entity_id", "crawl_id"))
+    metrics, implausible = within_bounds(kind, on, metrics, observations.select("entity_id", "crawl_id"))
     return Staged(
         observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
             bad, on="entity_id", how="anti", maintain_order="left"
         ),
         metrics=metrics,
-        decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String}), *decoded]),
+        decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String, "is_sound": pl.Boolean}), *decoded]),
         rows={name: pl.concat(future.result()[name] for future in collected) for name in collected[0].result()},
         quarantine=set_aside_rows,
-        implausible=implausible,
+        odd=pl.concat([*odd, implausible]).join(bad, on="entity_id", how="anti", maintain_order="left"),
         drift=drift,
     )
 
@@ -165,27 +171,66 @@ def flatten_batch(payload: type[Struct], flatten: Flatten, canonical: list[bytes
     return flatten(payloads.read(payload, canonical).struct.unnest())
 
 
-def decode_metrics(observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-    """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; and for every
-    entity whose counters are not what they are declared to be, the reason with its JSON path.
+def decode_metrics(
+    kind: str, on: date, observations: pl.DataFrame
+) -> tuple[pl.DataFrame, dict[str, str], pl.DataFrame]:
+    """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; for every entity
+    whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
     """
     entity_ids, texts = observations["entity_id"], observations["metrics"]
-    canonical, errors = payloads.validate(list[payloads.Metric], texts.cast(pl.Binary))
-    is_valid = pl.Series([position not in errors for position in range(len(texts))], dtype=pl.Boolean)
+    found = payloads.validate(list[payloads.Metric], texts.cast(pl.Binary))
+    is_valid = pl.Series([position not in found.errors for position in range(len(texts))], dtype=pl.Boolean)
     metrics = (
         pl.DataFrame(
-            {"entity_id": entity_ids.filter(is_valid), "metric": payloads.read(list[payloads.Metric], canonical)}
+            {"entity_id": entity_ids.filter(is_valid), "metric": payloads.read(list[payloads.Metric], found.canonical)}
         )
         .explode("metric")
         .filter(pl.col("metric").is_not_null())
         .unnest("metric")
         .unnest("stats")
     )
-    reasons = {entity_ids[position]: owner_path(message, texts[position]) for position, message in errors.items()}
-    return metrics, reasons
+    in_documents = {position: in_document(kind, texts[position], odd) for position, odd in found.odd.items()}
+    reasons = {entity_ids[position]: reason for position, reason in found.errors.items()}
+    return metrics, reasons, odd_values(kind, on, observations, in_documents)
 
 
-def set_values_aside(
+def in_document(kind: str, metrics: str, odd: list[payloads.Odd]) -> list[payloads.Odd]:
+    """Odd values of the metrics column, with their paths in the document that the counters came from. The ids of owners
+    are left out: the document has them, too.
+    """
+    owners = payloads.loosely(metrics.encode())
+    found = []
+    for each in odd:
+        position, _, path = each.path.removeprefix("$[").partition("].")
+        owner = owners[int(position)]
+        if path != "id":
+            found.append(each._replace(path=f"{owner_path(kind, owner['owner']).format(id=owner['id'])}.{path}"))
+    return found
+
+
+def owner_path(kind: str, owner: str) -> str:
+    """Where the counters of an owner stand in a document of a kind; `{id}` is the owner's."""
+    return "$" if owner == kind else _OWNER_PATHS[owner]
+
+
+def odd_values(
+    kind: str, on: date | pl.Expr, records: pl.DataFrame, odd: dict[int, list[payloads.Odd]]
+) -> pl.DataFrame:
+    """Rows of ops_quarantine for the `odd` values of records, which have entity_id and crawl_id, by their positions."""
+    places = [position for position, values in odd.items() for _ in values]
+    values = [each for of_record in odd.values() for each in of_record]
+    return records[places].select(
+        snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
+        crawl_id="crawl_id",
+        kind=pl.lit(kind),
+        entity_id="entity_id",
+        level=pl.lit("value"),
+        reason=pl.Series([each.reason for each in values], dtype=pl.String),
+        payload=pl.Series([each.value for each in values], dtype=pl.String),
+    )
+
+
+def within_bounds(
     kind: str, on: date, metrics: pl.DataFrame, crawls: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Makes every counter null that is outside its declared bounds, and gives a row of ops_quarantine for each.
@@ -204,8 +249,7 @@ def set_values_aside(
             odd = metrics.filter(is_odd)
             if odd.is_empty():
                 continue
-            place = "$" if owner == kind else _OWNER_PATHS[owner]
-            path = f"{place}{'' if field == 'modelCount' else '.stats'}.{field}"
+            path = f"{owner_path(kind, owner)}{'' if field == 'modelCount' else '.stats'}.{field}"
             value = pl.col(field).cast(pl.String)
             before, named, after = path.partition("{id}")
             owner_id = pl.col("id").fill_null("unknown") if named else pl.lit("")
@@ -216,6 +260,7 @@ def set_values_aside(
                     crawl_id="crawl_id",
                     kind=pl.lit(kind),
                     entity_id="entity_id",
+                    level=pl.lit("value"),
                     reason=pl.format(f"Expected {least} to {most}, got {{}} - at `{{}}`", value, where),
                     payload=value,
                 )
@@ -224,27 +269,53 @@ def set_values_aside(
     return metrics, pl.concat(found)
 
 
-def owner_path(message: str, metrics: str) -> str:
-    """Turns a path into the metrics column into one into the document that the counters came from."""
+class Declared(NamedTuple):
+    """What is declared of a value: its type, and the least and the most of a counter."""
 
-    def in_document(match: re.Match[str]) -> str:
-        owner = msgspec.json.decode(metrics)[int(match[1])]
-        return _OWNER_PATHS[owner["owner"]].format(id=owner["id"])
+    kind: Any
+    bounds: tuple[int, int] | None = None
 
-    return _METRIC_POSITION.sub(in_document, message, count=1)
+
+def declared_at(kind: str, path: str) -> Declared | None:
+    """What is declared at a path of a document of a kind, as rows of ops_quarantine name it."""
+    names = _places(path)
+    for owner, fact in FACT_OF_OWNER.items():
+        begin = _places(owner_path(kind, owner))
+        counter = names[len(begin) :]
+        if names[: len(begin)] != begin or counter[:1] not in (["stats"], ["modelCount"]):
+            continue
+        # An odd object of counters stands in the document, each of its counters beside it.
+        if counter != ["stats"] and (found := payloads.declared_at(payloads.Metric, counter)):
+            bounds = {
+                metadata["source"].rsplit(".", 1)[-1]: (metadata["least"], metadata["most"])
+                for metadata in fact.with_metadata(counter=True).values()
+            }
+            return Declared(found, bounds.get(names[-1]))
+    found = payloads.declared_at(payloads.PAYLOADS[kind], names)
+    return Declared(found) if found else None
+
+
+def _places(path: str) -> list[str]:
+    """The names of a path and, as `[]`, the elements of its lists."""
+    return re.findall(r"(?<=\.)\w+|\[\]", re.sub(r"\[[^]]*\]", "[]", path))
 
 
 def set_aside(kind: str, on: date | pl.Expr, records: pl.DataFrame) -> pl.DataFrame:
     """Rows of ops_quarantine for records with a reason; the payload is the document as received."""
-    received = [
-        splice(kind, payload.encode(), metrics.encode()).decode()
-        for payload, metrics in zip(records["payload"], records["metrics"], strict=True)
-    ]
+    received = [_as_received(kind, *parts) for parts in records.select("payload", "metrics").iter_rows()]
     return records.select(
         snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
         crawl_id="crawl_id",
         kind=pl.lit(kind),
         entity_id="entity_id",
+        level=pl.lit("record"),
         reason="reason",
         payload=pl.Series(received, dtype=pl.String),
     )
+
+
+def _as_received(kind: str, payload: str, metrics: str) -> str:
+    """A document with its counters; without them if it is nested too deeply to find their places here."""
+    with suppress(RecursionError):
+        return splice(kind, payload.encode(), metrics.encode()).decode()
+    return payload

@@ -26,13 +26,15 @@ def test_broken_records_are_in_quarantine_as_received_all_else_is_loaded_and_the
         civitai_etl.settings["CIVITAI_ETL_API_URL"] = service.api_url
         ended = civitai_etl.run("snapshot", "--date", "2026-01-01")
     assert ended.returncode == 0, ended.stderr
-    assert "33 in = 30 out + 3 quarantined + 0 duplicates" in ended.stdout
-    assert civitai_etl.sql("select count(*), sum(download_count) from star.fact_model_daily") == ["30,465"]
+    assert "33 in = 31 out + 2 quarantined + 0 duplicates" in ended.stdout
+    assert civitai_etl.sql("select count(*), sum(download_count) from star.fact_model_daily") == ["31,465"]
     answer = civitai_etl.run(
-        "sql", "select payload, reason from star.ops_quarantine order by payload", "--format", "json"
+        "sql", "select level, payload, reason from star.ops_quarantine order by level", "--format", "json"
     )
-    quarantine = {row["payload"]: row["reason"] for row in json.loads(answer.stdout)}
-    assert set(quarantine) == {TEXT_COUNTER, OBJECT_VERSIONS, STRING_ITEM}
-    assert "$.stats.downloadCount" in quarantine[TEXT_COUNTER]
-    assert "$.modelVersions" in quarantine[OBJECT_VERSIONS]
-    assert "not a JSON object" in quarantine[STRING_ITEM]
+    item, record, value = json.loads(answer.stdout)
+    assert (item["level"], item["payload"]) == ("item", STRING_ITEM)
+    assert "not a JSON object" in item["reason"]
+    assert (record["level"], record["payload"]) == ("record", OBJECT_VERSIONS)
+    assert "$.modelVersions" in record["reason"]
+    assert (value["level"], value["payload"]) == ("value", '"a lot"')
+    assert "$.stats.downloadCount" in value["reason"]

@@ -9,40 +9,89 @@ from pipelines.progress import Silent
 from pipelines.settings import Settings
 from tests.transforms.conftest import DAYS, Workshop, model, workshop
 from transforms import payloads
+from transforms.quarantine import value_now
+from transforms.tables import FactModelDaily
 
 __all__ = ["workshop"]
 
 
 @pytest.fixture
 def settings(workshop: Workshop) -> Settings:
-    """Two days on which the counter of model 2 is text."""
+    """Two days on which a counter of model 2 is text, one of model 4 cannot be true, and model 3 has no list."""
     for day in DAYS[:2]:
-        workshop.raw.crawl(day, model=[model(1), model(2, stats={"downloadCount": "many"}, mode="x"), "no object"])
+        odd = [model(2, stats={"downloadCount": "many"}, mode="x"), model(4, stats={"commentCount": 10**11})]
+        workshop.raw.crawl(day, model=[model(1), *odd, {"id": 3, "modelVersions": "none"}, "no object"])
         workshop.build()
     return Settings(data_dir=workshop.folder)
 
 
 def test_it_is_listed_by_what_is_wrong(settings: Settings) -> None:
     told = group_lines(settings)
-    assert told[0] == "4 records are set aside:"
-    assert told[1].startswith("       2  model, 2026-01-01 to 2026-01-02: ")
-    assert any("got `str` - at `$.stats.downloadCount` (such as 2)" in line for line in told)
+    assert told[0] == "Set aside: 2 items, 2 records, 6 values."
+    assert told[1].startswith("       2  model, items, 2026-01-01 to 2026-01-02: ")
+    expected = "model, values, 2026-01-01 to 2026-01-02: Expected `int | null`, got `str` - at"
+    assert f"       2  {expected} `$.stats.downloadCount` (such as 2)" in told
+    assert f"       2  {expected} `$.modelVersions[].stats.downloadCount` (such as 2)" in told
 
 
 def test_one_is_shown_as_it_was_received(settings: Settings) -> None:
-    told = "\n".join(record_lines(settings, "model", "2"))
-    assert told.startswith("model 2 of 2026-01-02 (crawl 2026-01-02.1): Expected `int | null`, got `str`")
-    assert '"downloadCount": "many"' in told
+    told = "\n".join(record_lines(settings, "model", "3"))
+    assert told.startswith("model 3 of 2026-01-02 (crawl 2026-01-02.1): Expected `array | null`, got `str`")
+    assert '"modelVersions": "none"' in told
+    told = "\n".join(record_lines(settings, "model", "4"))
+    assert told.startswith("a value of model 4 of 2026-01-02 (crawl 2026-01-02.1): Expected 0 to 10000000000, got")
     with pytest.raises(NotSetAsideError, match="No model 1 is set aside"):
         record_lines(settings, "model", "1")
+
+
+@pytest.mark.parametrize("odd", ["[" * 900 + "]" * 900, r'"cut \ud83d"'], ids=["deep", "surrogate"])
+def test_whatever_a_value_is_it_is_shown(workshop: Workshop, odd: str) -> None:
+    workshop.raw.crawl(DAYS[0], model=[model(1), f'{{"id": 2, "modelVersions": {odd}}}'.encode()])
+    workshop.build()
+    told = "".join(record_lines(Settings(data_dir=workshop.folder), "model", "2"))
+    assert odd in "".join(told.encode().decode().replace("\n", "").split("  "))
 
 
 def test_nothing_is_made_anew_while_nothing_is_mended(settings: Settings) -> None:
     before = settings.analytics.stat().st_mtime_ns
     assert replay(settings, Silent()) == (
-        "None of the 4 records that are set aside can be read by today's declarations."
+        "Nothing of what is set aside (10 times) can be read by today's declarations."
     )
     assert settings.analytics.stat().st_mtime_ns == before
+
+
+def test_a_bound_that_was_widened_takes_the_value_in_at_its_dates(
+    settings: Settings, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column = FactModelDaily.columns()["comment_count"]
+    monkeypatch.setitem(column.metadata, "most", 10**12)
+    assert replay(settings, Silent()) == "Of 10 that were set aside, 2 were taken in at their dates; 8 stay set aside."
+    rows = workshop.sql("SELECT comment_count FROM star.fact_model_daily WHERE model_id = 4")
+    assert rows == [(10**11,), (10**11,)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "is_odd"),
+    [
+        ("$.stats.downloadCount", "-1", True),
+        ("$.stats.downloadCount", "5", False),
+        ("$.modelVersions[id=7].stats.rating", "5.5", True),
+        ("$.modelVersions[id=7].stats.rating", "4.5", False),
+        ("$..images[id=None].stats.heartCount", "5", False),
+        ("$.creator.modelCount", "{}", True),
+        ("$.creator.modelCount", "3", False),
+        ("$.stats", '{"downloadCount":{}}', True),
+        ("$.tags[2]", "null", True),
+        ("$.tags[2]", '{"name":"sea"}', False),
+        ("$.modelVersions[0].files[3].hashes.SHA256", '" "', True),
+        ("$.modelVersions[0].files[3].hashes.SHA256", '"AB"', False),
+        ("$.modelVersions[0].images[1].id", '"7"', True),
+        ("$.poi", "true", False),
+        ("$.gone.since", "1", True),
+    ],
+)
+def test_a_value_is_judged_by_what_is_declared_at_its_path(path: str, value: str, is_odd: bool) -> None:
+    assert (value_now("model", path, value.encode()) is not None) is is_odd
 
 
 def test_what_a_mended_declaration_reads_is_taken_in_at_its_dates(
@@ -61,6 +110,6 @@ def test_what_a_mended_declaration_reads_is_taken_in_at_its_dates(
         stats: Mended | None = None
 
     monkeypatch.setattr(payloads, "Metric", MendedMetric)
-    assert replay(settings, Silent()) == "2 of 4 records were taken in at their dates; 2 stay set aside."
+    assert replay(settings, Silent()) == "Of 10 that were set aside, 4 were taken in at their dates; 6 stay set aside."
     rows = workshop.sql("SELECT snapshot_date, download_count FROM star.fact_model_daily WHERE model_id = 2 ORDER BY 1")
     assert rows == [(DAYS[0], None), (DAYS[1], None)]

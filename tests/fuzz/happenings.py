@@ -28,10 +28,10 @@ CREATORS = ({"username": "ada"}, {"username": " ada"}, {"username": "bob"}, {"us
 TAGS = ("x", "y", " y", "", "X")
 LICENCES = (None, [], ["Sell", "Image"], ["Image", "Sell"], "{Image,Sell}", "Rent")
 DESCRIPTIONS = (None, "", "one", "two")
-#: What no counter can be: its value is set aside.
-IMPOSSIBLE = (-1, 10**18, 10**10 + 1)
-#: What no counter is: its record is set aside.
-BROKEN = ("12", 4.5, True)
+#: What no counter can be, or is: its value is set aside.
+IMPOSSIBLE = (-1, 10**18, 10**10 + 1, 2**64, "12", 4.5, {"all": 5}, [])
+#: A version that cannot be told from another: its record is set aside.
+NO_VERSION = {"id": "12", "stats": {}}
 #: What becomes of a model on a date: `later` it is listed by the second crawl, if there is one.
 FATES = ["listed"] * 9 + ["missed", "answered", "answered", "gone", "broken", "later", "later"]
 FATES_OF_WATCHED = ["answered"] * 12 + ["missed", "missed", "gone", "broken answer", "listed"]
@@ -130,7 +130,7 @@ def tell(chance: random.Random, crawls: list[Crawl], number: int) -> None:
             move_on(chance, item)
             told = deepcopy(item)
             if fate in {"broken", "broken answer"}:
-                break_counter(chance, told)
+                told["modelVersions"].append(NO_VERSION)
             (crawl.answered if fate in {"answered", "broken answer"} else crawl.listed)[model_id] = told
         crawls[place] = replace(crawl, gone=(*crawl.gone, *gone))
 
@@ -244,14 +244,9 @@ def count_on(chance: random.Random, owner: dict) -> None:
         else:
             stats[name] = chance.choice([None, None, 0, 5, 400, 9000, *IMPOSSIBLE])
     if chance.random() < 0.3:
-        stats["rating"] = chance.choice([None, 0, 3, 4.5, 4.51, 5.0, -1, 7.5])
+        stats["rating"] = chance.choice([None, 0, 3, 4.5, 4.51, 5.0, -1, 7.5, "4.5"])
     if chance.random() < 0.05:
         owner["stats"] = {}
-
-
-def break_counter(chance: random.Random, model: dict) -> None:
-    owner = chance.choice([model, *model["modelVersions"]])
-    owner["stats"] = {"downloadCount": chance.choice(BROKEN)}
 
 
 def add_crowd(chance: random.Random, crawls: list[Crawl]) -> list[Decision]:

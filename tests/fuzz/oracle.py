@@ -6,6 +6,7 @@ microseconds since 1970.
 """
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -185,7 +186,7 @@ class Oracle:
         self.listed -= dead
 
     def set_aside(self, day: Day, model_id: int, item: dict) -> bool:
-        """Whether a record is set aside, for a counter that is none; of a sound one, values that cannot be true are."""
+        """Whether a record is set aside, for a version without a readable id; of a sound one, odd counters are."""
         owners = [(item, OF_MODELS), *((version, OF_VERSIONS) for version in item["modelVersions"])]
         values = [
             (name, value, most)
@@ -193,10 +194,9 @@ class Oracle:
             for name, _, _, most in counters
             if (value := (owner.get("stats") or {}).get(name)) is not None
         ]
-        is_broken = any(not is_number(name, value) for name, value, _ in values)
-        aside = (
-            ["record"] if is_broken else [as_text(name, each) for name, each, most in values if not 0 <= each <= most]
-        )
+        is_broken = any(not isinstance(version["id"], int) for version in item["modelVersions"])
+        odd = [as_text(name, value) for name, value, most in values if not is_counter(name, value, most)]
+        aside = ["record"] if is_broken else odd
         for what in aside:
             row = self.tables["ops_quarantine"].setdefault((day.on, str(model_id), what), {"records": 0})
             row["records"] += 1
@@ -312,7 +312,7 @@ class Oracle:
         id_name = "model" if fact == "fact_model_daily" else "version"
         given = {
             entity: {
-                column: stats.get(name) if stats.get(name) is not None and 0 <= stats[name] <= most else None
+                column: stats[name] if is_counter(name, stats.get(name), most) else None
                 for name, column, _, most in FACTS[fact]
             }
             for entity, stats in observed.items()
@@ -483,13 +483,16 @@ def is_after(microseconds: int | None, moment: datetime) -> bool:
     return microseconds is not None and microseconds > in_microseconds(moment.isoformat())  # type: ignore[operator]
 
 
-def is_number(name: str, value: Any) -> bool:
+def is_counter(name: str, value: Any, most: int) -> bool:
     """Whether a value is what the counter is declared to be: stars have fractions, counts have none."""
-    return not isinstance(value, bool) and isinstance(value, int | float if name == "rating" else int)
+    is_number = not isinstance(value, bool) and isinstance(value, int | float if name == "rating" else int)
+    return is_number and 0 <= value <= most
 
 
-def as_text(name: str, value: float) -> str:
-    return str(float(value)) if name == "rating" else str(value)
+def as_text(name: str, value: Any) -> str:
+    if name == "rating" and not isinstance(value, str):
+        return str(float(value))
+    return json.dumps(value, separators=(",", ":"))
 
 
 def key_of(entity: int, valid_from: date) -> int:

@@ -90,9 +90,9 @@ def expected(oracle: Oracle, name: str) -> Table:
 
 
 def quarantined(workshop: Workshop) -> Table:
-    """Records and single values that were set aside; a value stands as it is, a record as the word."""
+    """Records and single values that were set aside; a value stands as it was received, a record as the word."""
     rows = workshop.sql("""
-        SELECT snapshot_date, entity_id, CASE WHEN payload[1] = '{' THEN 'record' ELSE payload END, count(*)
+        SELECT snapshot_date, entity_id, if(level = 'value', payload, level), count(*)
         FROM star.ops_quarantine GROUP BY ALL""")
     return {key: {"records": records} for *key_, records in rows for key in [tuple(key_)]}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.documents import DOCUMENTS, UnreadableItemError, splice, split
+from pipelines.documents import DOCUMENTS, UnreadableItemError, legible, splice, split
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the recorded payloads are not at {REAL}")
@@ -44,21 +44,46 @@ def test_a_document_whose_counters_alone_changed_keeps_its_hash() -> None:
     assert yesterday.content_hash == today.content_hash != renamed.content_hash
 
 
-@pytest.mark.parametrize("stats", ["null", '{"a":{"b":1}}', '{"a":[1]}', '"text"', "[1]", "3"])
-def test_a_counter_object_that_is_not_flat_stays_in_the_payload(stats: str) -> None:
+@pytest.mark.parametrize("stats", ["null", '"text"', "[1]", "3"])
+def test_counters_that_are_no_object_stay_in_the_payload(stats: str) -> None:
     item = f'{{"id":1,"stats":{stats}}}'.encode()
     document = split("model", item)
     assert (document.payload, document.metrics) == (item, b"[]")
 
 
-@pytest.mark.parametrize(
-    ("count", "cut"), [("12", True), ("-1.5e3", True), ("null", True), ('"12"', False), ("{}", False)]
-)
-def test_model_count_is_cut_when_it_is_a_number_or_null(count: str, cut: bool) -> None:
+@pytest.mark.parametrize("stats", ['{"a":{"b":1}}', '{"a":[1]}', '{"a":"text"}', '{"a":1e999}', r'{"a":"\ud83d"}'])
+def test_an_odd_counter_is_cut_like_any_other_so_that_its_document_keeps_its_hash(stats: str) -> None:
+    item = f'{{"id":1,"stats":{stats}}}'.encode()
+    document = split("model", item)
+    assert document.payload == b'{"id":1,"stats":{}}'
+    assert document.metrics == f'[{{"owner":"model","id":1,"stats":{stats}}}]'.encode()
+    assert splice("model", document.payload, document.metrics) == item
+
+
+@pytest.mark.parametrize("count", ["12", "-1.5e3", "null", '"12"', "{}", "[1]"])
+def test_model_count_is_cut_whatever_it_is(count: str) -> None:
     item = f'{{"username":"ann","modelCount":{count}}}'.encode()
     document = split("creator", item)
-    assert document.payload == (b'{"username":"ann","modelCount":null}' if cut else item)
+    assert document.payload == b'{"username":"ann","modelCount":null}'
     assert splice("creator", document.payload, document.metrics) == item
+
+
+def test_half_of_a_surrogate_pair_stays_as_it_was_received() -> None:
+    item = (
+        rb'{"id":7,"name":"cut \ud83d","title":"\\ud83d \ud83d\ude00","creator":{"username":"\udc00","modelCount":3},'
+        rb'"modelVersions":[{"id":70,"stats":{"downloadCount":1}}]}'
+    )
+    document = split("model", item)
+    assert document.entity_id == "7"
+    assert document.payload == item.replace(b'{"downloadCount":1}', b"{}").replace(
+        b'"modelCount":3', b'"modelCount":null'
+    )
+    assert splice("model", document.payload, document.metrics) == item
+
+
+def test_what_is_legible_has_whole_pairs_only_and_the_same_length() -> None:
+    text = rb'"\ud83d\ude00 \ud83d\ud83d\ude00 \udc00 \\ud83d \\\ud83d \u0041 \n"'
+    assert legible(text) == rb'"\ud83d\ude00 \ufffd\ud83d\ude00 \ufffd \\ud83d \\\ufffd \u0041 \n"'
 
 
 def test_model_count_of_the_creator_inside_a_model_is_a_counter() -> None:
@@ -89,13 +114,18 @@ def test_a_version_that_is_no_object_costs_no_counter_of_its_neighbours() -> Non
         ("model", b"{", "not valid JSON"),
         ("model", b'{"name":"x"}', "no id"),
         ("model", b'{"id":null}', "no id"),
-        ("model", b'{"id":"5"}', 'id is not an integer: "5"'),
+        ("model", b'{"id":"5"}', 'id is not an integer of 64 bits: "5"'),
         ("model", b'{"id":true}', "id is not an integer"),
+        ("model", b'{"id":-0}', "id is not an integer"),
+        ("model", b'{"id":9223372036854775808}', "id is not an integer of 64 bits"),
+        ("model", b'{"id":' + b"9" * 5_000 + b"}", "id is not an integer of 64 bits: 9999"),
+        ("model", '{"id":"ééééééééééééééééééééé"}'.encode(), 'id is not an integer of 64 bits: "éé'),
         ("model", b'{"id":1,"name":"\xff"}', "not valid UTF-8 at byte 16"),
         ("model", b'{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not valid JSON"),
         ("creator", b'{"username":null}', "no username"),
         ("creator", b'{"username":""}', "username is not a name"),
         ("tag", b'{"name":3}', "name is not a name"),
+        ("tag", rb'{"name":"cut \ud83d"}', "name is not a name"),
     ],
 )
 def test_an_item_without_a_readable_id_is_unreadable_for_a_reason(kind: str, item: bytes, reason: str) -> None:

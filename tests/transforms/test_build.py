@@ -22,11 +22,9 @@ from transforms.raw_reader import coverage
 from transforms.tables import TABLES
 
 BROKEN = {
-    "text where a counter should be": b'{"id": 7, "stats": {"downloadCount": "many"}, "modelVersions": []}',
     "an object where a list should be": b'{"id": 8, "stats" : {"downloadCount": 3}, "modelVersions": {"id": 1}}',
-    "text in a version's counters": b'{"id": 9, "modelVersions": [{"id": 90, "stats": {"downloadCount": "x"}}]}',
-    "a number beyond 64 bits": b'{"id": 11, "stats": {"downloadCount": 99999999999999999999}}',
-    "a fraction where a whole number should be": b'{"id": 12, "stats": {"downloadCount": 5.5}}',
+    "a version without an id": b'{"id": 9, "stats": {"downloadCount": 1e999}, "modelVersions": [{"name": "v1"}]}',
+    "an id of which no key can be made": b'{"id": 99999999999999}',
     "a string instead of an object": b'"just a string"',
     "no id": b'{"name": "nobody"}',
 }
@@ -35,16 +33,110 @@ BROKEN = {
 def test_broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_is_loaded(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), *BROKEN.values(), model(2)])
     (books, *_) = workshop.build().balances
-    assert (books.received, books.loaded, books.quarantined, books.duplicates) == (9, 2, 7, 0)
+    assert (books.received, books.loaded, books.quarantined, books.duplicates) == (7, 2, 5, 0)
     assert workshop.sql("SELECT model_id FROM star.fact_model_daily ORDER BY 1") == [(1,), (2,)]
     assert workshop.sql("SELECT model_id FROM star.dim_model ORDER BY 1") == [(1,), (2,)]
+    assert workshop.sql("SELECT level, count(*) FROM star.ops_quarantine GROUP BY 1 ORDER BY 1") == [
+        ("item", 2),
+        ("record", 3),
+    ]
     quarantine = dict(workshop.sql("SELECT payload, reason FROM star.ops_quarantine"))
     assert sorted(quarantine) == sorted(payload.decode() for payload in BROKEN.values())
     reasons = {name: quarantine[payload.decode()] for name, payload in BROKEN.items()}
-    assert reasons["text where a counter should be"] == "Expected `int | null`, got `str` - at `$.stats.downloadCount`"
     assert "`$.modelVersions`" in reasons["an object where a list should be"]
-    assert "`$.modelVersions[id=90].stats.downloadCount`" in reasons["text in a version's counters"]
-    assert reasons["a string instead of an object"].endswith("item 6 of /models")
+    assert reasons["a version without an id"] == "Object missing required field `id` - at `$.modelVersions[0]`"
+    assert reasons["a string instead of an object"].endswith("item 4 of /models")
+
+
+def test_a_counter_that_is_none_is_set_aside_as_a_value_and_the_other_counters_count(workshop: Workshop) -> None:
+    no_counters = ["1e999", "99999999999999999999", "9" * 5_000, '"12"', "5.5", '{"all":5}', "[]", "true"]
+    records = [
+        f'{{"id": {number}, "stats": {{"thumbsUpCount": 3, "downloadCount": {odd}}}, '
+        f'"creator": {{"username": "ann", "modelCount": {odd}}}, '
+        f'"modelVersions": [{{"id": {number}0, "stats": {{"thumbsUpCount": 3, "downloadCount": {odd}}}}}]}}'
+        for number, odd in enumerate(no_counters, start=1)
+    ]
+    for day in DAYS[:2]:
+        workshop.raw.crawl(day, model=[record.encode() for record in records])
+        books = workshop.build().balances[0]
+        assert (books.received, books.loaded, books.quarantined) == (8, 8, 0)
+    for fact in ("fact_model_daily", "fact_model_version_daily"):
+        assert workshop.sql(f"SELECT download_count, thumbs_up_count FROM star.{fact}") == [(None, 3)] * 16
+    rows = workshop.sql(
+        "SELECT entity_id, level, regexp_extract(reason, '`([^`]*)`$', 1), payload FROM star.ops_quarantine "
+        "WHERE day(snapshot_date) = 2 ORDER BY ALL"
+    )
+    assert rows == [
+        (str(number), "value", path, odd)
+        for number, odd in enumerate(no_counters, start=1)
+        for path in (
+            "$.creator.modelCount",
+            f"$.modelVersions[id={number}0].stats.downloadCount",
+            "$.stats.downloadCount",
+        )
+    ]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_odd_values_of_a_document_are_set_aside_on_every_day_and_the_rest_of_it_is_read(workshop: Workshop) -> None:
+    files = [{"id": 5, "hashes": {"SHA256": " ", "CRC32": " ab "}}, "no file", {"id": 6, "hashes": {"CRC32": 7}}]
+    odd = model(1, version(10, base_model=" Pony ", files=files, publishedAt="soon"), tags=[None, " sea ", 3], poi="no")
+    for day in DAYS[:2]:
+        workshop.raw.crawl(day, model=[odd, model(2, version(20, base_model=" "))])
+        books = workshop.build().balances[0]
+        assert (books.loaded, books.quarantined) == (2, 0)
+    place = "$.modelVersions[0]"
+    assert workshop.sql(
+        "SELECT day(snapshot_date), regexp_extract(reason, '`([^`]*)`$', 1), payload FROM star.ops_quarantine "
+        "WHERE level = 'value' AND entity_id = '1' ORDER BY ALL"
+    ) == [
+        (day, path, payload)
+        for day in (1, 2)
+        for path, payload in [
+            (f"{place}.files[0].hashes.SHA256", '" "'),
+            (f"{place}.files[1]", '"no file"'),
+            (f"{place}.files[2].hashes.CRC32", "7"),
+            (f"{place}.publishedAt", '"soon"'),
+            ("$.poi", '"no"'),
+            ("$.tags[0]", "null"),
+            ("$.tags[2]", "3"),
+        ]
+    ]
+    assert workshop.value("SELECT count(*) FROM star.ops_quarantine WHERE level <> 'value'") == 0
+    assert workshop.sql("SELECT tag FROM star.bridge_model_tag WHERE model_id = 1") == [("sea",)]
+    assert workshop.sql("SELECT version_id, base_model FROM star.model_version ORDER BY 1") == [
+        (10, "Pony"),
+        (20, "(unknown)"),
+    ]
+    assert workshop.sql("SELECT file_id, algorithm, hash FROM star.file_hash WHERE version_id = 10") == [
+        (5, "CRC32", "AB")
+    ]
+    assert workshop.sql("SELECT file_id FROM star.dim_file WHERE version_id = 10 ORDER BY 1") == [(5,), (6,)]
+    assert workshop.rebuild_into("again").files() == workshop.files()
+
+
+def test_values_that_are_set_aside_refuse_no_date_however_many_they_are(workshop: Workshop) -> None:
+    models = [model(number, stats={"downloadCount": "many"}) for number in range(1, 20)]
+    workshop.raw.crawl(DAYS[0], model=models)
+    assert workshop.build().published
+    broken = [{"id": number, "modelVersions": 5} for number in range(101, 121)]
+    workshop.raw.crawl(DAYS[1], model=[*models, *broken])
+    with pytest.raises(QuarantineError, match=r"20 of 39 records .* 20 times, first in model 101: Expected `array"):
+        workshop.build()
+
+
+def test_a_second_file_or_version_of_the_same_id_lends_nothing_to_the_first(workshop: Workshop) -> None:
+    first = {"id": 5, "name": "one", "hashes": {"SHA256": "AA"}}
+    second = {"id": 5, "name": "two", "hashes": {"SHA256": "BB", "CRC32": "CC"}}
+    again = version(10, files=[{"id": 6, "hashes": {"SHA256": "DD"}}], name="again")
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, files=[first, second]), again)])
+    workshop.build()
+    assert workshop.sql("SELECT file_id, name FROM star.dim_file") == [(5, "one")]
+    assert workshop.sql("SELECT file_id, hash FROM star.file_hash") == [(5, "AA")]
+    assert workshop.sql("SELECT kind, level, entity_id FROM star.ops_quarantine ORDER BY ALL") == [
+        ("dim_file", "row", "10/5"),
+        ("dim_model_version", "row", "10/2026-01-01"),
+    ]
 
 
 def test_a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_counts(workshop: Workshop) -> None:
@@ -426,22 +518,26 @@ def test_a_document_that_raw_lost_is_noticed(workshop: Workshop) -> None:
         workshop.build()
 
 
-def test_counters_that_the_load_could_not_cut_are_set_aside_and_new_ones_are_drift(workshop: Workshop) -> None:
+def test_counters_that_are_no_object_are_set_aside_and_new_ones_are_drift(workshop: Workshop) -> None:
     workshop.raw.crawl(
         DAYS[0],
         model=[
             model(1, stats={"downloadCount": 150, "byDay": [1, 2]}),
             model(2, stats={"downloads": 150}),
             model(3, stats=None),
+            model(4, version(40), stats="many"),
         ],
     )
     workshop.build()
-    assert workshop.sql("SELECT entity_id FROM star.ops_quarantine") == [("1",)]
-    assert "$.stats" in workshop.value("SELECT reason FROM star.ops_quarantine")
     assert ("model", "$[].stats.downloads") in workshop.sql("SELECT kind, path FROM star.ops_drift")
     assert workshop.sql("SELECT model_id, download_count FROM star.fact_model_daily ORDER BY 1") == [
+        (1, 150),
         (2, None),
         (3, None),
+        (4, None),
+    ]
+    assert workshop.sql("SELECT entity_id, level, reason FROM star.ops_quarantine") == [
+        ("4", "value", "Expected `object | null`, got `str` - at `$.stats`")
     ]
 
 

@@ -68,7 +68,7 @@ def test_paths_are_counted_once_a_document_and_another_order_of_keys_is_said_to_
 
 
 def test_a_record_that_was_set_aside_has_nothing_to_be_compared_with(workshop: Workshop) -> None:
-    broken = [model(number, stats={"downloadCount": "many"}) for number in range(1, 12)]
+    broken = [{"id": number, "modelVersions": 5} for number in range(1, 12)]
     workshop.raw.crawl(date(2026, 1, 1), model=broken + catalogue()[11:])
     workshop.raw.crawl(date(2026, 1, 2), model=catalogue())
     assert workshop.build(limits=Limits(max_quarantine_share=1.0, max_change_share=0.0)).warnings == ()

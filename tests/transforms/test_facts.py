@@ -207,7 +207,7 @@ def test_what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it
     if met == "by id only":
         workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(grown(40),))
     else:
-        workshop.raw.crawl(DAYS[1], model=[grown("many"), model(2)])
+        workshop.raw.crawl(DAYS[1], model=[{"id": 1, "modelVersions": 5}, model(2)])
     workshop.build()
     workshop.raw.crawl(DAYS[2], model=[grown(60), model(2)])
     workshop.build()

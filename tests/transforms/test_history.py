@@ -170,7 +170,7 @@ def test_a_model_that_was_buried_and_answers_by_id_has_returned(workshop: Worksh
 def test_what_a_date_has_seen_in_any_way_is_not_gone_on_it(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2), model(3)])
     workshop.raw.crawl(DAYS[1], status="partial", model=[model(2)], buried=(1, 3))
-    broken = model(3, stats={"downloadCount": "many"})
+    broken = {"id": 3, "modelVersions": 5}
     workshop.raw.crawl(DAYS[1], number=2, model=[broken], reconciled=(model(1),))
     workshop.raw.crawl(DAYS[2], model=[model(2), model(3)], reconciled=(model(1, name="lists are its source"),))
     workshop.build()
@@ -180,7 +180,7 @@ def test_what_a_date_has_seen_in_any_way_is_not_gone_on_it(workshop: Workshop) -
 
 def test_a_broken_answer_to_a_reconcile_is_set_aside_and_its_model_stays(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
-    workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(model(1, stats={"downloadCount": "many"}),))
+    workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=({"id": 1, "modelVersions": 5},))
     report = workshop.build()
     assert [(books.loaded, books.quarantined) for books in report.balances if books.kind == "model"] == [(2, 0), (1, 1)]
     assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True), (2, 1, None, True)]

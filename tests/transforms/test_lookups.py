@@ -205,23 +205,29 @@ def test_build_by_day_and_rebuild_give_the_same_files(workshop: Workshop) -> Non
 
 
 def test_an_answer_that_does_not_decode_is_set_aside_with_its_reason_and_mended_by_the_next(workshop: Workshop) -> None:
-    broken = DETAIL | {"id": 11, "status": 7}
+    broken = DETAIL | {"id": 10**15}
+    odd = DETAIL | {"id": 11, "status": 7, "baseModel": " Flux "}
     workshop.raw.crawl(DAYS[0], model=[model(1)])
-    workshop.raw.look_up(DAYS[0], version=[DETAIL, broken], user=[{"id": 3}])
+    workshop.raw.look_up(DAYS[0], version=[DETAIL, broken, odd], user=[{"id": 3}])
     workshop.build()
-    assert workshop.sql("SELECT version_id FROM star.model_version_detail") == [(10,)]
-    set_aside = "SELECT snapshot_date, crawl_id, kind, entity_id, reason FROM star.ops_quarantine ORDER BY kind"
+    told = "SELECT version_id, base_model, status FROM star.model_version_detail ORDER BY 1"
+    assert workshop.sql(told) == [(10, "Pony", "Published"), (11, "Flux", None)]
+    set_aside = (
+        "SELECT snapshot_date, kind, entity_id, level, split(reason, ' - at ')[-1] "
+        "FROM star.ops_quarantine ORDER BY ALL"
+    )
     assert workshop.sql(set_aside) == [
-        (DAYS[0], "2026-01-01.lookup", "dim_user", "3", "breaks username|nullability"),
-        (DAYS[0], "2026-01-01.lookup", "version", "11", "Expected `str | null`, got `int` - at `$.status`"),
+        (DAYS[0], "dim_user", "3", "row", "breaks username|nullability"),
+        (DAYS[0], "version", f"{10**15}", "record", "`$.id`"),
+        (DAYS[0], "version", "11", "value", "`$.status`"),
     ]
-    payload = workshop.value("SELECT payload FROM star.ops_quarantine WHERE kind = 'version'")
+    payload = workshop.value("SELECT payload FROM star.ops_quarantine WHERE level = 'record'")
     assert json.loads(payload) == broken
     assert not workshop.build().published
-    workshop.raw.look_up(DAYS[1], version=[broken | {"status": "Published"}], user=[{"id": 3, "username": "cy"}])
+    workshop.raw.look_up(DAYS[1], version=[odd | {"status": "Published"}], user=[{"id": 3, "username": "cy"}])
     workshop.build()
-    assert workshop.sql("SELECT version_id FROM star.model_version_detail ORDER BY 1") == [(10,), (11,)]
-    assert workshop.sql(set_aside) == []
+    assert workshop.sql(told) == [(10, "Pony", "Published"), (11, "Flux", "Published")]
+    assert [row[1:4] for row in workshop.sql(set_aside)] == [("version", f"{10**15}", "record")]
 
 
 def test_a_broken_answer_that_is_no_document_is_told_in_the_quarantine_and_counts_in_no_balance(

@@ -24,6 +24,7 @@ from transforms.payloads import (
     Model,
     Tag,
     VersionMini,
+    path_in,
     read,
     validate,
 )
@@ -58,8 +59,9 @@ OTHERS: dict[str, Any] = {
 
 
 def decode(kind: type[Struct], documents: list[bytes]) -> tuple[pl.Series, dict[int, str]]:
-    canonical, errors = validate(kind, documents)
-    return read(kind, canonical), errors
+    found = validate(kind, documents)
+    assert found.odd == {}
+    return read(kind, found.canonical), found.errors
 
 
 def recorded() -> Iterator[str]:
@@ -88,8 +90,8 @@ def test_every_recorded_document_decodes_and_survives_the_split(name: str) -> No
     values, errors = decode(PAYLOADS[kind], [document.payload for document in documents])
     assert errors == {}
     assert len(values) == len(items)
-    _, errors = validate(list[Metric], [document.metrics for document in documents])
-    assert errors == {}
+    found = validate(list[Metric], [document.metrics for document in documents])
+    assert (found.errors, found.odd) == ({}, {})
     for item, document in zip(items, documents, strict=True):
         assert splice(kind, document.payload, document.metrics) == item
 
@@ -171,12 +173,95 @@ def test_tags_of_2023_details_are_objects_and_mean_the_same() -> None:
     assert value["tags"] == ["punk", "sea"]
 
 
-@pytest.mark.parametrize("number", ["5.5", '"5"', "true", "[5]", "99999999999999999999"])
-def test_what_is_no_whole_number_of_64_bits_is_refused_with_its_path(number: str) -> None:
-    values, errors = decode(Model, [b'{"id": 1}', f'{{"id": 2, "nsfwLevel": {number}}}'.encode(), b'{"id": 3}'])
+HUGE = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("members", "odd"),
+    [
+        ('"nsfwLevel": 5.5', {"$.nsfwLevel": "5.5"}),
+        ('"nsfwLevel": "5"', {"$.nsfwLevel": '"5"'}),
+        ('"nsfwLevel": true', {"$.nsfwLevel": "true"}),
+        ('"nsfwLevel": [5, {"a": 1.0}]', {"$.nsfwLevel": '[5,{"a":1.0}]'}),
+        ('"nsfwLevel": 99999999999999999999', {"$.nsfwLevel": "99999999999999999999"}),
+        ('"nsfwLevel": 1e999', {"$.nsfwLevel": "1e999"}),
+        (f'"nsfwLevel": {HUGE}', {"$.nsfwLevel": HUGE}),
+        ('"name": "cut \\ud83d"', {"$.name": '"cut \\ud83d"'}),
+        ('"name": 7, "mode": {}', {"$.name": "7", "$.mode": "{}"}),
+        ('"tags": [null, "sea", {"title": "x"}]', {"$.tags[0]": "null", "$.tags[2]": '{"title":"x"}'}),
+        ('"tags": "sea"', {"$.tags": '"sea"'}),
+        ('"creator": "ann"', {"$.creator": '"ann"'}),
+        ('"stats": [1]', {"$.stats": "[1]"}),
+        (
+            '"modelVersions": [{"id": 7, "files": [3, {"id": "x", "hashes": {"SHA256": " ", "CRC32": "AB"}}]}]',
+            {
+                "$.modelVersions[0].files[0]": "3",
+                "$.modelVersions[0].files[1].id": '"x"',
+                "$.modelVersions[0].files[1].hashes.SHA256": '" "',
+            },
+        ),
+        (
+            '"modelVersions": [{"id": 7, "createdAt": "9999-12-31T23:59:59-14:00", "updatedAt": "2026"}]',
+            {
+                "$.modelVersions[0].createdAt": '"9999-12-31T23:59:59-14:00"',
+                "$.modelVersions[0].updatedAt": '"2026"',
+            },
+        ),
+    ],
+    ids=lambda given: given[:40] if isinstance(given, str) else "",
+)
+def test_an_odd_value_is_set_aside_alone_with_its_path_and_as_received(members: str, odd: dict[str, str]) -> None:
+    kept = '"description": "kept", "userId": 5'
+    found = validate(Model, [b'{"id": 1}', f'{{"id": 2, {members}, {kept}}}'.encode(), b'{"id": 3}'])
+    assert found.errors == {}
+    assert {each.path: each.value for each in found.odd.pop(1)} == odd
+    assert found.odd == {}
+    values = read(Model, found.canonical)
+    assert [value["id"] for value in values] == [1, 2, 3]
+    assert (values[1]["description"], values[1]["userId"]) == ("kept", 5)
+    assert not set(odd) & {f"$.{name}" for name, value in values[1].items() if value is not None}
+
+
+def test_what_is_left_of_a_list_keeps_its_order() -> None:
+    found = validate(Model, [b'{"id": 1, "tags": ["a", null, "b", 3, "c"]}'])
+    assert read(Model, found.canonical)[0]["tags"] == ["a", "b", "c"]
+
+
+def test_the_reason_of_an_odd_value_says_what_was_expected_what_was_found_and_where() -> None:
+    (odd,) = validate(Model, [b'{"id": 1, "poi": "yes"}']).odd[0]
+    assert odd.reason == "Expected `bool | null`, got `str` - at `$.poi`"
+    assert path_in(odd.reason) == "$.poi"
+    assert path_in("no id") == ""
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ('{"id": 1.5}', "$.id"),
+        ('{"name": "x"}', "missing required field `id`"),
+        ('{"id": 99999999999999}', "$.id"),
+        ('{"id": 1, "modelVersions": {"0": {"id": 7}}}', "$.modelVersions"),
+        ('{"id": 1, "modelVersions": [{"id": 7}, null]}', "$.modelVersions[1]"),
+        ('{"id": 1, "modelVersions": [{"id": 7}, {"name": "x"}]}', "missing required field `id`"),
+        ('{"id": 1, "modelVersions": [{"id": "7"}]}', "$.modelVersions[0].id"),
+        ('{"id": 1, "name": NaN}', "NaN is no number"),
+        ('{"id": 1, "name": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"id": 1, "name": ' + "[" * 900 + "]" * 900 + "}", "nested too deeply"),
+    ],
+    ids=lambda given: given[:60],
+)
+def test_a_model_that_cannot_be_told_from_another_or_whose_versions_cannot_is_set_aside_whole(
+    document: str, reason: str
+) -> None:
+    values, errors = decode(Model, [b'{"id": 1}', document.encode(), b'{"id": 3}'])
     assert [value["id"] for value in values] == [1, 3]
     assert list(errors) == [1]
-    assert "$.nsfwLevel" in errors[1]
+    assert reason in errors[1]
+
+
+def test_of_a_key_that_stands_twice_the_last_one_counts() -> None:
+    (value,), errors = decode(Model, [b'{"id": "x", "name": 5, "id": 1, "name": "last"}'])
+    assert (value["id"], value["name"], errors) == (1, "last", {})
 
 
 def test_a_document_that_is_no_json_is_refused_alone() -> None:

@@ -210,10 +210,24 @@ class OpsWithheld(Table):
     )
 
 
-class OpsQuarantine(Table):
-    """One row per record, or single value of a counter, that was set aside on a snapshot date, with its reason.
+#: How much a row of ops_quarantine sets aside, and what becomes of the rest.
+LEVELS = {
+    "item": "an entry of a list that has no readable id or is no JSON object: nothing of it is in any table",
+    "record": "a whole document that cannot be read without what is wrong with it: it has no row on the date, and its "
+    "id counts as seen, so that it is neither asked for nor taken for gone",
+    "row": "a row of one table that breaks one of its rules, or whose key another record of the day has: the rest of "
+    "its record counts",
+    "value": "a single value: it is null, or left out of its list, and its record counts",
+}
 
-    A counter's value that is outside what its column declares is null in the tables; its record counts all the same.
+
+class OpsQuarantine(Table):
+    """One row per item, record, row or single value that was set aside on a snapshot date, with its reason.
+
+    What is wrong with one value sets aside that value: another type than the column's, a number out of range, a blank
+    hash, half of a surrogate pair, a null in a list, a counter outside of what its column declares. The whole record is
+    set aside only if it cannot be read, if its id or its name cannot, or if `modelVersions` or the id of a version in
+    it cannot: a version that is not listed counts as gone, and one that cannot be read must not.
     """
 
     storage = "daily"
@@ -236,14 +250,21 @@ class OpsQuarantine(Table):
         description="Id of the record, as text.",
         metadata=made("the record", example="14012", null="no id could be read"),
     )
+    level = dy.String(
+        check=lambda column: column.is_in(list(LEVELS)),
+        description="How much is set aside: "
+        + "; ".join(f"{level} ({words})" for level, words in LEVELS.items())
+        + ".",
+        metadata=made("the build", example="value"),
+    )
     reason = dy.String(
         description="What was expected, what was found, and the JSON path at which.",
         metadata=made("the build", example="Expected `int | null`, got `str` - at `$.stats.downloadCount`"),
     )
     payload = dy.String(
-        description="The record as it was received, the value of a counter, or the refused row as JSON; bytes that are "
-        "no text are escaped.",
-        metadata=made("the record", example='{"id": 14012, "stats": {"downloadCount": "many"}}'),
+        description="The item, record or value as it was received, or the refused row as JSON; bytes that are no text "
+        "are escaped.",
+        metadata=made("the record", example='"many"'),
     )
 
 
