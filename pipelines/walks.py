@@ -509,7 +509,7 @@ def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) 
     match endpoint.next_page:
         case "cursor":
             cursor = str(page.metadata.get("nextCursor") or "")
-            if cursor.startswith("|"):
+            if cursor.startswith("|") and endpoint.kind == "model":
                 cursor = _dated_cursor(endpoint, page) or cursor
             return (*endpoint.arguments(rank), ("cursor", cursor)) if cursor else None
         case "next_page":

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 ODD_TOTALS = (None, "many", -1, True, 1.5, [], "1e3")
 #: Cursors that the service did not make.
-ODD_CURSORS = ("2025-13-45 99:99:99.999|1", "0000-00-00 00:00:00.000|0", "|12", "12", "\u00e9|\u2713")
+ODD_CURSORS = ("2025-13-45 99:99:99.999|1", "0000-00-00 00:00:00.000|0", "x12|", "twelve", "\u00e9|\u2713")
 ASKED_TO_END, ASKED_TO_END_FULL = 2, 1
 
 
@@ -117,7 +117,9 @@ class Liar:
         if "nextCursor" not in page.metadata or self.said["odd-cursor"]:
             return None
         self.said["odd-cursor"] += 1
-        return replace(page, metadata=page.metadata | {"nextCursor": self.chance.choice(ODD_CURSORS)})
+        # Of models, this is the cursor of one without a date, and says where the rest is.
+        odd = (*ODD_CURSORS, "|12") if page.path == "/images" else ODD_CURSORS
+        return replace(page, metadata=page.metadata | {"nextCursor": self.chance.choice(odd)})
 
     def _other_total(self, page: Page, total: Callable[[int], Any]) -> Page | None:
         if not page.has_total or page.path == "/images":

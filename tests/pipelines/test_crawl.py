@@ -533,6 +533,12 @@ def test_rejects_of_a_list_that_moved_are_all_kept(service: Service, settings: S
     assert {bytes(payload) for (payload,) in raw("select payload from raw.rejects")} == {b'"one"', b'"two"'}
 
 
+def test_a_cursor_of_the_gallery_without_an_offset_is_sent_as_it_came(service: Service, live: Settings) -> None:
+    service.replies("/images", cursor_page([9, 8], "|12"), cursor_page([7]))
+    assert take_snapshot(live, DAY).status == "complete"
+    assert [query.get("cursor") for query in service.asked("/images")] == [None, "|12"]
+
+
 def test_the_first_walk_through_the_gallery_stops_after_the_set_pages(service: Service, settings: Settings) -> None:
     service.pages("/images", lambda: [{"id": number} for number in range(100, 0, -1)])
     report = take_snapshot(settings, DAY)
