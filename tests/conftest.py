@@ -24,7 +24,13 @@ def pytest_collection_modifyitems(items):
     servers, and the demo to one.
     """
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("demo" if "demo" in item.fixturenames else str(item.path)))
+        if "demo" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("demo"))
+            item.add_marker(
+                pytest.mark.timeout(900)
+            )  # the first of them waits for the demo, however busy the machine is
+        else:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +48,8 @@ def looping_service(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """The demo at its full size, as the command leaves it: `directory`, and the ended runs `cut_short` and `whole`;
-    `sql` gives what `civitai-etl sql` prints for a query.
+    """The demo at its full size, as the command leaves it: `directory`, the ended runs `cut_short` and `whole`, and the
+    `cpu_seconds` of the first; `sql` gives what `civitai-etl sql` prints for a query.
 
     It runs in two parts, 29 days and then the rest. The settings around it point at something real: none of that may
     be touched.
@@ -72,6 +78,18 @@ def demo(tmp_path_factory):
         )
         return ended.stdout
 
-    cut_short, whole = run("--days", "29"), run()
+    began = os.times()
+    cut_short = run("--days", "29")
+    ended = os.times()
+    cpu_seconds = sum(after - before for after, before in zip(ended[2:4], began[2:4], strict=True))
+    whole = run()
     assert whole.returncode == 0, cut_short.stderr + whole.stderr
-    return SimpleNamespace(directory=place / "demo", place=place, cut_short=cut_short, whole=whole, run=run, sql=sql)
+    return SimpleNamespace(
+        directory=place / "demo",
+        place=place,
+        cut_short=cut_short,
+        cpu_seconds=cpu_seconds,
+        whole=whole,
+        run=run,
+        sql=sql,
+    )
