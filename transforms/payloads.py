@@ -83,6 +83,11 @@ class Metric(Payload):
     stats: Stats | None = None
     modelCount: Integer | None = None
 
+    def __post_init__(self) -> None:
+        # The document of an image whose id is a text has no id for it, either.
+        if isinstance(self.id, str) and self.owner not in ("creator", "tag"):
+            self.id = None
+
 
 class FileMetadata(Payload):
     format: str | None = None

@@ -94,6 +94,12 @@ def test_a_value_is_judged_by_what_is_declared_at_its_path(path: str, value: str
     assert (value_now("model", path, value.encode()) is not None) is is_odd
 
 
+@pytest.mark.parametrize("kind", ["creator", "tag"])
+def test_a_value_is_judged_by_the_counters_of_its_own_kind(kind: str) -> None:
+    assert value_now(kind, "$.modelCount", b"-1") == "Expected 0 to 10000000000"
+    assert value_now(kind, "$.modelCount", b"1") is None
+
+
 def test_what_a_mended_declaration_reads_is_taken_in_at_its_dates(
     settings: Settings, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
