@@ -430,7 +430,9 @@ def identify(
     return 1 if any(file.status == "unreadable" for file in files) else 0
 
 
-quarantine = App(name="quarantine", help="What was set aside: list it, show a record or its values, take it in once it can be read.")
+quarantine = App(
+    name="quarantine", help="What was set aside: list it, show a record or its values, take it in once it can be read."
+)
 app.command(quarantine)
 
 
@@ -445,7 +447,7 @@ def listed() -> int:
 
 @quarantine.command
 def show(kind: str, entity_id: str, /) -> int:
-    """Show a record that was set aside, or its values and rows that were, as received, with what was expected and found.
+    """Show a record that was set aside, or what was of it, as it was received, with what was expected and found.
 
     Parameters
     ----------
