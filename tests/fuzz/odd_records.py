@@ -55,7 +55,7 @@ OTHERS = (
 )
 KEYS = ("", " ", "id", "stats", "name", "$ref", "__proto__", "a.b", "a\u0000b", "é")
 #: Deep, and deeper than anything that reads by recursion gets.
-DEPTHS = (40, 400, 950)
+DEPTHS = (40, 120, 400, 950)
 TOO_DEEP = Verbatim("[" * 100_000 + "]" * 100_000)
 
 
