@@ -45,9 +45,10 @@ test-lowest: $(UV) ## run the tests on the lowest versions that pyproject.toml a
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group dev
 	.venv-lowest/bin/pytest -n 3 --dist loadgroup
 
-fuzz: setup ## 500 generated histories against an oracle, 200 crawls of a hostile service (docs/testing.md); SEED=1 takes those again
+fuzz: setup ## 500 generated histories, 200 crawls of a hostile service, 10,000 odd documents (docs/testing.md); SEED=1 takes those again
 	$(BIN)/python -m tests.fuzz.histories $(SEED)
 	$(BIN)/python -m tests.fuzz.crawls $(SEED)
+	$(BIN)/python -m tests.fuzz.records $(SEED)
 
 soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md); a year of days
 	$(BIN)/python -m tests.soak

@@ -464,7 +464,9 @@ def identify(
     return 1 if any(file.status == "unreadable" for file in files) else 0
 
 
-quarantine = App(name="quarantine", help="Records that were set aside: list them, show one, take them in once mended.")
+quarantine = App(
+    name="quarantine", help="What was set aside: list it, show a record or its values, take it in once it can be read."
+)
 app.command(quarantine)
 
 
@@ -479,7 +481,7 @@ def listed() -> int:
 
 @quarantine.command
 def show(kind: str, entity_id: str, /) -> int:
-    """Show a record that was set aside, as it was received, with what was expected and found.
+    """Show a record that was set aside, or what was of it, as it was received, with what was expected and found.
 
     Parameters
     ----------
@@ -496,7 +498,7 @@ def show(kind: str, entity_id: str, /) -> int:
 
 @quarantine.command
 def replay() -> int:
-    """Take in what today's declarations can read: the star is made anew from raw with these records at their dates."""
+    """Take in what today's declarations can read: the star is made anew from raw with all of it at its dates."""
     from flows.console import progress_display
     from flows.quarantine import replay as replay_records
 

@@ -204,7 +204,7 @@ _RIGHTS = {"canView": "can_view", "canEdit": "can_edit", "canDelete": "can_delet
 def _decoded(kind: str, payload: type[Any], document: bytes) -> Any:
     try:
         return msgspec.json.decode(document, type=payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableAccountError(f"{kind}: {error}.") from None
 
 

@@ -94,10 +94,10 @@ def flatten_models(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pl.coalesce("published_at", "created_at").alias("published_at"),
     )
     version_id = pl.col("id").alias("version_id")
-    # What stands under a second version or file of the same id is not the first one's.
+    image_level = nested(version_level.select(version_id, "images"), "images")
+    # The files of a second version of the same id are not the first one's, nor are the hashes of a second file.
     version_level = version_level.filter(is_first(["model_id", "id"]))
     file_level = nested(version_level.select("model_id", version_id, "files"), "files")
-    image_level = nested(version_level.select(version_id, "images"), "images")
     published = versions.group_by("model_id").agg(pl.col("published_at").min())
     models = (
         documents.select(*columns_from(DimModel, "$."), "description_hash")

@@ -45,6 +45,9 @@ def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotati
     return Meta(extra={"canonical": kind})
 
 
+#: A value that is nested deeper is not set aside alone. How deep Python reads is another number in every process.
+DEEPEST = 100
+
 #: Browsing levels are bits (civitai-api.md, 13); the gallery and 2023 say them in words.
 BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
 
@@ -82,6 +85,11 @@ class Metric(Payload):
     id: Annotated[Integer | str | None, Canonical(str)] = None  # polars reads a number as text
     stats: Stats | None = None
     modelCount: Integer | None = None
+
+    def __post_init__(self) -> None:
+        # The document of an image whose id is a text has no id for it, either.
+        if isinstance(self.id, str) and self.owner not in ("creator", "tag"):
+            self.id = None
 
 
 class FileMetadata(Payload):
@@ -549,14 +557,21 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
     return found
 
 
-def as_json(value: Any) -> str:
-    """What `loosely` has read as JSON again: numbers as they were received, white space left out."""
+def as_json(value: Any, levels: int = DEEPEST) -> str:
+    """What `loosely` has read as JSON again: numbers as they were received, white space left out.
+
+    Raises:
+        RecursionError: it is nested more than so many levels deep.
+    """
     if isinstance(value, _Number):
         return str(value)
+    if isinstance(value, dict | list) and not levels:
+        raise RecursionError
     if isinstance(value, dict):
-        return "{" + ",".join(f"{as_json(name)}:{as_json(member)}" for name, member in value.items()) + "}"
+        members = [f"{as_json(name)}:{as_json(member, levels - 1)}" for name, member in value.items()]
+        return "{" + ",".join(members) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(as_json, value)) + "]"
+        return "[" + ",".join([as_json(element, levels - 1) for element in value]) + "]"
     return json.dumps(value, ensure_ascii=isinstance(value, str) and not _is_text(value))
 
 

@@ -63,13 +63,11 @@ FACT_OF_OWNER: dict[str, type[Table]] = {
     "tag": FactTagDaily,
 }
 
-#: Where the counters of an owner stand in its document.
+#: Where the counters of an owner stand in a document of another kind.
 _OWNER_PATHS = {
-    "model": "$",
     "version": "$.modelVersions[id={id}]",
     "image": "$..images[id={id}]",
     "creator": "$.creator",
-    "tag": "$",
 }
 
 
@@ -280,6 +278,8 @@ def declared_at(kind: str, path: str) -> Declared | None:
     """What is declared at a path of a document of a kind, as rows of ops_quarantine name it."""
     names = _places(path)
     for owner, fact in FACT_OF_OWNER.items():
+        if owner not in (kind, *_OWNER_PATHS):
+            continue
         begin = _places(owner_path(kind, owner))
         counter = names[len(begin) :]
         if names[: len(begin)] != begin or counter[:1] not in (["stats"], ["modelCount"]):

@@ -44,7 +44,7 @@ def test_one_is_shown_as_it_was_received(settings: Settings) -> None:
         record_lines(settings, "model", "1")
 
 
-@pytest.mark.parametrize("odd", ["[" * 900 + "]" * 900, r'"cut \ud83d"'], ids=["deep", "surrogate"])
+@pytest.mark.parametrize("odd", ["[" * 101 + "]" * 101, r'"cut \ud83d"'], ids=["deep", "surrogate"])
 def test_whatever_a_value_is_it_is_shown(workshop: Workshop, odd: str) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), f'{{"id": 2, "modelVersions": {odd}}}'.encode()])
     workshop.build()
@@ -92,6 +92,12 @@ def test_a_bound_that_was_widened_takes_the_value_in_at_its_dates(
 )
 def test_a_value_is_judged_by_what_is_declared_at_its_path(path: str, value: str, is_odd: bool) -> None:
     assert (value_now("model", path, value.encode()) is not None) is is_odd
+
+
+@pytest.mark.parametrize("kind", ["creator", "tag"])
+def test_a_value_is_judged_by_the_counters_of_its_own_kind(kind: str) -> None:
+    assert value_now(kind, "$.modelCount", b"-1") == "Expected 0 to 10000000000"
+    assert value_now(kind, "$.modelCount", b"1") is None
 
 
 def test_what_a_mended_declaration_reads_is_taken_in_at_its_dates(

@@ -28,6 +28,7 @@ FACTS = "transforms/test_facts.py::test_"
 HISTORY = "transforms/test_history.py::test_"
 MART = "transforms/test_mart.py::test_"
 BUILD = "transforms/test_build.py::test_"
+PAYLOADS = "transforms/test_payloads.py::test_"
 GUARD = "transforms/test_counter_guard.py::test_"
 DECISIONS = "transforms/test_decisions.py::test_"
 BAD_DAYS = "e2e/test_bad_days.py::test_"
@@ -306,8 +307,8 @@ MUTANTS = (
     Mutant(
         "a record that was set aside is as good as read",
         "transforms/staged.py",
-        'decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id"))',
-        'decoded.append(records.select("entity_id"))',
+        'decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))',
+        'decoded.append(records.select("entity_id", "is_sound"))',
         BUILD + "a_record_that_breaks_and_mends_keeps_its_history",
     ),
     Mutant(
@@ -363,8 +364,8 @@ MUTANTS = (
     Mutant(
         "a hash keeps its case",
         "transforms/flatten.py",
-        'pl.col("hash").str.to_uppercase()',
-        'pl.col("hash")',
+        'named(pl.col("hash")).str.to_uppercase()',
+        'named(pl.col("hash"))',
         HISTORY + "a_hash_that_changes_on_a_new_upload_has_a_period",
     ),
     Mutant(
@@ -594,10 +595,94 @@ MUTANTS = (
         BUILD + "observations_lost_on_a_date_of_two_crawls_are_noticed",
     ),
     Mutant(
+        "an odd value takes its record with it",
+        "transforms/payloads.py",
+        "if needed:",
+        "if error:",
+        PAYLOADS + "an_odd_value_is_set_aside_alone_with_its_path_and_as_received",
+    ),
+    Mutant(
+        "versions that cannot be read are no versions",
+        "transforms/payloads.py",
+        "modelVersions: Annotated[list[Version] | None, WHOLE] = None",
+        "modelVersions: list[Version] | None = None",
+        PAYLOADS + "a_model_that_cannot_be_told_from_another_or_whose_versions_cannot_is_set_aside_whole",
+    ),
+    Mutant(
+        "what is nested too deeply ends the day",
+        "transforms/payloads.py",
+        "with suppress(msgspec.DecodeError, RecursionError):",
+        "with suppress(msgspec.DecodeError):",
+        PAYLOADS + "a_model_that_cannot_be_told_from_another_or_whose_versions_cannot_is_set_aside_whole",
+    ),
+    Mutant(
+        "the counters of an image whose id is a text are those of an image",
+        "transforms/payloads.py",
+        'if isinstance(self.id, str) and self.owner not in ("creator", "tag"):',
+        "if self.owner is None:",
+        BUILD + "an_image_whose_id_is_a_text_is_no_image_and_its_counters_are_of_none",
+    ),
+    Mutant(
+        "a blank hash is a hash",
+        "transforms/payloads.py",
+        "SHA256: Name | None = None",
+        "SHA256: str | None = None",
+        PAYLOADS + "an_odd_value_is_set_aside_alone_with_its_path_and_as_received",
+    ),
+    Mutant(
+        "a document with an odd value needs no second look",
+        "transforms/day.py",
+        'is_settled &= ~pl.col("entity_id").is_in(odd.implode())',
+        "del odd",
+        BUILD + "odd_values_of_a_document_are_set_aside_on_every_day_and_the_rest_of_it_is_read",
+    ),
+    Mutant(
+        "a second file of the same id lends its hashes to the first",
+        "transforms/flatten.py",
+        'flatten_hashes(file_level.filter(is_first(["model_id", "version_id", "id"])))',
+        "flatten_hashes(file_level)",
+        BUILD + "a_second_file_or_version_of_the_same_id_lends_nothing_to_the_first",
+    ),
+    Mutant(
+        "a second version of the same id lends its files to the first",
+        "transforms/flatten.py",
+        'version_level = version_level.filter(is_first(["model_id", "id"]))',
+        "",
+        BUILD + "a_second_file_or_version_of_the_same_id_lends_nothing_to_the_first",
+    ),
+    Mutant(
+        "a date is refused for a value",
+        "transforms/gate.py",
+        'records = quarantined.filter(pl.col("level") != "value")',
+        "records = quarantined",
+        BUILD + "values_that_are_set_aside_refuse_no_date_however_many_they_are",
+    ),
+    Mutant(
+        "a bound that was widened is not noticed",
+        "transforms/quarantine.py",
+        "if not least <= float(found.canonical[0]) <= most:",
+        "if found:",
+        "flows/test_quarantine.py::test_a_bound_that_was_widened_takes_the_value_in_at_its_dates",
+    ),
+    Mutant(
+        "an odd counter stays in its document",
+        "pipelines/documents.py",
+        'return self.key != "stats" or value.startswith(b"{")',
+        'return value.startswith(b"{") and b"{" not in value[1:]',
+        "pipelines/test_documents.py::test_an_odd_counter_is_cut_like_any_other_so_that_its_document_keeps_its_hash",
+    ),
+    Mutant(
+        "half of a surrogate pair breaks its page",
+        "pipelines/documents.py",
+        "copy = legible(text)",
+        "copy = text",
+        "pipelines/test_broken_pages.py::test_half_of_a_surrogate_pair_breaks_no_page",
+    ),
+    Mutant(
         "documents that raw lost are passed over",
         "transforms/staged.py",
-        "if found != wanted.height:",
-        "if found > wanted.height:",
+        "if met != wanted.height:",
+        "if met > wanted.height:",
         BUILD + "a_document_that_raw_lost_is_noticed",
     ),
     Mutant(

@@ -449,3 +449,18 @@ def test_after_many_pages_the_line_says_what_failed_how_long_it_was_tried_and_wh
         r"run again later: 2 pages are loaded, and it goes on from there$",
         str(error.value),
     )
+
+
+def test_half_of_a_surrogate_pair_breaks_no_page(service: Service, settings: Settings, raw: Raw) -> None:
+    items = [
+        rb'{"id":3,"name":"cut \ud83d","stats":{"downloadCount":1}}',
+        rb'{"id":2,"name":"\ud83d\ude00"}',
+        b'{"id":1}',
+    ]
+    body = b'{"items":[' + b",".join(items) + rb'],"metadata":{"totalItems":3,"note":"\udc00"}}'
+    service.routes["/models"] = lambda _: Reply(body)
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["model"]["rejected"]) == ("complete", 0)
+    assert len(service.asked("/models")) == 1
+    stored = raw("SELECT payload FROM raw.model_documents ORDER BY entity_id DESC")
+    assert stored == [(items[0].decode().replace('{"downloadCount":1}', "{}"),), (items[1].decode(),), ('{"id":1}',)]

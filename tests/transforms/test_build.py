@@ -115,13 +115,23 @@ def test_odd_values_of_a_document_are_set_aside_on_every_day_and_the_rest_of_it_
     assert workshop.rebuild_into("again").files() == workshop.files()
 
 
+def test_an_image_whose_id_is_a_text_is_no_image_and_its_counters_are_of_none(workshop: Workshop) -> None:
+    stats = {"likeCount": 3}
+    images = [{"id": "70", "stats": stats}, {"id": 71, "stats": stats}]
+    second = version(10, name="again", images=[{"id": 72, "stats": stats}])
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(10, images=images), second)])
+    workshop.build()
+    for table in ("dim_image", "fact_image_daily"):
+        assert workshop.sql(f"SELECT image_id FROM star.{table} ORDER BY 1") == [(71,), (72,)]
+
+
 def test_values_that_are_set_aside_refuse_no_date_however_many_they_are(workshop: Workshop) -> None:
-    models = [model(number, stats={"downloadCount": "many"}) for number in range(1, 20)]
+    models = [model(number, stats={"downloadCount": "many"}) for number in range(1, 30)]
     workshop.raw.crawl(DAYS[0], model=models)
     assert workshop.build().published
     broken = [{"id": number, "modelVersions": 5} for number in range(101, 121)]
     workshop.raw.crawl(DAYS[1], model=[*models, *broken])
-    with pytest.raises(QuarantineError, match=r"20 of 39 records .* 20 times, first in model 101: Expected `array"):
+    with pytest.raises(QuarantineError, match=r"20 of 49 records .* 20 times, first in model 101: Expected `array"):
         workshop.build()
 
 

@@ -179,8 +179,9 @@ def test_what_a_date_has_seen_in_any_way_is_not_gone_on_it(workshop: Workshop) -
 
 
 def test_a_broken_answer_to_a_reconcile_is_set_aside_and_its_model_stays(workshop: Workshop) -> None:
+    too_deep = b'{"id": 1, "stats": {"downloadCount": %b}}' % (b"[" * 101 + b"]" * 101)
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
-    workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=({"id": 1, "modelVersions": 5},))
+    workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(too_deep,))
     report = workshop.build()
     assert [(books.loaded, books.quarantined) for books in report.balances if books.kind == "model"] == [(2, 0), (1, 1)]
     assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True), (2, 1, None, True)]

@@ -191,6 +191,7 @@ HUGE = "9" * 5_000
         ('"tags": [null, "sea", {"title": "x"}]', {"$.tags[0]": "null", "$.tags[2]": '{"title":"x"}'}),
         ('"tags": "sea"', {"$.tags": '"sea"'}),
         ('"creator": "ann"', {"$.creator": '"ann"'}),
+        (f'"mode": {"[" * 100 + "]" * 100}', {"$.mode": "[" * 100 + "]" * 100}),
         ('"stats": [1]', {"$.stats": "[1]"}),
         (
             '"modelVersions": [{"id": 7, "files": [3, {"id": "x", "hashes": {"SHA256": " ", "CRC32": "AB"}}]}]',
@@ -246,7 +247,8 @@ def test_the_reason_of_an_odd_value_says_what_was_expected_what_was_found_and_wh
         ('{"id": 1, "modelVersions": [{"id": "7"}]}', "$.modelVersions[0].id"),
         ('{"id": 1, "name": NaN}', "NaN is no number"),
         ('{"id": 1, "name": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
-        ('{"id": 1, "name": ' + "[" * 900 + "]" * 900 + "}", "nested too deeply"),
+        ('{"id": 1, "name": ' + "[" * 101 + "]" * 101 + "}", "nested too deeply"),
+        ('{"id": 1, "name": ' + '{"a":' * 101 + "1" + "}" * 101 + "}", "nested too deeply"),
     ],
     ids=lambda given: given[:60],
 )
