@@ -25,7 +25,7 @@ MODELS, WATCHED = (1, 2, 3, 4), 4
 SHARED = (8, 9)
 BASE_MODELS = ("SD 1.5", "Pony", "Pony ", "New one", None, " ")
 CREATORS = ({"username": "ada"}, {"username": " ada"}, {"username": "bob"}, {"username": " "}, None)
-TAGS = ("x", "y", " y", "", "X")
+TAGS = ("x", "y", " y", "", "X", None)
 LICENCES = (None, [], ["Sell", "Image"], ["Image", "Sell"], "{Image,Sell}", "Rent")
 DESCRIPTIONS = (None, "", "one", "two")
 #: What no counter can be, or is: its value is set aside.
@@ -178,7 +178,7 @@ def new_version(chance: random.Random, version_id: int) -> dict:
 
 
 def new_file(chance: random.Random, number: int) -> dict:
-    hashes = {"SHA256": chance.choice(["aa", "AA", "BB", "cc"]), "CRC32": chance.choice(["01", None])}
+    hashes = {"SHA256": chance.choice(["aa", "AA", "BB", "cc", " cc", " ", 7]), "CRC32": chance.choice(["01", None])}
     return {"id": number, "name": f"{number}.bin", "sizeKB": chance.choice([1.5, 2]), "hashes": hashes}
 
 
@@ -207,7 +207,7 @@ def change(chance: random.Random, model: dict) -> None:
         "name": lambda: f"Model {chance.choice('ab')}",
         "type": lambda: chance.choice(["LORA", "Checkpoint"]),
         "creator": lambda: chance.choice(CREATORS),
-        "nsfw": lambda: chance.choice([True, False, None]),
+        "nsfw": lambda: chance.choice([True, False, None, "yes"]),
         "tags": lambda: chance.choice([None, chance.sample(TAGS, chance.randint(0, 3))]),
         "description": lambda: chance.choice(DESCRIPTIONS),
         "allowCommercialUse": lambda: chance.choice(LICENCES),

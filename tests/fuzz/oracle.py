@@ -167,10 +167,16 @@ class Oracle:
             self.take(day)
 
     def take(self, day: Day) -> None:
-        sound = {key: seen for key, seen in day.seen.items() if not self.set_aside(day, key, seen[0])}
         # An answer by id is a source only where no list is.
-        read = {key: item for key, (item, is_listed) in sound.items() if is_listed or key not in self.listed}
+        sources = {key for key, (_, is_listed) in day.seen.items() if is_listed or key not in self.listed}
+        sound = {
+            key: seen for key, seen in day.seen.items() if not self.set_aside(day, key, seen[0], is_read=key in sources)
+        }
+        read = {key: item for key, (item, _) in sound.items() if key in sources}
         dead = day.gone - day.seen.keys() if day.is_complete else set()
+        for key, item in read.items():
+            for value in odd_values(item):
+                self.count_aside(day, key, json.dumps(value))
         self.show(day, {key: model_of(item) for key, item in read.items()}, dead)
         models = {key: item.get("stats") or {} for key, (item, _) in sound.items()}
         births = {key: self.dim_model.held[key,]["published_at"] for key in read}
@@ -185,8 +191,10 @@ class Oracle:
         self.listed |= {key for key, (_, is_listed) in sound.items() if is_listed}
         self.listed -= dead
 
-    def set_aside(self, day: Day, model_id: int, item: dict) -> bool:
-        """Whether a record is set aside, for a version without a readable id; of a sound one, odd counters are."""
+    def set_aside(self, day: Day, model_id: int, item: dict, *, is_read: bool) -> bool:
+        """Whether a record is set aside, for a version without a readable id; of a sound one, odd counters are. Of an
+        item that is not read only the counters are looked at.
+        """
         owners = [(item, OF_MODELS), *((version, OF_VERSIONS) for version in item["modelVersions"])]
         values = [
             (name, value, most)
@@ -194,13 +202,16 @@ class Oracle:
             for name, _, _, most in counters
             if (value := (owner.get("stats") or {}).get(name)) is not None
         ]
-        is_broken = any(not isinstance(version["id"], int) for version in item["modelVersions"])
+        is_broken = is_read and any(not isinstance(version["id"], int) for version in item["modelVersions"])
         odd = [as_text(name, value) for name, value, most in values if not is_counter(name, value, most)]
         aside = ["record"] if is_broken else odd
         for what in aside:
-            row = self.tables["ops_quarantine"].setdefault((day.on, str(model_id), what), {"records": 0})
-            row["records"] += 1
+            self.count_aside(day, model_id, what)
         return is_broken
+
+    def count_aside(self, day: Day, model_id: int, what: str) -> None:
+        row = self.tables["ops_quarantine"].setdefault((day.on, str(model_id), what), {"records": 0})
+        row["records"] += 1
 
     # Dimensions
 
@@ -434,7 +445,7 @@ def model_of(item: dict) -> Row:
             "name": item.get("name"),
             "type": item.get("type"),
             "username": name_of((item.get("creator") or {}).get("username")) or UNKNOWN,
-            "nsfw": item.get("nsfw"),
+            "nsfw": item.get("nsfw") if item.get("nsfw") in (True, False) else None,
             "mode": item.get("mode"),
             "allow_commercial_use": sorted(set(uses)),
             "description_hash": hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if text else None,
@@ -445,6 +456,16 @@ def model_of(item: dict) -> Row:
         "tags": {name for tag in item.get("tags") or [] if (name := name_of(tag))},
         "versions": versions,
     }
+
+
+def odd_values(item: dict) -> Iterator[Any]:
+    """The values of an item, beside counters, that are not what they should be; nothing at all is no fault."""
+    yield from (tag for tag in item.get("tags") or [] if tag is None)
+    yield from (nsfw for nsfw in [item.get("nsfw")] if nsfw not in (True, False, None))
+    for version in item["modelVersions"]:
+        for file in version.get("files") or []:
+            hashes = file["hashes"].values()
+            yield from (text for text in hashes if text is not None and not (isinstance(text, str) and text.strip()))
 
 
 def version_of(item: dict) -> Row:
@@ -460,7 +481,11 @@ def version_of(item: dict) -> Row:
         "files": {
             file["id"]: {
                 "file": {"name": file["name"], "size_kb": file["sizeKB"]},
-                "hashes": {(name.upper(), text.upper()) for name, text in file["hashes"].items() if text},
+                "hashes": {
+                    (name.upper(), text.strip().upper())
+                    for name, text in file["hashes"].items()
+                    if isinstance(text, str) and text.strip()
+                },
             }
             for file in item.get("files") or []
         },
