@@ -19,6 +19,7 @@ for name in [*os.environ]:
 os.environ["DO_NOT_TRACK"] = "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items):
     """`make test` deals the tests out to three processes, for some wait for a clock: file by file, since files share
     servers, and the demo to one.
