@@ -13,7 +13,7 @@ from tests.fuzz.oracle import FACTS, Day, Oracle
 from tests.fuzz.shrink import shrink
 
 #: Catalogues in which everything happens that `EVENTS` names, and one of them is built on several days.
-SEEDS, HISTORIES = (30, 37, 211, 251), 12
+SEEDS, HISTORIES = (16, 21, 41, 50, 193), 12
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -54,10 +54,8 @@ def events(told: Catalogue, oracle: Oracle) -> Iterator[str]:
     yield from events_of_days(oracle)
     yield from events_of_histories(oracle)
     yield from events_of_facts(oracle)
-    yield from (
-        "a record is set aside" if what == "record" else "a value is set aside"
-        for *_, what in oracle.tables["ops_quarantine"]
-    )
+    for *_, what in oracle.tables["ops_quarantine"]:
+        yield f"{ODD.get(what, 'a counter')} is set aside"
     for (_, counter), row in oracle.tables["ops_withheld"].items():
         yield f"{counter} is {'accepted' if row['is_accepted'] else 'withheld'}"
     yield from (f"{name} has an answer" for name, _, answer, _ in questions(oracle) if answer)
@@ -154,6 +152,8 @@ def events_of_facts(oracle: Oracle) -> Iterator[str]:
                 yield f"{fact}: a counter falls"
 
 
+#: What some values in quarantine are of; all others are counters.
+ODD = {"record": "a record", "null": "a tag", '" "': "a hash", "7": "a hash", '"yes"': "a flag"}
 HISTORIES_OF_TABLES = ("dim_model", "dim_model_version", "bridge_model_tag", "file_hash")
 EVENTS = {
     *("a date comes late", "built on several days", "a gap"),
@@ -172,7 +172,7 @@ EVENTS = {
     *(f"{name}: {what}" for name in HISTORIES_OF_TABLES for what in ("gone", "returned")),
     *(f"dim_model: another {name}" for name in ("name", "username", "allow_commercial_use", "description_hash")),
     *(f"dim_model_version: another {name}" for name in ("model_id", "base_model", "trained_words")),
-    *("a record is set aside", "a value is set aside"),
+    *(f"{what} is set aside" for what in ("a record", "a counter", "a tag", "a hash", "a flag")),
     *(f"{fact}.download_count is {what}" for fact in FACTS for what in ("withheld", "accepted")),
     *(
         f"{fact}: {what}"

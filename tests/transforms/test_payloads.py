@@ -247,6 +247,7 @@ def test_the_reason_of_an_odd_value_says_what_was_expected_what_was_found_and_wh
         ('{"id": 1, "modelVersions": [{"id": "7"}]}', "$.modelVersions[0].id"),
         ('{"id": 1, "name": NaN}', "NaN is no number"),
         ('{"id": 1, "name": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"id": 1, "unknown": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
         ('{"id": 1, "name": ' + "[" * 101 + "]" * 101 + "}", "nested too deeply"),
         ('{"id": 1, "name": ' + '{"a":' * 101 + "1" + "}" * 101 + "}", "nested too deeply"),
     ],
