@@ -85,7 +85,8 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             select snapshot_date, base_model, -downloads_delta from long
         ),
         flow as (
-            select snapshot_date, base_model, round(sum(downloads))::bigint as downloads, sum(published) as published
+            select snapshot_date, base_model,
+                round(round(sum(downloads), 3))::bigint as downloads, sum(published) as published
             from (
                 select counted.snapshot_date, base_model, downloads_delta as downloads, versions_published as published
                 from star.mart_base_model_daily as mart join counted on counted.date = mart.snapshot_date

@@ -170,8 +170,9 @@ births AS (
     WHERE w.is_recent AND fact.days_since_previous IS NOT NULL
 )"""
 
-#: For `flows` of `_flows`, which are sums of parts: whole numbers, so that an answer is the same every time.
-_WHOLE = "CAST(round(sum(flows.{})) AS BIGINT)"
+#: For `flows` of `_flows`, which are sums of parts: whole numbers, so that an answer is the same every time. A sum of
+#: parts differs in its last digits with their order, and a half would be rounded now up and now down.
+_WHOLE = "CAST(round(round(sum(flows.{}), 3)) AS BIGINT)"
 
 _SINCE = {
     "since": "Complete snapshot after which the window begins.",
@@ -281,13 +282,13 @@ TRENDING_MODELS = Macro(
 WITH {_WINDOWS},
 {_flows("fact_model_daily", "model_id")},
 grown AS (
-    SELECT flows.* FROM flows WHERE flows.downloads >= {TRENDING_DOWNLOADS}
+    SELECT flows.* FROM flows WHERE round(flows.downloads, 3) >= {TRENDING_DOWNLOADS}
 ),
 {_BIRTHS},
 rates AS (
     SELECT
         grown.model_id,
-        CAST(round(grown.downloads) AS BIGINT) AS downloads,
+        CAST(round(round(grown.downloads, 3)) AS BIGINT) AS downloads,
         grown.days_recent AS days_spanned,
         grown.downloads / grown.days_recent AS per_day,
         grown.downloads_before / grown.days_before AS per_day_before,
