@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from flows.console import say
 from flows.serving import api_url_file, prefect_environment
@@ -20,6 +19,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.lock import writer_lock
 from pipelines.network import VARIABLES, check_network, proxy_for, shown
 from pipelines.settings import Limits, Settings, variable
+from pipelines.storage import existing, refuse_lake_name
 
 PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", "prefect", "marimo")
 
@@ -73,19 +73,19 @@ def _data_directory(settings: Settings) -> str:
 
 
 def _lake(settings: Settings) -> str:
-    existing: Path = settings.lake
-    while not existing.exists():
-        existing = existing.parent
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise CivitaiEtlError(f"{existing} cannot be written: change its permissions or set CIVITAI_ETL_LAKE_URL.")
+    refuse_lake_name(settings.lake)
+    found = existing(settings.lake)
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise CivitaiEtlError(f"{found} cannot be written: change its permissions or set CIVITAI_ETL_LAKE_URL.")
     return f"{settings.lake} can be written"
 
 
 def _published(settings: Settings) -> str:
-    if not settings.analytics.exists():
-        return "none yet; `civitai-etl snapshot` makes them"
     from flows.report import open_analytics, published_dates
+    from transforms.published import is_there
 
+    if not is_there(settings.analytics):
+        return "none yet; `civitai-etl snapshot` makes them"
     with open_analytics(settings.analytics) as connection:
         dates = published_dates(connection)
     return f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
@@ -106,7 +106,7 @@ def _service(settings: Settings) -> str:
 
 def _schedules(settings: Settings) -> str:
     own = api_url_file(settings)
-    api_url = os.environ.get("PREFECT_API_URL") or (own.read_text() if own.exists() else None)
+    api_url = os.environ.get("PREFECT_API_URL") or (own.read_text() if os.access(own, os.R_OK) else None)
     if api_url is None:
         return "no `civitai-etl serve` is running on this data directory"
     check_network()

@@ -23,6 +23,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.fingerprints import MODEL_SUFFIXES, Fingerprints, fingerprint
 from pipelines.lock import LockedError
 from pipelines.progress import Progress
+from pipelines.replacement import real
 from pipelines.settings import Settings
 
 #: More files at a time only make a disk seek.
@@ -65,7 +66,7 @@ def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progre
         progress: is told how many bytes are hashed.
 
     Raises:
-        CivitaiEtlError: a path does not exist.
+        CivitaiEtlError: a path does not exist, or cannot be read.
     """
     found, unreadable = model_files(paths)
     files = sorted([*hash_files(found, progress), *unreadable], key=lambda file: file.path)
@@ -78,20 +79,24 @@ def model_files(paths: Sequence[Path]) -> tuple[list[Path], list[LocalFile]]:
     the directories that cannot be read. Links are followed.
 
     Raises:
-        CivitaiEtlError: a path does not exist.
+        CivitaiEtlError: a path does not exist, or cannot be read.
     """
     found: dict[Path, None] = {}
     unreadable: list[LocalFile] = []
     searched: set[Path] = set()
     for path in paths:
-        if path.is_dir():
+        try:
+            is_directory, exists = path.is_dir(), path.exists()
+        except OSError as error:
+            raise CivitaiEtlError(f"{path} {_why_unreadable(error)}.") from error
+        if is_directory:
             found |= dict.fromkeys(_in_directory(path, searched, unreadable))
-        elif path.exists():
+        elif exists:
             found[path] = None
         else:
             raise CivitaiEtlError(f"{path} does not exist: give files, or directories that hold model files.")
     # A file that is given twice, or lies in two of the directories, is one file.
-    return sorted({path.resolve(): path for path in reversed(found)}.values()), unreadable
+    return sorted({real(path): path for path in reversed(found)}.values()), unreadable
 
 
 def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFile]) -> Iterator[Path]:
@@ -101,13 +106,21 @@ def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFi
         unreadable.append(LocalFile(Path(error.filename), None, _why_unreadable(error)))
 
     for folder, folders, names in os.walk(directory, onerror=refused, followlinks=True):
-        place = Path(folder).resolve()
+        place = real(Path(folder))
         if place in searched:
             folders.clear()
             continue
         searched.add(place)
         models = (Path(folder, name) for name in names if Path(name).suffix.lower() in MODEL_SUFFIXES)
-        yield from (model for model in models if model.is_file() or model.is_symlink())
+        yield from filter(_is_file, models)
+
+
+def _is_file(path: Path) -> bool:
+    """Not a directory or a pipe. Of what cannot be seen, whoever reads it tells why."""
+    try:
+        return path.is_file() or path.is_symlink()
+    except OSError:
+        return True
 
 
 def _why_unreadable(error: OSError) -> str:
@@ -167,7 +180,9 @@ def _stopping(counter: _ByteCounter) -> Iterator[None]:
 
 
 def _from_snapshot(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:
-    if not settings.analytics.exists():
+    from transforms.published import is_there
+
+    if not is_there(settings.analytics):
         progress.note(f"nothing is published at {settings.analytics}: no snapshot can answer")
         return files
     wanted = {file.path: file.fingerprints for file in files if file.fingerprints is not None}

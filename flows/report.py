@@ -41,13 +41,13 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     Raises:
         NothingPublishedError: nothing has been published there yet.
         MovedError: the data directory is not where it was published.
-        CivitaiEtlError: the file, or one that it names, cannot be read.
+        CivitaiEtlError: the file, or one that it names, cannot be read, or is closed to this user.
     """
     import duckdb
 
-    from transforms.published import readable, refuse_moved
+    from transforms.published import is_there, readable, refuse_moved
 
-    if not analytics.exists():
+    if not is_there(analytics):
         raise NothingPublishedError(
             f"Nothing is published at {analytics}: run `civitai-etl snapshot` (or `civitai-etl demo`) first, "
             "or set CIVITAI_ETL_DATA_DIR."

@@ -6,7 +6,7 @@ What the environment tells every program of the network is in `pipelines.network
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -101,7 +101,7 @@ class Settings(BaseSettings, Limits):
         description="`live` (the service as it answers) or `spec`; default: live for Civitai's own hosts, else spec.",
     )
     requests_per_second: float = Field(
-        2, ge=0, allow_inf_nan=False, description="Request budget of the whole process; 0 is no budget."
+        2, ge=0, le=1_000_000, allow_inf_nan=False, description="Request budget of the whole process; 0 is no budget."
     )
     window_pages: int = Field(
         100, ge=1, description="Pages per load package; a killed crawl asks for at most these again."
@@ -118,6 +118,7 @@ class Settings(BaseSettings, Limits):
     timeout_seconds: float = Field(
         60,
         gt=0,
+        le=86_400,
         allow_inf_nan=False,
         description="How long an answer may keep silent; all of it may take five times as long.",
     )
@@ -177,7 +178,7 @@ class Settings(BaseSettings, Limits):
     @classmethod
     def _http_address(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not _is_host(parts) or any(map(str.isspace, url)):
             raise ValueError("give the address of the API with its path, for example https://civitai.com/api/v1")
         if parts.username or parts.query or parts.fragment:
             raise ValueError("give the plain address of the API; the key belongs into CIVITAI_API_KEY")
@@ -250,6 +251,14 @@ class Settings(BaseSettings, Limits):
     def is_loopback(self) -> bool:
         """Whether the API is on this machine: an emulator, whose clock may show any date."""
         return is_loopback(urlsplit(self.api_url).hostname or "")
+
+
+def _is_host(parts: SplitResult) -> bool:
+    """Whether an address names a host, and a port if any, that can be asked for at all."""
+    try:
+        return bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _lake_path(url: str) -> Path:

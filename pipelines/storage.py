@@ -31,7 +31,7 @@ _DAMAGED = re.compile(
 )
 _FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
 _DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_DIRECTORY_CODES = {errno.ENOTDIR, errno.EEXIST}
+_OTHER_KIND_CODES = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 
 
 #: DuckDB takes the first for the begin of options and the second for a slash, and writes nothing but UTF-8.
@@ -120,9 +120,8 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
                 f"{directory} cannot be written: give this user write permission there "
                 f"or set {_setting(directory, data_dir)} to a directory of its own."
             )
-        if code in _NO_DIRECTORY_CODES:
-            directory = min(data_dir, lake, key=lambda path: _existing(path).is_dir())
-            return f"{directory} is no directory: set {_setting(directory, data_dir)} to a directory."
+        if isinstance(cause, OSError) and code in _OTHER_KIND_CODES:
+            return _other_kind(cause, data_dir, lake)
         if damaged := [line.strip() for line in text.splitlines() if _DAMAGED.search(line)]:
             return (
                 f"A file of {data_dir} is damaged ({damaged[0]}): put back warehouse.duckdb and the folder archive "
@@ -131,21 +130,28 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
     return None
 
 
+def _other_kind(error: OSError, data_dir: Path, lake: Path) -> str:
+    if error.errno == errno.EISDIR:
+        return f"{error.filename2 or error.filename} is a directory, where a file belongs: move it away and run again."
+    directory = min(data_dir, lake, key=lambda path: existing(path).is_dir())
+    return f"{directory} is no directory: set {_setting(directory, data_dir)} to a directory."
+
+
 def _setting(directory: Path, data_dir: Path) -> str:
     return "CIVITAI_ETL_DATA_DIR" if directory.is_relative_to(data_dir) else "CIVITAI_ETL_LAKE_URL"
 
 
 def _free(directory: Path) -> int:
-    return shutil.disk_usage(_existing(directory)).free
+    return shutil.disk_usage(existing(directory)).free
 
 
 def _is_writable(directory: Path) -> bool:
-    return os.access(_existing(directory), os.W_OK | os.X_OK)
+    return os.access(existing(directory), os.W_OK | os.X_OK)
 
 
-def _existing(path: Path) -> Path:
-    """The path, or what there is on the way to it."""
-    return next(each for each in (path, *path.parents) if each.exists())
+def existing(path: Path) -> Path:
+    """The path, or what this user sees of the way to it."""
+    return next(each for each in (path, *path.parents) if os.access(each, os.F_OK))
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -74,9 +74,11 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def is_duckdb(path: Path) -> bool:
-    """Whether a file begins as a DuckDB database does. DuckDB takes files of other databases as well, and calls its
-    maker for what that takes.
+    """Whether this is a file, and begins as a DuckDB database does. DuckDB takes files of other databases as well, and
+    calls its maker for what that takes.
     """
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(12)[8:] == b"DUCK"
 

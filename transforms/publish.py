@@ -51,16 +51,10 @@ def read_manifest(analytics: Path) -> list[LakeFile]:
     """
     if not analytics.exists():
         return []
-    try:
-        with open_published(analytics) as connection:
-            rows = connection.execute(
-                "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM published.build.manifest"
-            ).fetchall()
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise UnreadableStarError(
-            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
-        ) from error
+    with open_published(analytics) as connection:
+        rows = connection.execute(
+            "SELECT table_name, part, snapshot_date, lake_path, rows, bytes FROM published.build.manifest"
+        ).fetchall()
     return [LakeFile(*row) for row in rows]
 
 
@@ -70,10 +64,19 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     `duckdb.connect(path)` would share the database with every connection that this process holds to that path, also
     to a file that was since renamed over. An attached one is read from the disk.
+
+    Raises:
+        UnreadableStarError: it is no database of ours, or a damaged one.
     """
-    with readable(analytics) as path, duckdb.connect(":memory:") as connection:
-        connection.execute(f"ATTACH {literal(path)} AS published (READ_ONLY)")
-        yield connection
+    try:
+        with readable(analytics) as path, duckdb.connect(":memory:") as connection:
+            connection.execute(f"ATTACH {literal(path)} AS published (READ_ONLY)")
+            yield connection
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise UnreadableStarError(
+            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
+        ) from error
 
 
 def is_outdated(analytics: Path) -> bool:

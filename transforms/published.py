@@ -22,14 +22,39 @@ class MovedError(CivitaiEtlError):
     """The data directory is not where it was when its tables were published."""
 
 
+def is_there(analytics: Path) -> bool:
+    """Whether anything is published.
+
+    Raises:
+        CivitaiEtlError: it cannot be told, for the directory is closed to this user.
+    """
+    with _readers_errors(analytics):
+        return analytics.exists()
+
+
+@contextmanager
+def _readers_errors(analytics: Path) -> Iterator[None]:
+    """Who reads what another user publishes needs a permission from that one."""
+    try:
+        yield
+    except OSError as error:
+        raise CivitaiEtlError(
+            f"{analytics} cannot be read ({error.strerror}): give this user read permission there, or set "
+            "CIVITAI_ETL_DATA_DIR to another directory."
+        ) from error
+
+
 @contextmanager
 def readable(analytics: Path) -> Iterator[Path]:
     """A path at which the published database can be opened: its own or, if need be, that of a copy without its log.
 
     Raises:
-        duckdb.Error: the file is no DuckDB database.
+        duckdb.Error: it is no DuckDB database.
+        CivitaiEtlError: it is closed to this user.
     """
-    if not is_duckdb(analytics):
+    with _readers_errors(analytics):
+        is_ours = is_duckdb(analytics)
+    if not is_ours:
         raise duckdb.IOException("it is no DuckDB database")
     if _opens(analytics):
         yield analytics

@@ -18,7 +18,10 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.fingerprints import fingerprint
 from pipelines.progress import Silent
 from pipelines.settings import Settings
+from tests.pipelines.test_storage import as_nobody, open_path
 from tests.transforms.conftest import Workshop, model, version
+
+__all__ = ["open_path"]
 
 DAY = date(2026, 1, 1)
 MIB = 2**20
@@ -303,6 +306,22 @@ def test_a_directory_that_cannot_be_read_is_told(desk: Desk, monkeypatch: pytest
         str(desk.disk / "a.pt"): ("unknown", None),
         str(desk.disk / "secret"): ("unreadable", "cannot be read (Permission denied)"),
     }
+
+
+def test_what_cannot_even_be_looked_at_is_told(desk: Desk, open_path: Path) -> None:
+    (desk.disk / "round.pt").symlink_to("round.pt")
+    desk.file("closed/a.pt", b"a").parent.chmod(0o444)
+    too_long = desk.disk / ("a" * 300)
+    told = as_nobody(lambda: raise_notes(desk.identify()))
+    (desk.disk / "closed").chmod(0o755)
+    assert "round.pt: cannot be read (Too many levels of symbolic links)" in told
+    assert "a.pt: cannot be read (Permission denied)" in told
+    with pytest.raises(CivitaiEtlError, match=rf"{too_long} cannot be read \(File name too long\)"):
+        desk.identify(too_long)
+
+
+def raise_notes(told: list[dict[str, Any]]) -> None:
+    raise CivitaiEtlError("; ".join(f"{Path(one['file']).name}: {one['note']}" for one in told))
 
 
 def test_a_damaged_file_is_told_and_the_others_go_on(desk: Desk, capsys) -> None:

@@ -125,12 +125,27 @@ def test_a_directory_without_write_permission_is_one_line(open_path: Path, setti
     assert list(locked.iterdir()) == []
 
 
+def test_a_directory_that_this_user_cannot_look_into_is_one_line(open_path: Path) -> None:
+    closed = open_path / "closed"
+    closed.mkdir(mode=0)
+    line = as_nobody(lambda: writer_lock(closed / "data").__enter__())
+    assert line.startswith(f"{closed / 'data'} cannot be written: give this user write permission there")
+
+
 def test_a_data_directory_that_is_a_file_is_one_line(tmp_path: Path, settings: Settings) -> None:
     file = tmp_path / "file"
     file.touch()
     for data_dir in (file, file / "data"):
         with pytest.raises(StorageError, match="is no directory: set CIVITAI_ETL_DATA_DIR"):
             take_snapshot(settings.model_copy(update={"data_dir": data_dir}), DAY)
+
+
+def test_a_directory_where_a_file_belongs_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
+    place = tmp_path / "analytics.duckdb"
+    place.mkdir()
+    with pytest.raises(StorageError, match=f"^{place} is a directory.*: move it away"), storage_errors(tmp_path):
+        (tmp_path / "new").replace(place)
 
 
 def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
@@ -233,13 +248,18 @@ def other_program(file: Path) -> None:
         connection.execute("create table sales (amount int)")
 
 
-@pytest.mark.parametrize("spoil", [empty, text, sqlite, other_program])
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("spoil", [empty, text, sqlite, other_program, pipe])
 def test_a_warehouse_that_is_none_is_one_line_that_names_it_and_is_left_alone(
     service: Service, settings: Settings, spoil: Callable[[Path], None]
 ) -> None:
     take_snapshot(settings, DAY)
     spoil(settings.warehouse)
-    before = settings.warehouse.read_bytes()
+    before = settings.warehouse.lstat()
     del service.requests[:]
     for attempt in (
         lambda: take_snapshot(settings, DAY),
@@ -255,7 +275,8 @@ def test_a_warehouse_that_is_none_is_one_line_that_names_it_and_is_left_alone(
         assert "put back a backup of it" in line
         assert "\n" not in line
     assert service.requests == []
-    assert settings.warehouse.read_bytes() == before
+    after = settings.warehouse.lstat()
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
 
 
 @pytest.mark.parametrize("lost", ["its end", "most of it", "its middle"])

@@ -1,8 +1,10 @@
 """The published database among other programs: what readers put there stops nobody, and a moved one says so."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -11,10 +13,13 @@ import pytest
 from flows.report import open_analytics
 from pipelines.errors import CivitaiEtlError
 from tests.pipelines.test_replacement import KILLED_USER
+from tests.pipelines.test_storage import as_nobody, open_path
 from tests.transforms.conftest import Workshop, model
 from transforms.lake import Lake, UnreadableStarError
-from transforms.publish import publish, read_manifest, relocate
+from transforms.publish import has_other_analyses, is_outdated, publish, read_manifest, relocate
 from transforms.published import MovedError
+
+__all__ = ["open_path"]
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
 
@@ -127,3 +132,45 @@ def test_a_file_that_is_no_database_says_so_under_its_own_name(tmp_path: Path) -
     analytics.write_bytes(b"\0" * 8 + b"DUCK" + b"x" * 20000)
     with pytest.raises(CivitaiEtlError, match=str(analytics)), open_analytics(analytics):
         pass
+
+
+@pytest.mark.parametrize("closed", ["analytics.duckdb", "."])
+def test_a_reader_without_permission_is_told_in_a_line(built: Workshop, open_path: Path, closed: str) -> None:
+    assert built.analytics.parent == open_path
+    (open_path / closed).chmod(0)
+    try:
+        line = as_nobody(lambda: days(built.analytics))
+    finally:
+        (open_path / closed).chmod(0o755)
+    assert line == (
+        f"{built.analytics} cannot be read (Permission denied): give this user read permission there, or set "
+        "CIVITAI_ETL_DATA_DIR to another directory."
+    )
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def a_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("spoil", [emptied, a_directory, a_pipe])
+def test_whoever_asks_the_tables_is_told_that_they_are_none(built: Workshop, spoil: Callable[[Path], None]) -> None:
+    spoil(built.analytics)
+    for ask in (
+        lambda: days(built.analytics),
+        lambda: read_manifest(built.analytics),
+        lambda: relocate(Lake(built.lake), built.analytics),
+        lambda: is_outdated(built.analytics),
+        lambda: has_other_analyses(built.analytics),
+    ):
+        with pytest.raises(CivitaiEtlError, match=r"it is no DuckDB database\): run `civitai-etl rebuild`"):
+            ask()
