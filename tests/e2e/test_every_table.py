@@ -28,6 +28,9 @@ from flows.steps import look_up_by_hand, run_daily_snapshot
 from pipelines.settings import Settings
 from transforms.tables import TABLES
 
+#: The first test waits for thirty snapshots, however busy the machine is.
+pytestmark = pytest.mark.timeout(900)
+
 REAL_CATALOGUE = Path(__file__).parents[3] / "shared" / "real" / "models-2023-07.ndjson.zst"
 ORACLE = Path(__file__).with_name("star_from_documents.sql")
 BASE_MODELS = Path(__file__).parents[2] / "transforms" / "base_models.csv"
