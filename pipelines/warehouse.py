@@ -240,13 +240,15 @@ def known(
         f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
     )
     documents = stored_documents(connection, kind) if is_first else column(latest)
-    of_date = f"select entity_id from {observations} where snapshot_date = ? and not list_contains(?, crawl_id)"
-    listed = column(f"{of_date} and crawl_pass <> {RECONCILE_PASS}", snapshot_date, list(left_out))
-    answered = column(f"{of_date} and crawl_pass = {RECONCILE_PASS}", snapshot_date, list(left_out))
+    of_date = (
+        f"select entity_id, bool_or(crawl_pass <> {RECONCILE_PASS}) from {observations} "
+        "where snapshot_date = ? and not list_contains(?, crawl_id) group by entity_id"
+    )
+    is_listed = dict(connection.execute(of_date, [snapshot_date, list(left_out)]).fetchall())
     return Known(
         ids=ids,
-        observed=listed | answered,
-        answered=answered - listed,
+        observed=set(is_listed),
+        answered={entity_id for entity_id, listed in is_listed.items() if not listed},
         documents=documents,
         is_first=is_first,
         is_empty=not (dates or documents),

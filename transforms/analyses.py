@@ -170,9 +170,9 @@ births AS (
     WHERE w.is_recent AND fact.days_since_previous IS NOT NULL
 )"""
 
-#: For `flows` of `_flows`, which are sums of parts: whole numbers, so that an answer is the same every time. A sum of
-#: parts differs in its last digits with their order, and a half would be rounded now up and now down.
-_WHOLE = "CAST(round(round(sum(flows.{}), 3)) AS BIGINT)"
+#: A sum of parts as a whole number, so that an answer is the same every time: it differs in its last digits with the
+#: order of the parts, and a half would be rounded now up and now down.
+_WHOLE = "CAST(round(round({}, 3)) AS BIGINT)"
 
 _SINCE = {
     "since": "Complete snapshot after which the window begins.",
@@ -215,8 +215,8 @@ WITH {_WINDOWS},
 gained AS (
     SELECT
         history.base_model,
-        {_WHOLE.format("downloads")} AS downloads,
-        {_WHOLE.format("downloads_before")} AS downloads_before
+        {_WHOLE.format("sum(flows.downloads)")} AS downloads,
+        {_WHOLE.format("sum(flows.downloads_before)")} AS downloads_before
     FROM flows JOIN star.dim_model_version AS history ON history.version_key = flows.version_key
     GROUP BY history.base_model
 ),
@@ -288,7 +288,7 @@ grown AS (
 rates AS (
     SELECT
         grown.model_id,
-        CAST(round(round(grown.downloads, 3)) AS BIGINT) AS downloads,
+        {_WHOLE.format("grown.downloads")} AS downloads,
         grown.days_recent AS days_spanned,
         grown.downloads / grown.days_recent AS per_day,
         grown.downloads_before / grown.days_before AS per_day_before,
@@ -551,7 +551,7 @@ totals AS (
         count(DISTINCT births.model_id) AS models_published,
         any_value(windows.since) AS since,
         any_value(windows.until) AS until,
-        {_WHOLE.format("downloads")} AS downloads
+        {_WHOLE.format("sum(flows.downloads)")} AS downloads
     FROM observed
     JOIN star.dim_model AS history ON history.model_key = observed.model_key
     LEFT JOIN flows ON flows.model_key = observed.model_key

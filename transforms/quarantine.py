@@ -19,11 +19,13 @@ def first_of_each(rows: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.
 
 def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that meet the declaration, and the others with the rules that they break in `reason`."""
+    nothing = table.empty()
+    none_broken = nothing.with_columns(reason=pl.lit(None, pl.String))
     if rows.is_empty():
-        return table.empty(), table.empty().with_columns(reason=pl.lit(None, pl.String))
+        return nothing, none_broken
     good, failure = table.filter(rows.select(table.column_names()), cast=True)
     if good.height == rows.height:
-        return good, table.empty().with_columns(reason=pl.lit(None, pl.String))
+        return good, none_broken
     details = failure.details()
     rules = [name for name in details.columns if name not in table.columns()]
     reason = pl.concat_str(
