@@ -7,15 +7,16 @@ traceback, because it is a bug.
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.types import PositiveInt
 from cyclopts.validators import Number
 
-from flows.console import open_standard_streams, plain, say
+from flows.console import open_standard_streams, plain, say, set_least_width
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lt=2**16))]
 PortOrAny = Annotated[int, Parameter(validator=Number(gte=0, lt=2**16))]
+
+
+def _path(_: type[Path], tokens: Sequence[Token]) -> Path:
+    """A path that is named: an empty one is a variable of the shell that is not set, and not the working directory."""
+    if not tokens[0].value:
+        raise ValueError("the path is empty")
+    return Path(tokens[0].value)
+
+
+NamedPath = Annotated[Path, Parameter(converter=_path)]
 
 WRONG_USAGE = 2
 PARTIAL = 3
@@ -70,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> int:
     try:
+        _refuse_lost_letters(sys.argv[1:])
         code = app(arguments, exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except CycloptsError:
@@ -90,11 +102,19 @@ def _run(arguments: list[str] | None) -> int:
     return code or 0  # no command, no code: the help was asked for
 
 
+def _refuse_lost_letters(arguments: Sequence[str]) -> None:
+    """Keeps a Python that was told not to take arguments for UTF-8 from writing to paths that nobody named."""
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8" and not all(map(str.isascii, arguments)):
+        raise CivitaiEtlError(f"Python takes arguments for {encoding} here: unset PYTHONUTF8, or set a UTF-8 locale.")
+
+
 def console_script() -> None:
     """`main`, ended at once: all is written and closed by then, and to free every object that the libraries have made
     Python would take half a second.
     """
     open_standard_streams()
+    set_least_width()
     try:
         main()
     except SystemExit as end:
@@ -116,7 +136,7 @@ def demo(
     *,
     days: PositiveInt = 30,
     models: PositiveInt = 2000,
-    data_dir: Path = Path("data/demo"),
+    data_dir: NamedPath = Path("data/demo"),
 ) -> int:
     """See it work: simulated days through the whole pipeline, without a network or a key.
 
@@ -237,7 +257,7 @@ def rebuild(
     *,
     from_date: Annotated[date | None, Parameter(name="--from")] = None,
     to_date: Annotated[date | None, Parameter(name="--to")] = None,
-    into: Path | None = None,
+    into: NamedPath | None = None,
     forget_dates: str | None = None,
 ) -> int:
     """Make the star tables anew from what was loaded; the service is not asked.
@@ -403,7 +423,7 @@ def sql(
     query: str | None = None,
     *,
     format: Literal["table", "csv", "json", "parquet"] = "table",  # noqa: A002 (the name of the option)
-    output: Path | None = None,
+    output: NamedPath | None = None,
 ) -> int:
     """Ask the published tables in SQL, read-only, while a pipeline may be running.
 
@@ -651,7 +671,7 @@ def emulator(
     seed: int = 1,
     on: Annotated[date | None, Parameter(name="--date")] = None,
     dialect: Literal["spec", "live"] = "spec",
-    catalogue: Path | None = None,
+    catalogue: NamedPath | None = None,
     key: str = "test-key",
     faults: str = "",
     control: bool = False,

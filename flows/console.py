@@ -9,6 +9,7 @@ characters.
 
 import io
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from pipelines.progress import Progress
 
 #: Seconds between two plain lines of one phase.
 LINE_INTERVAL = 10.0
-
+#: Columns that tables and help need; the libraries that draw them fail, or never end, in a few.
+LEAST_WIDTH = 40
 
 #: What moves a cursor, changes a colour or the direction of a line, and what is no character. Escaped as in JSON.
 _CONTROLS = {
@@ -80,6 +82,13 @@ def open_standard_streams() -> None:
     sys.stdin = sys.stdin or open(0)  # noqa: SIM115 (for the life of the process)
     sys.stdout = Output.of(sys.stdout or open(1, "w", closefd=False))  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
+def set_least_width() -> None:
+    """Lets everything that is drawn have `LEAST_WIDTH` columns, however narrow the terminal says that it is."""
+    width = shutil.get_terminal_size().columns
+    if width < LEAST_WIDTH or os.environ.get("COLUMNS") == "0":
+        os.environ["COLUMNS"] = str(max(width, LEAST_WIDTH))
 
 
 def plain(text: str) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from flows.console import say
-from flows.serving import api_url_file, prefect_environment
+from flows.serving import api_url_file, check_api_url, prefect_environment
 from pipelines.client import Client
 from pipelines.crawl import check_clocks
 from pipelines.errors import CivitaiEtlError
@@ -106,9 +106,11 @@ def _service(settings: Settings) -> str:
 
 def _schedules(settings: Settings) -> str:
     own = api_url_file(settings)
-    api_url = os.environ.get("PREFECT_API_URL") or (own.read_text() if os.access(own, os.R_OK) else None)
-    if api_url is None:
+    given = os.environ.get("PREFECT_API_URL")
+    api_url = given or (own.read_text(errors="replace").strip() if os.access(own, os.R_OK) else None)
+    if not api_url:
         return "no `civitai-etl serve` is running on this data directory"
+    check_api_url(api_url, "PREFECT_API_URL" if given else str(own))
     check_network()
     os.environ.update(prefect_environment(settings) | {"PREFECT_API_URL": api_url})
     from flows.deployments import deployments

@@ -54,6 +54,8 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
         )
     try:
         with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
+            if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'star'").fetchall():
+                raise CivitaiEtlError(f"{analytics} has no published tables: move it away if it is another program's.")
             refuse_moved(connection, analytics)
             # Days are UTC days wherever the reader sits.
             connection.execute("set TimeZone = 'UTC'")

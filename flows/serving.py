@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flows.console import plain
 from pipelines.errors import CivitaiEtlError
@@ -69,19 +70,40 @@ class OwnServer:
         return None if code is None else f"The Prefect server ended with code {code} (see {self.log})."
 
 
+def check_api_url(url: str, origin: str) -> None:
+    """Keeps Prefect from what it does with an address that is none: it starts a server of its own, or fails at import.
+
+    Raises:
+        PrefectServerError: `url` is no address of an API; `origin` says where it comes from.
+    """
+    try:
+        parts = urlsplit(url)
+        is_address = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        )
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise PrefectServerError(
+            f"{origin} has {url!r}, which is no address of a Prefect server: it is one as in http://127.0.0.1:4200/api."
+        )
+
+
 def serve_flows(settings: Settings, port: int) -> int:
     """Register the deployments and run what their schedules ask for, until it is interrupted or terminated.
 
     Raises:
         NetworkError: the environment names a proxy or authorities that cannot be used.
-        PrefectServerError: no server is given and none starts, or what was started does not do its work (any more).
+        PrefectServerError: what is given is no address of a server, none starts, or what was started does not do its work (any more).
     """
     check_network()
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        check_api_url(given, "PREFECT_API_URL")
     prepare_directory(settings.data_dir)
     os.environ.update(prefect_environment(settings))
     # Until the runner takes over, for the server must not be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    given = os.environ.get("PREFECT_API_URL")
     if given:
         _serve(settings, given, None)
         return 0

@@ -123,7 +123,7 @@ def relocate_star(settings: Settings) -> bool:
             raise NothingPublishedError(f"Nothing is published at {settings.analytics}: there is nothing to relocate.")
         if is_outdated(settings.analytics):
             raise CivitaiEtlError(
-                f"{settings.analytics} was made by an earlier version of civitai-etl: run `civitai-etl rebuild`, which "
+                f"{settings.analytics} was not made by this version of civitai-etl: run `civitai-etl rebuild`, which "
                 "makes it anew from raw."
             )
         return relocate(Lake(settings.lake), settings.analytics)

@@ -23,7 +23,7 @@ LEAVES_OUT: tuple[Verdict, ...] = ("refused", "excluded")
 
 
 class DecisionError(CivitaiEtlError):
-    """There is nothing to decide."""
+    """There is nothing to decide, or it is not said why."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,13 @@ def next_decision(
     crawl_ids: Iterable[str] = (),
     counter: str | None = None,
 ) -> Decision:
-    """The decision that follows those that were taken; it is not stored yet."""
+    """The decision that follows those that were taken; it is not stored yet.
+
+    Raises:
+        DecisionError: the reason is blank.
+    """
+    if not reason.strip():
+        raise DecisionError("A decision is kept with its reason: say in a few words why.")
     number = taken[-1].number + 1 if taken else 1
     return Decision(number, datetime.now(UTC), verdict, on, tuple(crawl_ids), counter, reason)
 

@@ -262,7 +262,12 @@ def _is_host(parts: SplitResult) -> bool:
 
 
 def _lake_path(url: str) -> Path:
-    return _absolute(Path(unquote(urlsplit(url).path) if url.startswith("file://") else url))
+    if not url.startswith("file://"):
+        return _absolute(Path(url))
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise ValueError("give a directory of this machine: file:// and its whole path, with three slashes")
+    return _absolute(Path(unquote(parts.path)))
 
 
 def _absolute(path: Path) -> Path:

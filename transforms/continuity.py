@@ -177,6 +177,8 @@ def from_ranges(text: str) -> list[date]:
             end = date.fromisoformat(last) if between else begin
         except ValueError:
             raise CivitaiEtlError(f"{part.strip()!r} is no date as in 2026-01-01,2026-01-05..2026-01-31.") from None
+        if end < begin:
+            raise CivitaiEtlError(f"{part.strip()} ends before it begins: give the earlier date first.")
         dates += [begin + timedelta(days) for days in range((end - begin).days + 1)]
     return dates
 

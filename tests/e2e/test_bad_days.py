@@ -145,4 +145,6 @@ def test_zeros_are_withheld_with_a_warning_and_a_real_fall_is_accepted_by_name_a
 def test_a_decision_on_a_date_without_a_snapshot_is_one_line(civitai_etl, catalogue):
     snapshot(civitai_etl, 1)
     assert "There is no snapshot of 2026-01-05" in civitai_etl.fails("exclude", "2026-01-05", "--because", "x")
+    for command in (["exclude"], ["include"]):
+        assert "say in a few words why" in civitai_etl.fails(*command, "2026-01-01", "--because", " ")
     assert civitai_etl.run("exclude", "2026-01-01").returncode == 2, "a decision has a reason"

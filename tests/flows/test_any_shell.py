@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import resource
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 
 from flows import identify, lookups, report
@@ -139,6 +141,67 @@ def test_an_argument_that_is_no_text_is_one_line(analytics, tmp_path, monkeypatc
 def run(*arguments, **options):
     """The real command, whose standard streams are those of a process."""
     return subprocess.run([COMMAND, *arguments], stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("columns", ["0", "2"])
+def test_help_needs_no_more_columns_than_there_are(columns):
+    for arguments in (["--help"], ["sql", "--help"]):
+        ended = run(*arguments, stdout=subprocess.PIPE, env=os.environ | {"COLUMNS": columns}, timeout=60)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert "Usage: civitai-etl" in ended.stdout
+
+
+def test_a_shell_of_ascii_is_told_so(tmp_path):
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = run("look-up", "users", "ü", env=environment, cwd=tmp_path, stdout=subprocess.PIPE)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "civitai-etl: Python takes arguments for ascii here: unset PYTHONUTF8, or set a UTF-8 locale.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["demo", "--data-dir="], ["rebuild", "--into="], ["sql", "select 1", "--output="], ["emulator", "--catalogue="]],
+)
+def test_an_empty_path_is_not_the_working_directory(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_database_of_another_program_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    with duckdb.connect(str(tmp_path / "data/analytics.duckdb")) as connection:
+        connection.execute("create table theirs as select 1 as number")
+    for command in (["sql", "from theirs"], ["status"], ["quarantine"], ["relocate"]):
+        with pytest.raises(SystemExit) as end:
+            main(command)
+        assert end.value.code == 1
+        assert re.fullmatch(
+            r"civitai-etl: \S+ (has no published tables|was not made by this version).*\n", capsys.readouterr().err
+        )
+
+
+@pytest.mark.parametrize("address", ["garbage", "http://[", "http://127.0.0.1:99999/api", "ftp://127.0.0.1/api"])
+def test_an_address_of_prefect_that_is_none_is_one_line(tmp_path, monkeypatch, capsys, address):
+    monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("CIVITAI_ETL_API_URL", "http://127.0.0.1:9/api/v1")
+    (tmp_path / "prefect").mkdir()
+    (tmp_path / "prefect/api_url").write_text(address)
+    for environment, command in ((None, ["doctor"]), (address, ["doctor"]), (address, ["serve"])):
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        if environment:
+            monkeypatch.setenv("PREFECT_API_URL", environment)
+        with pytest.raises(SystemExit) as end:
+            main(command)
+        assert end.value.code == 1
+        told = capsys.readouterr()
+        assert f"{address!r}, which is no address of a Prefect server" in told.out + told.err
 
 
 def test_an_output_that_takes_no_more_is_one_line(tmp_path):

@@ -67,6 +67,7 @@ def test_the_dialect_follows_the_host(url: str, dialect: str, loopback: bool) ->
         ("CIVITAI_ETL_REQUESTS_PER_SECOND", "9223372036854775808", "less than or equal to 1000000"),
         ("CIVITAI_ETL_TIMEOUT_SECONDS", "1e22", "less than or equal to 86400"),
         ("CIVITAI_ETL_LAKE_URL", "s3://bucket/lake", "not supported yet"),
+        ("CIVITAI_ETL_LAKE_URL", "file://host/lake", "a directory of this machine"),
         ("CIVITAI_ETL_DAILY_CRON", "daily", "cron expression of five fields"),
         ("CIVITAI_ETL_DAILY_CRON", "0 0 3 * * *", "cron expression of five fields"),
         ("CIVITAI_ETL_DAILY_CRON", "R 3 * * *", "cron expression of five fields"),

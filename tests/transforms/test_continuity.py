@@ -61,6 +61,11 @@ def test_what_is_no_list_of_dates_is_refused(text: str) -> None:
         from_ranges(text)
 
 
+def test_a_range_that_is_turned_around_is_refused() -> None:
+    with pytest.raises(CivitaiEtlError, match=r"2026-01-05\.\.2026-01-01 ends before it begins"):
+        from_ranges("2026-01-05..2026-01-01")
+
+
 @pytest.fixture
 def built(workshop: Workshop) -> Workshop:
     """Three days, of one model more each."""
