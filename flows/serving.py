@@ -94,7 +94,8 @@ def serve_flows(settings: Settings, port: int) -> int:
 
     Raises:
         NetworkError: the environment names a proxy or authorities that cannot be used.
-        PrefectServerError: what is given is no address of a server, none starts, or what was started does not do its work (any more).
+        PrefectServerError: what is given is no address of a server, none starts, or what was started does not do its
+            work (any more).
     """
     check_network()
     given = os.environ.get("PREFECT_API_URL")
