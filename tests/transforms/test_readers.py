@@ -37,7 +37,7 @@ analytics, query = sys.argv[1:]
 while True:
     with duckdb.connect(analytics, read_only=True) as connection:
         print(json.dumps([text for (text,) in connection.execute(query).fetchall()]), flush=True)
-    time.sleep(0.02)
+    time.sleep(0.3)
 """
 STAYS_CONNECTED = """
 import duckdb, json, sys, time
@@ -45,7 +45,7 @@ analytics, query = sys.argv[1:]
 with duckdb.connect(analytics, read_only=True) as connection:
     while True:
         print(json.dumps([text for (text,) in connection.execute(query).fetchall()]), flush=True)
-        time.sleep(0.1)
+        time.sleep(1)
 """
 
 
