@@ -64,16 +64,16 @@ check: setup ## lint, formatting, types, and documents that are generated
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m transforms.dictionary --check
-	$(BIN)/python -m flows.api_coverage --check
+	$(BIN)/python -m transforms.tables.dictionary --check
+	$(BIN)/python -m flows.reporting.api_coverage --check
 
 fix: setup ## mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 docs: setup ## write docs/data-dictionary.md and docs/api-coverage.md anew from the declarations
-	$(BIN)/python -m transforms.dictionary
-	$(BIN)/python -m flows.api_coverage
+	$(BIN)/python -m transforms.tables.dictionary
+	$(BIN)/python -m flows.reporting.api_coverage
 
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks

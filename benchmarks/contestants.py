@@ -14,9 +14,9 @@ ON = date(2026, 1, 1)
 
 def pipeline(api_url: str, data_dir: str) -> None:
     """A day as `civitai-etl snapshot` does it: HTTP, dlt, raw in DuckDB, polars, validated and published Parquet."""
-    from pipelines.dialects import DIALECTS
+    from pipelines.api.dialects import DIALECTS
+    from pipelines.crawl.snapshot import take_snapshot
     from pipelines.settings import Settings
-    from pipelines.snapshot import take_snapshot
     from transforms.build import build
 
     # The same input for both: the list of models, and not what the service lists beside it.
@@ -42,4 +42,4 @@ def duckdb(documents: str, star: str) -> None:
 
 if __name__ == "__main__":
     {"pipeline": pipeline, "duckdb": duckdb}[sys.argv[1]](*sys.argv[2:])
-    os._exit(0)  # as the command line ends (`flows.cli.console_script`); whoever raises ends otherwise
+    os._exit(0)  # as the command line ends (`flows.cli.main.console_script`); whoever raises ends otherwise

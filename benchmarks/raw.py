@@ -6,8 +6,8 @@ from datetime import date, datetime
 import duckdb
 import pyarrow as pa
 
-from pipelines.harvest import COUNTS
-from pipelines.raw import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable
+from pipelines.raw.batch import COUNTS
+from pipelines.raw.tables import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable
 
 
 def append(raw: duckdb.DuckDBPyConnection, table: RawTable, rows: pa.Table) -> None:

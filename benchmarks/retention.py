@@ -18,16 +18,16 @@ import duckdb
 
 from benchmarks.raw import append, append_crawl
 from emulator.catalogue import ModelQuery
-from emulator.simulated import SimulatedDay, SimulatedWorld
-from pipelines.archive import closed_before
-from pipelines.documents import split
-from pipelines.harvest import arrow_table
-from pipelines.raw import documents_table, observations_table
-from pipelines.warehouse import WRITER_CONFIG
+from emulator.spec.catalogue import SimulatedDay, SimulatedWorld
+from pipelines.raw.archive import closed_before
+from pipelines.raw.batch import arrow_table
+from pipelines.raw.documents import split
+from pipelines.raw.tables import documents_table, observations_table
+from pipelines.raw.warehouse import WRITER_CONFIG
 from transforms.build import build
 from transforms.compact import compact
-from transforms.lake import LakeFile
-from transforms.publish import read_manifest
+from transforms.lake.files import LakeFile
+from transforms.lake.publish import read_manifest
 
 FOLDER = Path("data/bench-retention").absolute()
 FIRST = date(2026, 1, 1)

@@ -2,8 +2,8 @@
 
 A year of complete crawls of the simulated live catalogue is written to raw as a crawl leaves it, but for HTTP and dlt,
 and built by the code that the commands run. Only what changed is made into documents and split by
-`pipelines.documents`; the counters of the others are written as text from the simulation's arrays, and every day the
-two are compared where both were made. The lists beside the models, which no macro reads, are left out.
+`pipelines.raw.documents`; the counters of the others are written as text from the simulation's arrays, and every day
+the two are compared where both were made. The lists beside the models, which no macro reads, are left out.
 """
 
 import argparse
@@ -21,18 +21,18 @@ import numpy as np
 import polars as pl
 
 from benchmarks.raw import append, append_crawl
-from emulator.live_catalogue import LiveDay, LiveModelQuery
-from emulator.live_documents import LiveDocuments
-from emulator.live_traits import LiveTraits
-from emulator.simulated import SimulatedWorld
-from pipelines.documents import Document, split
+from emulator.live.catalogue import LiveDay, LiveModelQuery
+from emulator.live.documents import LiveDocuments
+from emulator.live.traits import LiveTraits
+from emulator.spec.catalogue import SimulatedWorld
 from pipelines.progress import Silent
-from pipelines.raw import RECONCILE_PASS, TOMBSTONES, documents_table, observations_table
-from pipelines.warehouse import WRITER_CONFIG
-from transforms.analyses import MACROS
+from pipelines.raw.documents import Document, split
+from pipelines.raw.tables import RECONCILE_PASS, TOMBSTONES, documents_table, observations_table
+from pipelines.raw.warehouse import WRITER_CONFIG
 from transforms.build import rebuild
-from transforms.lake import Lake
-from transforms.publish import publish, read_manifest
+from transforms.lake.files import Lake
+from transforms.lake.publish import publish, read_manifest
+from transforms.tables.macros import MACROS
 
 FOLDER = Path("data/bench-year").absolute()
 WAREHOUSE, LAKE, ANALYTICS = FOLDER / "warehouse.duckdb", FOLDER / "lake", FOLDER / "analytics.duckdb"

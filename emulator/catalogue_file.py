@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from emulator.catalogue import ModelQuery
-from emulator.simulated import SimulatedWorld
+from emulator.spec.catalogue import SimulatedWorld
 
 
 def read_lines(path: Path) -> list[bytes]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from emulator.catalogue import Catalogue
 from emulator.given import GivenCatalogue
-from emulator.simulated import SimulatedDay, SimulatedWorld
-from emulator.simulation import NotSimulatedError
+from emulator.simulation.columns import NotSimulatedError
+from emulator.spec.catalogue import SimulatedDay, SimulatedWorld
 
 
 class Clock:

@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.account import account, changes, live_account, live_changes
-from emulator.api import json_response
 from emulator.clock import Clock
 from emulator.faults import BadFaultsError
 from emulator.faulty import Faulty
-from emulator.live_api import LiveApi
 from emulator.member import QUOTA_KB, Member
 from emulator.parameters import BadParameterError, integer
+from emulator.routes.live import LiveApi
+from emulator.routes.spec import json_response
+from emulator.truth import account, changes, live_account, live_changes
 
 
 class Control:
@@ -23,11 +23,11 @@ class Control:
 
     * `/control/clock`: GET; PUT or POST {"date": "YYYY-MM-DD"}
     * `/control/member`: GET; PUT or POST {"tier": "Free" | "Founder" | "Bronze" | "Silver" | "Gold"}
-    * `/control/account?date=D`: `emulator.account.account`, by default of the clock's date; in the live dialect
-      `emulator.account.live_account`
+    * `/control/account?date=D`: `emulator.truth.account`, by default of the clock's date; in the live dialect
+      `emulator.truth.live_account`
     * `/control/faults`: GET; PUT or POST {"faults": SPEC} in the language of `emulator.faults`, "" for none
     * `/control/requests?since=N`: the requests below /api/v1 after the Nth (`emulator.request_log.Logged`)
-    * `/control/changes?from=D1&to=D2`: `emulator.account.changes`, or `live_changes`
+    * `/control/changes?from=D1&to=D2`: `emulator.truth.changes`, or `live_changes`
     """
 
     def __init__(self, clock: Clock, member: Member, live: LiveApi | None, faulty: Faulty) -> None:

@@ -40,7 +40,7 @@ on its page the record is served as it is, or spoiled (its name is no text), or 
 import re
 from dataclasses import dataclass, field
 
-from emulator.dice import digest
+from emulator.simulation.dice import digest
 
 STATUSES = range(400, 600)
 KINDS = (

@@ -16,11 +16,11 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.api import BASE_PATH, error_response, json_response
 from emulator.clock import Clock
 from emulator.faults import CHANGING, Faults, Poison, Rule, read_faults
-from emulator.live_api import REGION_BLOCKED
 from emulator.request_log import RequestLog
+from emulator.routes.live import REGION_BLOCKED
+from emulator.routes.spec import BASE_PATH, error_response, json_response
 
 _HTML = (
     b"<!DOCTYPE html><html><head><title>Just a moment...</title></head>"

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from emulator import vocabulary
 from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, ModelQuery
 from emulator.catalogue_file import read_lines
+from emulator.simulation import vocabulary
 from emulator.versions import decoded, list_of, object_of
 
 _LEVEL_BITS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}

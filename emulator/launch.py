@@ -44,11 +44,11 @@ class Emulator:
         return answered
 
     def account(self, on: date) -> dict[str, Any]:
-        """What exists on a date, with true counters (`emulator.account.account`); ids are text."""
+        """What exists on a date, with true counters (`emulator.truth.account`); ids are text."""
         return self._ask(f"/account?date={on}")
 
     def changes(self, since: date, until: date) -> dict[str, Any]:
-        """What changed between two dates, counters apart (`emulator.account.changes`)."""
+        """What changed between two dates, counters apart (`emulator.truth.changes`)."""
         return self._ask(f"/changes?from={since}&to={until}")
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from emulator import vocabulary
+from emulator.simulation import vocabulary
 
 MODEL_TYPES = tuple(name for name, _ in vocabulary.MODEL_TYPES)
 PERIODS = ("AllTime", "Year", "Month", "Week", "Day")

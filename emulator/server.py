@@ -13,15 +13,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.api import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
 from emulator.clock import Clock, open_world
 from emulator.control import Control
 from emulator.faults import BadFaultsError, read_faults
 from emulator.faulty import Faulty
-from emulator.live_api import AnswerError, LiveApi, answer_error, answer_other_error
 from emulator.member import Member
 from emulator.parameters import BadParameterError
-from emulator.simulation import NotSimulatedError
+from emulator.routes.live import AnswerError, LiveApi, answer_error, answer_other_error
+from emulator.routes.spec import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
+from emulator.simulation.columns import NotSimulatedError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8377

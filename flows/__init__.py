@@ -1,1 +1,1 @@
-"""The shell around pipelines and transforms: the command line, the Prefect flow, and what both show to people."""
+"""Prefect flows and deployments, and the steps that they share with the command line."""

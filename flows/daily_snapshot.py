@@ -5,13 +5,13 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 
-from flows import report, steps
-from flows.lookups import WatchListError
+from flows import steps
+from flows.reporting import report
 from flows.retries import first_date, until_midnight
 from flows.runs import LoggedProgress, leave_star_artifacts
 from pipelines.errors import CivitaiEtlError
-from pipelines.lock import writer_lock
 from pipelines.settings import Settings
+from pipelines.storage.lock import writer_lock
 
 
 class PartialSnapshotError(CivitaiEtlError):
@@ -72,5 +72,5 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
     if record.status != "complete":
         raise PartialSnapshotError(record.line())
     if problem:
-        raise WatchListError(problem)
+        raise steps.WatchListError(problem)
     return analytics

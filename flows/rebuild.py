@@ -5,7 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows import report, steps
+from flows import steps
+from flows.reporting import report
 from flows.runs import LoggedProgress, leave_star_artifacts, one_writer
 from pipelines.settings import Settings
 

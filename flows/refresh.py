@@ -4,9 +4,10 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Cancelled
 
-from flows import report, steps
+from flows import steps
+from flows.reporting import report
 from flows.runs import LoggedProgress, one_writer
-from pipelines.refresh import NothingToRefreshError
+from pipelines.crawl.discovery import NothingToRefreshError
 from pipelines.settings import Settings
 
 

@@ -16,11 +16,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled
 
-from pipelines.client import BarredError, RefusedError
-from pipelines.lock import ForeignLakeError, LockedError
+from pipelines.api.client import BarredError, RefusedError
+from pipelines.crawl.snapshot import OtherDateError
 from pipelines.network import NetworkError
 from pipelines.settings import SettingsError
-from pipelines.snapshot import OtherDateError
+from pipelines.storage.lock import ForeignLakeError, LockedError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,8 +15,8 @@ from prefect import State, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Cancelled
 
-from flows import report
-from pipelines.lock import LockedError
+from flows.reporting import report
+from pipelines.storage.lock import LockedError
 from transforms.build import BuildReport
 
 P = ParamSpec("P")

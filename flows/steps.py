@@ -12,24 +12,31 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from flows.report import NothingPublishedError, open_analytics
-from pipelines.client import Client
-from pipelines.decisions import Decision, accept, exclude, include
+from flows.reporting.report import NothingPublishedError, open_analytics
+from pipelines.api.client import Client
+from pipelines.crawl.discovery import RefreshReport, refresh
+from pipelines.crawl.lookups import LookupReport, look_up, watch_list
+from pipelines.crawl.snapshot import SnapshotReport, drain, take_snapshot
 from pipelines.errors import CivitaiEtlError
-from pipelines.lock import writer_lock
-from pipelines.lookups import LookupReport, look_up, watch_list
 from pipelines.progress import Progress, Silent
-from pipelines.refresh import RefreshReport, refresh
+from pipelines.raw.decisions import Decision, accept, exclude, include
+from pipelines.raw.warehouse import create_warehouse
 from pipelines.settings import Settings
-from pipelines.snapshot import SnapshotReport, drain, take_snapshot
-from pipelines.storage import storage_errors
-from pipelines.warehouse import create_warehouse
+from pipelines.storage.directory import storage_errors
+from pipelines.storage.lock import writer_lock
 from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
 from transforms.continuity import put_back_decisions, refuse_lost_dates
-from transforms.counter_guard import counter_names
-from transforms.lake import Lake, UnreadableStarError
-from transforms.publish import is_outdated, relocate
+from transforms.lake.files import Lake, UnreadableStarError
+from transforms.lake.publish import is_outdated, relocate
+from transforms.quality.counter_guard import counter_names
+
+
+class WatchListError(CivitaiEtlError):
+    """The snapshot is there, but the service stopped answering before all of the watch list was looked up."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The snapshot is published, but the watch list was not looked up to its end: {problem}")
 
 
 class NotWithheldError(CivitaiEtlError):

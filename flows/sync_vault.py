@@ -7,8 +7,8 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows import vault
-from flows.console import plain
-from flows.report import in_a_block
+from flows.reporting.console import plain
+from flows.reporting.report import in_a_block
 from flows.runs import LoggedProgress, one_writer
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from flows.query import QueryError, ask
-from flows.report import open_analytics
-from pipelines.account import AccountAnswers, MemberOfKey, ask_account, load_account
-from pipelines.client import UNREADABLE
+from flows.reporting.query import QueryError, ask
+from flows.reporting.report import open_analytics
+from pipelines.api.client import UNREADABLE
 from pipelines.errors import CivitaiEtlError
-from pipelines.lock import LockedError, writer_lock
 from pipelines.progress import Progress, Silent
-from pipelines.replacement import replace_text
 from pipelines.settings import Settings
-from pipelines.sql import parquet_rows
-from pipelines.storage import storage_errors
-from pipelines.toggles import Change, Outcome, Toggling, in_order, open_journal
-from transforms.account import Me, account_file, account_tables, write_account
+from pipelines.storage.directory import storage_errors
+from pipelines.storage.lock import LockedError, writer_lock
+from pipelines.storage.replacement import replace_text
+from pipelines.storage.sql import parquet_rows
+from pipelines.vault.member import AccountAnswers, MemberOfKey, ask_account, load_account
+from pipelines.vault.sync import Change, Outcome, Toggling, in_order, open_journal
+from transforms.member import Me, account_file, account_tables, write_account
 from transforms.tables.account import ACCOUNT_TABLES
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def rehearse(settings: Settings) -> list[Change]:
 def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
     """Toggle versions until the vault agrees with the plan, then store the account anew.
 
-    Killed, it goes on when it is run again; no version is toggled twice (`pipelines.toggles`).
+    Killed, it goes on when it is run again; no version is toggled twice (`pipelines.vault.sync`).
 
     Raises:
         VaultError: the plan is for another member or service.

@@ -15,7 +15,7 @@ def _():
     import marimo as mo
     import polars as pl
 
-    from flows import charts, report
+    from flows.reporting import charts, report
     from pipelines.errors import CivitaiEtlError
     from pipelines.settings import Settings
 

@@ -1,0 +1,6 @@
+"""Extract and load: the answers of the service become documents and observations in the raw warehouse."""
+
+import os
+
+# dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
+os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}

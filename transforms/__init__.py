@@ -1,0 +1,1 @@
+"""Raw to star: polars transforms from documents and observations to star-schema Parquet."""

@@ -18,18 +18,18 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import decisions
-from pipelines.decisions import Decision
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
+from pipelines.raw import decisions
+from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
 from transforms.day import NOTHING, Balance, DayBuild, SnapshotDay
-from transforms.gate import DEFECTS, Verdict, judge
-from transforms.generation import Generation
-from transforms.lake import Lake, LakeFile, month_of
-from transforms.lookups import add_lookups, replace_where_changed
-from transforms.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
-from transforms.raw_reader import RawReader
+from transforms.day_checks import DEFECTS, Verdict, judge
+from transforms.lake.files import Lake, LakeFile, month_of
+from transforms.lake.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
+from transforms.lake.release import Generation
+from transforms.lookup_tables import add_lookups, replace_where_changed
+from transforms.staging.raw_reader import RawReader
 from transforms.tables import DimDate, OpsDecision, OpsSnapshot
 
 #: By these a crawl is the same in raw and in the star.

@@ -2,8 +2,8 @@
 
 The grain stays, and so does every row. Facts of a month, one file a day, are written as one file sorted by key and
 date, where what hardly changes from day to day lies together (docs/operations.md has what that saves); raw observations
-go to the archive (`pipelines.archive`). A build and a rebuild read the archive as if nothing had moved, and write daily
-files again for a month that something came late for: compacted once more, it has the same bytes as any other way.
+go to the archive (`pipelines.raw.archive`). A build and a rebuild read the archive as if nothing had moved, and write
+daily files again for a month that something came late for: compacted once more, it has the same bytes as any other way.
 
 Nothing is replaced before it is proven: the star is rebuilt from the new warehouse and its archive in a folder of its
 own, and every table has to have the rows of the published one. Then the warehouse is replaced and the star published,
@@ -20,15 +20,15 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.archive import LossError, archived, closed_before, fingerprint, replace
 from pipelines.progress import Progress, Silent
+from pipelines.raw.archive import LossError, archived, closed_before, fingerprint, replace
+from pipelines.raw.warehouse import archive_of
 from pipelines.settings import Limits
-from pipelines.sql import parquet_rows
-from pipelines.warehouse import archive_of
+from pipelines.storage.sql import parquet_rows
 from transforms.build import rebuild
-from transforms.generation import ARROW_SCHEMAS, STAR
-from transforms.lake import Lake, LakeFile, month_of
-from transforms.publish import publish, read_manifest
+from transforms.lake.files import Lake, LakeFile, month_of
+from transforms.lake.publish import publish, read_manifest
+from transforms.lake.release import ARROW_SCHEMAS, STAR
 from transforms.tables import OpsDrift
 
 #: Of a sample of documents, in the order in which raw has them: its examples may be others after a rebuild.

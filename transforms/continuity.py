@@ -15,14 +15,14 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import decisions
-from pipelines.decisions import Decision
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
-from pipelines.raw import KINDS, observations_table
-from pipelines.warehouse import all_rows, connect, crawls, has_table
-from transforms.lake import Lake, LakeFile, UnreadableStarError
-from transforms.publish import MANIFEST, read_manifest
+from pipelines.raw import decisions
+from pipelines.raw.decisions import Decision
+from pipelines.raw.tables import KINDS, observations_table
+from pipelines.raw.warehouse import all_rows, connect, crawls, has_table
+from transforms.lake.files import Lake, LakeFile, UnreadableStarError
+from transforms.lake.publish import MANIFEST, read_manifest
 from transforms.tables import OpsDecision, OpsSnapshot
 
 #: Dates that are named one by one.

@@ -10,19 +10,19 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.raw import KINDS
+from pipelines.raw.tables import KINDS
 from pipelines.settings import Limits
-from transforms.base_models import describe
-from transforms.churn import Churn, churn
-from transforms.counter_guard import Collapse, collapses, withheld_rows
-from transforms.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
-from transforms.flatten import named
-from transforms.generation import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Generation
-from transforms.history import advance, natural_key, open_period, refresh
-from transforms.mart import Stock, base_model_day
-from transforms.quarantine import check, first_of_each, refused, rejected
-from transforms.raw_reader import RawReader
-from transforms.staged import Staged, stage
+from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Generation
+from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
+from transforms.staging.change_rate import Churn, churn
+from transforms.staging.flatten import named
+from transforms.staging.quarantine import check, first_of_each, refused, rejected
+from transforms.staging.raw_reader import RawReader
+from transforms.staging.stage import Staged, stage
+from transforms.star.base_models import describe
+from transforms.star.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
+from transforms.star.mart import Stock, base_model_day
+from transforms.star.scd2 import advance, natural_key, open_period, refresh
 from transforms.tables import (
     BridgeModelTag,
     DimBaseModel,

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from flows import steps
-from flows.report import open_analytics
+from flows.reporting.report import open_analytics
 from flows.vault import _attach_account
 from pipelines.errors import CivitaiEtlError
-from pipelines.lock import writer_lock
 from pipelines.settings import Settings
-from pipelines.storage import StorageError
-from transforms.account import account_file
-from transforms.published import MovedError
+from pipelines.storage.directory import StorageError
+from pipelines.storage.lock import writer_lock
+from transforms.lake.published import MovedError
+from transforms.member import account_file
 from transforms.tables.account import ACCOUNT_TABLES
 
 #: What ends a text, is a pattern, or looks like a column, an address, an option or a format, and other scripts.

@@ -9,9 +9,9 @@ from email.utils import formatdate
 from urllib.parse import urlsplit
 
 import duckdb
+from tests.pipelines.service import running_service
 
 from tests.pipelines.networks import HOST, Authority, running_proxy
-from tests.pipelines.service import running_service
 
 
 def test_help_answers_in_under_half_a_second(civitai_etl):
@@ -27,8 +27,8 @@ def test_help_answers_in_under_half_a_second(civitai_etl):
 def test_the_help_of_a_command_imports_nothing_heavy(civitai_etl):
     heavy = "{'prefect', 'dlt', 'marimo', 'polars', 'duckdb', 'altair', 'uvicorn', 'numpy', 'pydantic'}"
     program = f"""
-import sys, flows.cli
-try: flows.cli.main(["snapshot", "--help"])
+import sys, flows.cli.main
+try: flows.cli.main.main(["snapshot", "--help"])
 except SystemExit: pass
 print(sorted({heavy} & set(sys.modules)))"""
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

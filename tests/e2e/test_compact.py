@@ -7,8 +7,8 @@ import pytest
 
 from emulator.launch import launch
 from flows.steps import run_daily_snapshot
-from pipelines.lock import writer_lock
 from pipelines.settings import Settings
+from pipelines.storage.lock import writer_lock
 from tests.comparison import RUN_DEPENDENT
 from tests.e2e.conftest import CommandLine
 

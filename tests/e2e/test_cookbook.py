@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.analyses import MACROS
+from transforms.tables.macros import MACROS
 
 ROOT = Path(__file__).resolve().parents[2]
 COOKBOOK = (ROOT / "docs" / "sql-cookbook.md").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 from transforms.build import build, rebuild
 
 #: Four snapshots, with a gap before the last.

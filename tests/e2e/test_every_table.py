@@ -19,11 +19,11 @@ import duckdb
 import msgspec
 import pytest
 
-from emulator.account import account
 from emulator.catalogue import Catalogue, ImageQuery, ModelQuery
 from emulator.given import GivenCatalogue
 from emulator.launch import Emulator, launch
-from emulator.simulated import SimulatedWorld
+from emulator.spec.catalogue import SimulatedWorld
+from emulator.truth import account
 from flows.steps import look_up_by_hand, run_daily_snapshot
 from pipelines.settings import Settings
 from transforms.tables import TABLES

@@ -170,7 +170,7 @@ def test_a_service_that_does_not_answer_is_told_and_no_file_is_called_unknown(ca
 
 
 def test_while_another_process_writes_the_snapshot_answers_alone(catalogue, shell):
-    from pipelines.lock import writer_lock
+    from pipelines.storage.lock import writer_lock
 
     _, _, disk = catalogue
     with writer_lock(shell.data_dir):

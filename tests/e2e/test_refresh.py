@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from pipelines.lock import writer_lock
+from pipelines.storage.lock import writer_lock
 from tests.e2e.conftest import CommandLine
 
 DAY = date(2026, 1, 1)

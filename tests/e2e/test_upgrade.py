@@ -14,15 +14,15 @@ import pytest
 
 from emulator.launch import Emulator, launch
 from flows.steps import run_daily_snapshot
-from pipelines import loading
-from pipelines.loading import NewerRawError
+from pipelines.crawl.snapshot import take_snapshot
+from pipelines.raw import loader
+from pipelines.raw.loader import NewerRawError
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
-from pipelines.sql import parquet_rows
+from pipelines.storage.sql import parquet_rows
 from tests.pipelines.conftest import Notes
-from transforms import publish
-from transforms.declarations import DECLARATIONS_VERSION
-from transforms.publish import NewerStarError, read_manifest
+from transforms.lake.declarations import DECLARATIONS_VERSION
+from transforms.lake import publish
+from transforms.lake.publish import NewerStarError, read_manifest
 
 EARLIER = Path(__file__).parent / "earlier"
 DAYS = [date(2026, 1, day) for day in (1, 2, 3)]
@@ -79,7 +79,7 @@ def test_an_earlier_program_refuses_a_later_directory_in_one_line(
     monkeypatch.setattr(publish, "DECLARATIONS_VERSION", DECLARATIONS_VERSION - 1)
     with pytest.raises(NewerStarError, match="upgrade it, or set CIVITAI_ETL_DATA_DIR") as star:
         run_daily_snapshot(settings, DAYS[2])
-    monkeypatch.setattr(loading, "RAW_VERSION", loading.RAW_VERSION - 1)
+    monkeypatch.setattr(loader, "RAW_VERSION", loader.RAW_VERSION - 1)
     before = settings.warehouse.read_bytes()
     with pytest.raises(NewerRawError, match="upgrade it, or set CIVITAI_ETL_DATA_DIR") as raw:
         take_snapshot(settings, DAYS[2])

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from emulator.account import account, changes
 from emulator.catalogue import ImageQuery, ModelQuery
 from emulator.launch import launch
-from emulator.simulated import SimulatedWorld
+from emulator.spec.catalogue import SimulatedWorld
+from emulator.truth import account, changes
 
 DAY = date(2026, 1, 1)
 WORLD = SimulatedWorld(1200, 7)

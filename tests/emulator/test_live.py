@@ -11,13 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from emulator.account import live_changes
 from emulator.launch import launch
-from emulator.live_catalogue import LiveDay, LiveModelQuery
-from emulator.live_documents import LiveDocuments
-from emulator.live_traits import EARLY_ACCESS_DAYS, LiveTraits
-from emulator.simulated import SimulatedWorld
-from emulator.simulation import day_of
+from emulator.live.catalogue import LiveDay, LiveModelQuery
+from emulator.live.documents import LiveDocuments
+from emulator.live.traits import EARLY_ACCESS_DAYS, LiveTraits
+from emulator.simulation.columns import day_of
+from emulator.spec.catalogue import SimulatedWorld
+from emulator.truth import live_changes
 from tests.emulator.conftest import FIRST_DAY, Client
 
 KEY = {"Authorization": "Bearer test-key"}

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.catalogue import ModelQuery
 from emulator.launch import launch
-from emulator.simulated import SimulatedWorld
+from emulator.spec.catalogue import SimulatedWorld
 from tests.emulator.conftest import Client
 
 KEY = {"Authorization": "Bearer test-key"}

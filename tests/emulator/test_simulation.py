@@ -12,11 +12,11 @@ import jsonschema
 import numpy as np
 import pytest
 
-from emulator.account import account
 from emulator.catalogue import ImageQuery, ModelQuery
 from emulator.catalogue_file import read_lines, write_day
-from emulator.simulated import SimulatedWorld
-from emulator.simulation import NotSimulatedError
+from emulator.simulation.columns import NotSimulatedError
+from emulator.spec.catalogue import SimulatedWorld
+from emulator.truth import account
 
 DAY = date(2026, 1, 1)
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +97,7 @@ def test_ids_are_unique_and_hashes_are_upper_case(models):
 
 def test_another_process_computes_the_same_bytes():
     program = (
-        "import hashlib, sys; from datetime import date; from emulator.simulated import SimulatedWorld; "
+        "import hashlib, sys; from datetime import date; from emulator.spec.catalogue import SimulatedWorld; "
         "from emulator.catalogue import ImageQuery, ModelQuery; day = SimulatedWorld(150, 5).on(date(2025, 3, 9)); "
         "lists = day.models(ModelQuery()), day.images(ImageQuery()), day.creators(None), day.tags(None); "
         "print(hashlib.sha256(b''.join(d for l in lists for d in l.documents(0, 10**6))).hexdigest())"

@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from flows import identify, lookups, report
-from flows.cli import main
-from flows.console import Lines, Output, plain, say
-from flows.query import answer
+from flows.cli.main import identify, look_up, main
+from flows.reporting import report
+from flows.reporting.console import Lines, Output, plain, say
+from flows.reporting.query import answer
 from pipelines.progress import Silent
 from pipelines.settings import Settings
 
@@ -44,7 +44,7 @@ def test_a_line_has_no_control_characters(capsys):
 
 def test_what_is_looked_up_has_none_on_a_terminal(capsys):
     document = json.dumps({"id": 1, "name": WICKED}).encode()
-    say(*lookups.lines({"1": [document]}))
+    say(*look_up.lines({"1": [document]}))
     assert not controls(capsys.readouterr().out)
 
 

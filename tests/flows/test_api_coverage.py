@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.api_coverage import DOCUMENT, OPERATIONS, tables_of, text, uses
-from pipelines.dialects import DIALECTS
-from pipelines.raw import ACCOUNT_KINDS, KINDS, LOOKUP_KINDS
-from transforms.payloads import PAYLOADS
+from flows.reporting.api_coverage import DOCUMENT, OPERATIONS, tables_of, text, uses
+from pipelines.api.dialects import DIALECTS
+from pipelines.raw.tables import ACCOUNT_KINDS, KINDS, LOOKUP_KINDS
+from transforms.staging.payloads import PAYLOADS
 
 ROOT = Path(__file__).parents[2]
 SPECIFICATION = ROOT.parent / "shared" / "spec" / "civitai-openapi.yaml"

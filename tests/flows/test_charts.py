@@ -4,7 +4,7 @@ from datetime import date
 import duckdb
 import pytest
 
-from flows import charts
+from flows.reporting import charts
 from tests.transforms.conftest import Workshop, model, version
 
 

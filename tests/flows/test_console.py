@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from flows.console import Lines, duration
+from flows.reporting.console import Lines, duration
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_each_phase_ends_with_one_plain_line_that_has_its_final_count():
 
 def test_a_long_phase_tells_rate_and_time_left_while_it_lasts(monkeypatch):
     now = iter([0.0, 0.0, 20.0])
-    monkeypatch.setattr("flows.console.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("flows.reporting.console.time.monotonic", lambda: next(now))
     log = io.StringIO()
     lines = Lines(log, interval=10)
     lines.update("models", 0, 4000)
@@ -50,7 +50,7 @@ def test_a_note_comes_after_what_was_done_before_it():
 def test_on_a_terminal_a_phase_that_ended_keeps_its_rate():
     master, slave = pty.openpty()
     program = (
-        "import time; from flows.console import progress_display\n"
+        "import time; from flows.reporting.console import progress_display\n"
         "with progress_display() as progress:\n"
         "    progress.update('models', 0, 600); time.sleep(1)\n"
         "    progress.update('models', 600, 600)\n"

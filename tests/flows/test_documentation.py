@@ -2,15 +2,15 @@
 
 import pytest
 
-from flows import cli
-from transforms.analyses import MACROS, VIEWS
+from flows.cli.main import main
 from transforms.tables import TABLES, DimModel
 from transforms.tables.account import ACCOUNT_TABLES
+from transforms.tables.macros import MACROS, VIEWS
 
 
 def told(capsys, *arguments):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["docs", *arguments])
+        main.main(["docs", *arguments])
     printed = capsys.readouterr()
     return ended.value.code, printed.out, printed.err
 

@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import pytest
 
-from flows import freshness, report
+from flows.reporting import freshness, report
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from flows.identify import count_line, identify, model_files, record, tell
+from flows.cli.identify import count_line, identify, model_files, record, tell
 from pipelines.errors import CivitaiEtlError
-from pipelines.fingerprints import fingerprint
+from pipelines.file_hashes import fingerprint
 from pipelines.progress import Silent
 from pipelines.settings import Settings
 from tests.pipelines.test_storage import as_nobody, open_path

@@ -12,9 +12,9 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from flows.serving import prefect_environment, prefect_server
-from pipelines.lock import writer_lock
+from flows.cli.serving import prefect_environment, prefect_server
 from pipelines.settings import Settings
+from pipelines.storage.lock import writer_lock
 from tests.e2e.test_key import found_in
 from tests.flows.servers import Server, free_port
 

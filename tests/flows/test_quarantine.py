@@ -4,12 +4,12 @@ from typing import Annotated
 
 import pytest
 
-from flows.quarantine import NotSetAsideError, group_lines, record_lines, replay
+from flows.cli.quarantine import NotSetAsideError, group_lines, record_lines, replay
 from pipelines.progress import Silent
 from pipelines.settings import Settings
 from tests.transforms.conftest import DAYS, Workshop, model, workshop
-from transforms import payloads
-from transforms.quarantine import value_now
+from transforms.staging import payloads
+from transforms.staging.quarantine import value_now
 from transforms.tables import FactModelDaily
 
 __all__ = ["workshop"]

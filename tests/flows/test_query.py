@@ -5,7 +5,7 @@ import subprocess
 import duckdb
 import pytest
 
-from flows.query import QueryError, answer
+from flows.reporting.query import QueryError, answer
 
 QUERY = "select snapshot_date, base_model, approval_rate from star.mart_base_model_daily order by all limit 2"
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows import report
+from flows.reporting import report
 from pipelines.errors import CivitaiEtlError
 from tests.transforms.conftest import Workshop, model, version
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.retries import may_pass, next_attempt
-from pipelines.client import Answer, BarredError, RefusedError, ServiceError
-from pipelines.lock import ForeignLakeError
+from pipelines.api.client import Answer, BarredError, RefusedError, ServiceError
+from pipelines.crawl.snapshot import OtherDateError
 from pipelines.network import NetworkError
 from pipelines.settings import SettingsError
-from pipelines.snapshot import OtherDateError
-from pipelines.storage import StorageError
+from pipelines.storage.directory import StorageError
+from pipelines.storage.lock import ForeignLakeError
 
 THREE = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ import pytest
 from prefect import states
 
 from emulator.launch import launch
+from flows.cli.serving import prefect_server
 from flows.interrupted import was_cut_off
-from flows.serving import prefect_server
 from pipelines.settings import Settings
 from tests.flows.servers import free_port
 from tests.soak.schedule import COMMAND, serving

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from tests.pipelines.service import Reply, running_service
 
 from emulator.launch import launch
 from flows.steps import run_daily_snapshot
 from flows.vault import VaultError, applied_lines, apply, plan, plan_lines, pull, rehearse
-from pipelines.account import AccountError, MemberOfKey
 from pipelines.errors import CivitaiEtlError
+from pipelines.raw.warehouse import connect
 from pipelines.settings import Settings
-from pipelines.warehouse import connect
-from tests.pipelines.service import Reply, running_service
-from transforms.account import account_tables
+from pipelines.vault.member import AccountError, MemberOfKey
+from transforms.member import account_tables
 from transforms.tables.account import AccountPermission, AccountVault, AccountVaultItem
 
 DAY = date(2026, 1, 1)
@@ -36,7 +36,7 @@ TOGGLE = "/vault/toggle-version"
 @pytest.fixture(autouse=True)
 def soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lost toggle is under way for two seconds, not for a hundred."""
-    monkeypatch.setattr("pipelines.toggles.SETTLE", timedelta(seconds=2))
+    monkeypatch.setattr("pipelines.vault.sync.SETTLE", timedelta(seconds=2))
 
 
 #: Where the dialect makes no difference.
@@ -189,7 +189,7 @@ def test_a_second_pull_adds_nothing_to_raw_and_replaces_the_tables(desk) -> None
 def test_more_items_than_a_page_are_all_stored(desk, monkeypatch) -> None:
     wanted = set(desk.versions[:5])
     desk.hold(wanted)
-    from pipelines.dialects import LIVE
+    from pipelines.api.dialects import LIVE
 
     monkeypatch.setitem(vars(LIVE.account), "item_limit", 2)
     assert desk.stored() == wanted

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.watchdog import Seen, ServerLog, amiss, failing_services, lasting
+from flows.cli.watchdog import Seen, ServerLog, amiss, failing_services, lasting
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WELL = Seen("daily_snapshot/daily", crons=("0 3 * * *",), next_run=NOW + timedelta(hours=15))

@@ -27,14 +27,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.dialects import DIALECTS
-from pipelines.documents import splice
+from pipelines.api.dialects import DIALECTS
+from pipelines.crawl.pagination import ASKED_AGAIN, MOST_ATTEMPTS
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
-from pipelines.harvest import PART_ATTEMPTS, STALLED_PAGES
-from pipelines.lock import writer_lock
+from pipelines.raw.batch import PART_ATTEMPTS, STALLED_PAGES
+from pipelines.raw.documents import splice
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
-from pipelines.walks import ASKED_AGAIN, MOST_ATTEMPTS
+from pipelines.storage.lock import writer_lock
 from tests.fuzz.hostile import (
     BY_ID,
     EPOCH,
@@ -253,9 +253,9 @@ def hurried(run: Run) -> Iterator[None]:
     endpoints = tuple(replace(each, limit=each.limit and run.limit) for each in dialect.endpoints)
     rules = replace(dialect.reconcile, batch_size=dialect.reconcile.batch_size and 5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.client._FIRST_WAIT", FIRST_WAIT)
-        patch.setattr("pipelines.client._FIRST_WAIT_REFUSED", FIRST_WAIT)
-        patch.setattr("pipelines.client._LONGEST_WAIT", LONGEST_WAIT)
+        patch.setattr("pipelines.api.client._FIRST_WAIT", FIRST_WAIT)
+        patch.setattr("pipelines.api.client._FIRST_WAIT_REFUSED", FIRST_WAIT)
+        patch.setattr("pipelines.api.client._LONGEST_WAIT", LONGEST_WAIT)
         patch.setitem(DIALECTS, run.dialect, replace(dialect, endpoints=endpoints, reconcile=rules))
         yield
 

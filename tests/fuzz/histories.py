@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines import decisions
+from pipelines.raw import decisions
 from pipelines.settings import Limits
 from tests.fuzz.happenings import Catalogue, Crawl, Step, catalogue
 from tests.fuzz.oracle import Oracle

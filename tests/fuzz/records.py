@@ -22,15 +22,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows.quarantine import group_lines, record_lines
-from pipelines.lock import writer_lock
+from flows.cli.quarantine import group_lines, record_lines
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Limits, Settings
-from pipelines.snapshot import take_snapshot
+from pipelines.storage.lock import writer_lock
 from tests.fuzz.odd_records import TOO_DEEP, Members, made_up, mutated, put, real_models, tree, written
 from tests.pipelines.service import Reply, Route, Service, running_service
 from transforms.build import BuildReport, build
-from transforms.payloads import PAYLOADS
-from transforms.quarantine import reason_now
+from transforms.staging.payloads import PAYLOADS
+from transforms.staging.quarantine import reason_now
 
 DOCUMENTS, A_ROUND = 10_000, 1_000
 DATES = (date(2026, 1, 1), date(2026, 1, 2))
@@ -132,8 +132,8 @@ def pages(items: list[str]) -> Route:
 @contextmanager
 def short_waits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.client._FIRST_WAIT", 0.001)
-        patch.setattr("pipelines.client._LONGEST_WAIT", 0.001)
+        patch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
+        patch.setattr("pipelines.api.client._LONGEST_WAIT", 0.001)
         yield
 
 

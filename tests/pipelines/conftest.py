@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pipelines.progress import Silent
+from pipelines.raw.warehouse import connect
 from pipelines.settings import Settings
-from pipelines.warehouse import connect
 from tests.pipelines.service import Service, running_service
 
 DAY = date(2026, 1, 1)

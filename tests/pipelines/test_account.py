@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.account import AccountError, MemberOfKey
+from pipelines.vault.member import AccountError, MemberOfKey
 from tests.pipelines.conftest import settings_for
 from tests.pipelines.service import Reply, Service
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.client import OutageError, ServiceError
-from pipelines.crawl import Crawl
+from pipelines.api.client import OutageError, ServiceError
+from pipelines.crawl.crawl import Crawl
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.progress import Silent
-from pipelines.raw import KINDS
+from pipelines.raw.tables import KINDS
+from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
-from pipelines.warehouse import Known
 from tests.pipelines.conftest import DAY, rows
 from tests.pipelines.service import Reply, Service, empty
 
@@ -26,8 +26,8 @@ FAULTS = [Reply(b"<html>Internal error</html>", 500), Reply(b'{"items": [{"id": 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
-    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.02)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from statistics import median
 
 import pytest
 
-from pipelines.client import (
+from pipelines.api.client import (
     BrokenAnswerError,
     Client,
     NotFoundError,
@@ -47,13 +47,13 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The one that the client goes by."""
     clock = Clock()
-    monkeypatch.setattr("pipelines.client.time", clock)
+    monkeypatch.setattr("pipelines.api.client.time", clock)
     return clock
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.02)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.02)
 
 
 @pytest.fixture
@@ -142,12 +142,12 @@ def test_the_set_time_begins_anew_with_each_good_answer_and_not_while_nothing_is
 
 
 def test_each_pause_is_told_and_grows(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.client._TRIVIAL_PAUSE", 0.1)
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.06)
-    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.3)
+    monkeypatch.setattr("pipelines.api.client._TRIVIAL_PAUSE", 0.1)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.06)
+    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.3)
     service.replies("/models", *6 * [Reply(b"busy", 503)], PAGE)
     notes, pauses, sleep = Notes(), list[float](), time.sleep
-    monkeypatch.setattr("pipelines.client.time.sleep", lambda seconds: (pauses.append(seconds), sleep(seconds)))
+    monkeypatch.setattr("pipelines.api.client.time.sleep", lambda seconds: (pauses.append(seconds), sleep(seconds)))
     Client(settings, patience_seconds=60, progress=notes).list_page("/models", ())
     pattern = r"/models: it answered 503 busy; trying again in \d s, until \d\d:\d\d UTC"
     assert [note for note in notes.lines if not re.fullmatch(pattern, note)] == []
@@ -205,7 +205,7 @@ def test_a_retry_after_is_never_undercut(service: Service, client: Client, retry
 def test_a_retry_after_never_takes_the_back_off_away(
     service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch, retry_after: str, first: float
 ) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", first)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", first)
     service.replies("/models", Reply(b"", 502, {"Retry-After": retry_after}), PAGE)
     Client(settings).list_page("/models", ())
     one, other = service.requests
@@ -229,7 +229,7 @@ def test_requests_keep_to_the_budget(service: Service, tmp_path: Path, clock: Cl
 
 
 def test_ctrl_c_ends_a_pause_at_once(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 60)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 60)
 
     def interrupt(_: dict[str, str]) -> Reply:
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -426,8 +426,8 @@ def test_an_answer_that_drips_is_cut(tmp_path: Path, begin: bytes, why: str) -> 
 def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
     service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.client._LARGEST_ANSWER", 10**6)
-    monkeypatch.setattr("pipelines.client._KEPT_OF_LARGER", 100)
+    monkeypatch.setattr("pipelines.api.client._LARGEST_ANSWER", 10**6)
+    monkeypatch.setattr("pipelines.api.client._KEPT_OF_LARGER", 100)
     service.replies("/models", Reply(b" " * 20_000_000 + b'{"items": [], "metadata": {}}'))
     client = Client(settings)
     with pytest.raises(BrokenAnswerError, match="it has more than 1,000,000 bytes") as error:

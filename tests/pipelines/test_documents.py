@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.documents import DOCUMENTS, UnreadableItemError, legible, splice, split
+from pipelines.api.json_text import legible
+from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the recorded payloads are not at {REAL}")

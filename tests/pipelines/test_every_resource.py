@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 from emulator.launch import launch
-from flows.api_coverage import tables_of
-from pipelines.dialects import DIALECTS
-from pipelines.lookups import look_up
-from pipelines.raw import REJECTS, SNAPSHOTS, RawTable, documents_table, observations_table
+from flows.reporting.api_coverage import tables_of
+from pipelines.api.dialects import DIALECTS
+from pipelines.crawl.lookups import look_up
+from pipelines.crawl.snapshot import take_snapshot
+from pipelines.raw.tables import REJECTS, SNAPSHOTS, RawTable, documents_table, observations_table
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 from tests.pipelines.conftest import DAY, rows, settings_for
 from transforms.build import build
 

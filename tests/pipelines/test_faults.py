@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from emulator.launch import Emulator, launch
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 from tests.comparison import RUN_DEPENDENT, differences
 from tests.pipelines.conftest import DAY, rows, settings_for
 from transforms.build import build
@@ -25,7 +25,7 @@ EFFORT = {"pages", "items", "duplicates", "endpoints"}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.005)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.005)
 
 
 @pytest.fixture(scope="module", params=["spec", "live"])

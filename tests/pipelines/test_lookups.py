@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from emulator.launch import Emulator, launch
-from pipelines.client import Client
+from pipelines.api.client import Client
+from pipelines.crawl.lookups import LookupReport, LookupRun, Questions, _answers, look_up, lookup_of, watch_list
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
-from pipelines.loading import Loader, _answers
-from pipelines.lookups import LookupReport, LookupRun, Questions, look_up, lookup_of, watch_list
 from pipelines.progress import Silent
-from pipelines.raw import LOOKUP_KINDS, lookup_id
+from pipelines.raw.loader import Loader
+from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -136,8 +136,8 @@ def test_a_service_that_answers_nothing_usable_ends_it_and_what_came_before_is_l
 def test_an_outage_has_nothing_set_aside(
     settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch, number: int, length: int
 ) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.001)
-    monkeypatch.setattr("pipelines.client._LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.01)
     wanted = [str(n) for n in range(1, number + 1)]
     for text in wanted[:-1]:
         service.replies(f"/model-versions/{text}", Reply(version(int(text))))

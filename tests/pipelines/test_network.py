@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipelines.client import BarredError, Client, OutageError, RefusedError, ServiceError, UnconfirmedError
+from pipelines.api.client import BarredError, Client, OutageError, RefusedError, ServiceError, UnconfirmedError
 from pipelines.network import VARIABLES, NetworkError, check_network, proxy_for, shown, with_direct_loopback
 from tests.pipelines.conftest import settings_for
-from tests.pipelines.networks import HOST, Authority, RunningProxy, running_proxy
 from tests.pipelines.service import Reply, Service, running_service
+from tests.pipelines.networks import HOST, Authority, RunningProxy, running_proxy
 
 PAGE = Reply({"items": [{"id": 1}], "metadata": {}})
 PLAIN, SECURE = f"http://{HOST}/api/v1", f"https://{HOST}/api/v1"
@@ -22,7 +22,7 @@ PLAIN, SECURE = f"http://{HOST}/api/v1", f"https://{HOST}/api/v1"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.client._FIRST_WAIT", 0.02)
+    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.02)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from typing import Any
 import dlt
 import pytest
 
-from pipelines.loading import _SOURCE, Loader
-from pipelines.ordering import plausible, plausible_ids
+from pipelines.crawl.discovery import refresh
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.progress import Silent
-from pipelines.refresh import refresh
+from pipelines.raw.high_water_mark import plausible, plausible_ids
+from pipelines.raw.loader import SOURCE, Loader
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 from tests.pipelines.conftest import DAY
 from tests.pipelines.service import Service
 
@@ -106,7 +106,7 @@ def test_a_mark_that_an_earlier_version_let_move_into_the_future_is_forgotten(
     loader.drain(Silent())
     moved = {"initial_value": "", "last_value": "2099-01-01T00:00:00.000000+00:00", "unique_hashes": []}
 
-    @dlt.source(name=_SOURCE)
+    @dlt.source(name=SOURCE)
     def of_earlier_version() -> Any:
         @dlt.resource(name="new_models")
         def nothing() -> Any:
@@ -115,7 +115,7 @@ def test_a_mark_that_an_earlier_version_let_move_into_the_future_is_forgotten(
 
         return nothing
 
-    loader._run(of_earlier_version())
+    loader.load(of_earlier_version())
     models.insert(0, published(7, "2026-01-01T13:00:00.000Z"))
     assert refresh(settings).documents["model"] == 1
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from emulator.launch import launch
-from pipelines.client import ServiceError
-from pipelines.raw import RECONCILE_PASS
+from pipelines.api.client import ServiceError
+from pipelines.crawl.snapshot import SnapshotReport, take_snapshot
+from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.settings import Settings
-from pipelines.snapshot import SnapshotReport, take_snapshot
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 

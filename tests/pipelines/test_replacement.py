@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.replacement import replace_database, replacing
+from pipelines.storage.replacement import replace_database, replacing
 
 
 def write(path: Path, text: str) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.loading import Loader, _source
+from pipelines.crawl.discovery import refresh
+from pipelines.crawl.snapshot import _begin_or_go_on, _crawls, take_snapshot
+from pipelines.crawl.source import crawl_source
 from pipelines.progress import Silent
-from pipelines.refresh import refresh
+from pipelines.raw.loader import Loader
+from pipelines.raw.warehouse import gallery_mark
 from pipelines.settings import Settings
-from pipelines.snapshot import _begin_or_go_on, _crawls, take_snapshot
-from pipelines.warehouse import gallery_mark
 from tests.pipelines.conftest import DAY, Notes, settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -161,7 +162,7 @@ def cut_off_load(settings: Settings, day: date, *, loaded: tuple[str, ...] = ())
     loader.drain(Silent())
     crawl, closed = _begin_or_go_on(settings, day, *_crawls(settings), loader.state(), Silent())
     crawl.open_window(100)
-    loader._extract(_source(crawl, closed))
+    loader._extract(crawl_source(crawl, closed))
     loader._pipeline.normalize()
     (load_id,) = loader._pipeline.list_normalized_load_packages()
     if loaded:  # it comes first, and empties what dlt merges from

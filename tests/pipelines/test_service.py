@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.lookups import look_up
-from pipelines.refresh import refresh
-from pipelines.service import OtherServiceError, refuse_other_service
+from pipelines.crawl.discovery import refresh
+from pipelines.crawl.lookups import look_up
+from pipelines.crawl.service import OtherServiceError, refuse_other_service
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
 from tests.pipelines.conftest import DAY, rows
 from tests.pipelines.service import Service, running_service
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from emulator.launch import Emulator, launch
+from pipelines.crawl.snapshot import SnapshotReport, take_snapshot
 from pipelines.settings import Settings
-from pipelines.snapshot import SnapshotReport, take_snapshot
 from tests.pipelines.conftest import DAY, rows, settings_for
 
 SECOND = DAY + timedelta(30)

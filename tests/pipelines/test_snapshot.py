@@ -13,13 +13,13 @@ import pytest
 import urllib3
 
 from emulator.launch import Emulator, launch
-from pipelines.crawl import ClockError
-from pipelines.documents import splice
+from pipelines.crawl.crawl import ClockError
+from pipelines.crawl.pagination import ASKED_AGAIN
+from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
+from pipelines.raw.documents import splice
+from pipelines.raw.warehouse import connect, known
 from pipelines.settings import Settings
-from pipelines.snapshot import take_snapshot
-from pipelines.walks import ASKED_AGAIN
-from pipelines.warehouse import connect, known
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 

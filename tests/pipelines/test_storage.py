@@ -12,15 +12,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.crawl.discovery import refresh
+from pipelines.crawl.lookups import look_up
+from pipelines.crawl.snapshot import drain, take_snapshot
 from pipelines.errors import CivitaiEtlError
-from pipelines.lock import ForeignLakeError, LockedError, writer_lock
-from pipelines.lookups import look_up
 from pipelines.progress import Silent
-from pipelines.refresh import refresh
+from pipelines.raw.warehouse import UnreadableFileError, connect
 from pipelines.settings import Settings
-from pipelines.snapshot import drain, take_snapshot
-from pipelines.storage import StorageError, storage_errors
-from pipelines.warehouse import UnreadableFileError, connect
+from pipelines.storage.directory import StorageError, storage_errors
+from pipelines.storage.lock import ForeignLakeError, LockedError, writer_lock
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Service
 
@@ -210,7 +210,7 @@ def test_a_warehouse_that_another_program_has_open_is_one_line_that_names_the_pr
 HOLD = """
 import sys
 from pathlib import Path
-from pipelines.lock import writer_lock
+from pipelines.storage.lock import writer_lock
 with writer_lock(Path(sys.argv[1])):
     print("have it", flush=True)
     sys.stdin.read()

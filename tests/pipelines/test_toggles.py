@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.toggles import Change, JournalError, open_journal
+from pipelines.vault.sync import Change, JournalError, open_journal
 
 
 @contextmanager

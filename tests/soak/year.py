@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.catalogue import ImageQuery, ModelQuery
-from emulator.simulated import SimulatedWorld
+from emulator.spec.catalogue import SimulatedWorld
 from tests.transforms.conftest import Workshop
 from tests.transforms.test_generated_histories import (
     assert_flows_are_carried,

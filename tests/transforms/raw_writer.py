@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.decisions import decisions, left_out
-from pipelines.documents import UnreadableItemError, split
-from pipelines.raw import (
+from pipelines.raw.decisions import decisions, left_out
+from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.raw.tables import (
     KINDS,
     RECONCILE_PASS,
     REJECTS,

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Struct
 
 from tests.transforms.test_tables import paths_of
-from transforms.account import Me, Permission, UnreadableAccountError, Vault, VaultItem, account_tables, write_account
+from transforms.member import Me, Permission, UnreadableAccountError, Vault, VaultItem, account_tables, write_account
 from transforms.tables import Table
 from transforms.tables.account import ACCOUNT_TABLES, AccountMe, AccountPermission, AccountVault, AccountVaultItem
 

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from tests.transforms.conftest import Workshop, model, version
-from transforms.analyses import MACROS
+from transforms.tables.macros import MACROS
 
 #: Downloads of all time by model and day of January 2026; None is hidden, no entry is not seen. There is no crawl on
 #: the 3rd, and those of the 5th and the 8th are partial.

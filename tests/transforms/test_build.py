@@ -11,14 +11,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.decisions import include
 from pipelines.errors import CivitaiEtlError
+from pipelines.raw.decisions import include
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import rebuild
-from transforms.gate import QuarantineError
-from transforms.lake import Lake
-from transforms.publish import FILES_KEPT_FOR, publish, read_manifest
-from transforms.raw_reader import coverage
+from transforms.day_checks import QuarantineError
+from transforms.lake.files import Lake
+from transforms.lake.publish import FILES_KEPT_FOR, publish, read_manifest
+from transforms.staging.raw_reader import coverage
 from transforms.tables import TABLES
 
 BROKEN = {

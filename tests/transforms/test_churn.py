@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
-from transforms.churn import REWRITTEN, changed_paths
+from transforms.staging.change_rate import REWRITTEN, changed_paths
 
 
 def changes(workshop: Workshop) -> list[str]:

@@ -13,18 +13,18 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.archive import LossError
 from pipelines.errors import CivitaiEtlError
-from pipelines.raw import observations_table
-from pipelines.storage import StorageError, storage_errors
-from pipelines.warehouse import connect, expected_ids, known
+from pipelines.raw.archive import LossError
+from pipelines.raw.tables import observations_table
+from pipelines.raw.warehouse import connect, expected_ids, known
+from pipelines.storage.directory import StorageError, storage_errors
 from tests.transforms.conftest import Workshop, model
 from transforms.build import rebuild
 from transforms.compact import CompactReport, compact
-from transforms.generation import STAR
-from transforms.lake import Lake
-from transforms.publish import publish, read_manifest
-from transforms.raw_reader import RawReader
+from transforms.lake.files import Lake
+from transforms.lake.publish import publish, read_manifest
+from transforms.lake.release import STAR
+from transforms.staging.raw_reader import RawReader
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Two months are closed.

@@ -5,7 +5,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import decisions
+from pipelines.raw import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
 MODELS = range(1, 61)

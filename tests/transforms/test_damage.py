@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.warehouse import UnreadableFileError, archive_of
+from pipelines.raw.warehouse import UnreadableFileError, archive_of
 from tests.transforms.conftest import Workshop, model
 from transforms.build import rebuild
 from transforms.compact import compact
-from transforms.lake import UnreadableStarError
+from transforms.lake.files import UnreadableStarError
 
 JANUARY, FEBRUARY = date(2026, 1, 1), date(2026, 2, 1)
 

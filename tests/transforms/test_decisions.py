@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from pipelines import decisions
 from pipelines.progress import Silent
+from pipelines.raw import decisions
+from pipelines.raw.warehouse import connect
 from pipelines.settings import Limits
-from pipelines.warehouse import connect
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.continuity import put_back_decisions
-from transforms.gate import QuarantineError
-from transforms.quality import LostRowsError
+from transforms.day_checks import QuarantineError
+from transforms.quality.checks import LostRowsError
 
 
 def whole(downloads: int = 100) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model
-from transforms import analyses, declarations, publish
-from transforms.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
-from transforms.tables import TABLES, DimTag, Table, declaration
+from transforms.lake.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
+from transforms.lake import declarations, publish
+from transforms.tables import TABLES, DimTag, Table, declaration, macros
 
 #: Another fingerprint is another star: raise DECLARATIONS_VERSION, and note both here.
 NOTED = (3, "b39e6a6932a5096a")
@@ -127,7 +127,7 @@ def test_names_types_keys_and_rules_count_and_prose_does_not(
 
 def test_the_text_of_a_macro_counts_and_its_description_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     fingerprint: Any = analyses_fingerprint.__wrapped__
-    first, *others = analyses.MACROS
+    first, *others = macros.MACROS
     for changed, is_same in ({"sql": "SELECT 1"}, False), ({"description": "Other words."}, True):
         monkeypatch.setattr(declarations, "MACROS", (dataclasses.replace(first, **changed), *others))
         assert (fingerprint() == analyses_fingerprint()) is is_same

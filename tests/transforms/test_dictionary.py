@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model
-from transforms import dictionary
-from transforms.analyses import MACROS, VIEWS
-from transforms.tables import TABLES, Table
+from transforms.tables import TABLES, Table, dictionary
 from transforms.tables.declaration import surrogate_key
+from transforms.tables.macros import MACROS, VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)

@@ -21,11 +21,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from pipelines import decisions
+from pipelines.raw import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import rebuild
 from transforms.continuity import LostDatesError, refuse_lost_dates
-from transforms.quality import LostRowsError
+from transforms.quality.checks import LostRowsError
 
 MODEL_IDS = (1, 2, 3)
 #: A version that some of these models list, each with attributes, files and counters of its own.

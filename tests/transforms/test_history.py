@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model, version
-from transforms import base_models
+from transforms.star import base_models
 
 
 def periods(workshop: Workshop, table: str, column: str, condition: str = "true") -> list[tuple[object, ...]]:

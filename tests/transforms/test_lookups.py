@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.raw import REJECTS
+from pipelines.raw.tables import REJECTS
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
 #: As GET /model-versions/{id} answers (civitai-api.md, 4).

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from msgspec import Struct
 
-from pipelines.client import Answer, _decode_list, _TransientError
-from pipelines.documents import DOCUMENTS, UnreadableItemError, splice, split
-from transforms.account import Me, Vault, VaultItem
-from transforms.payloads import (
+from pipelines.api.client import Answer, _decode_list, _TransientError
+from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
+from transforms.member import Me, Vault, VaultItem
+from transforms.staging.payloads import (
     PAYLOADS,
     Enums,
     File,

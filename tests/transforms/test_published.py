@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.report import open_analytics
+from flows.reporting.report import open_analytics
 from pipelines.errors import CivitaiEtlError
 from tests.pipelines.test_replacement import KILLED_USER
 from tests.pipelines.test_storage import as_nobody, open_path
 from tests.transforms.conftest import Workshop, model
-from transforms.lake import Lake, UnreadableStarError
-from transforms.publish import has_other_analyses, is_outdated, publish, read_manifest, relocate
-from transforms.published import MovedError
+from transforms.lake.files import Lake, UnreadableStarError
+from transforms.lake.publish import has_other_analyses, is_outdated, publish, read_manifest, relocate
+from transforms.lake.published import MovedError
 
 __all__ = ["open_path"]
 

@@ -5,12 +5,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.decisions import include
+from pipelines.raw.decisions import include
 from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
-from transforms.flatten import flatten_models
-from transforms.quality import BrokenReferenceError, LostRowsError, Reference, references
-from transforms.staged import FLATTEN
+from transforms.quality.checks import BrokenReferenceError, LostRowsError, Reference, references
+from transforms.staging.flatten import flatten_models
+from transforms.staging.stage import FLATTEN
 from transforms.tables import TABLES
 
 

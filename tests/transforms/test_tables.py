@@ -5,8 +5,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 from msgspec import Struct
 
-from transforms import payloads
-from transforms.lookups import LOOKUPS
+from transforms.lookup_tables import LOOKUPS
+from transforms.staging import payloads
 from transforms.tables import TABLES, HistoryTable, Table
 from transforms.tables.dimensions import DimCreator, DimImage, DimTag
 from transforms.tables.facts import FactCreatorDaily, FactImageDaily, FactTagDaily

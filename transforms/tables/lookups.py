@@ -1,5 +1,5 @@
-"""What was asked for by name, id or hash (`pipelines.lookups`): the latest answer, beside the star and never in its
-history, which only lists and crawls move. So an id or a name here may be one that no dimension has, and references
+"""What was asked for by name, id or hash (`pipelines.crawl.lookups`): the latest answer, beside the star and never in
+its history, which only lists and crawls move. So an id or a name here may be one that no dimension has, and references
 nothing.
 """
 

@@ -5,8 +5,8 @@ from typing import get_args
 
 import dataframely as dy
 
-from pipelines.decisions import LEAVES_OUT
-from pipelines.raw import Verdict
+from pipelines.raw.decisions import LEAVES_OUT
+from pipelines.raw.tables import Verdict
 from transforms.tables.declaration import Table, made, timestamp
 
 STATUSES = ("complete", "partial", "failed")

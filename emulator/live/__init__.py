@@ -1,0 +1,1 @@
+"""The simulated or given catalogue as the live service shows it."""

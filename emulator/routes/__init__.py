@@ -1,0 +1,1 @@
+"""The HTTP routes of the Site API, one module per dialect."""

@@ -1,0 +1,296 @@
+"""The simulated catalogue as columns: who and what there ever is, and on which day each thing happens to it.
+
+`Simulation(models, seed)` computes every column once, for all entities up to the horizon. Nothing is replayed: what
+holds on a day is a comparison of event columns with that day's number, so any date costs the same. Days count from
+`EPOCH`; a thing that happens on day d bears a time stamp in the 24 hours before noon of d, which is the emulator's time
+on that day.
+
+Shapes follow catalogue-statistics.md; distributions are given by their quantiles.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.simulation import vocabulary
+from emulator.simulation.dice import Floats, Ints, bits, from_quantiles, uniforms
+
+EPOCH = date(2022, 11, 1)
+#: The day on which the catalogue has about as many models as were asked for.
+REFERENCE = date(2026, 1, 1)
+HORIZON = date(2027, 12, 31)
+NEVER = 2**30
+MAX_VERSIONS = 60
+EPOCH_NOON = int(datetime(EPOCH.year, EPOCH.month, EPOCH.day, 12, tzinfo=UTC).timestamp())
+REFERENCE_DAYS = (REFERENCE - EPOCH).days
+HORIZON_DAYS = (HORIZON - EPOCH).days
+#: Share of the models born by the reference day that still stand there; the others were taken down.
+_STANDING = 0.93
+
+VERSION_DOWNLOADS = (
+    (0, 10), (0.1, 118), (0.25, 294), (0.5, 811), (0.75, 1546), (0.9, 3323), (0.95, 5702), (0.99, 19_110),
+    (0.999, 70_000), (0.9999, 200_000), (1, 500_000),
+)  # fmt: skip
+TAGS_PER_MODEL = ((0, 0), (0.1, 1), (0.25, 3), (0.5, 5), (0.75, 7), (0.9, 10), (0.95, 13), (0.99, 20), (1, 40))
+DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1, 500))
+DAYS_TO_EVENT = ((0, 1), (0.25, 60), (0.5, 180), (0.75, 420), (0.9, 800), (1, 1800))
+
+
+#: More than the service itself has, and about what fits into memory.
+MOST_MODELS = 10_000_000
+
+
+class NotSimulatedError(ValueError):
+    """The simulation cannot answer, because it has no such day or there is none."""
+
+
+def day_number(on: date) -> int:
+    """Days from the epoch to a date.
+
+    Raises:
+        NotSimulatedError: the date is outside the simulated years.
+    """
+    if not EPOCH <= on <= HORIZON:
+        raise NotSimulatedError(f"the simulated catalogue has days from {EPOCH} to {HORIZON}, not {on}")
+    return (on - EPOCH).days
+
+
+def day_of(number: int) -> date:
+    return EPOCH + timedelta(days=number)
+
+
+class Simulation:
+    """All entities of a simulated catalogue, born and unborn, and the days of their events.
+
+    Args:
+        models: about how many models exist on `REFERENCE`; they become more by about 0.12 % a day.
+        seed: another seed is another catalogue.
+    """
+
+    def __init__(self, models: int, seed: int) -> None:
+        if not 1 <= models <= MOST_MODELS:
+            raise NotSimulatedError(f"a simulated catalogue has 1 to {MOST_MODELS:,} models, not {models}")
+        self.models = models
+        self.seed = seed
+        self._make_models()
+        self._make_versions()
+        self._make_tags()
+
+    def _uniforms(self, stream: str, index: npt.ArrayLike) -> Floats:
+        return uniforms(self.seed, stream, index)
+
+    def _event_days(self, stream: str, index: Ints, after: Ints, share: float) -> Ints:
+        """A day after `after` for a share of the entities, NEVER for the others."""
+        delay = 1 + from_quantiles(self._uniforms(stream + ".delay", index), DAYS_TO_EVENT).astype(np.int64)
+        return np.where(self._uniforms(stream, index) < share, after + delay, NEVER)
+
+    def _make_models(self) -> None:
+        seed, reference = self.seed, self.models / _STANDING
+        # Births up to x = day / reference day: reference * (0.6 x + 0.4 x^2). Inverted, that is the day of each birth.
+        end = HORIZON_DAYS / REFERENCE_DAYS
+        index = np.arange(int(reference * (0.6 * end + 0.4 * end * end)), dtype=np.int64)
+        share = (index + self._uniforms("model.born", index)) / reference
+        born = REFERENCE_DAYS * (np.sqrt(0.36 + 1.6 * share) - 0.6) / 0.8
+        self.model_born = born.astype(np.int64)
+        self.model_born_second = EPOCH_NOON + ((born - 1) * 86_400).astype(np.int64)
+        self.model_id = 1_000 + 7 * index + (bits(seed, "model.id", index) % np.uint64(7)).astype(np.int64)
+
+        shares = np.cumsum([share for _, share in vocabulary.MODEL_TYPES])
+        self.model_type = np.searchsorted(shares / shares[-1], self._uniforms("model.type", index), side="right")
+        mature = self._uniforms("model.nsfw", index)
+        self.model_nsfw = mature < 0.12
+        self.model_nsfw_level = np.select([mature < 0.05, mature < 0.12, mature < 0.3], [28, 12, 3], 1)
+
+        self.model_gone = self._event_days("model.gone", index, self.model_born, 0.16)
+        absence = 3 + (bits(seed, "model.absence", index) % np.uint64(40)).astype(np.int64)
+        returns = (self._uniforms("model.returns", index) < 0.25) & (self.model_gone < NEVER)
+        self.model_back = np.where(returns, self.model_gone + absence, NEVER)
+
+        self.model_renamed = self._event_days("model.renamed", index, self.model_born, 0.08)
+        self.model_relicensed = self._event_days("model.relicensed", index, self.model_born, 0.05)
+        self.has_description = self._uniforms("model.description", index) >= 0.035
+        # Authors rewrite their description every 40 to 400 days, or never.
+        period = 40 + (360 * self._uniforms("model.edit.period", index) ** 2).astype(np.int64)
+        edits = (self._uniforms("model.edits", index) < 0.7) & self.has_description
+        self.model_edit_period = np.where(edits, period, NEVER)
+
+        # A new model belongs to a new creator now and then, else to an older one, the oldest being the busiest.
+        creators_so_far = 1 + index * 3 // 10
+        older = self._uniforms("model.creator", index) ** 2
+        newcomer = self._uniforms("model.newcomer", index) < 0.12
+        self.model_creator = np.where(newcomer, creators_so_far - 1, (creators_so_far * older).astype(np.int64))
+        creators = np.arange(int(creators_so_far[-1]), dtype=np.int64)
+        self.creator_joined = np.full(len(creators), NEVER, dtype=np.int64)
+        np.minimum.at(self.creator_joined, self.model_creator, self.model_born)
+        self.creator_deleted = self._event_days("creator.deleted", creators, self.creator_joined, 0.1)
+        new_image = self._event_days("creator.image", creators, self.creator_joined, 0.1)
+        self.creator_new_image = np.where(new_image < self.creator_deleted, new_image, NEVER)
+
+    def _make_versions(self) -> None:
+        seed, models = self.seed, np.arange(len(self.model_id), dtype=np.int64)
+        # How many versions a model ever gets has a Pareto tail; those that come after the horizon are dropped.
+        u = 1 - self._uniforms("model.versions", models)
+        count = np.minimum(1 / np.sqrt(u), MAX_VERSIONS).astype(np.int64)
+        model = np.repeat(models, count)
+        start = np.cumsum(count) - count
+        ordinal = np.arange(len(model), dtype=np.int64) - start[model]
+        key = model * 64 + ordinal
+        gap = 1 + from_quantiles(self._uniforms("version.gap", key), DAYS_TO_NEXT_VERSION).astype(np.int64)
+        total = np.cumsum(np.where(ordinal == 0, 0, gap))
+        published: Ints = self.model_born[model] + total - total[start[model]]
+        second = (
+            EPOCH_NOON + (published - 1) * 86_400 + (86_400 * self._uniforms("version.second", key)).astype(np.int64)
+        )
+        second = np.where(ordinal == 0, self.model_born_second[model], second)
+
+        kept = published <= HORIZON_DAYS
+        self.version_model, self.version_ordinal, self.version_key = model[kept], ordinal[kept], key[kept]
+        self.version_published, self.version_second = published[kept], second[kept]
+        key, model, published = self.version_key, self.version_model, self.version_published
+        #: Where the versions of each model begin; one more entry than models.
+        self.version_start = np.searchsorted(model, np.arange(len(models) + 1))
+        #: Versions in order of publication, which is also the order of their ids.
+        self.by_publication = np.lexsort((key, self.version_second))
+        rank = np.empty(len(key), dtype=np.int64)
+        rank[self.by_publication] = np.arange(len(key))
+        self.version_rank = rank
+        self.version_id = 2_000 + 9 * rank + (bits(seed, "version.id", key) % np.uint64(9)).astype(np.int64)
+
+        several = count[model] > 1
+        removed = self._event_days("version.removed", key, published, 0.03)
+        self.version_removed = np.where(several, removed, NEVER)
+        self.version_base = self._base_models("version.base", key, published)
+        correction = published + 1 + (bits(seed, "version.corrected", key) % np.uint64(60)).astype(np.int64)
+        corrected_base = self._base_models("version.corrected.base", key, published)
+        corrected = (self._uniforms("version.is.corrected", key) < 0.03) & (corrected_base != self.version_base)
+        self.version_corrected = np.where(corrected & (correction < self.version_removed), correction, NEVER)
+        self.version_corrected_base = corrected_base
+
+        self.downloads_limit = 1.15 * from_quantiles(self._uniforms("version.downloads", key), VERSION_DOWNLOADS)
+        self.downloads_half_time = 3 + 60 * self._uniforms("version.pace", key) ** 2
+        surges = self._uniforms("version.surges", key) < 0.04
+        self.surge = np.where(surges, published + 30 + 500 * self._uniforms("version.surge.day", key), float(NEVER))
+        self.surge_size = self.downloads_limit * (0.2 + 0.6 * self._uniforms("version.surge.size", key))
+        self.thumbs_share = 0.04 + 0.1 * self._uniforms("version.thumbs", key)
+        self.thumbs_down_share = 0.005 + 0.04 * self._uniforms("version.thumbs.down", key)
+        self.ratings_share = 0.002 + 0.006 * self._uniforms("version.ratings", key)
+        self.quality = 3.8 + 1.2 * self._uniforms("version.quality", key)
+
+    def _base_models(self, stream: str, key: Ints, published: Ints) -> Ints:
+        """A base model for each version: drawn from the waves that run on its day of publication."""
+        waves = np.cumsum(base_model_waves(), axis=1)
+        draw = self._uniforms(stream, key) * waves[published, -1]
+        index: Ints = (waves[published] <= draw[:, None]).sum(axis=1)
+        return index
+
+    def _make_tags(self) -> None:
+        """Slots: a tag on a model and the days from which and until which it is there. No model has a tag twice."""
+        models = np.arange(len(self.model_id), dtype=np.int64)
+        vocabulary_size = 60 + self.models * 3 // 5
+        zipf = np.cumsum(1 / np.arange(1, vocabulary_size + 1))
+        count = np.round(from_quantiles(self._uniforms("model.tags", models), TAGS_PER_MODEL)).astype(np.int64)
+        # Two edits at most: the first two tags leave, one each, and new ones (places 62 and 63) come.
+        edit_1 = self._event_days("model.tags.1", models, self.model_born, 0.45)
+        edit_2 = np.where(edit_1 < NEVER, self._event_days("model.tags.2", models, edit_1, 0.5), NEVER)
+
+        model = np.repeat(models, count)
+        place = np.arange(len(model), dtype=np.int64) - (np.cumsum(count) - count)[model]
+        until = np.select([place == 0, place == 1], [edit_1[model], edit_2[model]], NEVER)
+        parts = [(model, place, self.model_born[model], until)]
+        for late_place, edit in ((62, edit_1), (63, edit_2)):
+            edited = np.flatnonzero(edit < NEVER)
+            parts.append((edited, np.full(len(edited), late_place), edit[edited], np.full(len(edited), NEVER)))
+        model, place, since, until = (np.concatenate(column) for column in zip(*parts, strict=True))
+        tag = np.searchsorted(zipf, self._uniforms("slot.tag", model * 64 + place) * zipf[-1], side="right")
+
+        order = np.lexsort((place, tag, model))
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = (model[order][1:] != model[order][:-1]) | (tag[order][1:] != tag[order][:-1])
+        kept = order[first]
+        kept = kept[np.lexsort((place[kept], model[kept]))]
+        self.slot_model, self.slot_tag = model[kept], tag[kept]
+        self.slot_since, self.slot_until = since[kept], until[kept]
+        self.slot_start = np.searchsorted(self.slot_model, np.arange(len(models) + 1))
+        self.tag_first_used = np.full(vocabulary_size, NEVER, dtype=np.int64)
+        np.minimum.at(self.tag_first_used, self.slot_tag, self.slot_since)
+
+    def model_visible(self, day: int) -> npt.NDArray[np.bool_]:
+        """Per model: it is born and not taken down on that day."""
+        return (self.model_born <= day) & ~((self.model_gone <= day) & (day < self.model_back))
+
+    def version_visible(self, day: int) -> npt.NDArray[np.bool_]:
+        """Per version: it is published and not removed (its model may be gone all the same)."""
+        return (self.version_published <= day) & (day < self.version_removed)
+
+    def slot_active(self, day: int) -> npt.NDArray[np.bool_]:
+        """Per tag slot: the tag is on its model."""
+        return (self.slot_since <= day) & (day < self.slot_until)
+
+    def creator_visible(self, day: int) -> npt.NDArray[np.bool_]:
+        """Per creator: a first model was published and the account is not deleted."""
+        return (self.creator_joined <= day) & (day < self.creator_deleted)
+
+    def description_revision(self, day: int) -> Ints:
+        """Per model: how often its description was rewritten."""
+        revisions: Ints = np.maximum(day - self.model_born, 0) // self.model_edit_period
+        return revisions
+
+    def version_base_model(self, day: int) -> Ints:
+        """Per version: its base model as an index into `vocabulary.BASE_MODELS`."""
+        return np.where(self.version_corrected <= day, self.version_corrected_base, self.version_base)
+
+    def events_so_far(self, day: int) -> Ints:
+        """Per model: how many events have touched its document by that day. The same number means the same document."""
+        models = len(self.model_id)
+        creator = self.model_creator
+        events = self.description_revision(day)
+        for moment in (
+            self.model_renamed,
+            self.model_relicensed,
+            self.creator_deleted[creator],
+            self.creator_new_image[creator],
+        ):
+            events += moment <= day
+        for moment in (self.version_published, self.version_removed, self.version_corrected):
+            events += np.bincount(self.version_model[moment <= day], minlength=models)
+        for moment in (self.slot_since, self.slot_until):
+            events += np.bincount(self.slot_model[moment <= day], minlength=models)
+        return events
+
+    @cached_property
+    def usernames(self) -> list[str]:
+        numbers = (bits(self.seed, "creator.name", np.arange(len(self.creator_joined))) % np.uint64(65_536)).tolist()
+        return [vocabulary.username(index, number) for index, number in enumerate(numbers)]
+
+    @cached_property
+    def _names(self) -> tuple[list[str], list[str]]:
+        numbers = bits(self.seed, "model.name", np.arange(len(self.model_id))).tolist()
+        return [_model_name(number) for number in numbers], [
+            vocabulary.RENAME_SUFFIXES[number % len(vocabulary.RENAME_SUFFIXES)] for number in numbers
+        ]
+
+    def model_name(self, model: int, day: int) -> str:
+        names, suffixes = self._names
+        return names[model] + suffixes[model] if self.model_renamed[model] <= day else names[model]
+
+
+def _model_name(number: int) -> str:
+    adjective = vocabulary.ADJECTIVES[(number >> 8) % len(vocabulary.ADJECTIVES)]
+    noun = vocabulary.NOUNS[(number >> 16) % len(vocabulary.NOUNS)]
+    suffix = vocabulary.NAME_SUFFIXES[(number >> 24) % len(vocabulary.NAME_SUFFIXES)]
+    foreign = vocabulary.FOREIGN_NAMES[(number >> 40) % len(vocabulary.FOREIGN_NAMES)]
+    if (number >> 32) % 100 < 6:
+        return f"{foreign} {noun}"
+    return f"{adjective} {noun}{suffix}"
+
+
+def base_model_waves() -> Floats:
+    """Weight of each base model on each day of the simulation: it rises in a line to its peak and ebbs away."""
+    days = np.arange(HORIZON_DAYS + 1, dtype=np.float64)[:, None]
+    first = np.array([(wave[2] - EPOCH).days for wave in vocabulary.BASE_MODELS], dtype=np.float64)
+    rise, peak, half = (np.array([wave[i] for wave in vocabulary.BASE_MODELS], dtype=np.float64) for i in (3, 4, 5))
+    age = days - first
+    weight = np.where(age < rise, (age + 1) / (rise + 1), half / (half + np.maximum(age - rise, 0)))
+    return np.where(age < 0, 0.0, peak * weight)

@@ -1,0 +1,1 @@
+"""The simulated catalogue as the specification shows it."""

@@ -1,0 +1,227 @@
+"""The simulator's own account: what exists on a date, the true counters, and what changed between two dates.
+
+It is told from the columns and their events, never by comparing documents, so that it can be held against what was
+served and what a pipeline made of it.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.live.catalogue import LiveDay, LiveModelQuery
+from emulator.live.traits import LICENCE_IS_LIST, LICENCE_IS_TEXT
+from emulator.simulation import vocabulary
+from emulator.simulation.columns import Simulation
+from emulator.spec.catalogue import SimulatedDay
+
+Mask = npt.NDArray[np.bool_]
+
+
+def account(day: SimulatedDay) -> dict[str, Any]:
+    """What exists on a date, by id, with true counters.
+
+    `models` and `versions` have the counters of the `stats` objects by id (versions of visible models only, with
+    `modelId` and `baseModel`), `creators` and `tags` their `modelCount` by name, `baseModels` sums over `versions`,
+    `images` the number of gallery images and the highest id, `counts` the number of each.
+    """
+    columns, models, versions = day.columns, day.model_counters, day.version_counters
+    visible = day.model_visible
+    shown = columns.version_visible(day.day) & visible[columns.version_model]
+    base = columns.version_base_model(day.day)
+    model_ids = columns.model_id.tolist()
+    told: dict[str, Any] = {
+        "date": day.date.isoformat(),
+        "models": {
+            str(model_ids[i]): {
+                "downloadCount": int(models.downloads[i]),
+                "favoriteCount": int(models.favorites[i]),
+                "commentCount": int(models.comments[i]),
+                "ratingCount": int(models.ratings[i]),
+                "rating": float(models.rating[i]),
+                "thumbsUpCount": int(models.thumbs_up[i]),
+                "thumbsDownCount": int(models.thumbs_down[i]),
+            }
+            for i in np.flatnonzero(visible).tolist()
+        },
+        "versions": {
+            str(columns.version_id[i]): {
+                "modelId": model_ids[columns.version_model[i]],
+                "baseModel": vocabulary.BASE_MODELS[base[i]][0],
+                "downloadCount": int(versions.downloads[i]),
+                "ratingCount": int(versions.ratings[i]),
+                "rating": float(versions.rating[i]),
+                "thumbsUpCount": int(versions.thumbs_up[i]),
+                "thumbsDownCount": int(versions.thumbs_down[i]),
+            }
+            for i in np.flatnonzero(shown).tolist()
+        },
+        "creators": {
+            columns.usernames[i]: int(day.model_count_of_creator[i])
+            for i in np.flatnonzero(columns.creator_visible(day.day)).tolist()
+        },
+        "tags": {
+            vocabulary.tag_name(i): int(day.model_count_of_tag[i])
+            for i in np.flatnonzero(columns.tag_first_used <= day.day).tolist()
+        },
+    }
+    bases: dict[str, dict[str, int]] = {}
+    for version in told["versions"].values():
+        total = bases.setdefault(version["baseModel"], {"versions": 0, "downloadCount": 0, "thumbsUpCount": 0})
+        total["versions"] += 1
+        total["downloadCount"] += version["downloadCount"]
+        total["thumbsUpCount"] += version["thumbsUpCount"]
+    told["baseModels"] = bases
+    images = day.gallery.until(day.day)
+    told["images"] = {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None}
+    told["counts"] = {name: len(told[name]) for name in ("models", "versions", "creators", "tags", "baseModels")}
+    told["counts"]["images"] = images
+    return told
+
+
+def live_account(live: LiveDay) -> dict[str, Any]:
+    """What exists on a date, as `account` has it, with the counters of the live dialect and what it does not show.
+
+    `models` have `downloadCount`, `thumbsUpCount`, `thumbsDownCount`, `commentCount` and `tippedAmountCount`,
+    `versions` the first three, `modelId` and `baseModel`, all true, also where the service answers null: `hidden` lists
+    the ids of those models by counter (`downloadCount` hides that of their versions, too). `listed` has the ids of the
+    models in each listing, `default` and `nsfw`; `unlisted` the `models` and `versions` that exist but are in neither.
+    """
+    day, traits, columns = live.day, live.traits, live.day.columns
+    told = account(day)
+    row_of = {str(model_id): row for row, model_id in enumerate(columns.model_id.tolist())}
+    for model_id, counters in told["models"].items():
+        for name in ("favoriteCount", "ratingCount", "rating"):
+            del counters[name]
+        counters["tippedAmountCount"] = int(traits.tips(row_of[model_id], day.model_counters))
+    for counters in told["versions"].values():
+        del counters["ratingCount"], counters["rating"]
+    listed: dict[str, list[int]] = {}
+    versions: set[int] = set()
+    for name, mature in (("default", False), ("nsfw", True)):
+        query = LiveModelQuery(sort="Oldest", mature=mature)
+        shown = {int(row): live.versions_listed(int(row), query) for row in live.models(query).rows}
+        listed[name] = sorted(int(columns.model_id[row]) for row, ids in shown.items() if ids is not None)
+        versions.update(version_id for ids in shown.values() for version_id in ids or ())
+    every = {*listed["default"], *listed["nsfw"]}
+    told["listed"] = listed
+    told["unlisted"] = {
+        "models": [int(model_id) for model_id in told["models"] if int(model_id) not in every],
+        "versions": [int(version_id) for version_id in told["versions"] if int(version_id) not in versions],
+    }
+    hidden = {"downloadCount": traits.downloads_hidden(day.day), "tippedAmountCount": traits.tips_hidden(day.day)}
+    told["hidden"] = {name: columns.model_id[mask & day.model_visible].tolist() for name, mask in hidden.items()}
+    return told
+
+
+def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
+    """What differs between two dates, counters apart, for models, creators, tags and gallery images.
+
+    Each kind has `born` (published in between and there now), `gone`, `returned` (there now and earlier, but not on the
+    first date) and `changed`, which gives the reasons by id: new_version, version_removed, base_model, renamed,
+    description, tags, licence, creator_deleted, creator_image; for creators: image. The dates may be the same, but not
+    in reverse.
+    """
+    columns = before.columns
+    first, last = before.day, after.day
+    was, is_there = before.model_visible, after.model_visible
+    known = columns.model_born <= first
+    reasons = model_changes(columns, first, last)
+    changed: dict[str, list[str]] = {}
+    both = was & is_there
+    for reason, mask in reasons.items():
+        for model in columns.model_id[mask & both].tolist():
+            changed.setdefault(str(model), []).append(reason)
+
+    names = columns.usernames
+    creator_was, creator_is = columns.creator_visible(first), columns.creator_visible(last)
+    new_image = (first < columns.creator_new_image) & (columns.creator_new_image <= last)
+    tag_was, tag_is = columns.tag_first_used <= first, columns.tag_first_used <= last
+    gallery = after.gallery
+    new_images = gallery.image_id[before.gallery.until(first) : gallery.until(last)]
+
+    def creators(mask: Mask) -> list[str]:
+        return [names[i] for i in np.flatnonzero(mask).tolist()]
+
+    return {
+        "from": before.date.isoformat(),
+        "to": after.date.isoformat(),
+        "models": {
+            "born": columns.model_id[~known & is_there].tolist(),
+            "gone": columns.model_id[was & ~is_there].tolist(),
+            "returned": columns.model_id[known & ~was & is_there].tolist(),
+            "changed": changed,
+        },
+        "creators": {
+            "born": creators(~creator_was & creator_is),
+            "gone": creators(creator_was & ~creator_is),
+            "returned": [],
+            "changed": {name: ["image"] for name in creators(new_image & creator_was & creator_is)},
+        },
+        "tags": {
+            "born": [vocabulary.tag_name(i) for i in np.flatnonzero(~tag_was & tag_is).tolist()],
+            "gone": [],
+            "returned": [],
+            "changed": {},
+        },
+        "images": {"born": new_images.tolist(), "gone": [], "returned": [], "changed": {}},
+    }
+
+
+def live_changes(before: LiveDay, after: LiveDay) -> dict[str, Any]:
+    """What differs between two dates, as `changes` has it, with the reasons of the live dialect beside the others.
+
+    Those are: archived, taken_down, availability (an early access ended), rated (a version was), licence_form (all
+    models at once). Whether a creator hides counters changes no document but its counters.
+    """
+    traits, columns = before.traits, before.day.columns
+    first, last = before.day.day, after.day.day
+    told = changes(before.day, after.day)
+
+    def between(moment: npt.NDArray[np.int64]) -> Mask:
+        return (first < moment) & (moment <= last)
+
+    def of_models(mask: Mask) -> Mask:
+        shown = columns.version_visible(first) & columns.version_visible(last)
+        return np.bincount(columns.version_model[mask & shown], minlength=len(columns.model_id)) > 0
+
+    new_form = any(first < day <= last for day in (LICENCE_IS_LIST, LICENCE_IS_TEXT))
+    reasons = {
+        "archived": between(traits.archived_on),
+        "taken_down": between(traits.taken_down_on),
+        "availability": of_models(between(traits.public_on)),
+        "rated": of_models(between(traits.rated_on)),
+        "licence_form": np.full(len(columns.model_id), new_form),
+    }
+    both = before.day.model_visible & after.day.model_visible
+    for reason, mask in reasons.items():
+        for model in columns.model_id[mask & both].tolist():
+            told["models"]["changed"].setdefault(str(model), []).append(reason)
+    return told
+
+
+def model_changes(columns: Simulation, first: int, last: int) -> dict[str, Mask]:
+    """Reason -> per model: its document differs between the two days for that reason (if it is shown on both)."""
+    models = len(columns.model_id)
+
+    def between(moment: npt.NDArray[np.int64]) -> Mask:
+        return (first < moment) & (moment <= last)
+
+    def of_models(owner: npt.NDArray[np.int64], mask: Mask) -> Mask:
+        return np.bincount(owner[mask], minlength=models) > 0
+
+    owner, creator = columns.version_model, columns.model_creator
+    version_was, version_is = columns.version_visible(first), columns.version_visible(last)
+    deleted = columns.creator_deleted[creator]
+    slots_differ = columns.slot_active(first) != columns.slot_active(last)
+    return {
+        "renamed": between(columns.model_renamed),
+        "description": columns.description_revision(first) != columns.description_revision(last),
+        "licence": between(columns.model_relicensed),
+        "tags": of_models(columns.slot_model, slots_differ),
+        "new_version": of_models(owner, ~version_was & version_is),
+        "version_removed": of_models(owner, version_was & ~version_is),
+        "base_model": of_models(owner, version_was & version_is & between(columns.version_corrected)),
+        "creator_deleted": between(deleted),
+        "creator_image": between(columns.creator_new_image[creator]) & (deleted > last),
+    }

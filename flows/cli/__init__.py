@@ -1,0 +1,1 @@
+"""The command line `civitai-etl`, one module per group of commands."""

@@ -1,0 +1,169 @@
+"""The demo: an emulated Civitai, thirty simulated days, and what an analyst gets out of them.
+
+Everything is real but the service: the crawl goes through HTTP into DuckDB, the transforms write Parquet, and the
+summary is read back from `analytics.duckdb`. Dates and seed are fixed, so everybody's demo has the same numbers.
+"""
+
+import shutil
+import sys
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+from emulator.launch import launch
+from emulator.simulation.columns import HORIZON, MOST_MODELS
+from flows.reporting import charts, report
+from flows.reporting.console import duration, progress_display, say
+from flows.reporting.freshness import coverage
+from flows.steps import RunSummary, run_daily_snapshot
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress
+from pipelines.settings import Settings
+from pipelines.storage.directory import storage_errors
+from pipelines.storage.lock import writer_lock
+
+FIRST_DAY = date(2026, 1, 1)
+SEED = 1
+#: How many base models a chart names.
+NAMED = 8
+
+
+class Simulation(msgspec.Struct, frozen=True):
+    """What a demo directory was made with; days may be added to it, another catalogue may not."""
+
+    models: int
+    seed: int
+
+
+class DirectoryInUseError(CivitaiEtlError):
+    """The directory has something else in it."""
+
+
+class _NotesOnly:
+    """One bar for all the days is enough; of the steps within a day only their notes are shown."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None: ...
+
+    def note(self, message: str) -> None:
+        self._progress.note(message)
+
+
+def run_demo(days: int, models: int, data_dir: Path) -> int:
+    """Simulate, snapshot, publish, draw and tell; returns the exit code.
+
+    Raises:
+        DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
+    """
+    if days > (possible := (HORIZON - FIRST_DAY).days + 1) or models > MOST_MODELS:
+        raise CivitaiEtlError(
+            f"The simulation has {possible} days and up to {MOST_MODELS:,} models: ask for fewer days or models."
+        )
+    data_dir = data_dir.absolute()
+    # The user's own settings may point at the real lake, carry a real key or watch real models: none is for the demo.
+    settings = Settings(
+        data_dir=data_dir,
+        dialect="spec",
+        lake_url=None,
+        api_key=None,
+        requests_per_second=0,
+        watch_models=(),
+        watch_versions=(),
+        watch_users=(),
+    )
+    _claim(data_dir, Simulation(models, SEED))
+    began = time.monotonic()
+    runs: list[RunSummary] = []
+    missing = _missing_days(settings, days)
+    if missing:
+        with launch(models=models, seed=SEED, on=missing[0]) as emulator, progress_display() as progress:
+            settings = settings.model_copy(update={"api_url": emulator.api_url})
+            for day in missing:
+                emulator.set_date(day)
+                # The same simulation; only its port is another each time.
+                runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress), service_moved=True))
+                progress.update("simulated days", len(runs), len(missing), "days")
+    with storage_errors(data_dir):
+        _tell(settings, runs, time.monotonic() - began)
+    return 0
+
+
+def _missing_days(settings: Settings, days: int) -> list[date]:
+    """The simulated days that are not published yet."""
+    wanted = [FIRST_DAY + timedelta(days=number) for number in range(days)]
+    if not settings.analytics.exists():
+        return wanted
+    with report.open_analytics(settings.analytics) as connection:
+        covered = coverage(connection)
+    return [day for day in wanted if day not in covered.dates or day in covered.partial]
+
+
+def _claim(data_dir: Path, simulation: Simulation) -> None:
+    """Make sure that the directory is empty or holds this very simulation."""
+    with writer_lock(data_dir):
+        marker = data_dir / "demo.json"
+        warehouse = data_dir / "warehouse.duckdb"
+        if warehouse.exists():
+            real = _real_services(warehouse)
+            if real:
+                raise DirectoryInUseError(
+                    f"{data_dir} holds snapshots of {', '.join(real)}; the demo does not mix with real data: "
+                    "choose another directory with --data-dir."
+                )
+            found = msgspec.json.decode(marker.read_bytes(), type=Simulation) if marker.exists() else None
+            if found != simulation:
+                made_of = f"of {found.models:,} models (seed {found.seed})" if found else "that no demo made"
+                raise DirectoryInUseError(
+                    f"{data_dir} holds snapshots {made_of}: choose another directory with --data-dir, or remove it."
+                )
+        marker.write_bytes(msgspec.json.encode(simulation))
+
+
+def _real_services(warehouse: Path) -> list[str]:
+    """The API addresses in `raw.snapshots` that are not on this machine."""
+    import duckdb
+
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        known = connection.execute(
+            "select 1 from information_schema.tables where table_schema = 'raw' and table_name = 'snapshots'"
+        ).fetchone()
+        if known is None:
+            return []
+        addresses = connection.execute("select distinct api_url from raw.snapshots order by api_url").fetchall()
+    return [address for (address,) in addresses if not Settings(api_url=address).is_loopback]
+
+
+def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
+    with report.open_analytics(settings.analytics) as connection:
+        rows = report.published_rows(connection)
+        dates = report.published_dates(connection)
+        top = report.top_base_models(connection)
+        frame = charts.daily(connection)
+    chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
+    png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
+    say(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
+    balances = [balance for run in runs for balance in run.build.balances]
+    for lines in (
+        report.balance_lines(balances),
+        ["Rows per table:", *report.row_lines(rows)],
+        [f"{report.downloads_title(top)}, by base model:", *report.base_model_lines(top)],
+        [*report.place_lines(settings), f"Charts:   {png}", f"          {html}"],
+        [f"Next:     CIVITAI_ETL_DATA_DIR={_shown(settings.data_dir)} {_command()} dashboard"],
+    ):
+        if lines:
+            say("")
+            say(*lines)
+
+
+def _command() -> str:
+    """How this command is called from here: by its name, if the shell finds it."""
+    return "civitai-etl" if shutil.which("civitai-etl") else _shown(Path(sys.executable).with_name("civitai-etl"))
+
+
+def _shown(path: Path) -> str:
+    """The path as one would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

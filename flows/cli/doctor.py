@@ -1,0 +1,131 @@
+"""Looks at everything that a snapshot needs, before it is three in the morning: settings, versions, disk, service,
+schedules.
+"""
+
+import asyncio
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from flows.cli.serving import api_url_file, check_api_url, prefect_environment
+from flows.reporting.console import say
+from pipelines.api.client import Client
+from pipelines.crawl.crawl import check_clocks
+from pipelines.errors import CivitaiEtlError
+from pipelines.network import VARIABLES, check_network, proxy_for, shown
+from pipelines.settings import Limits, Settings, variable
+from pipelines.storage.directory import existing, refuse_lake_name
+from pipelines.storage.lock import writer_lock
+
+PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", "prefect", "marimo")
+
+
+def examine(settings: Settings) -> int:
+    """Print what was found, problem or not; returns 0, or 1 when something would keep a snapshot from working."""
+    say("Settings (from the environment or .env):")
+    for line in setting_lines(settings):
+        say(f"  {line}")
+    say("", "Network (from the environment, as other programs have it):")
+    for variable_name, meaning in VARIABLES.items():
+        value = shown(variable_name)
+        say(f"  {variable_name} = {value or 'not set'}  ({'set' if value else 'default'}) {meaning}")
+    say("", "Versions:")
+    say(f"  python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    say("", "Checks:")
+    checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+        ("data directory", _data_directory),
+        ("lake", _lake),
+        ("published tables", _published),
+        ("service", _service),
+        ("schedules", _schedules),
+    )
+    failed = 0
+    for name, check in checks:
+        try:
+            say(f"  ok       {name}: {check(settings)}")
+        except CivitaiEtlError as error:
+            failed += 1
+            say(f"  PROBLEM  {name}: {error}")
+    return 1 if failed else 0
+
+
+def setting_lines(settings: Settings) -> list[str]:
+    """Every setting: variable, value (secrets masked), whether it was set, and what it is for."""
+    lines = []
+    # The limits are inherited, and would come first: what a newcomer sets comes before them.
+    for field in sorted(Settings.model_fields, key=lambda field: field in Limits.model_fields):
+        declaration = Settings.model_fields[field]
+        value = getattr(settings, field)
+        shown = "not set" if value is None else str(value)
+        origin = "set" if field in settings.model_fields_set else "default"
+        lines.append(f"{variable(field)} = {shown}  ({origin}) {declaration.description}")
+    return lines
+
+
+def _data_directory(settings: Settings) -> str:
+    with writer_lock(settings.data_dir):
+        free = shutil.disk_usage(settings.data_dir).free
+    return f"{settings.data_dir} can be written, nobody else is writing, {free / 1e9:,.1f} GB free"
+
+
+def _lake(settings: Settings) -> str:
+    refuse_lake_name(settings.lake)
+    found = existing(settings.lake)
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise CivitaiEtlError(f"{found} cannot be written: change its permissions or set CIVITAI_ETL_LAKE_URL.")
+    return f"{settings.lake} can be written"
+
+
+def _published(settings: Settings) -> str:
+    from flows.reporting.report import open_analytics, published_dates
+    from transforms.lake.published import is_there
+
+    if not is_there(settings.analytics):
+        return "none yet; `civitai-etl snapshot` makes them"
+    with open_analytics(settings.analytics) as connection:
+        dates = published_dates(connection)
+    return f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
+
+
+def _service(settings: Settings) -> str:
+    # One attempt: a doctor tells what is, a crawl waits for better times.
+    client = Client(settings, patience_seconds=0)
+    page = client.list_page("/models", (("limit", "1"),))
+    check_clocks(page.answered_at, settings)
+    proxy = proxy_for(settings.api_url)
+    way = f" through the proxy {proxy.url} of {proxy.variable}" if proxy else ""
+    return (
+        f"{settings.api_url} answers{way} in dialect {settings.dialect_name}, {len(page.items)} model in "
+        f"{client.bytes:,} bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _schedules(settings: Settings) -> str:
+    own = api_url_file(settings)
+    given = os.environ.get("PREFECT_API_URL")
+    api_url = given or (own.read_text(errors="replace").strip() if os.access(own, os.R_OK) else None)
+    if not api_url:
+        return "no `civitai-etl serve` is running on this data directory"
+    check_api_url(api_url, "PREFECT_API_URL" if given else str(own))
+    check_network()
+    os.environ.update(prefect_environment(settings) | {"PREFECT_API_URL": api_url})
+    from flows.cli.watchdog import NoAnswerError, amiss, look
+    from flows.deployments import deployments
+
+    scheduled = [deployment.full_name for deployment in deployments(settings) if deployment.cron]
+    try:
+        seen = asyncio.run(look(scheduled))
+    except NoAnswerError as error:
+        raise CivitaiEtlError(f"{error}: see whether `civitai-etl serve` is running.") from error
+    problems = [f"no runner asks for {one.name}" for one in seen if one.is_registered and not one.is_served]
+    problems += sorted(amiss([replace(one, overdue=None) for one in seen], datetime.now(UTC)))
+    if problems:
+        raise CivitaiEtlError(f"{'; '.join(problems)}: start `civitai-etl serve` again.")
+    return ", ".join(
+        f"{one.name} " + (f"runs next at {one.next_run:%Y-%m-%d %H:%M} UTC" if one.next_run else "is paused")
+        for one in seen
+    )

@@ -1,0 +1,310 @@
+"""`civitai-etl identify`: which versions of which models the files on this disk are.
+
+Files are hashed several at a time, each read once. The published tables answer first, then the service for what they do
+not know. A file that neither knows is said to be unknown.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from flows.cli.file_index import Match, find
+from flows.reporting.console import plain, say
+from flows.reporting.report import open_analytics
+from pipelines.errors import CivitaiEtlError
+from pipelines.file_hashes import MODEL_SUFFIXES, Fingerprints, fingerprint
+from pipelines.progress import Progress
+from pipelines.settings import Settings
+from pipelines.storage.lock import LockedError
+from pipelines.storage.replacement import real
+
+#: More files at a time only make a disk seek.
+_THREADS = min(4, os.cpu_count() or 1)
+
+Format = Literal["table", "json"]
+#: `unanswered`: the published tables do not know it, and the service did not say.
+Status = Literal["known", "hint", "unknown", "unanswered", "unreadable"]
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file and what is known of it: its hashes unless it could not be read, and the version that it is.
+
+    `trouble` is why it could not be read, or why the service did not answer.
+    """
+
+    path: Path
+    fingerprints: Fingerprints | None
+    trouble: str | None = None
+    match: Match | None = None
+    source: Literal["snapshot", "service"] | None = None
+
+    @property
+    def status(self) -> Status:
+        if self.fingerprints is None:
+            return "unreadable"
+        if self.match is None:
+            return "unanswered" if self.trouble else "unknown"
+        return "hint" if self.match.is_hint else "known"
+
+
+def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progress: Progress) -> list[LocalFile]:
+    """Hash files and name the versions they are, in the order of their paths.
+
+    Args:
+        settings: where the published tables and the service are.
+        paths: files, and directories that are searched for model files.
+        offline: whether to do without the service.
+        progress: is told how many bytes are hashed.
+
+    Raises:
+        CivitaiEtlError: a path does not exist, or cannot be read.
+    """
+    found, unreadable = model_files(paths)
+    files = sorted([*hash_files(found, progress), *unreadable], key=lambda file: file.path)
+    files = _from_snapshot(settings, files, progress)
+    return files if offline else _from_service(settings, files, progress)
+
+
+def model_files(paths: Sequence[Path]) -> tuple[list[Path], list[LocalFile]]:
+    """The files among `paths`, whatever their names, and the model files in the directories among them, each once; and
+    the directories that cannot be read. Links are followed.
+
+    Raises:
+        CivitaiEtlError: a path does not exist, or cannot be read.
+    """
+    found: dict[Path, None] = {}
+    unreadable: list[LocalFile] = []
+    searched: set[Path] = set()
+    for path in paths:
+        try:
+            is_directory, exists = path.is_dir(), path.exists()
+        except OSError as error:
+            raise CivitaiEtlError(f"{path} {_why_unreadable(error)}.") from error
+        if is_directory:
+            found |= dict.fromkeys(_in_directory(path, searched, unreadable))
+        elif exists:
+            found[path] = None
+        else:
+            raise CivitaiEtlError(f"{path} does not exist: give files, or directories that hold model files.")
+    # A file that is given twice, or lies in two of the directories, is one file.
+    return sorted({real(path): path for path in reversed(found)}.values()), unreadable
+
+
+def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFile]) -> Iterator[Path]:
+    """The model files below a directory; those of links that lead nowhere, too. Links that lead round end there."""
+
+    def refused(error: OSError) -> None:
+        unreadable.append(LocalFile(Path(error.filename), None, _why_unreadable(error)))
+
+    for folder, folders, names in os.walk(directory, onerror=refused, followlinks=True):
+        place = real(Path(folder))
+        if place in searched:
+            folders.clear()
+            continue
+        searched.add(place)
+        models = (Path(folder, name) for name in names if Path(name).suffix.lower() in MODEL_SUFFIXES)
+        yield from filter(_is_file, models)
+
+
+def _is_file(path: Path) -> bool:
+    """Not a directory or a pipe. Of what cannot be seen, whoever reads it tells why."""
+    try:
+        return path.is_file() or path.is_symlink()
+    except OSError:
+        return True
+
+
+def _why_unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error})"
+
+
+def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
+    """Hash files in several threads; a file that cannot be read says why."""
+    total = sum(map(_size, paths))
+    # Nobody knows how much is in a pipe.
+    counter = _ByteCounter(lambda done: progress.update("hashing", done, total if done <= total else None, "bytes"))
+
+    def work(path: Path) -> LocalFile:
+        try:
+            return LocalFile(path, fingerprint(path, counter.add))
+        except OSError as error:
+            return LocalFile(path, None, _why_unreadable(error))
+
+    with ThreadPoolExecutor(_THREADS) as pool, _stopping(counter):
+        tasks = {pool.submit(work, path): place for place, path in enumerate(paths)}
+        done = {tasks[task]: task.result() for task in as_completed(tasks)}
+    return [done[place] for place in range(len(paths))]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # told when it is read
+        return 0
+
+
+class _ByteCounter:
+    """Adds up what the threads have read, and ends their reading when it is stopped."""
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._done = 0
+        self.stopped = False
+
+    def add(self, length: int) -> None:
+        if self.stopped:
+            raise InterruptedError("the run was interrupted")
+        with self._lock:
+            self._done += length
+            self._tell(self._done)
+
+
+@contextmanager
+def _stopping(counter: _ByteCounter) -> Iterator[None]:
+    """Whatever ends the block early ends the threads, too, which else would read their files to the end."""
+    try:
+        yield
+    except BaseException:
+        counter.stopped = True
+        raise
+
+
+def _from_snapshot(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:
+    from transforms.lake.published import is_there
+
+    if not is_there(settings.analytics):
+        progress.note(f"nothing is published at {settings.analytics}: no snapshot can answer")
+        return files
+    wanted = {file.path: file.fingerprints for file in files if file.fingerprints is not None}
+    with open_analytics(settings.analytics) as connection:
+        matches = find(connection, wanted)
+    return [
+        replace(file, match=matches[file.path], source="snapshot") if file.path in matches else file for file in files
+    ]
+
+
+def _from_service(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:
+    """Ask for what the snapshot does not know, and for what it has but a hint of."""
+    from flows.cli.service_answers import ServiceAnswers, ask
+
+    wanted = {
+        file.path: file.fingerprints
+        for file in files
+        if file.fingerprints is not None and (file.match is None or file.match.is_hint)
+    }
+    if not wanted:
+        return files
+    try:
+        answers = ask(settings, wanted, progress)
+    except LockedError as error:
+        # What the service says is kept in raw, which has one writer: a snapshot under way goes first.
+        answers = ServiceAnswers({}, dict.fromkeys(wanted, f"the service was not asked: {error}"))
+    return [
+        replace(file, match=answers.matches[file.path], source="service")
+        if file.path in answers.matches
+        else replace(file, trouble=file.trouble or answers.unanswered.get(file.path))
+        for file in files
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------- telling
+
+
+def tell(files: Sequence[LocalFile], form: Format) -> None:
+    """Print the answers, and how many files there are of which status."""
+    if form == "json":
+        is_ascii = sys.stdout.encoding.lower() != "utf-8"
+        told = json.dumps([record(file) for file in files], indent=1, default=_as_text, ensure_ascii=is_ascii)
+        say(*told.splitlines())
+        print(count_line(files), file=sys.stderr)
+        return
+    if files:
+        _print_table(files)
+    say(count_line(files))
+
+
+def count_line(files: Sequence[LocalFile]) -> str:
+    """Such as `3 files: 2 known, 1 unknown`."""
+    counts = Counter(file.status for file in files)
+    told = [f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]]
+    return f"{len(files):,} {'file' if len(files) == 1 else 'files'}" + (f": {', '.join(told)}" if told else "")
+
+
+def record(file: LocalFile) -> dict[str, Any]:
+    """One file as a flat JSON object; null is not known, but for `update`, which `update_available` explains."""
+    known, match = file.fingerprints, file.match
+    return {
+        "file": str(file.path),
+        "size_bytes": known.size if known else None,
+        "status": file.status,
+        "source": file.source,
+        "matched_by": match.algorithm if match else None,
+        "model_id": match.model_id if match else None,
+        "model": match.model if match else None,
+        "version_id": match.named.version_id if match else None,
+        "version": match.named.version if match else None,
+        "base_model": match.named.base_model if match else None,
+        "published_at": match.named.published_at if match else None,
+        "other_version_ids": match.other_version_ids if match else [],
+        "licence": match.licence.in_words() if match else None,
+        "allow_commercial_use": match.licence.allow_commercial_use if match else None,
+        "allow_no_credit": match.licence.allow_no_credit if match else None,
+        "allow_derivatives": match.licence.allow_derivatives if match else None,
+        "allow_different_license": match.licence.allow_different_license if match else None,
+        "update_available": match.update is not None if match and match.update_is_known else None,
+        "update": asdict(match.update) if match and match.update else None,
+        "note": file.trouble or (known.note if known else None),
+        "hashes": known.hashes if known else None,
+    }
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat().replace("+00:00", "Z")  # type: ignore[no-any-return]  # the only other type is datetime
+
+
+def _print_table(files: Sequence[LocalFile]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("file", "model", "version", "base model", "licence", "update available", pad_edge=False)
+    for file in files:
+        table.add_row(*(Text(plain(cell)) for cell in _cells(file)))
+    # Where no terminal sets a width, every cell stands on one line.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+    for told in map(record, files):
+        if told["note"]:
+            say(f"{told['file']}: {told['note']}")
+
+
+def _cells(file: LocalFile) -> list[str]:
+    told = record(file)
+    if file.match is None:
+        return [told["file"], file.status, "", "", "", ""]
+    perhaps = f"perhaps, by {told['matched_by']}: " if file.status == "hint" else ""
+    others = f" and {len(told['other_version_ids'])} more" if told["other_version_ids"] else ""
+    update = {True: "yes", False: "no", None: "not known"}[told["update_available"]]
+    if newer := file.match.update:
+        update = f"{_named(newer.version, newer.version_id)}, {newer.base_model}"
+    return [
+        told["file"],
+        perhaps + _named(told["model"], told["model_id"]),
+        _named(told["version"], told["version_id"]) + others,
+        told["base_model"] or "not known",
+        told["licence"],
+        update,
+    ]
+
+
+def _named(name: str | None, number: int | None) -> str:
+    return f"{name} ({number})" if name else f"({number})"

@@ -1,0 +1,134 @@
+"""What the service says about files that the published tables do not know.
+
+They are asked for by SHA256, many at once, and one by one by the other hashes that decide; the answers are kept in raw
+like every look-up. Licence and updates stand in the document of the model, which is asked for and not kept: a model
+belongs to a snapshot.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from flows.cli.file_index import DECISIVE, Licence, Match, NamedVersion
+from pipelines.api.client import Client, NotFoundError, ServiceError
+from pipelines.crawl.lookups import look_up
+from pipelines.file_hashes import Fingerprints
+from pipelines.progress import Progress
+from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.settings import Settings
+from pipelines.storage.lock import writer_lock
+from transforms.staging.payloads import Model, Version
+
+
+@dataclass(frozen=True)
+class ServiceAnswers:
+    """By key of what was asked for: the matches, and why there was no answer. The service does not know the others."""
+
+    matches: dict[Any, Match]
+    unanswered: dict[Any, str]
+
+
+def ask(settings: Settings, wanted: Mapping[Any, Fingerprints], progress: Progress) -> ServiceAnswers:
+    """Ask the service for files by their hashes, until one of them is known.
+
+    Args:
+        settings: the service, and the data directory whose raw layer keeps the answers.
+        wanted: the hashes of each file, by any key.
+        progress: is told about the look-ups.
+
+    Raises:
+        LockedError: another process writes to the data directory.
+    """
+    client = Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
+    found: dict[Any, tuple[str, list[Version]]] = {}
+    unanswered: dict[Any, str] = {}
+    with writer_lock(settings.data_dir):
+        for algorithm in DECISIVE:
+            keys: dict[str, list[Any]] = defaultdict(list)
+            for key, fingerprints in wanted.items():
+                if key not in found and algorithm in fingerprints.hashes:
+                    keys[fingerprints.hashes[algorithm]].append(key)
+            name = "hashes" if algorithm == "SHA256" else "hash"
+            report = look_up(settings, {name: keys}, progress, client=client)
+            for text, items in report.found[name].items():
+                try:
+                    versions = sorted(map(_version, items), key=_by_age)
+                except (UnreadableItemError, msgspec.ValidationError) as error:
+                    unanswered |= dict.fromkeys(keys[text], f"the service's version cannot be read: {error}")
+                else:
+                    found |= dict.fromkeys(keys[text], (algorithm, versions))
+            for text, why in report.unanswered[name].items():
+                unanswered |= dict.fromkeys(keys[text], report.problem or why)
+            if report.problem:
+                break
+        models = _models(client, {versions[0].modelId for _, versions in found.values()}, progress)
+    matches = {
+        key: _match(algorithm, versions, models.get(versions[0].modelId))
+        for key, (algorithm, versions) in found.items()
+    }
+    return ServiceAnswers(matches, {key: why for key, why in unanswered.items() if key not in matches})
+
+
+def _version(item: bytes) -> Version:
+    return msgspec.json.decode(split("version", item).payload, type=Version)
+
+
+def _by_age(version: Version) -> tuple[bool, datetime, int]:
+    """Oldest publication first, as the service has it (civitai-api.md, 4)."""
+    published = _utc(version.publishedAt)
+    return published is None, published or datetime.max.replace(tzinfo=UTC), version.id
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A moment without a zone is UTC (civitai-api.md, 0.9)."""
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _models(client: Client, model_ids: set[int | None], progress: Progress) -> dict[int | None, Model]:
+    """The models that the service has; why it does not tell about another one is a note."""
+    models: dict[int | None, Model] = {}
+    asked = sorted(model_id for model_id in model_ids if model_id is not None)
+    for done, model_id in enumerate(asked, 1):
+        try:
+            (item,) = client.document(f"/models/{model_id}", ()).items
+            models[model_id] = msgspec.json.decode(split("model", bytes(item)).payload, type=Model)
+        except NotFoundError:
+            pass  # a version can be had whose model cannot: licence and updates are not known
+        except (ServiceError, UnreadableItemError, msgspec.ValidationError) as error:
+            progress.note(f"licence and updates of model {model_id} are not known: {error}")
+        progress.update("licences", done, len(asked), "models")
+    return models
+
+
+def _match(algorithm: str, versions: list[Version], model: Model | None) -> Match:
+    version, *others = versions
+    uses = model.allowCommercialUse if model else None
+    named = _named(version)
+    newer = [
+        other
+        for other in map(_named, (model.modelVersions if model else None) or [])
+        if other.published_at and named.published_at and other.published_at > named.published_at
+    ]
+    return Match(
+        algorithm=algorithm,
+        model_id=version.modelId,
+        model=model.name if model else None,
+        named=named,
+        licence=Licence(
+            allow_commercial_use=uses if isinstance(uses, list) else None,
+            allow_no_credit=model.allowNoCredit if model else None,
+            allow_derivatives=model.allowDerivatives if model else None,
+            allow_different_license=model.allowDifferentLicense if model else None,
+        ),
+        update=max(newer, key=lambda other: (other.published_at, other.version_id), default=None),
+        update_is_known=model is not None and named.published_at is not None,
+        other_version_ids=[other.id for other in others],
+    )
+
+
+def _named(version: Version) -> NamedVersion:
+    return NamedVersion(version.id, version.name, version.baseModel, _utc(version.publishedAt))

@@ -1,0 +1,1 @@
+"""What people read: summaries, charts, query answers, generated documents."""

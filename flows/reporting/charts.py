@@ -1,0 +1,322 @@
+"""Charts of the base models over time, for the demo and the notebook: the same data and the same look.
+
+What the numbers mean: `mart_base_model_daily` has a flow (`downloads_delta`) per snapshot, which may span several days.
+A chart shows flow divided by the days that it spans, at the date of the snapshot. What a version gained while its
+number was hidden counts by its share of days for each snapshot in between, as in the table macros. A day without a
+snapshot, or one whose downloads are withheld, is a gap in the line, and a flow that nobody knows (the very first
+snapshot has none) is not drawn; neither is ever zero.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+import altair as alt
+import duckdb
+import polars as pl
+
+from pipelines.storage.replacement import replacing
+
+#: Colours that stay apart from each other for most kinds of colour vision (after Okabe and Ito).
+PALETTE = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7a5195", "#8c6d31", "#5b8c2a", "#b0413e"]
+OTHER = "other base models"
+OTHER_COLOUR = "#c4c7cc"
+WIDTH, HEIGHT = 680, 340
+AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart)
+#: Rating measures that the mart has, with the title of their axis and the format of their numbers.
+RATING_MEASURES = {
+    "rating": ("average rating, of 5", ".2f"),
+    "approval_rate": ("thumbs up, share of all thumbs", ".1%"),
+    "approval_lower_bound": ("approval, lower bound (Wilson, 95 %)", ".1%"),
+}
+
+
+def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """One row per base model and calendar day; numbers stand at complete snapshots only and are null on other days.
+
+    A partial snapshot has the flow of what it reached and leaves the rest to a later one: alone it would look like a
+    fall, and the day after it like a rise. Its flow counts with the next complete snapshot, and so does what happened
+    up to a date whose downloads are withheld.
+
+    Columns: `snapshot_date`, `base_model`; `downloads`, gained since the complete snapshot before;
+    `downloads_per_day` and `versions_per_day`, flows divided by the days between the two; `downloads_share`; `rating`,
+    `approval_rate`, `approval_lower_bound`.
+    """
+    frame: pl.DataFrame = connection.sql(
+        """
+        with complete as (
+            select date as snapshot_date, lag(date) over (order by date) as since, date - since as days
+            from star.dim_date
+            where is_complete and date not in (
+                select snapshot_date from star.mart_base_model_daily where download_count is null
+            )
+        ),
+        counted as (
+            select day.date, complete.snapshot_date, complete.since
+            from star.dim_date as day asof join complete on day.date <= complete.snapshot_date
+        ),
+        -- The flows that began before the complete snapshot before: few, and whole in the mart.
+        long as (
+            select
+                version.base_model,
+                counted.snapshot_date,
+                fact.snapshot_date - fact.downloads_days as began_on,
+                fact.snapshot_date as ended_on,
+                fact.downloads_delta,
+                fact.downloads_days
+            from star.fact_model_version_daily as fact
+            join counted
+                on counted.date = fact.snapshot_date and fact.snapshot_date - fact.downloads_days < counted.since
+            join star.dim_model_version as version using (version_key)
+        ),
+        moved as (
+            select
+                complete.snapshot_date,
+                long.base_model,
+                long.downloads_delta * (
+                    least(long.ended_on, complete.snapshot_date) - greatest(long.began_on, complete.since)
+                ) / long.downloads_days as downloads,
+            from long
+            join complete
+                on complete.snapshot_date > long.began_on
+                and (complete.since is null or complete.since < long.ended_on)
+            union all
+            select snapshot_date, base_model, -downloads_delta from long
+        ),
+        flow as (
+            select snapshot_date, base_model,
+                round(round(sum(downloads), 3))::bigint as downloads, sum(published) as published
+            from (
+                select counted.snapshot_date, base_model, downloads_delta as downloads, versions_published as published
+                from star.mart_base_model_daily as mart join counted on counted.date = mart.snapshot_date
+                union all
+                select snapshot_date, base_model, downloads, null from moved
+            )
+            group by all
+        )
+        select
+            day.date as snapshot_date,
+            named.base_model,
+            flow.downloads,
+            flow.downloads / complete.days as downloads_per_day,
+            flow.published::double / complete.days as versions_per_day,
+            flow.downloads / nullif(greatest(sum(flow.downloads) over (partition by day.date), 0), 0)
+                as downloads_share,
+            if(day.is_complete, mart.rating, null)::double as rating,
+            if(day.is_complete, mart.approval_rate, null)::double as approval_rate,
+            if(day.is_complete, mart.approval_lower_bound, null)::double as approval_lower_bound
+        from star.dim_date as day
+        cross join (select distinct base_model from star.mart_base_model_daily) as named
+        left join complete on complete.snapshot_date = day.date
+        left join flow on flow.snapshot_date = day.date and flow.base_model = named.base_model
+        left join star.mart_base_model_daily as mart
+            on mart.snapshot_date = day.date and mart.base_model = named.base_model
+        order by named.base_model, day.date
+        """
+    ).pl()
+    return frame
+
+
+def leading(frame: pl.DataFrame, count: int) -> list[str]:
+    """The `count` base models with the most downloads over the dates of `frame`, first the one with most."""
+    return (
+        frame.group_by("base_model")
+        .agg(pl.col("downloads").sum())
+        .sort("downloads", "base_model", descending=[True, False])
+        .head(count)["base_model"]
+        .to_list()
+    )
+
+
+def downloads_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.LayerChart:
+    """Downloads per day, one line per base model, each with its name at its end."""
+    return _lines(
+        frame, base_models, "downloads_per_day", "downloads per day", ",.0f", "Downloads per day by base model"
+    )
+
+
+def rating_chart(frame: pl.DataFrame, base_models: Sequence[str], measure: str) -> alt.LayerChart:
+    """A measure of `RATING_MEASURES` over time, one line per base model; its axis does not begin at zero."""
+    axis, number_format = RATING_MEASURES[measure]
+    title = "Rating by base model" if measure == "rating" else "Approval by base model"
+    return _lines(frame, base_models, measure, axis, number_format, title, from_zero=False)
+
+
+def share_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.Chart:
+    """Share of each snapshot's downloads, stacked; what is not among `base_models` is one grey part."""
+    return _stacked(
+        frame, base_models, "downloads_share", "share of downloads", ".0%", "Share of downloads by base model"
+    )
+
+
+def versions_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.Chart:
+    """New versions per day, stacked; what is not among `base_models` is one grey part."""
+    return _stacked(
+        frame, base_models, "versions_per_day", "new versions per day", ",.2~f", "New versions per day by base model"
+    )
+
+
+def write_chart(chart: alt.TopLevelMixin, directory: Path, name: str) -> tuple[Path, Path]:
+    """Write a chart as `<name>.png` and as `<name>.html`, which carries its scripts and opens without a network."""
+    directory.mkdir(parents=True, exist_ok=True)
+    png, html = directory / f"{name}.png", directory / f"{name}.html"
+    with replacing(png) as aside:
+        chart.save(aside, format="png", scale_factor=2)
+    with replacing(html) as aside:
+        chart.save(aside, format="html", inline=True)
+    return png, html
+
+
+def _lines(
+    frame: pl.DataFrame,
+    base_models: Sequence[str],
+    column: str,
+    axis: str,
+    number_format: str,
+    title: str,
+    *,
+    from_zero: bool = True,
+) -> alt.LayerChart:
+    shown = frame.filter(pl.col("base_model").is_in(base_models)).select("snapshot_date", "base_model", column)
+    low, high = _span(shown[column], from_zero=from_zero)
+    scale = alt.Scale(domain=[low, high], nice=False)
+    colour = _colour(base_models, legend=None)
+    lines = (
+        alt.Chart(shown)
+        # A null breaks the line; the points show dates that stand alone between two gaps.
+        .mark_line(strokeWidth=2, invalid="break-paths-show-domains", point=alt.OverlayMarkDef(size=14))
+        .encode(
+            x=_date_axis(),
+            y=alt.Y(f"{column}:Q", title=axis, scale=scale, axis=alt.Axis(format=number_format)),
+            color=colour,
+            tooltip=_tooltip(column, axis, number_format),
+        )
+    )
+    names = (
+        alt.Chart(_end_labels(shown, column, low, high))
+        .mark_text(align="left", fontSize=11, fontWeight="bold")
+        .encode(
+            x=alt.value(WIDTH + 8),
+            y=alt.Y("label_at:Q", scale=scale, title=axis),
+            text="base_model:N",
+            color=colour,
+        )
+    )
+    return _finished(alt.LayerChart(layer=[lines, names]), title, frame)
+
+
+def _stacked(
+    frame: pl.DataFrame, base_models: Sequence[str], column: str, axis: str, number_format: str, title: str
+) -> alt.Chart:
+    order = [*base_models, OTHER]
+    known = pl.col(column).is_not_null().any()
+    shown = (
+        frame.with_columns(
+            base_model=pl.when(pl.col("base_model").is_in(base_models)).then("base_model").otherwise(pl.lit(OTHER))
+        )
+        .group_by("snapshot_date", "base_model")
+        # A sum over nothing but nulls is unknown, not zero.
+        .agg(pl.when(known).then(pl.col(column).sum()))
+        .with_columns(rank=pl.col("base_model").replace_strict(order, range(len(order)), return_dtype=pl.Int32))
+        .sort("snapshot_date", "rank")
+    )
+    bars: alt.Chart = (
+        alt.Chart(shown)
+        # Bars, not areas: an area would fill the gap between two snapshots.
+        .mark_bar(binSpacing=1)
+        .encode(
+            x=_date_axis().timeUnit("yearmonthdate"),
+            # Shares add up to one but for the last bit of a float: no nicer axis than that.
+            y=alt.Y(f"{column}:Q", title=axis, scale=alt.Scale(nice=False), axis=alt.Axis(format=number_format)),
+            color=_colour(order, legend=alt.Legend(title=None, orient="right", symbolType="square")),
+            order="rank:Q",
+            tooltip=_tooltip(column, axis, number_format),
+        )
+    )
+    return _finished(bars, title, frame)
+
+
+def _finished(chart: AnyChart, title: str, frame: pl.DataFrame) -> AnyChart:
+    finished: AnyChart = chart.properties(title=_title(title, frame), width=WIDTH, height=HEIGHT).configure(**_LOOK)
+    return finished
+
+
+def _span(values: pl.Series, *, from_zero: bool) -> tuple[float, float]:
+    """The domain of an axis with a little air; from zero unless the values lie elsewhere by nature."""
+    known = values.drop_nulls()
+    if known.is_empty():
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
+    if from_zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    air = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return (low if from_zero and low == 0 else low - air), high + air
+
+
+def _end_labels(shown: pl.DataFrame, column: str, low: float, high: float) -> pl.DataFrame:
+    """Where each name stands: at the last known value of its line, moved up or down until no two overlap."""
+    ends = (
+        shown.drop_nulls(column)
+        .sort("snapshot_date")
+        .group_by("base_model", maintain_order=True)
+        .agg(pl.col(column).last().cast(pl.Float64).alias("label_at"))
+        .sort("label_at", "base_model")
+    )
+    gap = (high - low) * 14 / HEIGHT
+    places: list[float] = []
+    for end in ends["label_at"]:
+        places.append(end if not places else max(end, places[-1] + gap))
+    overshoot = high
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], overshoot)
+        overshoot = places[index] - gap
+    return ends.with_columns(label_at=pl.Series(places, dtype=pl.Float64))
+
+
+def _date_axis() -> alt.X:
+    # The years stand in the subtitle.
+    return alt.X(
+        "snapshot_date:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8, labelFlush=False, grid=False)
+    )
+
+
+def _colour(base_models: Sequence[str], legend: alt.Legend | None) -> alt.Color:
+    colours = [OTHER_COLOUR if name == OTHER else PALETTE[rank % len(PALETTE)] for rank, name in enumerate(base_models)]
+    return alt.Color("base_model:N", scale=alt.Scale(domain=list(base_models), range=colours), legend=legend)
+
+
+def _tooltip(column: str, title: str, number_format: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("snapshot_date:T", title="snapshot", format="%-d %B %Y"),
+        alt.Tooltip("base_model:N", title="base model"),
+        alt.Tooltip(f"{column}:Q", title=title, format=number_format),
+    ]
+
+
+def _title(text: str, frame: pl.DataFrame) -> alt.TitleParams:
+    first, last = frame["snapshot_date"].min(), frame["snapshot_date"].max()
+    assert isinstance(first, date)
+    assert isinstance(last, date)
+    return alt.TitleParams(
+        text, subtitle=f"{first:%-d %B %Y} to {last:%-d %B %Y}, daily snapshots (UTC); a day without one is a gap"
+    )
+
+
+_LOOK: dict[str, Any] = {
+    "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
+    "background": "white",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "#4a4f57",
+        "titleColor": "#4a4f57",
+        "titleFontWeight": "normal",
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+        "gridColor": "#eceef1",
+        "domainColor": "#b8bdc5",
+        "tickColor": "#b8bdc5",
+    },
+    "title": {"anchor": "start", "fontSize": 16, "subtitleFontSize": 12, "subtitleColor": "#6a7079", "offset": 14},
+    "legend": {"labelFontSize": 11, "labelLimit": 220},
+}

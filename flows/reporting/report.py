@@ -1,0 +1,314 @@
+"""What a run did and what the published tables hold, in words: for the terminal as text, for Prefect as Markdown.
+
+Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that
+what is told is what an analyst will find.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.reporting.console import duration, plain
+from pipelines.errors import CivitaiEtlError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.crawl.discovery import RefreshReport
+    from pipelines.crawl.lookups import LookupReport
+    from pipelines.crawl.snapshot import SnapshotReport
+    from pipelines.settings import Settings
+    from transforms.build import BuildReport
+    from transforms.compact import CompactReport
+    from transforms.day import Balance
+
+
+class NothingPublishedError(CivitaiEtlError):
+    """There is no `analytics.duckdb` yet."""
+
+    exit_code = 4
+
+
+@contextmanager
+def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A read-only connection to the published tables.
+
+    Raises:
+        NothingPublishedError: nothing has been published there yet.
+        MovedError: the data directory is not where it was published.
+        CivitaiEtlError: the file, or one that it names, cannot be read, or is closed to this user.
+    """
+    import duckdb
+
+    from transforms.lake.published import is_there, readable, refuse_moved
+
+    if not is_there(analytics):
+        raise NothingPublishedError(
+            f"Nothing is published at {analytics}: run `civitai-etl snapshot` (or `civitai-etl demo`) first, "
+            "or set CIVITAI_ETL_DATA_DIR."
+        )
+    try:
+        with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
+            if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'star'").fetchall():
+                raise CivitaiEtlError(f"{analytics} has no published tables: move it away if it is another program's.")
+            refuse_moved(connection, analytics)
+            # Days are UTC days wherever the reader sits.
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+    except duckdb.Error as error:
+        raise CivitaiEtlError(
+            f"The tables published at {analytics} cannot be read ({str(error).splitlines()[0]}): run `civitai-etl "
+            "rebuild`, which makes them anew from raw."
+        ) from error
+
+
+# ---------------------------------------------------------------------------------------------------- what a run did
+
+
+def crawl_line(crawl: "SnapshotReport") -> str:
+    """One sentence about the crawl, with its status."""
+    if crawl.already_complete:
+        return f"Snapshot {crawl.snapshot_date} is complete already; nothing was asked of the service."
+    status = crawl.status if crawl.status == "complete" else f"{crawl.status.upper()} ({crawl.reason})"
+    return f"Snapshot {crawl.snapshot_date}: {status}; {_effort(crawl, f'{crawl.items:,} items')}."
+
+
+def coverage_line(crawl: "SnapshotReport") -> str:
+    """How many were met of each kind, and of how many where the service says it."""
+    met = [
+        f"{kind} {counts['distinct_ids']:,}" + (f" of {crawl.listed[kind]:,}" if kind in crawl.listed else "")
+        for kind, counts in crawl.endpoints.items()
+    ]
+    asked_for = f"; {crawl.reconciled_ids:,} asked for by id" if crawl.reconciled_ids else ""
+    return f"Met: {', '.join(met)}{asked_for}."
+
+
+def refresh_line(refreshed: "RefreshReport") -> str:
+    """One sentence about a refresh, with what it found per kind."""
+    found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())
+    told = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
+    return f"New documents: {found}; {_effort(refreshed, *told)}."
+
+
+def lookup_line(looked_up: "LookupReport") -> str:
+    """One sentence about look-ups, with what came of each that was asked for."""
+    told = []
+    for name, found in looked_up.found.items():
+        unknown, unanswered = len(looked_up.unknown[name]), len(looked_up.unanswered[name])
+        lacking = [f"{unknown:,} not found"] * bool(unknown) + [f"{unanswered:,} without an answer"] * bool(unanswered)
+        told.append(f"{len(found):,} {name}" + (f" ({', '.join(lacking)})" if lacking else ""))
+    return f"Looked up: {', '.join(told)}; {looked_up.requests:,} requests in {duration(looked_up.seconds)}."
+
+
+def build_line(built: "BuildReport") -> str:
+    """One sentence about a build."""
+    return f"Built {len(built.dates):,} snapshot dates."
+
+
+def compact_lines(compacted: "CompactReport") -> list[str]:
+    """What moved, and the bytes of each part of the data directory before and after."""
+    if compacted.closed_before is None:
+        return ["No month is closed yet: that takes a complete snapshot of a later one."]
+    if not compacted.rows_archived and not compacted.files_made:
+        return [f"Nothing to do: everything before {compacted.closed_before} is compacted."]
+    done = f"{compacted.rows_archived:,} observations archived, {compacted.files_merged:,} files of the star made into"
+    lines = [f"Compacted the months before {compacted.closed_before}: {done} {compacted.files_made:,}."]
+    sizes = {"star": "star", "warehouse": "warehouse.duckdb", "archive": "archive"}
+    for name, told in sizes.items():
+        before, after = getattr(compacted.before, name), getattr(compacted.after, name)
+        lines.append(f"{told:17}{before / 1e6:>10,.1f} MB -> {after / 1e6:,.1f} MB")
+    return lines
+
+
+def _effort(run: "SnapshotReport | RefreshReport", *items: str) -> str:
+    details = [f"{run.requests:,} requests", f"{run.pages:,} pages", *items, f"{run.bytes / 1e6:,.1f} MB"]
+    if run.retries:
+        details.append(f"{run.retries:,} retries")
+    return f"{', '.join(details)} in {duration(run.seconds)}"
+
+
+def balance_lines(balances: Iterable["Balance"]) -> list[str]:
+    """Per kind: in = out + quarantined + duplicates, added up over the dates of the build."""
+    lines = []
+    for kind, group in groupby(sorted(balances, key=lambda balance: balance.kind), key=lambda balance: balance.kind):
+        of_kind = list(group)
+        received = sum(balance.received for balance in of_kind)
+        loaded = sum(balance.loaded for balance in of_kind)
+        quarantined = sum(balance.quarantined for balance in of_kind)
+        duplicates = sum(balance.duplicates for balance in of_kind)
+        sign = "=" if received == loaded + quarantined + duplicates else "IS NOT"
+        out = f"{loaded:,} out + {quarantined:,} quarantined + {duplicates:,} duplicates"
+        lines.append(f"{kind + ':':9}{received:>9,} in {sign} {out}")
+    return lines
+
+
+def build_lines(built: "BuildReport") -> list[str]:
+    """What a build has to say: its balance, and its warnings."""
+    return [*balance_lines(built.balances), *(f"WARNING: {warning}" for warning in built.warnings)]
+
+
+def row_lines(rows: Mapping[str, int]) -> list[str]:
+    """Rows per published table, dimensions before facts before the rest."""
+    width = max(map(len, rows), default=0)
+    return [f"{table:{width}}{rows[table]:>12,}" for table in reading_order(rows)]
+
+
+def reading_order(tables: Iterable[str]) -> list[str]:
+    """Table names as one reads a star: dimensions with what hangs on them, facts, marts, operations."""
+    ranks = {"fact": 1, "mart": 2, "ops": 3}
+    return sorted(tables, key=lambda table: (ranks.get(table.split("_", maxsplit=1)[0], 0), table))
+
+
+def place_lines(settings: "Settings") -> list[str]:
+    """Where things are."""
+    return [f"SQL:      {settings.analytics}", f"Parquet:  {settings.lake / 'star'}"]
+
+
+# ------------------------------------------------------------------------------------------------- what is published
+
+
+@dataclass(frozen=True)
+class BaseModelDownloads:
+    """Downloads of one base model in the window from `since` to `until`, two complete snapshots; `downloads` is None
+    where no flow is known, and `share` where there are none to share.
+    """
+
+    base_model: str
+    since: date
+    until: date
+    downloads: int | None
+    share: float | None
+
+
+def top_base_models(connection: "duckdb.DuckDBPyConnection", days: int = 7, limit: int = 8) -> list[BaseModelDownloads]:
+    """The base models with the most downloads, as `star.trend_base_model` has them. Its window of `days` days is longer
+    where snapshots are missing or partial and shorter where there are no older ones.
+    """
+    rows = connection.execute(
+        "select base_model, since, until, downloads, downloads_share from star.trend_base_model(?) limit ?",
+        [days, limit],
+    ).fetchall()
+    return [BaseModelDownloads(*row) for row in rows]
+
+
+def downloads_title(top: Sequence[BaseModelDownloads]) -> str:
+    """Of what time the downloads of `top` are."""
+    if not top or top[0].since == top[0].until:
+        return "Downloads: unknown before the second complete snapshot"
+    since, until = top[0].since, top[0].until
+    days = (until - since).days
+    return f"Downloads in the {days:,} days to {until}" if days > 1 else f"Downloads in the day to {until}"
+
+
+def base_model_lines(top: Sequence[BaseModelDownloads]) -> list[str]:
+    width = max((len(row.base_model) for row in top), default=0)
+    return [f"{row.base_model:{width}}{_count(row.downloads):>12}{_percent(row.share):>9}" for row in top]
+
+
+def published_rows(connection: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+    """Rows per table as the manifest of the published generation has them."""
+    rows = connection.execute("select table_name, sum(rows)::bigint from star.manifest group by table_name").fetchall()
+    return dict(rows)
+
+
+def published_dates(connection: "duckdb.DuckDBPyConnection") -> list[date]:
+    """The snapshot dates that analysts see, in order."""
+    rows = connection.execute(
+        "select distinct snapshot_date from star.mart_base_model_daily order by snapshot_date"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+@dataclass(frozen=True)
+class CrawlRecord:
+    """The last crawl of a date, as published."""
+
+    crawl_id: str
+    snapshot_date: date
+    status: str
+    reason: str | None
+    pages: int
+    items: int
+    bytes: int
+    seconds: float
+
+    def line(self) -> str:
+        """One sentence, with the status first."""
+        status = self.status if self.status == "complete" else f"{self.status.upper()} ({self.reason})"
+        return (
+            f"Snapshot {self.snapshot_date}: {status}; {self.pages:,} pages, {self.items:,} items, "
+            f"{self.bytes / 1e6:,.1f} MB in {duration(self.seconds)} (crawl {self.crawl_id})."
+        )
+
+
+def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -> CrawlRecord:
+    """The last crawl of a published date."""
+    row = connection.execute(
+        """
+        select crawl_id, snapshot_date, status, reason, pages, items, bytes, seconds
+        from star.ops_snapshot
+        where snapshot_date = ?
+        order by started_at desc, crawl_id desc
+        limit 1
+        """,
+        [snapshot_date],
+    ).fetchone()
+    if row is None:
+        raise CivitaiEtlError(f"No crawl of {snapshot_date} is published.")
+    return CrawlRecord(*row)
+
+
+def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
+    """The summary of a run as Markdown: what it did, in and out, the downloads of the last days as a bar chart."""
+    bars = _bars([row.downloads for row in top])
+    rows = [
+        f"| {in_markdown(row.base_model)} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
+        for row, bar in zip(top, bars, strict=True)
+    ]
+    parts = [
+        f"# {title}",
+        in_markdown(told),
+        "\n".join(in_a_block(build_lines(built) or ["nothing new to build"])),
+        f"## {downloads_title(top)}",
+        "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def refresh_markdown(refreshed: "RefreshReport") -> str:
+    """The summary of a refresh as Markdown, with the new documents per kind as a bar chart."""
+    bars = _bars(list(refreshed.documents.values()))
+    rows = [
+        f"| {kind} | {count:,} | {bar} |" for (kind, count), bar in zip(refreshed.documents.items(), bars, strict=True)
+    ]
+    table = "\n".join(["| kind | new documents | |", "|---|---:|---|", *rows])
+    return f"# Refresh\n\n{in_markdown(refresh_line(refreshed))}\n\n{table}\n"
+
+
+def in_a_block(lines: Iterable[str]) -> list[str]:
+    """Lines as they are, in Markdown: indented, for in a fence a line could end it."""
+    return ["", *(f"    {plain(line)}" for line in lines), ""]
+
+
+def in_markdown(text: str) -> str:
+    """Text of the service, which nobody vouches for, as a part of a line in Markdown: none of it is a mark."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain(text))
+
+
+def _bars(values: Sequence[int | None]) -> list[str]:
+    """A bar of characters for each value, the longest of 24; none where nothing or less is to be shown."""
+    longest = max((value or 0 for value in values), default=0)
+    return ["█" * round(24 * max(value or 0, 0) / longest) if longest > 0 else "" for value in values]
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,221 @@
+"""Which list endpoints a snapshot walks and how the service pages them, and what it can be asked for, per dialect.
+
+`spec` is the service as its specification describes it (pages of 200), `live` the service as it answers today
+(civitai-api.md: cursors, pages of 100 models, orders that lose nothing). Adding a list endpoint
+or a look-up is one declaration.
+Decoding never depends on the dialect.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: How the request for the next page is found:
+#: `cursor`: `metadata.nextCursor`, with the same arguments; none is the end.
+#: `next_page`: the query of `metadata.nextPage` (never its host); none is the end.
+#: `until_empty`: page 2, 3, ... until a page is empty, for endpoints that never say.
+#: `single`: there is one page.
+NextPage = Literal["cursor", "next_page", "until_empty", "single"]
+
+#: What a cursor says of the record that comes next:
+#: `moment_and_id`: "2026-08-01 12:34:56.789|123".
+#: `offset`: how many records come before it, and of which state of the list: "200|1744925337225".
+#: `opaque`: nothing that could be read.
+CursorForm = Literal["moment_and_id", "offset", "opaque"]
+
+#: Query arguments, in the order in which they are sent.
+Arguments = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A list endpoint: what it yields, how it pages, and the ranked passes that together are its whole list.
+
+    `kind` is the payload kind (`pipelines.raw.tables.KINDS`). The first pass to see an id wins. `items` says where the
+    documents are: in the list `items` of the body, or the body is one itself. A `gallery` is never walked to its end
+    but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records at will: only its
+    walks together are the whole list.
+    """
+
+    name: str
+    kind: str
+    path: str
+    next_page: NextPage
+    limit: int | None = None
+    passes: tuple[Arguments, ...] = ((),)
+    items: Literal["items", "body"] = "items"
+    gallery: bool = False
+    unordered: bool = False
+    cursor: CursorForm = "opaque"
+
+    @property
+    def says_next(self) -> bool:
+        """Whether its pages say what follows."""
+        return self.next_page in ("cursor", "next_page")
+
+    def arguments(self, rank: int) -> Arguments:
+        """The query of the first request of a pass. It never has `page`, which the live service ignores."""
+        return (*((("limit", str(self.limit)),) if self.limit else ()), *self.passes[rank])
+
+
+@dataclass(frozen=True)
+class Reconcile:
+    """How ids that the list endpoint `list_name` no longer shows are asked for.
+
+    Each has a `path`/<id>, where 404 means gone. Where `path` itself answers for `batch_size` ids at once (`ids`, with
+    `arguments`), it is asked first.
+    """
+
+    list_name: str
+    kind: str
+    path: str
+    batch_size: int = 0
+    arguments: Arguments = ()
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A question for things by their ids, names or hashes (`pipelines.crawl.lookups`).
+
+    A `{}` in `path` takes what is asked for; else a GET has it, joined by commas, in the query argument `argument`, and
+    without one a POST has it as the JSON list of its body. `batch_size` is how many may be asked for at once. `asked`
+    says what is asked for, and `answer` what comes: documents of `kind` (one, a list, or a list in `items`), or the ids
+    of versions per hash, as a list of objects or as a map. Whatever is asked by a hash also gives a `hash_match`.
+    A search by name gives others, too, and at most `shows`: so many without the name do not say that there is none.
+    """
+
+    name: str
+    kind: str
+    path: str
+    asked: Literal["id", "name", "hash", "sha256"]
+    argument: str | None = None
+    batch_size: int = 1
+    answer: Literal["documents", "ids"] = "documents"
+    shows: int | None = None
+
+    @property
+    def by_hash(self) -> bool:
+        """Whether hashes are asked for."""
+        return self.asked in ("hash", "sha256")
+
+
+@dataclass(frozen=True)
+class Account:
+    """How the member of the key is asked about, besides /me (`pipelines.vault.member`; civitai-api.md, 8 to 10).
+
+    `vault` tells how large the vault is and how full. /vault/all gives its items, all at once or `item_limit` a page.
+    `check` tells of a version whether it is in the vault; without it the items are read. The version to be toggled is
+    sent in the query or in the body. Permissions are asked for `permission_batch` versions at once, in the query
+    argument `permission_ids`, with `permission_arguments`.
+    """
+
+    vault: str
+    item_limit: int | None
+    check: str | None
+    toggle_in: Literal["query", "body"]
+    permission_ids: str
+    permission_batch: int
+    permission_arguments: Arguments
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists.
+
+    `news` are the lists that a refresh reads between two snapshots.
+    """
+
+    name: Literal["live", "spec"]
+    endpoints: tuple[Endpoint, ...]
+    reconcile: Reconcile
+    news: tuple[Endpoint, ...]
+    lookups: tuple[Lookup, ...]
+    account: Account
+
+
+#: The same in both dialects, though the shapes of the answers differ (civitai-api.md, 4).
+_VERSION_LOOKUPS = (
+    Lookup("versions", "version", "/model-versions/{}", "id"),
+    Lookup("minis", "version_mini", "/model-versions/mini/{}", "id"),
+    Lookup("hash", "version", "/model-versions/by-hash/{}", "hash"),
+    Lookup("hashes", "version", "/model-versions/by-hash", "sha256", batch_size=100),
+    Lookup("hash-ids", "hash_match", "/model-versions/by-hash/ids", "sha256", batch_size=10_000, answer="ids"),
+)
+
+
+#: Page numbers are walked newest-first: what is published meanwhile pushes rows to later pages, where they are met
+#: again, while an order by counters would let rows slip past. Only a deletion can hide a row; the totals tell of it.
+SPEC = Dialect(
+    "spec",
+    (
+        Endpoint("models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),)),
+        Endpoint("creators", "creator", "/creators", "next_page", 200),
+        Endpoint("tags", "tag", "/tags", "next_page", 200),
+        Endpoint("enums", "enum", "/enums", "single", items="body"),
+        Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+    ),
+    Reconcile("models", "model", "/models"),
+    (
+        Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+    ),
+    (Lookup("users", "user", "/users", "name", argument="username"), *_VERSION_LOOKUPS),
+    Account(
+        vault="/vault/check-vault",
+        item_limit=None,
+        check=None,
+        toggle_in="body",
+        permission_ids="entityId",
+        permission_batch=1,
+        permission_arguments=(("entityType", "ModelVersion"),),
+    ),
+)
+
+#: `period` is that of the latest version (civitai-api.md, 2).
+_LAST_DAY: tuple[Arguments, ...] = (
+    (("sort", "Oldest"), ("period", "Day"), ("nsfw", "true")),
+    (("sort", "Oldest"), ("period", "Day")),
+)
+
+#: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2). With `nsfw=true` the
+#: list lacks models that the default has, and the other way round (0.3): the whole list is the union of both. /creators
+#: comes in no order (6), and /tags never says that it has another page (7).
+LIVE = Dialect(
+    "live",
+    (
+        Endpoint(
+            "models",
+            "model",
+            "/models",
+            "cursor",
+            100,
+            ((("sort", "Oldest"), ("nsfw", "true")), (("sort", "Oldest"),)),
+            cursor="moment_and_id",
+        ),
+        Endpoint("creators", "creator", "/creators", "next_page", 200, unordered=True),
+        Endpoint("tags", "tag", "/tags", "until_empty", 200),
+        Endpoint("enums", "enum", "/enums", "single", items="body"),
+        Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True, cursor="offset"),
+    ),
+    Reconcile("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
+    (
+        Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY),
+        Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
+    ),
+    (
+        # By name it is a search for a beginning that gives five users, by id it is exact (civitai-api.md, 8).
+        Lookup("users", "user", "/users", "name", argument="query", shows=5),
+        Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
+        *_VERSION_LOOKUPS,
+    ),
+    Account(
+        vault="/vault/get",
+        item_limit=200,
+        check="/vault/check-vault",
+        toggle_in="query",
+        permission_ids="entityIds",
+        permission_batch=100,
+        permission_arguments=(("entityType", "ModelVersion"), ("permission", "Generate")),
+    ),
+)
+
+DIALECTS = {dialect.name: dialect for dialect in (SPEC, LIVE)}

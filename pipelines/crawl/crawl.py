@@ -1,0 +1,257 @@
+"""One crawl: walks every list endpoint of a dialect page by page, then asks for what the lists no longer show.
+
+It can be stopped between any two answers and gone on with in another process; `snapshot` decides which crawl that is.
+"""
+
+import json
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from pipelines.api.client import Client, OutageError, ServiceError
+from pipelines.api.dialects import DIALECTS
+from pipelines.crawl.existence_check import ReconcileCrawl, ReconcileWalk
+from pipelines.crawl.pagination import EndpointCrawl, GalleryCrawl, Walk
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress
+from pipelines.raw.batch import COUNTS, NewRows
+from pipelines.raw.warehouse import Known
+from pipelines.settings import Settings
+
+#: Clocks that are further apart may not agree on the date.
+_CLOCK_TOLERANCE = timedelta(hours=1)
+
+
+class ClockError(CivitaiEtlError):
+    """The service's clock and this machine's do not agree, so nobody can say of which date a snapshot is."""
+
+
+def check_clocks(answered_at: datetime, settings: Settings) -> None:
+    """See that the service's clock agrees with this machine's; an emulator's may show anything.
+
+    Raises:
+        ClockError: they are more than an hour apart.
+    """
+    now = datetime.now(UTC)
+    if abs(answered_at - now) > _CLOCK_TOLERANCE and not settings.is_loopback:
+        raise ClockError(
+            f"The clock of {settings.api_url} says {answered_at:%Y-%m-%d %H:%M} UTC and that of this machine "
+            f"{now:%Y-%m-%d %H:%M}: the snapshot date would be wrong. Set this machine's clock, then run again."
+        )
+
+
+def state_fields() -> list[str]:
+    """What the state of a crawl consists of: a program whose walks have others cannot go on with it."""
+    return [f"{each.name}: {each.type}" for walk in (Walk, ReconcileWalk) for each in fields(walk)]
+
+
+class Crawl:
+    """All lists of one crawl and what follows them, window by window; `state` and `row` tell how far it is."""
+
+    def __init__(
+        self,
+        crawl_id: str,
+        snapshot_date: date,
+        settings: Settings,
+        known: Mapping[str, Known],
+        expected: Collection[str],
+        progress: Progress,
+        *,
+        state: dict[str, Any] | None = None,
+        image_mark: int | None = None,
+        days_since_complete: int = 1,
+    ) -> None:
+        """`expected` are the ids of models that should be there still, `days_since_complete` the days back to the last
+        complete crawl that counts. `state` is that of the crawl to go on with;
+        without it, a new one begins.
+        """
+        self.crawl_id = crawl_id
+        self.dialect = DIALECTS[settings.dialect_name]
+        self.client = Client(settings, progress=progress)
+        self.failure: ServiceError | None = None
+        self.started_at = datetime.fromisoformat(state["started_at"]) if state else None
+        self._snapshot_date = snapshot_date
+        self._settings = settings
+        self._progress = progress
+        self._clock = self.started_at
+        self._spent_before = state["spent"] if state else {"retries": 0, "bytes": 0, "seconds": 0.0}
+        self._began = time.monotonic()
+        self._pages_left = 0
+        self._pages_taken = 0
+        self.endpoints: dict[str, EndpointCrawl] = {}
+        for endpoint in self.dialect.endpoints:
+            walk = Walk(**state["walks"][endpoint.name]) if state else Walk()
+            place = (endpoint, walk, known[endpoint.kind], crawl_id, snapshot_date)
+            self.endpoints[endpoint.name] = (
+                GalleryCrawl(*place, mark=image_mark, first_pages=settings.image_pages)
+                if endpoint.gallery
+                else EndpointCrawl(*place)
+            )
+        rules = self.dialect.reconcile
+        self.reconcile = ReconcileCrawl(
+            rules,
+            ReconcileWalk(**state["reconcile"]) if state else ReconcileWalk(),
+            known[rules.kind],
+            expected,
+            crawl_id,
+            snapshot_date,
+            max_share=settings.max_burial_share,
+            days=days_since_complete,
+            watched=[str(model_id) for model_id in settings.watch_models],
+        )
+        self._reconcile_begun = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all lists were walked to their ends, or to where it could not go on, and what they lack is known."""
+        return self._lists_are_read and self.reconcile.walk.done
+
+    def open_window(self, pages: int) -> None:
+        """Allow this many pages for the next window, over all endpoints together."""
+        self._pages_left, self._pages_taken = pages, 0
+
+    def walk(self, name: str) -> NewRows:
+        """Walk an endpoint as far as the window allows; the new rows come about ten pages at a time.
+
+        A gallery is walked in one window, however long it is. A failure of the service ends the window: what it brought
+        is handed over and `failure` is set.
+
+        Raises:
+            ServiceError: the failure, if the window has brought nothing yet.
+        """
+        each = self.endpoints[name]
+        while self._pages_left > 0 and not each.walk.done and not self.failure:
+            try:
+                # Not past the window, which is what a kill may lose; and a gallery ends where a page says so.
+                goes_on = self._pages_left > 1 and not each.endpoint.gallery
+                page = each.step(self.client, goes_on=goes_on)
+            except ServiceError as failure:
+                self._end_window(failure)
+                break
+            if page is None:
+                continue
+            self._pages_taken += 1
+            self._pages_left -= not each.endpoint.gallery
+            self._clock = page.answered_at
+            if self.started_at is None:
+                check_clocks(page.answered_at, self._settings)
+                self.started_at = self._start(page.answered_at)
+            self._progress.update(name, len(each.met), each.walk.total)
+            yield from each.new_rows(all_of_them=False)
+        yield from each.new_rows()
+
+    def walk_reconcile(self) -> NewRows:
+        """Ask for what the lists lack, once all are read, as far as the window allows; rows and failures as in `walk`.
+
+        A list that could not be read to its end says nothing of what it lacks. What other lists could not say is
+        nothing about it: a gallery, tags or creators that are broken for weeks must not keep models that are gone.
+
+        Raises:
+            ServiceError: the failure, if the window has brought nothing yet.
+        """
+        each = self.reconcile
+        if self._lists_are_read and not self._reconcile_begun and self._clock:
+            self._reconcile_begun = True
+            if self.endpoints[self.dialect.reconcile.list_name].walk.problem:
+                each.walk.done = True
+            elif not each.walk.done:
+                each.begin(self._clock)
+        while self._reconcile_begun and self._pages_left > 0 and not each.walk.done and not self.failure:
+            try:
+                moment = each.step(self.client)
+            except ServiceError as failure:
+                self._end_window(failure)
+                break
+            if moment is None:
+                continue
+            self._clock = moment
+            self._pages_taken += 1
+            self._pages_left -= 1
+            self._progress.update("reconcile", each.walk.asked, each.total)
+            yield from each.new_rows(all_of_them=False)
+        yield from each.new_rows()
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on with this crawl in another process of this version; plain values."""
+        return {
+            "fields": state_fields(),
+            "crawl_id": self.crawl_id,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "spent": self._spent(),
+            "walks": {name: asdict(each.kept_walk) for name, each in self.endpoints.items()},
+            "reconcile": asdict(self.reconcile.walk),
+        }
+
+    def row(self) -> dict[str, Any]:
+        """The row of `raw.snapshots` as it is now."""
+        problems = self._problems()
+        counts = {each.endpoint.kind: each.kept_walk.counts() for each in self.endpoints.values()}
+        reconciled, listed = self.reconcile.walk.counts(), counts[self.dialect.reconcile.kind]
+        counts[self.dialect.reconcile.kind] = {name: listed[name] + reconciled[name] for name in COUNTS}
+        listed = {
+            each.endpoint.kind: each.walk.total
+            for each in self.endpoints.values()
+            if each.walk.total is not None and not each.endpoint.gallery
+        }
+        arguments = {
+            each.endpoint.kind: [dict(each.endpoint.arguments(rank)) for rank in range(len(each.endpoint.passes))]
+            for each in self.endpoints.values()
+        }
+        gallery = next(each for each in self.endpoints.values() if isinstance(each, GalleryCrawl))
+        return {
+            "crawl_id": self.crawl_id,
+            "snapshot_date": self._snapshot_date,
+            "dialect": self.dialect.name,
+            "api_url": self._settings.api_url,
+            "status": "complete" if self.is_finished and not problems else "partial",
+            "reason": "; ".join(problems) or None,
+            "started_at": self.started_at,
+            "finished_at": self._finished_at(),
+            "passes": max(len(each.endpoint.passes) for each in self.endpoints.values()),
+            **{name: sum(count[name] for count in counts.values()) for name in COUNTS},
+            **self._spent(),
+            "reconciled_ids": self.reconcile.walk.asked,
+            "arguments": json.dumps(arguments),
+            "endpoints": json.dumps(counts),
+            "listed": json.dumps(listed),
+            **gallery.reached(),
+        }
+
+    def _end_window(self, failure: ServiceError) -> None:
+        """Keep why no more comes; raise it where the window has brought nothing that could be handed over first."""
+        pages = sum(each.kept_walk.pages for each in self.endpoints.values()) + self.reconcile.walk.pages
+        if isinstance(failure, OutageError) and pages:
+            failure = OutageError(f"{failure}: {pages:,} pages are loaded, and it goes on from there")
+        if not self._pages_taken:
+            raise failure from None
+        self.failure = failure
+
+    @property
+    def _lists_are_read(self) -> bool:
+        return all(each.walk.done for each in self.endpoints.values())
+
+    def _problems(self) -> list[str]:
+        walks = {name: each.walk for name, each in self.endpoints.items()} | {"reconcile": self.reconcile.walk}
+        return [f"{name}: {walk.problem}" for name, walk in walks.items() if walk.problem]
+
+    def _spent(self) -> dict[str, Any]:
+        now = {
+            "retries": self.client.retries,
+            "bytes": self.client.bytes,
+            "seconds": time.monotonic() - self._began,
+        }
+        return {name: round(before + now[name], 3) for name, before in self._spent_before.items()}
+
+    def _finished_at(self) -> datetime | None:
+        if not self.is_finished or self._clock is None or self.started_at is None:
+            return None
+        return max(self._clock, self.started_at)
+
+    def _start(self, first_answer: datetime) -> datetime:
+        begin = datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
+        end = begin + timedelta(days=1)
+        if end <= first_answer < end + timedelta(hours=1):  # asked before midnight, answered after it
+            return end - timedelta(microseconds=1)
+        return first_answer if begin <= first_answer < end else begin

@@ -1,0 +1,222 @@
+"""What is new since the last look, between two snapshots: documents of new models and new images.
+
+Documents only: what a thing did on a day is for snapshots to say, and the next one observes what it finds here, too. A
+newest-first list is read down to the mark of the last refresh that came to its end, or of the snapshot before it; all
+of it is one load package, so that one that was cut off starts over.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+from dlt.extract.resource import DltResource
+
+from pipelines.api.client import BrokenAnswerError, Client, Page, ServiceError
+from pipelines.api.dialects import DIALECTS, Arguments, Endpoint
+from pipelines.crawl.pagination import following_query
+from pipelines.crawl.service import refuse_other_service
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress, Silent
+from pipelines.raw.batch import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
+from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.raw.high_water_mark import as_mark, plausible, positions
+from pipelines.raw.loader import INSERT_ONLY, SOURCE, Loader, marked, plain_errors
+from pipelines.raw.tables import documents_table
+from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
+from pipelines.settings import Settings
+from pipelines.storage.directory import storage_errors
+
+_SILENT = Silent()
+
+
+_NOTHING = "There is no complete snapshot to refresh: run `civitai-etl snapshot` first."
+
+
+class NothingToRefreshError(CivitaiEtlError):
+    """There is no complete snapshot yet, since which something could be new."""
+
+
+@dataclass(frozen=True)
+class RefreshReport:
+    """What a refresh came to; `documents` are new ones per payload kind, `rejected` items without a readable id."""
+
+    documents: dict[str, int]
+    requests: int
+    pages: int
+    rejected: int
+    retries: int
+    bytes: int
+    seconds: float
+
+
+@dataclass
+class NewsWalk:
+    """The walk of one list of news; counts as it goes.
+
+    `mark` is where the very first one ends. `stored` are the keys of documents that raw has.
+    """
+
+    endpoint: Endpoint
+    mark: Any
+    stored: set[str]
+    client: Client
+    progress: Progress
+    first_pages: int
+    pages_read: int = 0
+    rejected: int = 0
+    documents: int = 0
+    _visited: set[Arguments] = field(default_factory=set)
+    _met: set[str] = field(default_factory=set)
+
+    def pages(self) -> Iterator[dict[str, Any]]:
+        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None unknown.
+
+        Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
+
+        A page that stays broken ends the list: what lies behind it is left to the next snapshot.
+
+        Raises:
+            ServiceError: the service gave no answer, leads in circles, or has no end.
+        """
+        endpoint = self.endpoint
+        for rank in range(len(endpoint.passes)):
+            query: Arguments | None = endpoint.arguments(rank)
+            self._met.clear()
+            without_new = 0
+            while query is not None:
+                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
+                    return
+                try:
+                    page = self._page(query)
+                except BrokenAnswerError as error:
+                    self.rejected += 1
+                    self.progress.note(f"{error}; what lies behind it is left to the next snapshot")
+                    break
+                self._visited.add(query)
+                self.pages_read += 1
+                met_before = len(self._met)
+                yield {"newest": self._newest(page), "rows": self._rows(page)}
+                without_new = without_new + 1 if len(self._met) == met_before else 0
+                self.progress.update(endpoint.name, self.documents)
+                query = following_query(endpoint, rank, query, page)
+                if query in self._visited:
+                    raise ServiceError(f"{page.request} leads back to pages that were already read")
+                if query and without_new == STALLED_PAGES:
+                    raise ServiceError(f"{page.request}: no end, {STALLED_PAGES} pages in a row had nothing new")
+
+    def is_plausible(self, mark: Any) -> bool:
+        """Whether a mark of this list can be, by this machine's clock and where the snapshots had come."""
+        return bool(plausible(self.endpoint.kind, [mark], datetime.now(UTC), self.mark))
+
+    def _newest(self, page: Page) -> Any:
+        """By what the page comes first; unknown if it has an odd value, which shall neither end the walk nor move the
+        mark.
+        """
+        found = positions(self.endpoint.kind, page.items)
+        sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
+        return max(sound, default=None) if len(sound) == len(found) else None
+
+    def _page(self, query: Arguments) -> Page:
+        """A page; while the service is broken altogether, it is waited for."""
+        while True:
+            try:
+                return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
+            except BrokenAnswerError:
+                try:
+                    self.client.probe()
+                except BrokenAnswerError as failure:
+                    self.client.pause(failure)
+                    continue
+            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS, says_next=self.endpoint.says_next)
+
+    def _rows(self, page: Page) -> list[Row]:
+        rows: list[Row] = []
+        for item in page.items:
+            try:
+                entity_id, content_hash, payload, _ = split(self.endpoint.kind, bytes(item))
+            except UnreadableItemError:
+                self.rejected += 1
+                continue
+            self._met.add(entity_id)
+            if (key := document_key(entity_id, content_hash)) not in self.stored:
+                self.stored.add(key)
+                rows.append((entity_id, content_hash, page.answered_at, payload))
+        return rows
+
+
+def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
+    """Load the documents of what is new since the last look. The caller holds the writer lock.
+
+    Raises:
+        NothingToRefreshError: there is no complete snapshot yet.
+        CivitaiEtlError: the service gives no answer, or the disk refuses.
+    """
+    began = time.monotonic()
+    with storage_errors(settings.data_dir), plain_errors():
+        if not settings.warehouse.exists():
+            raise NothingToRefreshError(_NOTHING)
+        with closing(connect(settings.warehouse)) as connection:
+            refuse_other_service(settings, crawls(connection))
+        loader = Loader(settings)
+        loader.drain(progress)
+        client = Client(settings, progress=progress)
+        walks = [
+            NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
+            for endpoint, mark, stored in _lists(settings, loader.state())
+        ]
+        for walk in walks:
+            loader.forget_cursor(walk.endpoint.name, walk.is_plausible)
+        loader.load(_news(walks))
+    documents = dict.fromkeys((walk.endpoint.kind for walk in walks), 0)
+    for walk in walks:
+        documents[walk.endpoint.kind] += walk.documents
+    return RefreshReport(
+        documents=documents,
+        requests=client.requests,
+        pages=sum(walk.pages_read for walk in walks),
+        rejected=sum(walk.rejected for walk in walks),
+        retries=client.retries,
+        bytes=client.bytes,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
+    """The lists of news, each with its first mark and the keys of the documents that are stored."""
+    with closing(connect(settings.warehouse)) as connection:
+        earlier = crawls(connection)
+        complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
+        if not complete:
+            raise NothingToRefreshError(_NOTHING)
+        marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
+        for endpoint in DIALECTS[settings.dialect_name].news:
+            yield endpoint, marks[endpoint.kind], stored_documents(connection, endpoint.kind)
+
+
+@dlt.source(name=SOURCE)
+def _news(walks: Sequence[NewsWalk]) -> Iterator[DltResource]:
+    for walk in walks:
+        pages = dlt.resource(walk.pages(), name=walk.endpoint.name, selected=False)
+        if walk.endpoint.gallery:
+            # One mark a page, since neighbours may be out of order; dlt closes the walk at the first page without news.
+            pages.add_step(
+                dlt.sources.incremental(
+                    "newest",
+                    initial_value=walk.mark,
+                    row_order="desc",
+                    range_start="open",
+                    on_cursor_value_missing="include",
+                )
+            )
+        yield pages | dlt.transformer(_documents, name=f"{walk.endpoint.name}_documents")(walk)
+
+
+def _documents(page: dict[str, Any], walk: NewsWalk) -> Iterator[Any]:
+    table = documents_table(walk.endpoint.kind)
+    walk.documents += len(page["rows"])
+    if page["rows"]:
+        yield marked(table, arrow_table(table, page["rows"]), INSERT_ONLY)

@@ -1,0 +1,40 @@
+"""The dlt source of one window of a crawl, a resource for each of its parts.
+
+One window is one load package: rows, the crawl's line in `raw.snapshots` and, in dlt's state, what it takes to go on
+all arrive together. dlt has no checkpoint inside an extract, so a killed crawl goes on at its last loaded window.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract.resource import DltResource
+
+from pipelines.crawl.crawl import Crawl
+from pipelines.raw.loader import REPLACE, SOURCE, marked, rows_of
+from pipelines.raw.tables import RAW_VERSION, SNAPSHOTS, documents_table, observations_table
+
+
+@dlt.source(name=SOURCE)
+def crawl_source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
+    """The rest of a window of a crawl; `closing` are rows of `raw.snapshots` of other crawls that end with it.
+
+    Raises:
+        CivitaiEtlError: the window brought nothing, and why.
+    """
+    for name, endpoint_crawl in crawl.endpoints.items():
+        # Where nothing is stored all is new: to append it spares the staging copy of a merge, half the load.
+        kind = endpoint_crawl.endpoint.kind
+        appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_empty else ()
+        yield dlt.resource(rows_of, name=name)(crawl.walk(name), appended)
+    yield dlt.resource(rows_of, name="reconcile")(crawl.walk_reconcile())
+    yield dlt.resource(_crawl_row, name=SNAPSHOTS.name)(crawl, closing)
+
+
+def _crawl_row(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
+    """The last resource: by now the others know how far they came."""
+    state = dlt.current.source_state()
+    state["version"] = RAW_VERSION
+    state["crawl"] = crawl.state()
+    yield marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), REPLACE)

@@ -1,0 +1,181 @@
+"""Retention of raw: the observations of closed months leave `warehouse.duckdb` for Parquet files beside it.
+
+A month is closed when a later one has a complete snapshot. Its observations are written to
+`archive/<table>/<month>/<hash>.parquet`, sorted by entity and date, and the warehouse is written anew without them,
+aside, with the names of these files in `raw.archived`. Readers take the archived files that the warehouse names
+(`pipelines.raw.warehouse.all_rows`), so the rename of the new warehouse over the old one is the only commit: killed
+anywhere before it, the archive has files that nobody reads, and the next run writes them again under the same names.
+The new file has no free blocks, which is what gives space back: a DuckDB file does not shrink when rows are deleted.
+
+Everything else (documents, look-ups, the account, tombstones, rejects, dlt's own tables) stays in the warehouse.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress, Silent
+from pipelines.raw.decisions import decisions, left_out
+from pipelines.raw.tables import ARCHIVED, KINDS, SCHEMA_NAME, RawTable, observations_table
+from pipelines.raw.warehouse import STAGING_SCHEMA, WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
+from pipelines.storage.parquet import write_rows
+from pipelines.storage.replacement import aside_of, real, replace_database
+from pipelines.storage.sql import literal, parquet_rows
+
+#: dlt's own tables, in any schema.
+DLT_PREFIX = "_dlt"
+
+
+class LossError(CivitaiEtlError):
+    """What is about to replace something has not the same rows; nothing was replaced."""
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A warehouse that is written anew beside the old one, and the rows and files that it has moved to the archive."""
+
+    warehouse: Path
+    rows: int
+    files: tuple[Path, ...]
+
+
+def closed_before(warehouse: Path) -> date | None:
+    """The first day that no closed month has: months before it are closed. None without a complete snapshot."""
+    with closing(connect(warehouse)) as connection:
+        out = left_out(decisions(connection))
+        complete = [
+            row["snapshot_date"]
+            for row in crawls(connection)
+            if row["status"] == "complete" and row["crawl_id"] not in out
+        ]
+    return max(complete).replace(day=1) if complete else None
+
+
+@contextmanager
+def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> Iterator[Archived | None]:
+    """Writes the observations of dates before `before` to the archive, and the warehouse without them anew, aside; that
+    file is gone at the end of the block unless `replace` took it. None if there is no such observation.
+
+    The caller holds the writer lock, and no load package is pending.
+
+    Raises:
+        LossError: the warehouse and its archive have not the rows that the old ones have.
+    """
+    sweep(warehouse)
+    aside = aside_of(warehouse)
+    try:
+        with duckdb.connect(str(warehouse), config=WRITER_CONFIG) as connection:
+            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+            months = list(_months(connection, before))
+            files = []
+            for number, (table, month) in enumerate(months, start=1):
+                files.append(_write_month(connection, archive_of(warehouse), table, month))
+                progress.update("archive", number, len(months), unit="files")
+            if files:
+                connection.execute("checkpoint")  # leaves no write-ahead log that the new file would be taken to have
+                _write_anew(connection, aside, before, files)
+        if not files:
+            yield None
+            return
+        _refuse_loss(warehouse, aside, progress)
+        written = tuple(archive_of(warehouse) / row["path"] for row in files)
+        yield Archived(aside, sum(row["rows"] for row in files), written)
+    finally:
+        sweep(warehouse)
+
+
+def replace(warehouse: Path, by: Path) -> None:
+    """Makes the file that `archived` wrote the warehouse. This rename is the commit."""
+    replace_database(warehouse, by)
+
+
+def sweep(warehouse: Path) -> None:
+    """Deletes what `archived` wrote aside, or was writing when it was killed."""
+    database = real(warehouse)
+    half_written = [*database.parent.glob(f".{database.name}.*.tmp*"), *archive_of(warehouse).glob("*/*/.*.tmp")]
+    for leftover in half_written:
+        leftover.unlink()
+
+
+def _months(connection: duckdb.DuckDBPyConnection, before: date) -> Iterator[tuple[RawTable, date]]:
+    for table in map(observations_table, KINDS):
+        if has_table(connection, table):
+            found = connection.execute(
+                f"select distinct date_trunc('month', snapshot_date)::date from {table.qualified_name} "
+                "where snapshot_date < ? order by 1",
+                [before],
+            )
+            yield from [(table, month) for (month,) in found.fetchall()]
+
+
+def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, month: date) -> dict[str, Any]:
+    """The row of `raw.archived` of the file that is written."""
+    rows = connection.sql(
+        f"select {', '.join(table.schema.names)} from {table.qualified_name} "
+        "where date_trunc('month', snapshot_date) = $1 order by entity_id, snapshot_date, crawl_id",
+        params=[month],
+    )
+    written = write_rows(rows, table.schema, archive / table.name / f"{month:%Y-%m}")
+    ((count,),) = connection.execute(f"select count(*) from {parquet_rows([written.path])}").fetchall()
+    path = str(written.path.relative_to(archive))
+    return {"path": path, "table_name": table.name, "month": month, "rows": count, "bytes": written.bytes}
+
+
+def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[dict[str, Any]]) -> None:
+    """The open warehouse, whole but for archived rows and for what a load left in dlt's staging tables."""
+    ((source,),) = connection.execute("select current_database()").fetchall()
+    connection.execute(f"attach {literal(aside)} as aside")
+    connection.execute(f'copy from database "{source}" to aside (schema)')
+    observations = {table.name for table in map(observations_table, KINDS)}
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = ? and not internal", [source]
+    ).fetchall()
+    for schema, name in tables:
+        if schema == STAGING_SCHEMA and not name.startswith(DLT_PREFIX):
+            continue
+        kept = "where snapshot_date >= $1" if schema == SCHEMA_NAME and name in observations else ""
+        rows = connection.sql(f'from "{source}"."{schema}"."{name}" {kept}', params=[before] if kept else None)
+        rows.insert_into(f"aside.{schema}.{name}")
+    name = f"aside.{ARCHIVED.qualified_name}"
+    connection.register("archived_now", pa.Table.from_pylist(files, schema=ARCHIVED.schema))
+    connection.execute(f"create table if not exists {name} as from archived_now limit 0")
+    connection.execute(f"insert into {name} from archived_now")
+    connection.execute("detach aside")
+
+
+def _refuse_loss(warehouse: Path, aside: Path, progress: Progress) -> None:
+    """Compares every table of raw, with its archive, before and after."""
+    with closing(connect(warehouse)) as before, closing(connect(aside)) as after:
+        names = [
+            name
+            for (name,) in before.execute(
+                "select table_name from duckdb_tables() where schema_name = ? and table_name != ? order by 1",
+                [SCHEMA_NAME, ARCHIVED.name],
+            ).fetchall()
+        ]
+        for number, name in enumerate(names, start=1):
+            columns = [column for (column, *_) in before.execute(f"describe {SCHEMA_NAME}.{name}").fetchall()]
+            table = RawTable(name, pa.schema([pa.field(column, pa.null()) for column in columns]), key=())
+            found, expected = (
+                fingerprint(connection, all_rows(connection, table), columns) for connection in (after, before)
+            )
+            if found != expected:
+                raise LossError(
+                    f"{name} would have {found[0]:,} rows in warehouse and archive where it has {expected[0]:,}, or "
+                    "others. Nothing was changed; please report this."
+                )
+            progress.update("compare raw", number, len(names), unit="tables")
+
+
+def fingerprint(connection: duckdb.DuckDBPyConnection, rows: str, columns: list[str]) -> tuple[int, int | None]:
+    """How many rows there are, and the sum of their hashes, the same in any order: equal for equal rows only."""
+    listed = ", ".join(f'"{column}"' for column in columns)
+    ((count, total),) = connection.execute(f"select count(*), sum(hash({listed})) from {rows}").fetchall()
+    return count, total

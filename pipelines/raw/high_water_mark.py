@@ -1,0 +1,84 @@
+"""By what the service orders its lists, as documents tell it: models by their latest version, images by their id.
+
+High-water marks are such values, and a mark that is too high hides everything after it. So no value moves one that is
+not plausible: a publication in the future, or a few ids far above all others.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from pipelines.api.client import UNREADABLE
+
+#: Nothing is published so long after the moment at which it is shown: clocks differ, calendars do not.
+_AHEAD = timedelta(days=1)
+#: A clock may show any moment, and there is none a day after the last one.
+_LAST = datetime.max.replace(tzinfo=UTC) - _AHEAD
+
+#: An id that is larger is not the same number to every reader of JSON.
+_MOST = 2**53
+
+#: Ids above a gap, as large as all below it and a million, are odd if they are fewer than half a page.
+_GAP, _FEW = 1_000_000, 100
+
+
+class _Version(msgspec.Struct):
+    publishedAt: datetime | None = None  # noqa: N815 (the service's name)
+
+
+class _Dated(msgspec.Struct):
+    modelVersions: list[_Version] | None = None  # noqa: N815 (the service's name)
+
+
+class _Numbered(msgspec.Struct):
+    id: int
+
+
+def as_mark(moment: datetime) -> str:
+    """Text of one length, so that marks compare as moments do; naive means UTC (civitai-api.md, 0.9)."""
+    zoned = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return zoned.isoformat(timespec="microseconds")
+
+
+def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
+    """The values in some documents of that by which their list is ordered, as far as they tell."""
+    found = []
+    for item in items:
+        try:
+            found.append(_ORDER[kind](bytes(item)))
+        except (*UNREADABLE, OverflowError):  # OverflowError: by its own time zone it lies beyond the last year
+            continue
+    return [value for value in found if value is not None]
+
+
+def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -> list[Any]:
+    """Those of some values of a list that can be; `mark` is one that is known, if any."""
+    if kind == "image":
+        return plausible_ids(values, mark)
+    latest = as_mark(min(shown_at, _LAST) + _AHEAD)
+    return [value for value in values if value <= latest]
+
+
+def plausible_ids(ids: Iterable[int], mark: int | None) -> list[int]:
+    """Those of some ids that lie where ids can be, in order; `mark` is one that is known, if any."""
+    ordered = sorted(entity_id for entity_id in ids if entity_id <= _MOST)
+    below = mark
+    for place, entity_id in enumerate(ordered):
+        if below is not None and entity_id > 2 * below + _GAP and len(ordered) - place < _FEW:
+            return ordered[:place]
+        below = max(entity_id, below or 0)
+    return ordered
+
+
+def _published(item: bytes) -> str | None:
+    """When the newest version of a model was published: this is what the service orders models by."""
+    versions = msgspec.json.decode(item, type=_Dated).modelVersions or []
+    return max((as_mark(version.publishedAt) for version in versions if version.publishedAt), default=None)
+
+
+_ORDER: dict[str, Callable[[bytes], Any]] = {
+    "model": _published,
+    "image": lambda item: msgspec.json.decode(item, type=_Numbered).id,
+}

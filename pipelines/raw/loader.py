@@ -1,0 +1,221 @@
+"""Loading with dlt: the pipeline into the raw warehouse, and what every source of it yields.
+
+One run is one load package: rows and, in dlt's state, what it takes to go on all arrive together. Everything that dlt
+writes lies under the data directory.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.destination.client import LoadJob
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
+from dlt.extract import DltSource
+from dlt.extract.resource import DltResource
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Progress
+from pipelines.raw.batch import NewRows
+from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME, RawTable
+from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
+from pipelines.settings import Settings
+from pipelines.storage.directory import chain
+from pipelines.storage.sql import parquet_rows
+
+_PIPELINE = "civitai_etl"
+SOURCE = "civitai"
+
+#: The file that names the newest load of the warehouse when the last package was begun; empty if it had none.
+_FOLLOWS = "follows"
+
+#: New keys only: what is stored already, by a load that was cut off or in the past, is not stored twice.
+INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
+#: Not `upsert`, which for ever refuses a staging copy that a killed job has filled twice.
+REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
+
+
+class _CopyJob(DuckDbCopyJob):
+    """Loads a Parquet file wherever it lies. dlt's own puts the path into SQL as it is: a quote ends it, and a folder
+    `name=value` on the way is a column.
+    """
+
+    def run(self) -> None:
+        client = self._job_client.sql_client
+        table, rows = client.make_qualified_table_name(self.load_table_name), parquet_rows([Path(self._file_path)])
+        client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {rows}")
+
+
+class _Client(DuckDbClient):
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        job = super().create_load_job(table, file_path, load_id, restore)
+        return _CopyJob(file_path) if isinstance(job, DuckDbCopyJob) else job
+
+
+class _DuckDb(dlt.destinations.duckdb):
+    """dlt's destination, and known to it as that."""
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        return _Client
+
+    @property
+    def destination_type(self) -> str:
+        return "dlt.destinations.duckdb"
+
+
+class NewerRawError(CivitaiEtlError):
+    """A later version of this program has written the warehouse."""
+
+
+class Loader:
+    """The way into the warehouse of one data directory; its user holds the writer lock.
+
+    dlt keeps its state in the warehouse, in the load package of the rows that it tells of, and a copy in its working
+    folder. Only the one in the warehouse counts: it goes with the rows when a warehouse is lost, moved or put back.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is changed yet.
+
+        Raises:
+            CivitaiEtlError: the warehouse cannot be opened, or is none.
+        """
+        if settings.warehouse.exists():
+            connect(settings.warehouse).close()
+        _configure()
+        self._warehouse = settings.warehouse
+        self._folder = settings.data_dir / "dlt"
+        credentials = DuckDbCredentials(str(settings.warehouse))
+        credentials.global_config = WRITER_CONFIG
+        # What is committed goes to its place at once. dlt sets a gigabyte: a window's documents would be written to the
+        # log first, and to their place when the connection is closed.
+        credentials.statements = ["set global checkpoint_threshold = '1KB'"]
+        self._pipeline = dlt.pipeline(
+            _PIPELINE,
+            pipelines_dir=str(self._folder),
+            destination=_DuckDb(credentials),
+            dataset_name=SCHEMA_NAME,
+        )
+
+    def drain(self, progress: Progress) -> None:
+        """Finish the load package that an earlier process left, if any, then take the state that the warehouse has. If
+        there is no warehouse yet, there is an empty one from then on.
+
+        Raises:
+            NewerRawError: a later version of this program has written it.
+        """
+        pending = [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
+        drained = self._folder / "drained"
+        if pending and not all(map(self._continues, pending)):
+            progress.note(
+                f"a load that was cut off does not continue {self._warehouse} as it is now: it is dropped, and what it "
+                "had is asked for again"
+            )
+        elif pending:
+            drained.touch()
+            self._finish()
+        # Whatever the working folder has now is a copy of what the warehouse has, or of what another one had.
+        self._pipeline.drop()
+        self._pipeline.sync_destination()
+        if drained.exists():
+            # A job that was killed between its commit and dlt's note of it has run twice: into its table, or into the
+            # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
+            remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
+            drained.unlink()
+        if (version := self.state().get("version", 1)) > RAW_VERSION:
+            raise NewerRawError(
+                f"{self._warehouse} was written by a later version of civitai-etl (raw of version {version}, this one "
+                f"has {RAW_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
+            )
+
+    def _continues(self, load_id: str) -> bool:
+        """Whether a pending package belongs to this warehouse as it is: it is the next one, and what of it was loaded
+        before it was cut off is there.
+        """
+        follows = self._folder / _FOLLOWS
+        if not self._warehouse.exists():
+            return False
+        # Earlier versions wrote no such file.
+        if follows.exists() and newest_load(self._warehouse) not in (follows.read_text(), load_id):
+            return False
+        finished = self._pipeline.get_load_package_info(load_id).jobs["completed_jobs"]
+        rows = [(job.job_file_info.table_name, job.file_path) for job in finished if job.file_path.endswith(".parquet")]
+        return has_rows(self._warehouse, rows)
+
+    def load(self, source: DltSource) -> None:
+        """Extract a source and load what it yields, all in one package.
+
+        Raises:
+            CivitaiEtlError: what stopped the source; nothing of it is loaded, and its state stays.
+        """
+        self._extract(source)
+        self._finish()
+
+    def _extract(self, source: DltSource) -> None:
+        (self._folder / _FOLLOWS).write_text(newest_load(self._warehouse))
+        self._pipeline.extract(source, loader_file_format="parquet")
+
+    def _finish(self) -> None:
+        # Not dlt's `run`, which drops what is pending without a word if there is no warehouse.
+        self._pipeline.normalize()
+        self._pipeline.load()
+
+    def state(self) -> dict[str, Any]:
+        """What the last loaded window kept: `crawl`, and the `version` of raw."""
+        sources: dict[str, Any] = self._pipeline.state.get("sources", {})
+        return dict(sources.get(SOURCE, {}))
+
+    def forget_cursor(self, resource: str, is_plausible: Callable[[Any], bool]) -> None:
+        """Forget how far an incremental resource has come unless its cursor can be: an earlier version may have kept
+        one of the year 2099.
+        """
+        with self._pipeline.managed_state() as state:
+            kept = state["sources"][SOURCE].get("resources", {}).get(resource, {})
+            cursor = kept.get("incremental", {}).get("newest", {}).get("last_value")
+            if cursor is not None and not is_plausible(cursor):
+                kept.clear()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Give back the error that a person can read, or their Ctrl-C, from inside the ones that dlt wraps around it."""
+    try:
+        yield
+    except CivitaiEtlError:
+        raise
+    except Exception as error:
+        for cause in chain(error):
+            if isinstance(cause, CivitaiEtlError | KeyboardInterrupt):
+                raise cause from None
+        raise
+
+
+def rows_of(tables: NewRows, appended: Collection[RawTable] = ()) -> Iterator[Any]:
+    """What a resource yields for rows of raw tables: each table's with its key, and stored once."""
+    for table, data in tables:
+        yield marked(table, data, "append" if table in appended else INSERT_ONLY)
+
+
+@dlt.source(name=SOURCE)
+def collected(name: str, rows: NewRows) -> Iterator[DltResource]:
+    """A source of rows that are collected already; `name` is that of its resource."""
+    yield dlt.resource(rows_of, name=name)(rows)
+
+
+def marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:
+    hints = dlt.mark.make_hints(table_name=table.name, primary_key=list(table.key), write_disposition=write_disposition)
+    return dlt.mark.with_hints(data, hints, create_table_variant=True)
+
+
+def _configure() -> None:
+    # The account comes after all rows.
+    dlt.config["extract.next_item_mode"] = "fifo"
+    dlt.config["normalize.workers"] = 1
+    dlt.config["load.delete_completed_jobs"] = True

@@ -1,0 +1,228 @@
+"""The raw layer, declared once: which tables `data/warehouse.duckdb` has in schema `raw`, and how they are keyed.
+
+Documents say what a thing is, observations say what it did that day. Each payload kind has a pair of tables:
+
+* `<kind>_documents`: insert-only and content-addressed. `payload` is the JSON as it was received, but for its
+  counters, which are blanked (`pipelines.raw.documents`).
+* `<kind>_observations`: one row per entity and snapshot date, with the counters that were cut out.
+
+The load (pipelines) writes these tables and the transforms read them; both take names and types from here.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Literal
+
+import pyarrow as pa
+
+SCHEMA_NAME = "raw"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+#: The `crawl_pass` of what no list showed and was answered when it was asked for by id; 1, 2, ... are passes through
+#: the list. Such an answer has another shape than an item of the list (civitai-api.md, 0.8): its entity was seen and
+#: its counters count, but what it has more or less than the list's item is no news.
+RECONCILE_PASS = 0
+
+#: Raised with every change that a program of an earlier version would misread: of these tables, of what they mean, or
+#: of what a crawl keeps to go on. 1 is what was before there was a number.
+RAW_VERSION = 2
+
+#: The payload kinds that a snapshot collects; one pair of tables each.
+KINDS = ("model", "image", "creator", "tag", "enum")
+
+#: The payload kinds of what is asked for by name, id or hash (`pipelines.crawl.lookups`); one pair of tables each, too.
+#: They belong to no snapshot: their `crawl_id` is `lookup_id` of their date and stands in no row of `raw.snapshots`.
+LOOKUP_KINDS = ("user", "version", "version_mini", "hash_match")
+
+#: The payload kinds of what belongs to the member of the key (`pipelines.vault.member`); kept like look-ups, and never
+#: part of the star.
+ACCOUNT_KINDS = ("account_me", "account_vault", "account_vault_item", "account_permission")
+
+
+def lookup_id(on: date | str) -> str:
+    """The `crawl_id` of everything that is looked up on a date."""
+    return f"{on}.lookup"
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table of schema `raw`: its name, Arrow schema and primary key."""
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+
+    @property
+    def qualified_name(self) -> str:
+        return f"{SCHEMA_NAME}.{self.name}"
+
+
+@cache
+def documents_table(kind: str) -> RawTable:
+    """Distinct documents of a kind: `content_hash` is the BLAKE2b-128 of `payload` in hex."""
+    return RawTable(
+        f"{kind}_documents",
+        pa.schema(
+            [
+                pa.field("entity_id", pa.string(), nullable=False),
+                pa.field("content_hash", pa.string(), nullable=False),
+                pa.field("fetched_at", TIMESTAMP, nullable=False),
+                pa.field("payload", pa.string(), nullable=False),
+            ]
+        ),
+        key=("entity_id", "content_hash"),
+    )
+
+
+@cache
+def observations_table(kind: str) -> RawTable:
+    """What was seen of each entity on each date, by one crawl of those that count; by one that does not count
+    (DECISIONS), too. `metrics` is JSON: a list, in document order, of
+    `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
+    where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS;
+    look-ups have one pass.
+    """
+    return RawTable(
+        f"{kind}_observations",
+        pa.schema(
+            [
+                pa.field("snapshot_date", pa.date32(), nullable=False),
+                pa.field("entity_id", pa.string(), nullable=False),
+                pa.field("content_hash", pa.string(), nullable=False),
+                pa.field("observed_at", TIMESTAMP, nullable=False),
+                pa.field("crawl_id", pa.string(), nullable=False),
+                pa.field("crawl_pass", pa.int32(), nullable=False),
+                pa.field("metrics", pa.string(), nullable=False),
+            ]
+        ),
+        key=("snapshot_date", "entity_id", "crawl_id"),
+    )
+
+
+#: One row per crawl. `status` is complete | partial | failed; a crawl that is still under way is partial with no
+#: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is
+#: how many were asked for by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
+#: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
+#: `listed` is JSON, too: how many there are by what the service says, per kind whose list says it. Once the walk
+#: through the gallery is whole, `gallery_to` is the highest image id that it met, or knew, and `gallery_from` the one
+#: that it came down to; the very first walk came down to none, and ended after some pages. A walk that could not go on
+#: has `gallery_stopped_at` instead, the lowest id that it met.
+SNAPSHOTS = RawTable(
+    "snapshots",
+    pa.schema(
+        [
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("dialect", pa.string(), nullable=False),
+            pa.field("api_url", pa.string(), nullable=False),
+            pa.field("status", pa.string(), nullable=False),
+            pa.field("reason", pa.string()),
+            pa.field("started_at", TIMESTAMP, nullable=False),
+            pa.field("finished_at", TIMESTAMP),
+            pa.field("passes", pa.int32(), nullable=False),
+            pa.field("pages", pa.int64(), nullable=False),
+            pa.field("items", pa.int64(), nullable=False),
+            pa.field("distinct_ids", pa.int64(), nullable=False),
+            pa.field("duplicates", pa.int64(), nullable=False),
+            pa.field("rejected", pa.int64(), nullable=False),
+            pa.field("retries", pa.int64(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("reconciled_ids", pa.int64(), nullable=False),
+            pa.field("arguments", pa.string(), nullable=False),
+            pa.field("endpoints", pa.string(), nullable=False),
+            pa.field("listed", pa.string()),
+            pa.field("gallery_from", pa.int64()),
+            pa.field("gallery_to", pa.int64()),
+            pa.field("gallery_stopped_at", pa.int64()),
+        ]
+    ),
+    key=("crawl_id",),
+)
+
+#: Items without a readable id (or that are no JSON object), byte for byte, with the request and their place in it.
+REJECTS = RawTable(
+    "rejects",
+    pa.schema(
+        [
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("request", pa.string(), nullable=False),
+            pa.field("position", pa.int32(), nullable=False),
+            pa.field("fetched_at", TIMESTAMP, nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("payload", pa.binary(), nullable=False),
+        ]
+    ),
+    key=("crawl_id", "kind", "request", "position"),
+)
+
+#: Ids that a crawl met when they had been observed already on its date, by an earlier crawl that ended partial: with
+#: its observations they are the ids that the crawl has met.
+SIGHTINGS = RawTable(
+    "sightings",
+    pa.schema(
+        [
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("entity_id", pa.string(), nullable=False),
+        ]
+    ),
+    key=("crawl_id", "kind", "entity_id"),
+)
+
+#: Entities that the service did not know when they were asked for, with the snapshot date of that answer. Of a look-up,
+#: `entity_id` is what was asked for: an id, a name or a hash.
+TOMBSTONES = RawTable(
+    "tombstones",
+    pa.schema(
+        [
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("entity_id", pa.string(), nullable=False),
+            pa.field("crawl_id", pa.string(), nullable=False),
+            pa.field("observed_at", TIMESTAMP, nullable=False),
+        ]
+    ),
+    key=("snapshot_date", "kind", "entity_id"),
+)
+
+#: Files of observations that left the warehouse (`pipelines.raw.archive`): they are read as if they were still in their
+#: table. `path` is relative to the archive; `month` is the first day of the month that the file has dates of.
+ARCHIVED = RawTable(
+    "archived",
+    pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("table_name", pa.string(), nullable=False),
+            pa.field("month", pa.date32(), nullable=False),
+            pa.field("rows", pa.int64(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+        ]
+    ),
+    key=("path",),
+)
+
+Verdict = Literal["refused", "excluded", "included", "accepted"]
+
+#: What was decided about dates, by the checks of a build (`refused`) or by a person, in this order. A crawl that is
+#: refused or excluded does not count: its date is a gap, unless another crawl of it counts; `included` takes that back,
+#: and its checks are waived. `accepted` is a counter of a fact ("fact_model_daily.rating_count") whose collapse on that
+#: date is real. `crawl_ids` are the crawls that are meant, none for a counter.
+DECISIONS = RawTable(
+    "decisions",
+    pa.schema(
+        [
+            pa.field("number", pa.int64(), nullable=False),
+            pa.field("decided_at", TIMESTAMP, nullable=False),
+            pa.field("verdict", pa.string(), nullable=False),
+            pa.field("snapshot_date", pa.date32(), nullable=False),
+            pa.field("crawl_ids", pa.list_(pa.string()), nullable=False),
+            pa.field("counter", pa.string()),
+            pa.field("reason", pa.string(), nullable=False),
+        ]
+    ),
+    key=("number",),
+)

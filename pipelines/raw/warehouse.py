@@ -1,0 +1,372 @@
+"""The raw warehouse as its readers see it: `warehouse.duckdb`, opened read-only, with what is known of earlier crawls.
+
+A table exists once something of its kind was loaded; `has_table` tells. Observations of closed months may have left it
+for the archive (`pipelines.raw.archive`): `all_rows` has them all, and who wants observations asks there. Nobody but
+the holder of the writer lock opens the file (analysts have `analytics.duckdb`).
+"""
+
+from collections.abc import Collection, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.raw.high_water_mark import plausible_ids
+from pipelines.raw.tables import (
+    ACCOUNT_KINDS,
+    ARCHIVED,
+    KINDS,
+    LOOKUP_KINDS,
+    RECONCILE_PASS,
+    REJECTS,
+    SCHEMA_NAME,
+    SIGHTINGS,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
+)
+from pipelines.storage.directory import storage_errors
+from pipelines.storage.sql import parquet_rows
+
+#: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
+STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
+#: dlt's own account of the packages that were loaded to their end.
+_LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.field("status", pa.int64())]), key=())
+
+#: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
+#: are much alike, as they are: a day of them then takes nine times as much (docs/operations.md, Retention).
+WRITER_CONFIG: dict[str, Any] = {"force_compression": "zstd"}
+
+
+class UnreadableFileError(CivitaiEtlError):
+    """A file of the data directory is damaged, or another program's."""
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the warehouse, its clock set to UTC; long queries draw no bar of DuckDB's own.
+
+    Raises:
+        CivitaiEtlError: there is no warehouse, or another program has it open.
+        UnreadableFileError: the file is no warehouse, or not a whole one.
+    """
+    if not path.exists():
+        raise CivitaiEtlError(f"There is no raw data at {path}: run `civitai-etl snapshot` first.")
+    try:
+        with storage_errors(path.parent):
+            if not is_duckdb(path):
+                raise _unreadable(path, "it is no DuckDB database")
+            connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise _unreadable(path, str(error).splitlines()[0]) from error
+    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    schemas = {name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()}
+    if schemas and SCHEMA_NAME not in schemas:
+        connection.close()
+        raise _unreadable(path, f"it has tables of another program, in schema {min(schemas)}")
+    return connection
+
+
+def is_duckdb(path: Path) -> bool:
+    """Whether this is a file, and begins as a DuckDB database does. DuckDB takes files of other databases as well, and
+    calls its maker for what that takes.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
+
+
+def _unreadable(path: Path, reason: str) -> UnreadableFileError:
+    if "WAL" in reason:
+        reason += f"; if {path.name} was put back from a backup, delete {path.name}.wal beside it"
+    return UnreadableFileError(
+        f"{path} cannot be read as the warehouse ({reason}): put back a backup of it, or move it away or set "
+        "CIVITAI_ETL_DATA_DIR to another directory to begin anew."
+    )
+
+
+def create_warehouse(path: Path) -> None:
+    """An empty one, of which a star of nothing is made."""
+    duckdb.connect(str(path)).close()
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
+    """Whether anything was ever loaded into `table`."""
+    return bool(_columns(connection, SCHEMA_NAME, table.name))
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> set[str]:
+    """The columns that a table has; none if there is no such table."""
+    found = connection.execute(
+        "select column_name from information_schema.columns where table_schema = ? and table_name = ?", [schema, table]
+    )
+    return {name for (name,) in found.fetchall()}
+
+
+def declared_columns(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
+    """What to select of a table for all its declared columns. Those that an earlier version did not have are null."""
+    stored = _columns(connection, SCHEMA_NAME, table.name)
+    return ", ".join(f'"{name}"' if name in stored else f'null as "{name}"' for name in table.schema.names)
+
+
+def archive_of(warehouse: Path) -> Path:
+    """Where the files lie that the warehouse names as its archive."""
+    return warehouse.parent / "archive"
+
+
+def archived_files(connection: duckdb.DuckDBPyConnection, table: RawTable) -> list[Path]:
+    """The files of the archive that have rows of `table`.
+
+    Raises:
+        UnreadableFileError: one is gone, or is not the file that was written.
+    """
+    if not has_table(connection, ARCHIVED):
+        return []
+    named = f"select path, bytes from {ARCHIVED.qualified_name} where table_name = ? order by month, path"
+    here = "select path from duckdb_databases() where database_name = current_database()"
+    ((warehouse,),) = connection.execute(here).fetchall()
+    archive = archive_of(Path(warehouse))
+    files = {archive / path: size for path, size in connection.execute(named, [table.name]).fetchall()}
+    for file, size in files.items():
+        if not file.exists() or file.stat().st_size != size:
+            state = f"has {file.stat().st_size:,} bytes and had {size:,}" if file.exists() else "is gone"
+            raise UnreadableFileError(f"{file} {state}, and {table.name} has rows there: restore it from a backup.")
+    return list(files)
+
+
+def all_rows(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
+    """What to select from for all rows of a table, in the warehouse or in its archive: a name or a subquery."""
+    files = archived_files(connection, table)
+    if not files:
+        return table.qualified_name
+    columns = ", ".join(f'"{name}"' for name in table.schema.names)
+    return f"(select {columns} from {table.qualified_name} union all select {columns} from {parquet_rows(files)})"
+
+
+def crawls(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of `raw.snapshots` by date and number of the crawl, all columns."""
+    if not has_table(connection, SNAPSHOTS):
+        return []
+    rows = connection.sql(f"select {declared_columns(connection, SNAPSHOTS)} from {SNAPSHOTS.qualified_name}")
+    return sorted(rows.to_arrow_table().to_pylist(), key=lambda row: (row["snapshot_date"], crawl_number(row)))
+
+
+def crawl_number(row: dict[str, Any]) -> int:
+    """Which crawl of its date a row of `raw.snapshots` tells of: 1, 2, ..."""
+    return int(row["crawl_id"].rpartition(".")[2])
+
+
+def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> int | None:
+    """Up to which image id the gallery is known; None before the first whole walk.
+
+    It is told by the walks themselves, so that it goes with their rows: a walk that came down to where another one had
+    begun is worth nothing without that one. A place at which two walks in a row could not go on is passed: the mark
+    moves to where the second one had begun, and what lies behind the place is not asked for again.
+
+    Args:
+        counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` gives them.
+        state: that of the source; `image_mark` in it is where the walks of earlier versions had come.
+    """
+    mark: int | None = max(plausible_ids([state.get("image_mark") or 0], None), default=0) or None
+    stopped_at: int | None = None
+    for row in counting:
+        if row["gallery_to"] is None:
+            continue
+        is_stuck = row["gallery_stopped_at"] is not None
+        reaches = row["gallery_stopped_at"] == stopped_at if is_stuck else (row["gallery_from"] or 0) <= (mark or 0)
+        if reaches:
+            mark = max(row["gallery_to"], mark or 0)
+        stopped_at = row["gallery_stopped_at"]
+    return mark
+
+
+@dataclass
+class Known:
+    """What a crawl need not take again, for one kind.
+
+    `ids` were met by this crawl and count as duplicates; `observed` have a stored observation of its date, by
+    whatever crawl that counts, and `answered` those that were answered by id only: a list item tells more, and is taken
+    in addition. `documents` are the keys of stored documents. While `is_first` (nothing of another date
+    was observed) they are those of all of them, later of the latest two dates: a document that comes back is left to
+    the load. `is_empty` says that there is neither a document nor an observation.
+    """
+
+    ids: set[str] = field(default_factory=set)
+    observed: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+    documents: set[str] = field(default_factory=set)
+    is_first: bool = True
+    is_empty: bool = True
+
+
+def document_key(entity_id: str, content_hash: str) -> str:
+    """What tells stored documents of a kind apart: two entities can have equal ones, where these do not name them."""
+    return f"{entity_id} {content_hash}"
+
+
+_DOCUMENT_KEY = "entity_id || ' ' || content_hash"
+
+
+def known(
+    connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, crawl_id: str, left_out: Collection[str] = ()
+) -> Known:
+    """What is stored of `kind`, for a crawl that begins or goes on; crawls that are `left_out` observed nothing."""
+    if not has_table(connection, observations_table(kind)):
+        # A refresh may have brought documents before anything was observed.
+        documents = stored_documents(connection, kind)
+        return Known(documents=documents, is_empty=not documents)
+    observations = all_rows(connection, observations_table(kind))
+
+    def column(query: str, *parameters: object) -> set[Any]:
+        return {value for (value,) in connection.execute(query, parameters).fetchall()}
+
+    ids = column(
+        f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)", snapshot_date, crawl_id
+    )
+    if has_table(connection, SIGHTINGS):
+        met_again = f"select entity_id from {SIGHTINGS.qualified_name} where (kind, crawl_id) = (?, ?)"
+        ids |= column(met_again, kind, crawl_id)
+    dates = column(f"select distinct snapshot_date from {observations}")
+    is_first = dates <= {snapshot_date}
+    latest = (
+        f"select distinct {_DOCUMENT_KEY} from {observations} where snapshot_date in "
+        f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
+    )
+    documents = stored_documents(connection, kind) if is_first else column(latest)
+    of_date = (
+        f"select entity_id, bool_or(crawl_pass <> {RECONCILE_PASS}) from {observations} "
+        "where snapshot_date = ? and not list_contains(?, crawl_id) group by entity_id"
+    )
+    is_listed = dict(connection.execute(of_date, [snapshot_date, list(left_out)]).fetchall())
+    return Known(
+        ids=ids,
+        observed=set(is_listed),
+        answered={entity_id for entity_id, listed in is_listed.items() if not listed},
+        documents=documents,
+        is_first=is_first,
+        is_empty=not (dates or documents),
+    )
+
+
+def stored_documents(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+    """The keys of all stored documents of a kind."""
+    if not has_table(connection, documents_table(kind)):
+        return set()
+    found = connection.execute(f"select {_DOCUMENT_KEY} from {documents_table(kind).qualified_name}")
+    return {key for (key,) in found.fetchall()}
+
+
+def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_name: bool) -> set[str]:
+    """What of a kind was asked for by id, or by name, on a date and was found or not; names without regard to case."""
+    found: set[str] = set()
+    if has_table(connection, observations_table(kind)):
+        key = "lower(payload ->> '$.username')" if by_name else "entity_id"
+        query = (
+            f"select {key} from {all_rows(connection, observations_table(kind))} "
+            f"join {documents_table(kind).qualified_name} using (entity_id, content_hash) where snapshot_date = ?"
+        )
+        found |= {text for (text,) in connection.execute(query, [on]).fetchall()}
+    if has_table(connection, TOMBSTONES):
+        query = f"select lower(entity_id) from {TOMBSTONES.qualified_name} where (kind, snapshot_date) = (?, ?)"
+        found |= {text for (text,) in connection.execute(query, [kind, on]).fetchall()}
+    return found
+
+
+def expected_ids(
+    connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, left_out: Collection[str] = ()
+) -> set[str]:
+    """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since, by crawls that are
+    not `left_out`.
+    """
+    if not has_table(connection, observations_table(kind)):
+        return set()
+    observations = all_rows(connection, observations_table(kind))
+    events = f"select entity_id, snapshot_date as seen_on, null as denied_on, crawl_id from {observations}"
+    if has_table(connection, TOMBSTONES):
+        events += (
+            " union all select entity_id, null, snapshot_date, crawl_id "
+            f"from {TOMBSTONES.qualified_name} where kind = '{kind}'"
+        )
+    found = connection.execute(
+        f"select entity_id from ({events}) where coalesce(seen_on, denied_on) < ? and not list_contains(?, crawl_id) "
+        "group by entity_id having max(seen_on) >= coalesce(max(denied_on), max(seen_on))",
+        [snapshot_date, list(left_out)],
+    )
+    return {entity_id for (entity_id,) in found.fetchall()}
+
+
+def newest_load(path: Path) -> str:
+    """The load package that a warehouse has last, by dlt's id of it; empty if it has none."""
+    with closing(connect(path)) as connection:
+        if not has_table(connection, _LOADS):
+            return ""
+        found = connection.execute(f"select max(load_id) from {_LOADS.qualified_name} where status = 0").fetchall()
+    return found[0][0] or ""
+
+
+def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:
+    """Whether a warehouse has all rows of some Parquet files that dlt has loaded, each with the name of its table:
+    there or, where it merges, in what it merges from.
+    """
+    with closing(connect(path)) as connection:
+        for name, file in files:
+            loaded = connection.sql(f"from {parquet_rows([Path(file)])}")
+            columns = ", ".join(f'"{column}"' for column in loaded.columns)
+            lacking = f"select {columns} from loaded"
+            for schema in (SCHEMA_NAME, STAGING_SCHEMA):
+                if set(loaded.columns) <= _columns(connection, schema, name):
+                    lacking += f" except select {columns} from {schema}.{name}"
+            if connection.execute(f"from ({lacking}) limit 1").fetchall():
+                return False
+    return True
+
+
+def remove_second_copies(path: Path, crawl_id: str | None) -> None:
+    """Delete rows that are stored twice, after a load job of `crawl_id`, or of look-ups, may have run a second time."""
+    of_lists, of_lookups = (
+        [table(kind) for kind in kinds for table in (documents_table, observations_table)]
+        for kinds in (KINDS, (*LOOKUP_KINDS, *ACCOUNT_KINDS))
+    )
+    # The observations of all crawls are many; a load brings those of its own crawl only.
+    of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
+    with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+        for table in (*of_lists, *of_lookups, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
+            if has_table(connection, table):
+                concerned, parameters = ("crawl_id = ?", [crawl_id]) if table.name in of_crawls else ("true", [])
+                _keep_first(connection, table, concerned, parameters)
+
+
+def mend_documents(path: Path) -> None:
+    """Delete documents that are stored twice: earlier versions appended those of a kind that was never observed, though
+    a refresh had brought some, and no build takes them.
+    """
+    with closing(connect(path)) as connection:
+        doubled = [
+            table
+            for table in map(documents_table, KINDS)
+            if has_table(connection, table)
+            and connection.execute(
+                f"select 1 from {table.qualified_name} group by {', '.join(table.key)} having count(*) > 1 limit 1"
+            ).fetchall()
+        ]
+    if doubled:
+        with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+            for table in doubled:
+                _keep_first(connection, table, "true", [])
+
+
+def _keep_first(connection: duckdb.DuckDBPyConnection, table: RawTable, concerned: str, parameters: list[Any]) -> None:
+    """Delete second rows of a key among those that are concerned."""
+    name, key = table.qualified_name, ", ".join(table.key)
+    connection.execute(
+        f"delete from {name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
+        f"from {name} where {concerned} group by {key} having count(*) > 1)",
+        parameters,
+    )

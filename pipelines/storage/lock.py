@@ -1,0 +1,88 @@
+"""One writer per data directory: a lock that the kernel gives back when its process ends, however it ends. And one
+data directory per lake: who publishes deletes what its own publishes do not name.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.storage.directory import prepare_directory, refuse_lake_name, storage_errors
+from pipelines.storage.replacement import replace_text
+
+
+class LockedError(CivitaiEtlError):
+    """Another process writes to the data directory."""
+
+
+class ForeignLakeError(CivitaiEtlError):
+    """The lake is that of another data directory."""
+
+
+@contextmanager
+def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
+    """Hold the writer lock of `data_dir` (created if missing) for the length of the block; never waits.
+
+    Who is going to publish gives the root of the `lake`, too: it is claimed for the data directory.
+
+    Raises:
+        LockedError: another process has it; names the process.
+        ForeignLakeError: the lake belongs to another data directory.
+        StorageError: the directory cannot be written.
+    """
+    prepare_directory(data_dir)
+    if lake is not None:
+        refuse_lake_name(lake)
+    path = data_dir / "writer.lock"
+    with storage_errors(data_dir):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise LockedError(
+                f"Another civitai-etl (process {holder}) is writing to {data_dir}: "
+                "wait until it has finished, or stop it."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if lake is not None:
+            with storage_errors(data_dir, lake):
+                _claim(lake, data_dir)
+        yield
+    finally:
+        # The file stays: to remove it would let two processes lock two different files of this name.
+        os.close(descriptor)
+
+
+def _claim(lake: Path, data_dir: Path) -> None:
+    """See that the lake is that of this data directory, which is known by a name of its own, wherever it is moved."""
+    identity, owner = data_dir / "identity", lake / "owner"
+    _put(identity, f"{uuid4().hex}\n")
+    name = identity.read_text().strip()
+    lake.mkdir(parents=True, exist_ok=True)
+    _put(owner, f"{name} {data_dir}\n")
+    owner_name, _, place = owner.read_text(encoding="utf-8").strip().partition(" ")
+    if owner_name != name or (
+        place != str(data_dir) and not lake.is_relative_to(data_dir) and _is_copy(data_dir, place)
+    ):
+        raise ForeignLakeError(
+            f"{lake} is the lake of another data directory, {place}, and would lose its files: set "
+            f"CIVITAI_ETL_LAKE_URL to a directory of its own or, if that data directory is no more, delete {owner}."
+        )
+
+
+def _is_copy(data_dir: Path, place: str) -> bool:
+    """Whether a data directory was copied from `place`, its name included, and not moved: the original is there."""
+    original, copied = Path(place, "identity"), data_dir / "identity"
+    return original.exists() and not original.samefile(copied) and original.read_text() == copied.read_text()
+
+
+def _put(path: Path, text: str) -> None:
+    """Make a file that is there as a whole or not at all, unless it is there already."""
+    if not path.exists():
+        replace_text(path, text)

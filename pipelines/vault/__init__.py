@@ -1,0 +1,1 @@
+"""The member of the API key: what the service says of it, and its vault brought in line with a plan."""

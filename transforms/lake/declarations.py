@@ -1,0 +1,52 @@
+"""What a star is declared as, so that a program knows whether a published one is of its own kind.
+
+The version is raised by hand and says which of two programs is the later one. The fingerprints follow from the
+declarations and say whether anything has changed: names, types, keys and rules. Prose is no part of them.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+
+from transforms.lake.release import STATE_KEYS, STATE_SCHEMAS
+from transforms.tables import TABLES, Table
+from transforms.tables.macros import MACROS, VIEWS
+
+#: Raised with every change of a table, of what is carried from day to day, or of a rule wherever it stands: a star that
+#: was made under an earlier one is made anew from raw. 1 is what was before there was a number.
+DECLARATIONS_VERSION = 3
+
+#: What the metadata of a column say to people alone.
+_PROSE = frozenset({"example", "unit", "null", "origin"})
+
+
+@cache
+def tables_fingerprint() -> str:
+    """Of the tables, and of what is carried from day to day."""
+    state = [f"{name} {STATE_KEYS[name]} {schema}" for name, schema in STATE_SCHEMAS.items()]
+    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state])
+
+
+@cache
+def analyses_fingerprint() -> str:
+    """Of the views and macros over the tables, which a publish makes anew."""
+    views = [f"{view.name} {view.sql}" for view in VIEWS]
+    return _fingerprint([*views, *(f"{macro.signature} {macro.sql}" for macro in MACROS)])
+
+
+def _lines(table: type[Table]) -> Iterable[str]:
+    # Rules beyond those of single columns go by their names.
+    rules = sorted(name for name in table._validation_rules(with_cast=False) if "|" not in name)  # noqa: SLF001
+    yield f"{table.table_name()} {table.storage} {table.surrogate_key} {table.primary_key()} {rules}"
+    for name, column in table.columns().items():
+        said = {key: value for key, value in (column.metadata or {}).items() if key not in _PROSE}
+        bounds = {
+            key: "a rule" if callable(value) else value
+            for key, value in vars(column).items()
+            if not key.startswith("_") and key not in ("metadata", "description") and value is not None
+        }
+        yield f"{name} {column.dtype} {sorted(bounds.items())} {sorted(said.items())}"
+
+
+def _fingerprint(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

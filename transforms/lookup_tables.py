@@ -1,0 +1,153 @@
+"""What was looked up, as tables beside the star: one row per thing, as of the latest answer.
+
+They are made anew at each build from all of raw, day by day or not: no snapshot date, and no history, hangs on them. A
+latest answer that does not decode is set aside, and its thing has no row until there is a better one; of one that has
+an odd value, only the value is.
+"""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
+from transforms.lake.release import Generation
+from transforms.staging import payloads
+from transforms.staging.drift import unknown_paths
+from transforms.staging.flatten import columns_from, named
+from transforms.staging.quarantine import check, refused, rejected
+from transforms.staging.raw_reader import RawReader
+from transforms.staging.stage import every_nth, odd_values, set_aside
+from transforms.tables import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini, OpsDrift, OpsQuarantine, Table
+
+#: From decoded documents (with `entity_id`, and the date of the answer as `snapshot_date`) to candidate rows.
+Flatten = Callable[[pl.DataFrame], pl.DataFrame]
+
+OBSERVED_ON = pl.col("snapshot_date").alias("observed_on")
+VERSION_ID = pl.col("entity_id").cast(pl.Int64).alias("version_id")
+#: Names are read as those of models are.
+BASE_MODEL = named(pl.col("base_model"))
+USERNAME = named(pl.col("username"))
+
+
+def flatten_hash_matches(documents: pl.DataFrame) -> pl.DataFrame:
+    """hash_match rows of hashes that the service knows."""
+    of_versions = documents.explode("matches").unnest("matches").sort("entity_id", "modelVersionId")
+    return of_versions.group_by("entity_id", maintain_order=True).agg(
+        pl.col("hash").first(),
+        pl.col("modelVersionId").first().alias("version_id"),
+        pl.col("modelId").first().alias("model_id"),
+        pl.col("modelVersionId").n_unique().cast(pl.Int64).alias("version_count"),
+        OBSERVED_ON.first(),
+    )
+
+
+#: The table of each kind that is looked up, and what makes its rows: a new look-up is one line here.
+LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
+    "user": (
+        DimUser,
+        lambda documents: documents.select(*columns_from(DimUser, "$."), OBSERVED_ON).with_columns(USERNAME),
+    ),
+    "version": (
+        ModelVersionDetail,
+        lambda documents: documents.select(
+            *columns_from(ModelVersionDetail, "$."), OBSERVED_ON, "unknown_since"
+        ).with_columns(BASE_MODEL),
+    ),
+    "version_mini": (
+        ModelVersionMini,
+        lambda documents: documents.select(
+            VERSION_ID, *columns_from(ModelVersionMini, "$."), OBSERVED_ON, "unknown_since"
+        ).with_columns(BASE_MODEL),
+    ),
+    "hash_match": (HashMatch, flatten_hash_matches),
+}
+
+
+def add_lookups(star: Generation, raw: RawReader) -> bool:
+    """Takes the tables of look-ups to what raw has; whether that changed any of them."""
+    changed = False
+    quarantine = [rejected(raw.rejects_of(LOOKUP_KINDS))]
+    for kind, (table, flatten) in LOOKUPS.items():
+        answers, set_aside_rows, drift = latest_answers(raw, kind)
+        candidates = flatten(answers)
+        if table is HashMatch:
+            candidates = with_unknown_hashes(candidates, answers, raw.denials(kind))
+        good, bad = check(table, candidates)
+        quarantine += [
+            set_aside_rows,
+            refused(table, bad, pl.col("observed_on"), pl.format(lookup_id("{}"), "observed_on")),
+        ]
+        changed |= replace_where_changed(star, table, good.sort(table.primary_key()))
+        known = star.rows(OpsDrift.table_name())
+        if not (new := drift.join(known, on=["kind", "path"], how="anti")).is_empty():
+            changed |= replace_where_changed(star, OpsDrift, pl.concat([known, new]))
+    broken = OpsQuarantine.validate(pl.concat(quarantine), cast=True)
+    return changed | replace_where_changed(star, OpsQuarantine, broken.sort(OpsQuarantine.column_names()))
+
+
+def replace_where_changed(star: Generation, table: type[Table], rows: pl.DataFrame) -> bool:
+    """Replaces the rows of a table that may change, if they did."""
+    if rows.equals(star.rows(table.table_name())):
+        return False
+    star.replace(table.table_name(), rows)
+    return True
+
+
+def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The latest document of each thing of a kind, decoded; the others as rows of ops_quarantine; rows of ops_drift.
+
+    Beside the fields of the payload the first has `entity_id`, `snapshot_date`, `observed_at` and `unknown_since`, the
+    first date on which the service denied it after that.
+    """
+    payload = payloads.PAYLOADS[kind]
+    observed = raw.latest_observations(kind)
+    denied = raw.denials(kind).join(observed.select("entity_id", "observed_at"), on="entity_id", suffix="_last")
+    denied = denied.filter(pl.col("observed_at") > pl.col("observed_at_last"))
+    unknown_since = denied.group_by("entity_id").agg(unknown_since=pl.col("snapshot_date").min())
+    wanted = observed.join(unknown_since, on="entity_id", how="left", maintain_order="left")
+    decoded = [wanted.clear().with_columns(payloads.read(payload, []).alias("document"))]
+    quarantine, drift = [OpsQuarantine.empty()], OpsDrift.empty()
+    for batch in raw.documents(kind, wanted):
+        found = payloads.validate(payload, batch["payload"].cast(pl.Binary))
+        reasons = pl.Series("reason", [found.errors.get(place) for place in range(batch.height)], dtype=pl.String)
+        records = batch.with_columns(reasons)
+        sound = records.filter(pl.col("reason").is_null())
+        decoded.append(
+            sound.select(wanted.columns).with_columns(payloads.read(payload, found.canonical).alias("document"))
+        )
+        quarantine.append(set_aside(kind, pl.col("snapshot_date"), records.drop_nulls("reason")))
+        quarantine.append(odd_values(kind, pl.col("snapshot_date"), batch, found.odd))
+        for (on,), of_day in batch.sort("snapshot_date").group_by("snapshot_date", maintain_order=True):
+            paths = unknown_paths(payload, every_nth(of_day["payload"]))
+            unknown = pl.DataFrame(
+                [(kind, path, on, example) for path, example in paths.items()],
+                schema=OpsDrift.polars_schema(),
+                orient="row",
+            )
+            drift = pl.concat([drift, unknown]).unique(["kind", "path"], keep="first", maintain_order=True)
+    return pl.concat(decoded).unnest("document"), pl.concat(quarantine), drift
+
+
+def with_unknown_hashes(known: pl.DataFrame, answers: pl.DataFrame, denials: pl.DataFrame) -> pl.DataFrame:
+    """hash_match rows of all hashes that were asked for: `known` ones, and those that the service denied last."""
+    latest = denials.group_by("entity_id").agg(pl.col("snapshot_date", "observed_at").max())
+    unknown = latest.join(
+        answers.join(latest, on="entity_id", suffix="_denied").filter(
+            pl.col("observed_at") >= pl.col("observed_at_denied")
+        ),
+        on="entity_id",
+        how="anti",
+    )
+    nobody = pl.lit(None, pl.Int64)
+    return pl.concat(
+        [
+            known.join(unknown, on="entity_id", how="anti").drop("entity_id"),
+            unknown.select(
+                hash="entity_id",
+                version_id=nobody,
+                model_id=nobody,
+                version_count=pl.lit(0, pl.Int64),
+                observed_on="snapshot_date",
+            ),
+        ]
+    )

@@ -1,0 +1,215 @@
+"""From what the service says of the member of the key to the `account_*` tables, files of their own beside the star.
+
+One struct per payload kind covers both dialects, whose shapes differ (civitai-api.md, 8 to 10). The tables say how it
+is now: each pull replaces them, and what was is in raw.
+"""
+
+# ruff: noqa: N815 (fields have the names that the service gives them)
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import msgspec
+import polars as pl
+from msgspec import Struct
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.storage.replacement import replacing
+from transforms.staging.payloads import Integer
+from transforms.tables import Table
+from transforms.tables.account import ACCOUNT_TABLES, AccountMe, AccountPermission, AccountVault, AccountVaultItem
+
+
+class UnreadableAccountError(CivitaiEtlError):
+    """A document of the account is not what either dialect has; names the kind and the JSON path."""
+
+
+class Me(Struct):
+    """The answer of /me."""
+
+    id: Integer
+    username: str | None = None
+    tier: str | None = None
+    status: str | None = None
+    isMember: bool | None = None
+    createdAt: datetime | None = None
+
+
+class LiveVault(Struct):
+    storageKb: float | None = None
+    usedStorageKb: float | None = None
+    updatedAt: datetime | None = None
+
+
+class Vault(Struct):
+    """The answer of /vault/get (live: `vault`, null where the membership has none) or /vault/check-vault (spec)."""
+
+    vault: LiveVault | msgspec.UnsetType | None = msgspec.UNSET
+    subscribed: bool | None = None
+    storageUsedKb: float | None = None
+    storageLimitKb: float | None = None
+
+
+class VaultItem(Struct):
+    """An item of /vault/all."""
+
+    id: Integer
+    modelVersionId: Integer
+    modelId: Integer | None = None
+    status: str | None = None
+    addedAt: datetime | None = None
+    sizeKb: float | None = None
+    modelSizeKb: float | None = None
+    detailsSizeKb: float | None = None
+    imagesSizeKb: float | None = None
+    modelName: str | None = None
+    versionName: str | None = None
+    creatorName: str | None = None
+    type: str | None = None
+    baseModel: str | None = None
+    category: str | None = None
+    createdAt: datetime | None = None
+    refreshedAt: datetime | None = None
+    notes: str | None = None
+
+
+class Permission(Struct):
+    """What /permissions/check says of one version in the specification's shape."""
+
+    canView: bool | None = None
+    canEdit: bool | None = None
+    canDelete: bool | None = None
+    canDownload: bool | None = None
+
+
+def account_tables(
+    me: bytes, vault: bytes, items: list[bytes], permissions: Mapping[int, bytes], observed_at: datetime
+) -> dict[type[Table], pl.DataFrame]:
+    """The tables of the account, checked against their declarations and sorted by key.
+
+    Args:
+        me: the answer of /me.
+        vault: that about the vault.
+        items: those of the vault.
+        permissions: by version id.
+        observed_at: when the service said so.
+
+    Raises:
+        UnreadableAccountError: a document is not what either dialect has.
+    """
+    rows: dict[type[Table], list[dict[str, Any]]] = {
+        AccountMe: [_me(me, observed_at)],
+        AccountVault: [_vault(vault, observed_at)],
+        AccountVaultItem: [_item(item) for item in items],
+        AccountPermission: [_permission(version_id, told) for version_id, told in permissions.items()],
+    }
+    return {table: _checked(table, rows[table]) for table in ACCOUNT_TABLES}
+
+
+def _checked(table: type[Table], rows: list[dict[str, Any]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema=table.polars_schema()).sort(table.primary_key())
+    try:
+        return table.validate(frame)
+    except dy.exc.ValidationError as error:
+        raise UnreadableAccountError(f"{table.table_name()}: {' '.join(str(error).split())}.") from None
+
+
+def write_account(directory: Path, tables: Mapping[type[Table], pl.DataFrame]) -> None:
+    """Replace the files of the account, each as a whole: `account_me.parquet`, ...
+
+    Args:
+        directory: `account` in the data directory; created if it is missing.
+        tables: what `account_tables` made.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for table, rows in tables.items():
+        with replacing(account_file(directory, table)) as aside:
+            rows.write_parquet(aside)
+
+
+def account_file(directory: Path, table: type[Table]) -> Path:
+    """Where a table of the account lies."""
+    return directory / f"{table.table_name()}.parquet"
+
+
+def _me(document: bytes, observed_at: datetime) -> dict[str, Any]:
+    me = _decoded("account_me", Me, document)
+    return {
+        "user_id": me.id,
+        "username": me.username,
+        # The specification writes tiers with a capital, the service does not.
+        "tier": me.tier.lower() if me.tier else None,
+        "status": me.status,
+        "is_member": me.isMember,
+        "created_at": _utc(me.createdAt),
+        "observed_at": observed_at,
+    }
+
+
+def _vault(document: bytes, observed_at: datetime) -> dict[str, Any]:
+    told = _decoded("account_vault", Vault, document)
+    row: dict[str, Any] = {"updated_at": None, "observed_at": observed_at}
+    if told.vault is msgspec.UNSET:
+        if told.subscribed is None:
+            raise UnreadableAccountError("account_vault: neither `vault` nor `subscribed` says whether there is one.")
+        figures = {"storage_kb": told.storageLimitKb, "used_storage_kb": told.storageUsedKb}
+        return row | {"has_vault": told.subscribed} | figures
+    if told.vault is None:
+        return row | {"has_vault": False, "storage_kb": None, "used_storage_kb": None}
+    vault = told.vault
+    figures = {"storage_kb": vault.storageKb, "used_storage_kb": vault.usedStorageKb}
+    return row | {"has_vault": True, "updated_at": _utc(vault.updatedAt)} | figures
+
+
+def _item(document: bytes) -> dict[str, Any]:
+    item = _decoded("account_vault_item", VaultItem, document)
+    return {
+        "version_id": item.modelVersionId,
+        "vault_item_id": item.id,
+        "model_id": item.modelId,
+        "status": item.status,
+        "added_at": _utc(item.addedAt),
+        "size_kb": item.modelSizeKb if item.modelSizeKb is not None else item.sizeKb,
+        "details_size_kb": item.detailsSizeKb,
+        "images_size_kb": item.imagesSizeKb,
+        "model_name": item.modelName,
+        "version_name": item.versionName,
+        "creator_name": item.creatorName,
+        "type": item.type,
+        "base_model": item.baseModel,
+        "category": item.category,
+        "created_at": _utc(item.createdAt),
+        "refreshed_at": _utc(item.refreshedAt),
+        "notes": item.notes,
+    }
+
+
+def _permission(version_id: int, document: bytes) -> dict[str, Any]:
+    told = _decoded("account_permission", dict[str, Any], document)
+    if set(told) == {str(version_id)}:
+        generate = _decoded("account_permission", dict[str, bool | None], document)[str(version_id)]
+        return {"version_id": version_id, "can_generate": generate} | dict.fromkeys(_RIGHTS.values())
+    rights = _decoded("account_permission", Permission, document)
+    return {"version_id": version_id, "can_generate": None} | {
+        column: getattr(rights, name) for name, column in _RIGHTS.items()
+    }
+
+
+_RIGHTS = {"canView": "can_view", "canEdit": "can_edit", "canDelete": "can_delete", "canDownload": "can_download"}
+
+
+def _decoded(kind: str, payload: type[Any], document: bytes) -> Any:
+    try:
+        return msgspec.json.decode(document, type=payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableAccountError(f"{kind}: {error}.") from None
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A moment without a zone is UTC (civitai-api.md, 0.9)."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

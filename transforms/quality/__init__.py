@@ -1,0 +1,1 @@
+"""Data-quality checks: what a day must hold before it is published, and counters that collapse."""

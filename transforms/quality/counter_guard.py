@@ -1,0 +1,98 @@
+"""The counter guard: a counter that collapses for a good part of its entities in one day is a broken counter.
+
+In March 2026 the service answered 0 for every counter of /images. As flows that is a fall of everything, and a rise of
+everything a day later. So the date's values of such a counter are withheld: they are null in the fact, a row of
+ops_withheld says so, raw keeps them, and the next flow spans the day. A collapse that is real is accepted by a person
+(`pipelines.raw.decisions`).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from pipelines.settings import variable
+from transforms.star.facts import ENTITY_ID, counters_of
+from transforms.tables import OpsWithheld, Table
+
+#: Fewer than these are no share of anything, however small the catalogue is.
+ENTITIES_AT_LEAST = 50
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A counter of a fact that fell to less than half for `fell` of the `known` entities that had any."""
+
+    fact: type[Table]
+    counter: str
+    known: int
+    fell: int
+    is_accepted: bool
+
+    @property
+    def subject(self) -> str:
+        return counter_name(self.fact, self.counter)
+
+    @property
+    def share(self) -> float:
+        return self.fell / self.known
+
+    def message(self, on: date, max_share: float) -> str:
+        """The collapse as a sentence, with what was made of it."""
+        found = (
+            f"{self.subject} fell to less than half for {self.fell:,} of the {self.known:,} that had any, more than "
+            f"the share of {max_share:.0%} of {variable('max_counter_collapse_share')}"
+        )
+        if self.is_accepted:
+            return f"{found}. It was accepted as real."
+        return (
+            f"{found}: its values of {on} are withheld, and the next flows span the day. If it is real: civitai-etl "
+            f'accept {self.subject} {on} --because "..."'
+        )
+
+
+def counter_name(fact: type[Table], counter: str) -> str:
+    """How a counter is named in decisions and in ops_withheld."""
+    return f"{fact.table_name()}.{counter}"
+
+
+def counter_names() -> list[str]:
+    """Every counter that can be withheld."""
+    return [counter_name(fact, counter) for fact in ENTITY_ID for counter in counters_of(fact)]
+
+
+def collapses(
+    fact: type[Table], observed: pl.DataFrame, state: pl.DataFrame, accepted: Collection[str], max_share: float
+) -> list[Collapse]:
+    """The counters of a fact that collapsed on a day.
+
+    Args:
+        fact: the declaration.
+        observed: id and counters of the entities that were observed.
+        state: what was known of them before (`facts.empty_state`).
+        accepted: names of counters whose collapse on that day is real.
+        max_share: what part may fall to less than half.
+    """
+    entity_id, counters = ENTITY_ID[fact], list(counters_of(fact))
+    both = observed.select(entity_id, *counters).join(
+        state.select(entity_id, *counters), on=entity_id, suffix="_before", maintain_order="left"
+    )
+    found = []
+    for counter in counters:
+        now, before = pl.col(counter), pl.col(f"{counter}_before")
+        had_any = both.filter((before > 0) & now.is_not_null())
+        fell = had_any.filter(2 * now < before).height
+        if fell >= ENTITIES_AT_LEAST and fell > max_share * had_any.height:
+            is_accepted = counter_name(fact, counter) in accepted
+            found.append(Collapse(fact, counter, had_any.height, fell, is_accepted))
+    return found
+
+
+def withheld_rows(found: Collection[Collapse], on: date, max_share: float) -> pl.DataFrame:
+    """Rows of ops_withheld."""
+    rows = [
+        (on, each.subject, each.known, each.fell, each.share, max_share, each.is_accepted, each.message(on, max_share))
+        for each in found
+    ]
+    return OpsWithheld.validate(pl.DataFrame(rows, schema=OpsWithheld.polars_schema(), orient="row"), cast=True)

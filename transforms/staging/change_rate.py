@@ -1,0 +1,87 @@
+"""How many documents changed from one snapshot to the next, and at which JSON paths.
+
+A few per cent do. When it is a good part of them, the service has changed rather than the catalogue: a counter that
+nobody declared, or another order of keys, makes raw grow by whole catalogues. Nothing is refused for it; it is told.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from transforms.staging.raw_reader import RawReader
+
+#: A handful of changes is no share of anything, however small the catalogue is.
+CHANGES_TOLERATED = 10
+#: About how many of the changed documents are compared, and how many paths are told.
+COMPARED, TOLD = 100, 5
+
+REWRITTEN = "nothing but the way it is written (order of keys, spelling of values)"
+
+
+@dataclass(frozen=True)
+class Churn:
+    """Of a kind: `known` are the day's records that were met before, `changed` those whose document is another one
+    than then: entity_id, and the content hashes `before` and `after`.
+    """
+
+    kind: str
+    known: int
+    changed: pl.DataFrame
+
+    def is_over(self, share: float) -> bool:
+        return self.changed.height > max(CHANGES_TOLERATED, share * self.known)
+
+
+def churn(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> Churn:
+    """Compares the day's records (entity_id, content_hash) with what was seen last (rows of `StateEntity`)."""
+    # A record that was set aside has no hash to compare with.
+    seen = entities.filter((pl.col("kind") == kind) & (pl.col("content_hash") != ""))
+    known = observed.select("entity_id", after="content_hash").join(
+        seen.select("entity_id", before="content_hash"), on="entity_id", maintain_order="left"
+    )
+    return Churn(kind, known.height, known.filter(pl.col("before") != pl.col("after")))
+
+
+def tell(raw: RawReader, of_kind: Churn, on: date, share: float) -> str:
+    """One line about a kind of which more than `share` changed: how many, and the paths that did it."""
+    some = of_kind.changed.gather_every(max(1, of_kind.changed.height // COMPARED))
+    before, after = (_documents(raw, of_kind.kind, some, column) for column in ("before", "after"))
+    paths = changed_paths((before[entity_id], after[entity_id]) for entity_id in some["entity_id"])
+    most = ", ".join(f"{path} ({times})" for path, times in paths.most_common(TOLD))
+    return (
+        f"{of_kind.changed.height:,} of {of_kind.known:,} {of_kind.kind} documents changed by {on}, more than the "
+        f"share of {share:.0%} of CIVITAI_ETL_MAX_CHANGE_SHARE. Of {some.height} that were compared, it was: {most}."
+    )
+
+
+def _documents(raw: RawReader, kind: str, some: pl.DataFrame, column: str) -> dict[str, str]:
+    batches = raw.documents(kind, some.select("entity_id", content_hash=column))
+    return {entity_id: text for batch in batches for entity_id, text in batch.select("entity_id", "payload").rows()}
+
+
+def changed_paths(pairs: Iterable[tuple[str, str]]) -> Counter[str]:
+    """In how many pairs of documents, before and after, each JSON path differs."""
+    found: Counter[str] = Counter()
+    for before, after in pairs:
+        try:
+            found.update(set(_differences(msgspec.json.decode(before), msgspec.json.decode(after), "$")) or {REWRITTEN})
+        except (msgspec.DecodeError, RecursionError):  # what is set aside, or nested too deeply
+            found["$"] += 1
+    return found
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before | after:
+            yield from _differences(before.get(name), after.get(name), f"{path}.{name}")
+    elif isinstance(before, list) and isinstance(after, list):
+        for one, other in zip_longest(before, after):
+            yield from _differences(one, other, f"{path}[]")
+    elif before != after:
+        yield path

@@ -1,0 +1,73 @@
+"""Which JSON paths does a document have that no declaration knows? The answer is the drift report (ops_drift)."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from typing import Any, get_type_hints
+
+from msgspec import Struct
+
+from transforms.staging import payloads
+
+_OF_IMAGES = {
+    *("meta", "baseModel", "metadata", "minor", "poi", "hasMeta", "hasPositivePrompt", "onSite", "remixOfId"),
+    *("availability", "generationProcess", "modelVersionIds", "tags", "thumbnail"),
+}
+
+#: Known, kept in raw, and deliberately in no table. What lies below such a path is not looked at.
+NOT_DECODED = {
+    payloads.Model: {
+        *("baseModels", "cosmetic", "earlyAccessDeadline", "hashes", "checkpointType", "status"),
+        *("createdAt", "updatedAt", "publishedAt", "lastVersionAt", "locked"),
+    },
+    payloads.Version: {
+        *("description", "vaeId", "flags", "status", "covered", "paidAccess", "earlyAccessDeadline"),
+        *("earlyAccessConfig", "earlyAccessEndsAt", "uploadType", "usageControl", "licensingFee", "trainingStatus"),
+        *("trainingDetails", "model"),
+    },
+    payloads.Image: _OF_IMAGES,
+    payloads.GalleryImage: _OF_IMAGES,
+    payloads.ModelCreator: {"modelCount", "link"},
+    payloads.FileMetadata: {"quantType", "isRequired"},
+    payloads.Creator: {"modelCount"},
+    payloads.Tag: {"modelCount"},
+    payloads.User: {"email"},
+    payloads.VersionDetail: {
+        *("description", "vaeId", "flags", "covered", "earlyAccessDeadline", "earlyAccessConfig", "trainingDetails"),
+    },
+    payloads.VersionMini: {"id", "modelId", "hashes", "fees"},
+    payloads.Enums: {"ModelType", "ModelFileType", "BaseModelType"},
+}
+
+
+def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[str, str]:
+    """The paths that documents have and `kind` does not declare, each with a value found there, shortened."""
+    found: dict[str, str] = {}
+    for document in documents:
+        # What is no JSON, or is nested too deeply, is set aside with its own reason.
+        with suppress(ValueError, RecursionError):
+            _walk(kind, payloads.loosely(document.encode()), "$", found)
+    return found
+
+
+def _walk(kind: Any, value: Any, path: str, found: dict[str, str]) -> None:
+    if isinstance(value, list):
+        inner = payloads.item_in(kind)
+        if inner is not None:
+            for item in value:
+                _walk(inner, item, f"{path}[]", found)
+    elif isinstance(value, dict):
+        struct = payloads.struct_in(kind)
+        if struct is None:
+            return
+        hints = _hints(struct)
+        for name, member in value.items():
+            if name not in hints:
+                if name not in NOT_DECODED.get(struct, ()):
+                    found.setdefault(f"{path}.{name}", payloads.as_json(member)[:80])
+            elif isinstance(member, dict | list):
+                _walk(hints[name], member, f"{path}.{name}", found)
+
+
+# Asked for every value of every document that is looked at, and always the same.
+_hints = cache(get_type_hints)

@@ -1,0 +1,627 @@
+"""What may arrive: one msgspec struct per payload kind covers every generation of the service's answers.
+
+Documents are decoded in two steps, because polars' JSON decoder fails a whole batch for one wrong scalar, rounds 5.5 to
+5 and cannot read a field that is a list in one year and a string in the next: `validate` has msgspec check each
+document and write what the structs declare back as canonical JSON, in which every field has one type; `read` has polars
+decode that.
+
+A document that msgspec refuses is read again member by member (`_Mender`). A value that is not what its field declares
+is set aside alone: it is null, or dropped from its list. A required field, or one that is declared `WHOLE`, takes the
+object that it stands in with it; where that is the document, the record is set aside.
+
+Fields have the service's own names. A field whose type differs between generations declares the type that it has after
+`__post_init__` with `Canonical`. Sources: ../shared/civitai-api.md, sections 2 to 7, and the recorded payloads.
+"""
+
+# ruff: noqa: N815 (fields have the names that the service gives them)
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+
+import msgspec
+import polars as pl
+from msgspec import Meta, Struct
+
+#: polars makes an integer beyond 64 bits null without a word, so nothing beyond passes validation.
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+#: An id of which the key of a type 2 row can be made (`transforms.tables.declaration.surrogate_key`).
+Identifier = Annotated[int, Meta(ge=-(2**63) // 100_000 + 1, le=2**63 // 100_000 - 1)]
+
+#: What something is called, or a hash: a blank text is none (`transforms.staging.flatten.named`).
+Name = Annotated[str, Meta(pattern=r"\S")]
+
+#: A field that is read as it is or not at all: what a model no longer lists has gone, and not what cannot be read.
+WHOLE = Meta(extra={"whole": True})
+
+
+def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
+    """The type of a field once `__post_init__` has settled on one shape; None: it is checked and then not read."""
+    return Meta(extra={"canonical": kind})
+
+
+#: A value that is nested deeper is not set aside alone. How deep Python reads is another number in every process.
+DEEPEST = 100
+
+#: Browsing levels are bits (civitai-api.md, 13); the gallery and 2023 say them in words.
+BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
+
+
+class Payload(Struct, omit_defaults=True, gc=False):
+    """A JSON object; what is not declared is passed over. It has no cycles, so the collector need not follow it."""
+
+
+class Blank(Struct, forbid_unknown_fields=True):
+    """What the load leaves where it cut counters out; any that it could not cut would be lost, so they are refused."""
+
+
+class Stats(Payload):
+    """Counters of a model, version or image, of every generation; null is hidden or not given, never zero."""
+
+    downloadCount: Integer | None = None
+    thumbsUpCount: Integer | None = None
+    thumbsDownCount: Integer | None = None
+    ratingCount: Integer | None = None
+    rating: float | None = None
+    commentCount: Integer | None = None
+    favoriteCount: Integer | None = None
+    tippedAmountCount: Integer | None = None
+    cryCount: Integer | None = None
+    laughCount: Integer | None = None
+    likeCount: Integer | None = None
+    dislikeCount: Integer | None = None
+    heartCount: Integer | None = None
+
+
+class Metric(Payload):
+    """The counters that the load cut out of a document, with their owner (pipelines.raw.tables.observations_table)."""
+
+    owner: str
+    id: Annotated[Integer | str | None, Canonical(str)] = None  # polars reads a number as text
+    stats: Stats | None = None
+    modelCount: Integer | None = None
+
+    def __post_init__(self) -> None:
+        # The document of an image whose id is a text has no id for it, either.
+        if isinstance(self.id, str) and self.owner not in ("creator", "tag"):
+            self.id = None
+
+
+class FileMetadata(Payload):
+    format: str | None = None
+    fp: str | None = None
+    size: str | None = None
+
+
+class Hashes(Payload):
+    AutoV1: Name | None = None
+    AutoV2: Name | None = None
+    AutoV3: Name | None = None
+    SHA256: Name | None = None
+    CRC32: Name | None = None
+    BLAKE3: Name | None = None
+    Blake3: Annotated[Name | None, Canonical(None)] = None  # the specification's spelling
+
+    def __post_init__(self) -> None:
+        if self.Blake3 is not None:
+            self.BLAKE3 = self.BLAKE3 or self.Blake3
+
+
+class File(Payload):
+    id: Integer | None = None
+    name: str | None = None
+    sizeKB: float | None = None
+    type: str | None = None
+    format: Annotated[str | None, Canonical(None)] = None  # the specification; the service has metadata.format
+    metadata: FileMetadata | None = None
+    pickleScanResult: str | None = None
+    pickleScanMessage: str | None = None
+    virusScanResult: str | None = None
+    virusScanMessage: str | None = None
+    scannedAt: datetime | None = None
+    hashes: Hashes | None = None
+    downloadUrl: str | None = None
+    primary: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            self.metadata = self.metadata or FileMetadata()
+            self.metadata.format = self.metadata.format or self.format
+
+
+class Image(Payload):
+    """A showcase image of a version."""
+
+    id: Integer | None = None
+    url: str | None = None
+    type: str | None = None
+    width: Integer | None = None
+    height: Integer | None = None
+    hash: str | None = None
+    nsfw: Annotated[bool | str | None, Canonical(None)] = None
+    nsfwLevel: Annotated[Integer | str | None, Canonical(int)] = None
+    browsingLevel: Annotated[Integer | None, Canonical(None)] = None
+    createdAt: datetime | None = None
+    postId: Integer | None = None
+    username: str | None = None
+    stats: Annotated[Blank | None, Canonical(None)] = None
+
+    def __post_init__(self) -> None:
+        if self.browsingLevel is not None:
+            self.nsfwLevel = self.browsingLevel
+        elif not isinstance(self.nsfwLevel, int):
+            word = self.nsfwLevel if self.nsfwLevel is not None else self.nsfw
+            self.nsfwLevel = BROWSING_LEVELS.get(word) if isinstance(word, str) else None
+        # Details and early lists have no id; the file name in the address is the id (civitai-api.md, 2).
+        if self.id is None and self.url is not None:
+            digits = self.url.rsplit("/", 1)[-1].split(".", 1)[0]
+            if digits.isascii() and digits.isdigit() and len(digits) < 19:
+                self.id = int(digits)
+
+
+class GalleryImage(Image, kw_only=True):
+    """An item of GET /images."""
+
+    id: Integer
+
+
+class Version(Payload):
+    id: Identifier
+    modelId: Integer | None = None
+    index: Integer | None = None
+    name: str | None = None
+    baseModel: str | None = None
+    baseModelType: str | None = None
+    air: str | None = None
+    availability: str | None = None
+    nsfwLevel: Integer | None = None
+    createdAt: datetime | None = None
+    updatedAt: datetime | None = None
+    publishedAt: datetime | None = None
+    earlyAccessTimeFrame: Integer | None = None
+    supportsGeneration: bool | None = None
+    trainedWords: list[str] | None = None
+    downloadUrl: str | None = None
+    stats: Annotated[Blank | None, Canonical(None)] = None
+    files: list[File] | None = None
+    images: list[Image] | None = None
+
+
+class ModelCreator(Payload):
+    username: str | None = None
+    image: str | None = None
+
+
+class TagObject(Payload):
+    name: str
+
+
+class Model(Payload):
+    """An item of GET /models."""
+
+    id: Identifier
+    name: str | None = None
+    description: str | None = None
+    type: str | None = None
+    nsfw: bool | None = None
+    nsfwLevel: Integer | None = None
+    poi: bool | None = None
+    minor: bool | None = None
+    sfwOnly: bool | None = None
+    mode: str | None = None
+    availability: str | None = None
+    supportsGeneration: bool | None = None
+    userId: Integer | None = None
+    allowNoCredit: bool | None = None
+    allowCommercialUse: Annotated[list[str] | str | None, Canonical(list[str])] = None
+    allowDerivatives: bool | None = None
+    allowDifferentLicense: bool | None = None
+    creator: ModelCreator | None = None
+    tags: Annotated[list[str | TagObject] | None, Canonical(list[str])] = None
+    stats: Annotated[Blank | None, Canonical(None)] = None
+    modelVersions: Annotated[list[Version] | None, WHOLE] = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.allowCommercialUse, str):  # "Sell" in 2023, "{Image,RentCivit}" in 2026
+            words = self.allowCommercialUse.strip("{}").split(",")
+            self.allowCommercialUse = [word.strip().strip('"') for word in words if word.strip()]
+        if self.allowCommercialUse is not None:  # a set: another order is no other licence
+            self.allowCommercialUse = sorted(set(self.allowCommercialUse))
+        if self.tags is not None:
+            self.tags = [tag if isinstance(tag, str) else tag.name for tag in self.tags]
+
+
+class Creator(Payload):
+    """An item of GET /creators."""
+
+    username: Name
+    link: str | None = None
+    image: str | None = None
+
+
+class Tag(Payload):
+    """An item of GET /tags."""
+
+    name: Name
+    link: str | None = None
+
+
+class Enums(Payload):
+    """The answer of GET /enums."""
+
+    ActiveBaseModel: list[str] | None = None
+    BaseModel: list[str] | None = None
+
+
+class User(Payload):
+    """A user of GET /users; the specification has a tier and a date, the service neither (civitai-api.md, 8)."""
+
+    id: Integer
+    username: str | None = None
+    avatarNsfw: str | None = None
+    image: str | None = None
+    tier: str | None = None
+    createdAt: datetime | None = None
+
+
+class VersionModel(Payload):
+    name: str | None = None
+    type: str | None = None
+    nsfw: bool | None = None
+    poi: bool | None = None
+    mode: str | None = None
+
+
+class PaidAccess(Payload):
+    permanent: bool | None = None
+    endsAt: datetime | None = None
+
+
+class VersionDetail(Version):
+    """The answer of GET /model-versions/{id}, and of the look-ups by hash (civitai-api.md, 4)."""
+
+    model: VersionModel | None = None
+    status: str | None = None
+    uploadType: str | None = None
+    usageControl: str | None = None
+    trainingStatus: str | None = None
+    licensingFee: float | None = None
+    earlyAccessEndsAt: datetime | None = None
+    paidAccess: PaidAccess | None = None
+
+
+class VersionMini(Payload):
+    """The answer of GET /model-versions/mini/{id}; it names neither itself nor its model by id (civitai-api.md, 4).
+
+    In the specification it does, and calls `versionName` `name`.
+    """
+
+    air: str | None = None
+    versionName: str | None = None
+    name: Annotated[str | None, Canonical(None)] = None
+    modelName: str | None = None
+    userId: Integer | None = None
+    baseModel: str | None = None
+    availability: str | None = None
+    publishedAt: datetime | None = None
+    size: float | None = None
+    fileType: str | None = None
+    fileName: str | None = None
+    downloadUrls: Annotated[list[str] | None, Canonical(None)] = None
+    downloadUrl: str | None = None
+    format: str | None = None
+    canGenerate: bool | None = None
+    isFeatured: bool | None = None
+    requireAuth: bool | None = None
+    checkPermission: bool | None = None
+    earlyAccessEndsAt: datetime | None = None
+    freeTrialLimit: Integer | None = None
+    additionalResourceCharge: bool | None = None
+    minor: bool | None = None
+    sfwOnly: bool | None = None
+    payoutEnabled: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.versionName = self.versionName or self.name
+        if self.downloadUrl is None and self.downloadUrls:
+            self.downloadUrl = self.downloadUrls[0]
+
+
+class HashOwner(Payload):
+    """A version that has a file with a hash."""
+
+    modelVersionId: Integer
+    modelId: Integer | None = None
+
+
+class HashMatch(Payload):
+    """What versions have a file with a hash, as the load puts it together (`pipelines.crawl.lookups`)."""
+
+    hash: str
+    matches: list[HashOwner]
+
+
+#: The struct of each payload kind of the raw layer.
+PAYLOADS: dict[str, type[Struct]] = {
+    "model": Model,
+    "image": GalleryImage,
+    "creator": Creator,
+    "tag": Tag,
+    "enum": Enums,
+    "user": User,
+    "version": VersionDetail,
+    "version_mini": VersionMini,
+    "hash_match": HashMatch,
+}
+
+_SCALARS: dict[Any, type[pl.DataType]] = {
+    int: pl.Int64,
+    float: pl.Float64,
+    bool: pl.Boolean,
+    str: pl.String,
+    datetime: pl.String,
+}
+
+
+def dtype_of(kind: Any) -> pl.DataType:
+    """The polars type of the canonical JSON of a struct, list or scalar; timestamps are ISO text."""
+    kind = canonical_type(kind)
+    if kind in _SCALARS:
+        return _SCALARS[kind]()
+    if get_origin(kind) is list:
+        return pl.List(dtype_of(get_args(kind)[0]))
+    if isinstance(kind, type):
+        hints = get_type_hints(kind, include_extras=True)
+        return pl.Struct({name: dtype_of(hint) for name, hint in hints.items() if canonical_type(hint) is not None})
+    (inner,) = (arm for arm in get_args(kind) if arm is not type(None))
+    return dtype_of(inner)
+
+
+def canonical_type(kind: Any) -> Any:
+    """What an annotation says of the canonical type, or else the annotated type."""
+    if get_origin(kind) is not Annotated:
+        return kind
+    base, *metas = get_args(kind)
+    return next((meta.extra["canonical"] for meta in metas if meta.extra and "canonical" in meta.extra), base)
+
+
+class Odd(NamedTuple):
+    """A value that is set aside alone: its JSON path, what is wrong with it, and the value as JSON."""
+
+    path: str
+    message: str
+    value: str
+
+    @property
+    def reason(self) -> str:
+        return worded(self.message, self.path)
+
+
+def worded(message: str, path: str) -> str:
+    """The reason of a row of ops_quarantine; `path_in` has the path from it again."""
+    return f"{message} - at `{path}`"
+
+
+def path_in(reason: str) -> str:
+    """The JSON path that a reason names; nothing if it names none."""
+    found = re.search(r" - at `(\$.*)`$", reason, re.DOTALL)
+    return found[1] if found else ""
+
+
+@dataclass
+class Validated:
+    """What became of documents.
+
+    `canonical`: the canonical JSON of every document that can be read, in order. `errors`: of every other one its
+    position and what is wrong with it, with the JSON path ("Expected `int`, got `str` - at `$.id`"). `odd`: the values
+    that are set aside in a document that can be read, by its position.
+    """
+
+    canonical: list[bytes] = field(default_factory=list)
+    errors: dict[int, str] = field(default_factory=dict)
+    odd: dict[int, list[Odd]] = field(default_factory=dict)
+
+
+def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> Validated:
+    """Validates JSON documents.
+
+    Args:
+        kind: a struct of this module, or a list of one.
+        documents: UTF-8 JSON.
+    """
+    decoder, encoder = msgspec.json.Decoder(kind), msgspec.json.Encoder()
+    found = Validated()
+    for position, document in enumerate(documents):
+        canonical = b""
+        with suppress(msgspec.DecodeError, RecursionError):
+            canonical = encoder.encode(decoder.decode(document))
+        if not canonical or b'"0001-' in canonical or b'"9999-' in canonical:
+            mender = _Mender()
+            try:
+                canonical = encoder.encode(mender.document(kind, document))
+            except _UnreadableError as error:
+                found.errors[position] = worded(error.message, error.path)
+                continue
+            if mender.odd:
+                found.odd[position] = mender.odd
+        found.canonical.append(canonical)
+    return found
+
+
+class _UnreadableError(Exception):
+    """What stands at a path cannot be read as what it is declared to be."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(path, message)
+        self.path = path
+        self.message = message
+
+
+class _Number(str):
+    """A number as it was received: any Python number would change some of them, and cannot be made of others."""
+
+    __slots__ = ()
+
+
+class _Mender:
+    """Reads a document member by member; keeps the values that it sets aside in `odd`."""
+
+    def __init__(self) -> None:
+        self.odd: list[Odd] = []
+
+    def document(self, kind: Any, document: bytes) -> Any:
+        """The document as its declaration has it.
+
+        Raises:
+            _UnreadableError: it is no JSON, or what it cannot do without is not there.
+        """
+        try:
+            return self._read(kind, loosely(document), "$")
+        except RecursionError:
+            raise _UnreadableError("$", "JSON is nested too deeply") from None
+        except ValueError as error:
+            raise _UnreadableError("$", f"JSON is malformed: {error}") from None
+
+    def _read(self, kind: Any, value: Any, path: str) -> Any:
+        struct, item = struct_in(kind), item_in(kind)
+        if isinstance(value, dict) and struct and not struct.__struct_config__.forbid_unknown_fields:
+            return self._object(struct, value, path)
+        if isinstance(value, list) and item is not None:
+            return self._list(kind, item, value, path)
+        return _scalar(kind, value, path)
+
+    def _object(self, struct: type[Struct], members: dict[str, Any], path: str) -> Struct:
+        values = {}
+        for declared in msgspec.structs.fields(struct):
+            name, needed = declared.name, declared.required or is_whole(declared.type)
+            if name not in members:
+                if declared.required:
+                    raise _UnreadableError(path, f"Object missing required field `{name}`")
+                continue
+            try:
+                values[name] = self._read(declared.type, members[name], f"{path}.{name}")
+            except _UnreadableError as error:
+                if needed:
+                    raise
+                self._set_aside(error, members[name], f"{path}.{name}")
+        return struct(**values)
+
+    def _list(self, kind: Any, item: Any, elements: list[Any], path: str) -> list[Any]:
+        values = []
+        for position, element in enumerate(elements):
+            try:
+                values.append(self._read(item, element, f"{path}[{position}]"))
+            except _UnreadableError as error:
+                if is_whole(kind):
+                    raise
+                self._set_aside(error, element, f"{path}[{position}]")
+        return values
+
+    def _set_aside(self, error: _UnreadableError, value: Any, path: str) -> None:
+        where = "" if error.path == path else f", at `{error.path}`"
+        self.odd.append(Odd(path, error.message + where, as_json(value)))
+
+
+def loosely(document: bytes) -> Any:
+    """A JSON document in which numbers are texts (`_Number`) of whatever size, and texts may have lone surrogates.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(document.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_json)
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _scalar(kind: Any, value: Any, path: str) -> Any:
+    try:
+        if isinstance(value, _Number):
+            return msgspec.json.decode(value.encode(), type=kind)
+        if isinstance(value, str) and not _is_text(value):
+            raise _UnreadableError(path, "Expected text, got half of a surrogate pair")
+        found = msgspec.convert(value, kind)
+        if isinstance(found, datetime) and found.tzinfo:
+            found.astimezone(UTC)
+    except OverflowError:
+        raise _UnreadableError(path, "Expected a time that is of the years 1 to 9999 in UTC") from None
+    except msgspec.ValidationError as error:
+        raise _UnreadableError(path, str(error).partition(" - at `")[0]) from None
+    return found
+
+
+def as_json(value: Any, levels: int = DEEPEST) -> str:
+    """What `loosely` has read as JSON again: numbers as they were received, white space left out.
+
+    Raises:
+        RecursionError: it is nested more than so many levels deep.
+    """
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict | list) and not levels:
+        raise RecursionError
+    if isinstance(value, dict):
+        members = [f"{as_json(name)}:{as_json(member, levels - 1)}" for name, member in value.items()]
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join([as_json(element, levels - 1) for element in value]) + "]"
+    return json.dumps(value, ensure_ascii=isinstance(value, str) and not _is_text(value))
+
+
+def _is_text(value: str) -> bool:
+    """Whether it has a form in UTF-8; half of a surrogate pair has none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_whole(kind: Any) -> bool:
+    """Whether a field is declared `WHOLE`."""
+    return get_origin(kind) is Annotated and WHOLE in get_args(kind)
+
+
+def declared_at(kind: Any, names: Sequence[str]) -> Any:
+    """The type that a struct declares at a path of names and `[]`, elements of a list; None if it declares none."""
+    for name in names:
+        struct = struct_in(kind)
+        fields = {each.name: each.type for each in msgspec.structs.fields(struct)} if struct else {}
+        kind = item_in(kind) if name == "[]" else fields.get(name)
+        if kind is None:
+            return None
+    return kind
+
+
+@cache
+def item_in(kind: Any) -> Any:
+    """The type of the items where a type may be a list."""
+    (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
+    return inner
+
+
+@cache
+def struct_in(kind: Any) -> type[Struct] | None:
+    """The struct where a type may be an object."""
+    return next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    """The alternatives of a type."""
+    if get_origin(kind) is Annotated:
+        return _arms(get_args(kind)[0])
+    if kind is None or isinstance(kind, type) or get_origin(kind) is list:
+        return (kind,)
+    return get_args(kind)
+
+
+def read(kind: type[Struct] | Any, canonical: list[bytes]) -> pl.Series:
+    """One value per canonical document (`validate`)."""
+    return pl.Series("document", canonical, dtype=pl.Binary).cast(pl.String).str.json_decode(dtype_of(kind))

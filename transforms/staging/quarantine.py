@@ -1,0 +1,95 @@
+"""What a table refuses: rows that break a declared rule, and second rows of one key, go to ops_quarantine as JSON."""
+
+from datetime import date
+
+import polars as pl
+
+from pipelines.raw.documents import UnreadableItemError, split
+from transforms.staging import payloads
+from transforms.staging.stage import declared_at
+from transforms.tables import OpsQuarantine, Table
+
+
+def first_of_each(rows: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The first row of each key, and the rest."""
+    numbered = rows.with_columns(_place=pl.int_range(pl.len()).over(key))
+    first = pl.col("_place") == 0
+    return numbered.filter(first).drop("_place"), numbered.filter(~first).drop("_place")
+
+
+def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that meet the declaration, and the others with the rules that they break in `reason`."""
+    nothing = table.empty()
+    none_broken = nothing.with_columns(reason=pl.lit(None, pl.String))
+    if rows.is_empty():
+        return nothing, none_broken
+    good, failure = table.filter(rows.select(table.column_names()), cast=True)
+    if good.height == rows.height:
+        return good, none_broken
+    details = failure.details()
+    rules = [name for name in details.columns if name not in table.columns()]
+    reason = pl.concat_str(
+        [pl.when(pl.col(rule).cast(pl.String) == "invalid").then(pl.lit(rule)) for rule in rules],
+        separator=", ",
+        ignore_nulls=True,
+    )
+    return good, details.select(*table.column_names(), reason=pl.format("breaks {}", reason))
+
+
+def reason_now(kind: str, level: str, entity_id: str, reason: str, received: bytes) -> str | None:
+    """What today's declarations find wrong with a record or a value that was set aside; None: nothing any more."""
+    if level == "value":
+        return value_now(kind, payloads.path_in(reason), received)
+    try:
+        document = split(kind, received, entity_id)
+    except UnreadableItemError as error:
+        return str(error)
+    for declared, text in ((payloads.PAYLOADS[kind], document.payload), (list[payloads.Metric], document.metrics)):
+        errors = payloads.validate(declared, [text]).errors
+        if errors:
+            return errors[0]
+    return None
+
+
+def value_now(kind: str, path: str, received: bytes) -> str | None:
+    """What today's declarations find wrong with the value at a path of a document; None: nothing any more."""
+    declared = declared_at(kind, path)
+    if declared is None:
+        return f"no declaration has `{path}`"
+    found = payloads.validate(declared.kind, [received])
+    for message in [*found.errors.values(), *(odd.reason for odd in found.odd.get(0, []))]:
+        return message
+    # A declaration that reads more than numbers makes of them what it wants.
+    if declared.bounds and not found.canonical[0].startswith((b'"', b"null")):
+        least, most = declared.bounds
+        if not least <= float(found.canonical[0]) <= most:
+            return f"Expected {least} to {most}"
+    return None
+
+
+def rejected(rejects: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ops_quarantine for rows of raw.rejects."""
+    payloads = [payload.decode(errors="backslashreplace") for payload in rejects["payload"]]
+    return rejects.select(
+        "snapshot_date",
+        "crawl_id",
+        "kind",
+        entity_id=pl.lit(None, pl.String),
+        level=pl.lit("item"),
+        reason=pl.format("{} - item {} of {}", "reason", "position", "request"),
+        payload=pl.Series(payloads, dtype=pl.String),
+    )
+
+
+def refused(table: type[Table], rows: pl.DataFrame, on: date | pl.Expr, crawl_id: str | pl.Expr) -> pl.DataFrame:
+    """Rows of ops_quarantine for rows of `table` with a `reason`."""
+    entity_id = pl.concat_str(pl.col(table.primary_key()).cast(pl.String).fill_null("null"), separator="/")
+    return rows.select(
+        snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
+        crawl_id=crawl_id if isinstance(crawl_id, pl.Expr) else pl.lit(crawl_id),
+        kind=pl.lit(table.table_name()),
+        entity_id=entity_id,
+        level=pl.lit("row"),
+        reason="reason",
+        payload=pl.struct(table.column_names()).struct.json_encode(),
+    ).cast(OpsQuarantine.polars_schema())  # type: ignore[arg-type]

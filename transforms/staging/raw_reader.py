@@ -1,0 +1,173 @@
+"""Reads the raw layer, one snapshot date at a time, straight from DuckDB into polars frames.
+
+A table that no crawl has filled yet reads as an empty one.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from pipelines.raw.decisions import Decision, decisions, left_out
+from pipelines.raw.tables import (
+    KINDS,
+    RECONCILE_PASS,
+    REJECTS,
+    SNAPSHOTS,
+    TOMBSTONES,
+    RawTable,
+    documents_table,
+    observations_table,
+)
+from pipelines.raw.warehouse import all_rows, connect, declared_columns, has_table
+
+#: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
+DOCUMENTS_A_BATCH = 2_000
+
+
+class RawReader:
+    """A read-only view of `warehouse.duckdb` and of its archive, without what crawls brought that do not count."""
+
+    def __init__(self, warehouse: Path) -> None:
+        self.connection = connect(warehouse)
+        self.decisions = decisions(self.connection)
+        self._left_out = set(left_out(self.decisions))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def rows(self, table: RawTable, condition: str = "true", parameters: tuple[object, ...] = ()) -> pl.DataFrame:
+        """The declared columns of the rows that meet an SQL condition."""
+        if not has_table(self.connection, table):
+            empty = pl.from_arrow(table.schema.empty_table())
+            assert isinstance(empty, pl.DataFrame)
+            return empty
+        columns = declared_columns(self.connection, table)
+        query = f"SELECT {columns} FROM {all_rows(self.connection, table)} WHERE {condition}"
+        rows: pl.DataFrame = self.connection.sql(query, params=parameters).pl()
+        return rows
+
+    def leave_out(self, crawl_ids: Collection[str]) -> None:
+        """From now on, what these crawls brought is not read."""
+        self._left_out.update(crawl_ids)
+
+    def crawls(self, taken: Sequence[Decision] | None = None) -> pl.DataFrame:
+        """raw.snapshots, oldest first, with `observations`, the rows that each crawl has in the observation tables,
+        `coverage`, the share of what its lists announced that it met, and `verdict` and `verdict_reason` of those that
+        do not count, by the decisions that are `taken` (default: those of raw).
+        """
+        crawls = self.rows(SNAPSHOTS).join(self._observed, on="crawl_id", how="left")
+        shares = [
+            coverage(json.loads(endpoints), json.loads(listed or "{}"))
+            for endpoints, listed in crawls.select("endpoints", "listed").iter_rows()
+        ]
+        out = left_out(self.decisions if taken is None else taken)
+        verdicts = pl.DataFrame(
+            [(crawl_id, decision.verdict, decision.reason) for crawl_id, decision in out.items()],
+            schema={"crawl_id": pl.String, "verdict": pl.String, "verdict_reason": pl.String},
+            orient="row",
+        )
+        return (
+            crawls.with_columns(pl.col("observations").fill_null(0), coverage=pl.Series(shares, dtype=pl.Float64))
+            .join(verdicts, on="crawl_id", how="left")
+            .sort("snapshot_date", "started_at", "crawl_id")
+        )
+
+    @cached_property
+    def _observed(self) -> pl.DataFrame:
+        """How many observations each crawl has: a look through all of them, once."""
+        counts = [
+            f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
+            for table in map(observations_table, KINDS)
+            if has_table(self.connection, table)
+        ]
+        return (
+            self.connection.sql(
+                "SELECT crawl_id, sum(observations)::BIGINT AS observations "
+                f"FROM ({' UNION ALL '.join(counts)}) GROUP BY crawl_id"
+            ).pl()
+            if counts
+            else pl.DataFrame(schema={"crawl_id": pl.String, "observations": pl.Int64})
+        )
+
+    def observations(self, kind: str, on: date) -> pl.DataFrame:
+        """The observations of a kind on a date, one per entity and by its id: what a list showed stands for what was
+        answered by id to an earlier crawl of the date.
+        """
+        found = self._counting(observations_table(kind), "snapshot_date = ?", (on,))
+        is_listed = pl.col("crawl_pass") != RECONCILE_PASS
+        listed = found.filter(is_listed)
+        answered = found.filter(~is_listed).join(listed, on="entity_id", how="anti")
+        return pl.concat([listed, answered]).sort("entity_id")
+
+    def latest_observations(self, kind: str) -> pl.DataFrame:
+        """The last observation of each entity of a kind, by entity id."""
+        last = "true QUALIFY row_number() OVER (PARTITION BY entity_id ORDER BY snapshot_date DESC) = 1"
+        return self.rows(observations_table(kind), last).sort("entity_id")
+
+    def rejects(self, on: date) -> pl.DataFrame:
+        """Items without a readable id that the crawls of a date met."""
+        return self.rejects_of(KINDS, on)
+
+    def rejects_of(self, kinds: Sequence[str], on: date | None = None) -> pl.DataFrame:
+        """Items of some kinds that cannot become documents; of a date, or all."""
+        condition = f"kind IN {tuple(kinds)}"
+        rows = (
+            self._counting(REJECTS, f"{condition} AND snapshot_date = ?", (on,))
+            if on
+            else self.rows(REJECTS, condition)
+        )
+        return rows.sort("crawl_id", "kind", "request", "position")
+
+    def denials(self, kind: str) -> pl.DataFrame:
+        """Every time that something of a kind was asked for and the service did not have it: entity_id, snapshot_date,
+        observed_at.
+        """
+        found = self.rows(TOMBSTONES, "kind = ?", (kind,)).select("entity_id", "snapshot_date", "observed_at")
+        return found.sort("entity_id", "snapshot_date")
+
+    def tombstones(self, on: date, kind: str) -> pl.DataFrame:
+        """Ids of a kind that answered 404 on a date."""
+        found = self._counting(TOMBSTONES, "snapshot_date = ? AND kind = ?", (on, kind))
+        return found.select("entity_id").unique()
+
+    def _counting(self, table: RawTable, condition: str, parameters: tuple[object, ...]) -> pl.DataFrame:
+        """The rows that meet a condition, of crawls that count."""
+        return self.rows(
+            table, f"{condition} AND NOT list_contains(?, crawl_id)", (*parameters, sorted(self._left_out))
+        )
+
+    def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the
+        columns of `wanted` and `payload`, in the order in which raw has them.
+        """
+        if wanted.is_empty():
+            return
+        table = documents_table(kind)
+        self.connection.register("wanted", wanted.to_arrow())
+        documents = self.connection.sql(
+            f"SELECT wanted.*, payload FROM {table.qualified_name} JOIN wanted USING (entity_id, content_hash)"
+        )
+        for batch in documents.to_arrow_reader(DOCUMENTS_A_BATCH):
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame
+        self.connection.unregister("wanted")
+
+
+def coverage(met: dict[str, dict[str, int]], listed: dict[str, int]) -> float | None:
+    """The share of the `listed` entities, by kind, that a crawl `met`; None where no list says how long it is."""
+    announced = sum(listed.values())
+    return (
+        sum(min(total, met[kind]["distinct_ids"]) for kind, total in listed.items()) / announced if announced else None
+    )

@@ -1,0 +1,321 @@
+"""raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened.
+
+Documents are decoded only when they are news (`StateEntity.is_settled`); counters are decoded every day, from the small
+metrics column. A value that is not what it is declared to be, or a counter that cannot be true, is set aside alone: its
+record counts. A record that cannot be read without the value (`transforms.staging.payloads`) is set aside whole, with
+its reason and its payload as received. The rest of the day goes on.
+"""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+import polars as pl
+from msgspec import Struct
+
+from pipelines.errors import CivitaiEtlError
+from pipelines.raw.documents import splice
+from pipelines.raw.tables import RECONCILE_PASS
+from transforms.staging import payloads
+from transforms.staging.drift import unknown_paths
+from transforms.staging.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
+from transforms.staging.raw_reader import RawReader
+from transforms.tables import (
+    DimCreator,
+    DimImage,
+    DimTag,
+    FactCreatorDaily,
+    FactImageDaily,
+    FactModelDaily,
+    FactModelVersionDaily,
+    FactTagDaily,
+    OpsQuarantine,
+    Table,
+)
+
+#: From decoded documents to candidate rows, per payload kind: what a new list endpoint adds here is one line.
+Flatten = Callable[[pl.DataFrame], dict[str, pl.DataFrame]]
+FLATTEN: dict[str, Flatten] = {
+    "model": flatten_models,
+    "image": lambda documents: {DimImage.table_name(): flatten_images(documents)},
+    "creator": lambda documents: {DimCreator.table_name(): flatten_creators(documents)},
+    "tag": lambda documents: {DimTag.table_name(): flatten_tag_list(documents)},
+    "enum": lambda documents: {},  # noqa: ARG005 (kept in raw; no table reads it yet)
+}
+
+#: Threads that read batches of documents, and batches that may wait for them: bounds memory.
+READERS = 2
+BATCHES_UNDER_WAY = 4
+
+#: About how many documents of a batch are searched for paths that no declaration knows.
+DRIFT_SAMPLE = 100
+
+#: The fact that declares what values the counters of an owner can have.
+FACT_OF_OWNER: dict[str, type[Table]] = {
+    "model": FactModelDaily,
+    "version": FactModelVersionDaily,
+    "image": FactImageDaily,
+    "creator": FactCreatorDaily,
+    "tag": FactTagDaily,
+}
+
+#: Where the counters of an owner stand in a document of another kind.
+_OWNER_PATHS = {
+    "version": "$.modelVersions[id={id}]",
+    "image": "$..images[id={id}]",
+    "creator": "$.creator",
+}
+
+
+class LostDocumentsError(CivitaiEtlError):
+    """Observations point to documents that are not there."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a kind brought on a date.
+
+    `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
+    answered when it was asked for by id, and only its counters count (`pipelines.raw.tables.RECONCILE_PASS`).
+    `metrics`: entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the
+    records whose document was decoded, and `is_sound`: no value of it was set aside. `rows`: candidate rows by table.
+    `quarantine`: rows of ops_quarantine, one per record that was set aside. `odd`: likewise, one per value that was;
+    its record counts. `drift`: path and example of unknown paths.
+    """
+
+    observations: pl.DataFrame
+    metrics: pl.DataFrame
+    decoded: pl.DataFrame
+    rows: dict[str, pl.DataFrame]
+    quarantine: pl.DataFrame
+    odd: pl.DataFrame
+    drift: dict[str, str]
+
+
+def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl.DataFrame) -> Staged:
+    """Stages a kind on a date.
+
+    `settled` has entity_id and content_hash of documents that need no second look, `listed` the entity_id of what lists
+    have shown: of the others an answer to a question by id is the only source, and read like an item of a list.
+    """
+    observations = raw.observations(kind, on)
+    metrics, metric_errors, odd_counters = decode_metrics(kind, on, observations)
+    is_listed = pl.col("crawl_pass") != RECONCILE_PASS
+    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(
+        settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
+    )
+    payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]
+    collected: list[Future[dict[str, pl.DataFrame]]] = []
+    decoded: list[pl.DataFrame] = []
+    quarantine: list[pl.DataFrame] = []
+    odd = [odd_counters]
+    drift = unknown_paths(list[payloads.Metric], every_nth(observations["metrics"]))
+    refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
+    wanted = pl.concat([news, refused]).unique("entity_id")
+    # msgspec validates one batch here while polars reads those before in other threads.
+    with ThreadPoolExecutor(max_workers=READERS) as reader:
+        collected.append(reader.submit(flatten_batch, payload, flatten, []))
+        for batch in raw.documents(kind, wanted.select("entity_id", "content_hash", "crawl_id", "metrics")):
+            is_refused = batch["entity_id"].is_in(list(metric_errors))
+            sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
+            found = payloads.validate(payload, sound["payload"].cast(pl.Binary))
+            collected.append(reader.submit(flatten_batch, payload, flatten, found.canonical))
+            collected[max(0, len(collected) - BATCHES_UNDER_WAY)].result()
+            drift = unknown_paths(payload, every_nth(batch["payload"])) | drift
+            records = sound.with_columns(
+                reason=pl.Series([found.errors.get(n) for n in range(sound.height)], dtype=pl.String),
+                is_sound=pl.Series([n not in found.odd for n in range(sound.height)], dtype=pl.Boolean),
+            )
+            broken = broken.with_columns(
+                reason=pl.Series([metric_errors[i] for i in broken["entity_id"]], dtype=pl.String)
+            )
+            decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))
+            quarantine.append(set_aside(kind, on, pl.concat([records.drop("is_sound").drop_nulls("reason"), broken])))
+            odd.append(odd_values(kind, on, sound, found.odd))
+    met = sum(frame.height for frame in [*decoded, *quarantine])
+    if met != wanted.height:
+        raise LostDocumentsError(
+            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {met} of them. "
+            "The warehouse is damaged: restore it from a backup. Nothing was published."
+        )
+    set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
+    bad = set_aside_rows.select("entity_id").unique()
+    metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
+    metrics, implausible = within_bounds(kind, on, metrics, observations.select("entity_id", "crawl_id"))
+    return Staged(
+        observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
+            bad, on="entity_id", how="anti", maintain_order="left"
+        ),
+        metrics=metrics,
+        decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String, "is_sound": pl.Boolean}), *decoded]),
+        rows={name: pl.concat(future.result()[name] for future in collected) for name in collected[0].result()},
+        quarantine=set_aside_rows,
+        odd=pl.concat([*odd, implausible]).join(bad, on="entity_id", how="anti", maintain_order="left"),
+        drift=drift,
+    )
+
+
+def every_nth(texts: pl.Series) -> pl.Series:
+    """About DRIFT_SAMPLE texts from all over a series."""
+    return texts.gather_every(max(1, len(texts) // DRIFT_SAMPLE))
+
+
+def flatten_batch(payload: type[Struct], flatten: Flatten, canonical: list[bytes]) -> dict[str, pl.DataFrame]:
+    """The candidate rows of a batch of validated documents."""
+    return flatten(payloads.read(payload, canonical).struct.unnest())
+
+
+def decode_metrics(
+    kind: str, on: date, observations: pl.DataFrame
+) -> tuple[pl.DataFrame, dict[str, str], pl.DataFrame]:
+    """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; for every entity
+    whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
+    """
+    entity_ids, texts = observations["entity_id"], observations["metrics"]
+    found = payloads.validate(list[payloads.Metric], texts.cast(pl.Binary))
+    is_valid = pl.Series([position not in found.errors for position in range(len(texts))], dtype=pl.Boolean)
+    metrics = (
+        pl.DataFrame(
+            {"entity_id": entity_ids.filter(is_valid), "metric": payloads.read(list[payloads.Metric], found.canonical)}
+        )
+        .explode("metric")
+        .filter(pl.col("metric").is_not_null())
+        .unnest("metric")
+        .unnest("stats")
+    )
+    in_documents = {position: in_document(kind, texts[position], odd) for position, odd in found.odd.items()}
+    reasons = {entity_ids[position]: reason for position, reason in found.errors.items()}
+    return metrics, reasons, odd_values(kind, on, observations, in_documents)
+
+
+def in_document(kind: str, metrics: str, odd: list[payloads.Odd]) -> list[payloads.Odd]:
+    """Odd values of the metrics column, with their paths in the document that the counters came from. The ids of owners
+    are left out: the document has them, too.
+    """
+    owners = payloads.loosely(metrics.encode())
+    found = []
+    for each in odd:
+        position, _, path = each.path.removeprefix("$[").partition("].")
+        owner = owners[int(position)]
+        if path != "id":
+            found.append(each._replace(path=f"{owner_path(kind, owner['owner']).format(id=owner['id'])}.{path}"))
+    return found
+
+
+def owner_path(kind: str, owner: str) -> str:
+    """Where the counters of an owner stand in a document of a kind; `{id}` is the owner's."""
+    return "$" if owner == kind else _OWNER_PATHS[owner]
+
+
+def odd_values(
+    kind: str, on: date | pl.Expr, records: pl.DataFrame, odd: dict[int, list[payloads.Odd]]
+) -> pl.DataFrame:
+    """Rows of ops_quarantine for the `odd` values of records, which have entity_id and crawl_id, by their positions."""
+    places = [position for position, values in odd.items() for _ in values]
+    values = [each for of_record in odd.values() for each in of_record]
+    return records[places].select(
+        snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
+        crawl_id="crawl_id",
+        kind=pl.lit(kind),
+        entity_id="entity_id",
+        level=pl.lit("value"),
+        reason=pl.Series([each.reason for each in values], dtype=pl.String),
+        payload=pl.Series([each.value for each in values], dtype=pl.String),
+    )
+
+
+def within_bounds(
+    kind: str, on: date, metrics: pl.DataFrame, crawls: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Makes every counter null that is outside its declared bounds, and gives a row of ops_quarantine for each.
+
+    Args:
+        kind: the payload kind.
+        on: the snapshot date.
+        metrics: as of `decode_metrics`.
+        crawls: entity_id and crawl_id.
+    """
+    found = [OpsQuarantine.empty()]
+    for owner, fact in FACT_OF_OWNER.items():
+        for metadata in fact.with_metadata(counter=True).values():
+            field, least, most = metadata["source"].rsplit(".", 1)[-1], metadata["least"], metadata["most"]
+            is_odd = (pl.col("owner") == owner) & ~pl.col(field).is_between(least, most)
+            odd = metrics.filter(is_odd)
+            if odd.is_empty():
+                continue
+            path = f"{owner_path(kind, owner)}{'' if field == 'modelCount' else '.stats'}.{field}"
+            value = pl.col(field).cast(pl.String)
+            before, named, after = path.partition("{id}")
+            owner_id = pl.col("id").fill_null("unknown") if named else pl.lit("")
+            where = pl.concat_str(pl.lit(before), owner_id, pl.lit(after))
+            found.append(
+                odd.join(crawls, on="entity_id", maintain_order="left").select(
+                    snapshot_date=pl.lit(on),
+                    crawl_id="crawl_id",
+                    kind=pl.lit(kind),
+                    entity_id="entity_id",
+                    level=pl.lit("value"),
+                    reason=pl.format(f"Expected {least} to {most}, got {{}} - at `{{}}`", value, where),
+                    payload=value,
+                )
+            )
+            metrics = metrics.with_columns(pl.when(~is_odd | pl.col(field).is_null()).then(field).alias(field))
+    return metrics, pl.concat(found)
+
+
+class Declared(NamedTuple):
+    """What is declared of a value: its type, and the least and the most of a counter."""
+
+    kind: Any
+    bounds: tuple[int, int] | None = None
+
+
+def declared_at(kind: str, path: str) -> Declared | None:
+    """What is declared at a path of a document of a kind, as rows of ops_quarantine name it."""
+    names = _places(path)
+    for owner, fact in FACT_OF_OWNER.items():
+        if owner not in (kind, *_OWNER_PATHS):
+            continue
+        begin = _places(owner_path(kind, owner))
+        counter = names[len(begin) :]
+        if names[: len(begin)] != begin or counter[:1] not in (["stats"], ["modelCount"]):
+            continue
+        # An odd object of counters stands in the document, each of its counters beside it.
+        if counter != ["stats"] and (found := payloads.declared_at(payloads.Metric, counter)):
+            bounds = {
+                metadata["source"].rsplit(".", 1)[-1]: (metadata["least"], metadata["most"])
+                for metadata in fact.with_metadata(counter=True).values()
+            }
+            return Declared(found, bounds.get(names[-1]))
+    found = payloads.declared_at(payloads.PAYLOADS[kind], names)
+    return Declared(found) if found else None
+
+
+def _places(path: str) -> list[str]:
+    """The names of a path and, as `[]`, the elements of its lists."""
+    return re.findall(r"(?<=\.)\w+|\[\]", re.sub(r"\[[^]]*\]", "[]", path))
+
+
+def set_aside(kind: str, on: date | pl.Expr, records: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ops_quarantine for records with a reason; the payload is the document as received."""
+    received = [_as_received(kind, *parts) for parts in records.select("payload", "metrics").iter_rows()]
+    return records.select(
+        snapshot_date=on if isinstance(on, pl.Expr) else pl.lit(on),
+        crawl_id="crawl_id",
+        kind=pl.lit(kind),
+        entity_id="entity_id",
+        level=pl.lit("record"),
+        reason="reason",
+        payload=pl.Series(received, dtype=pl.String),
+    )
+
+
+def _as_received(kind: str, payload: str, metrics: str) -> str:
+    """A document with its counters; without them if it is nested too deeply to find their places here."""
+    with suppress(RecursionError):
+        return splice(kind, payload.encode(), metrics.encode()).decode()
+    return payload

@@ -1,0 +1,157 @@
+"""Daily facts: counters as observed, and flows against the last known value.
+
+The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
+
+* a flow is the counter minus its last non-null value at any earlier observation, through absence and tombstones; null
+  if either is missing, so between two dates with known counters the flows add up to the difference;
+* at an entity's first observation the flow is null, unless it was published after the last complete crawl before it
+  began: then the whole counter is flow and the span runs from that crawl. A crawl that could not have listed the entity
+  says nothing of it: one that read no list item of its model;
+* a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated;
+* a counter that is withheld on a date (`transforms.quality.counter_guard`) is null on it like a hidden one, but an
+  entity first observed on that date counts as first observed, for that counter, on the first date that shows it.
+
+What was last known of each entity is carried in a state frame (`empty_state`), so that a day costs what the day has.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from transforms.tables import Table
+from transforms.tables.facts import (
+    FactCreatorDaily,
+    FactImageDaily,
+    FactModelDaily,
+    FactModelVersionDaily,
+    FactTagDaily,
+)
+
+#: The id column of each daily fact.
+ENTITY_ID: dict[type[Table], str] = {
+    FactModelDaily: "model_id",
+    FactModelVersionDaily: "version_id",
+    FactImageDaily: "image_id",
+    FactCreatorDaily: "username",
+    FactTagDaily: "tag",
+}
+
+#: The counter that creators can hide; facts that have it say what span its flow covers.
+DOWNLOADS = "download_count"
+
+
+@dataclass(frozen=True)
+class CompleteCrawl:
+    """The last complete crawl before a snapshot date: what was published after it began was not there for it to see."""
+
+    snapshot_date: date
+    started_at: datetime
+
+
+def counters_of(fact: type[Table]) -> dict[str, str | None]:
+    """The counter columns of a fact, each with the column of its flow."""
+    return {name: metadata["flow"] for name, metadata in fact.with_metadata(counter=True).items()}
+
+
+def stats_columns(fact: type[Table]) -> list[pl.Expr]:
+    """The counters of a fact, read from a frame whose columns are `payloads.Stats` fields and `modelCount`."""
+    return [
+        pl.col(metadata["source"].rsplit(".", 1)[-1]).alias(name)
+        for name, metadata in fact.with_metadata(counter=True).items()
+    ]
+
+
+def empty_state(fact: type[Table]) -> pl.DataFrame:
+    """One row per entity: id, `observed_on`, and each counter's last known value; with downloads also `downloads_on`,
+    the date of its last known value, and `is_shown`, whether the last observation had it.
+    """
+    columns = fact.columns()
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        ENTITY_ID[fact]: columns[ENTITY_ID[fact]].dtype,
+        "observed_on": pl.Date,
+    }
+    schema |= {name: columns[name].dtype for name in counters_of(fact)}
+    if DOWNLOADS in counters_of(fact):
+        schema |= {"downloads_on": pl.Date, "is_shown": pl.Boolean}
+    # Of an entity that was born on a date with withheld counters: which they were, and the complete crawl before.
+    schema |= {"born_after": pl.Date, "awaited": pl.List(pl.String)}
+    return pl.DataFrame(schema=schema)
+
+
+def daily_rows(
+    fact: type[Table],
+    observed: pl.DataFrame,
+    state: pl.DataFrame,
+    published: pl.DataFrame,
+    on: date,
+    withheld: Collection[str] = (),
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a daily fact, without the keys of dimension rows, and the state after them.
+
+    Args:
+        fact: the declaration.
+        observed: one row per entity observed on `on`: its id and counters (null is hidden or not given).
+        state: what was known before (`empty_state`).
+        published: id and `published_at` of entities that may be new; those without a publication are left out. With
+            them `complete_on` and `complete_from`, the date and the start of the last complete crawl before `on` that
+            could have listed the entity; null if there was none.
+        on: the snapshot date.
+        withheld: the counters that are null on this date because the service's values are not believed.
+    """
+    entity_id, counters = ENTITY_ID[fact], counters_of(fact)
+    known = state.rename({name: f"{name}_known" for name in counters})
+    # Whether the service gave a number, which a withheld one hides.
+    observed = observed.with_columns(pl.col(name).is_not_null().alias(f"{name}_given") for name in counters)
+    observed = observed.with_columns(pl.lit(None, dtype=observed.schema[name]).alias(name) for name in withheld)
+    rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
+        is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
+    )
+    of_births = published.select(entity_id, "published_at", "complete_on", "complete_from")
+    rows = rows.join(of_births, on=entity_id, how="left", maintain_order="left")
+    is_birth = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
+    since = pl.col("complete_on")
+
+    def is_awaited(name: str) -> pl.Expr:
+        """Whether an entity was born on a date that did not show this counter, and none has shown it since."""
+        return pl.col("awaited").list.contains(name).fill_null(False) & pl.col(f"{name}_known").is_null()  # noqa: FBT003
+
+    rows = rows.with_columns(is_birth=is_birth).with_columns(
+        pl.when(pl.col("is_birth") | is_awaited(name))
+        .then(pl.col(name))
+        .otherwise(pl.col(name) - pl.col(f"{name}_known"))
+        .alias(flow)
+        for name, flow in counters.items()
+        if flow is not None
+    )
+    rows = rows.with_columns(days_since_previous=span(pl.when("is_birth").then(since).otherwise("observed_on")))
+    if DOWNLOADS in counters:
+        flow = counters[DOWNLOADS] or ""
+        start = pl.when("is_birth").then(since).when(is_awaited(DOWNLOADS)).then("born_after").otherwise("downloads_on")
+        rows = rows.with_columns(downloads_days=pl.when(pl.col(flow).is_not_null()).then(span(start)))
+    of_birth = [pl.when(pl.col("is_birth") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
+    awaited = pl.concat_list(of_birth).list.drop_nulls() if of_birth else pl.lit([], dtype=pl.List(pl.String))
+    rows = rows.with_columns(awaits=awaited).with_columns(is_awaiting=pl.col("awaits").list.len() > 0)
+    seen = rows.select(
+        entity_id,
+        observed_on=pl.lit(on),
+        **{name: pl.coalesce(name, f"{name}_known") for name in counters},
+        **(
+            {
+                "downloads_on": pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit(on)).otherwise("downloads_on"),
+                "is_shown": pl.col(f"{DOWNLOADS}_given"),
+            }
+            if DOWNLOADS in counters
+            else {}
+        ),
+        born_after=pl.when("is_awaiting").then(since).otherwise("born_after"),
+        awaited=pl.when("is_awaiting").then("awaits").otherwise("awaited"),
+    )
+    unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
+    return rows, pl.concat([unseen, seen.select(state.columns)])
+
+
+def span(start: pl.Expr) -> pl.Expr:
+    """Days from `start` to the row's snapshot date."""
+    return (pl.col("snapshot_date") - start).dt.total_days().cast(pl.Int32)

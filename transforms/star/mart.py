@@ -1,0 +1,175 @@
+"""mart_base_model_daily: the stocks and flows of each base model's versions, balanced term by term."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from transforms.star.facts import DOWNLOADS
+
+#: The normal quantile of a two-sided interval at 95 %.
+Z = 1.959963984540054
+
+
+#: What is null where the counter that it is made of is withheld.
+MADE_OF: dict[str, tuple[str, ...]] = {
+    "download_count": (
+        *("download_count", "downloads_delta", "downloads_entered", "downloads_left", "downloads_reclassified"),
+        *("downloads_hidden", "downloads_share", "downloads_days"),
+    ),
+    "thumbs_up_count": ("thumbs_up_count", "approval_rate", "approval_lower_bound"),
+    "thumbs_down_count": ("thumbs_down_count", "approval_rate", "approval_lower_bound"),
+    "rating_count": ("rating_count", "rating"),
+    "rating": ("rating",),
+}
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The versions that were served at a snapshot, and its date: version_id, base_model, download_count (null while
+    hidden). `on` is None before the first snapshot.
+    """
+
+    on: date | None
+    versions: pl.DataFrame
+
+
+def base_model_day(
+    before: Stock,
+    counted: Stock,
+    after: pl.DataFrame,
+    flows: pl.DataFrame,
+    births: pl.DataFrame | None,
+    *,
+    on: date,
+    withheld: Collection[str] = (),
+) -> pl.DataFrame:
+    """One snapshot date of the mart.
+
+    Args:
+        before: the versions at the snapshot before, with which those of today are compared.
+        counted: the versions at the last snapshot whose downloads were not withheld: the terms of downloads are the
+            differences from there. The same as `before` but after dates with withheld downloads.
+        after: the versions that are served on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
+            and rating.
+        flows: version_id and downloads_delta of the versions observed on `on`.
+        births: version_id of versions first seen on `on` and published since the last complete crawl; None where there
+            was none yet, so that nobody knows.
+        on: the snapshot date.
+        withheld: the counters of versions that are withheld on it; what is made of them is null.
+    """
+    born = flows.clear() if births is None else births
+    versions = (
+        before.versions.select("version_id", base_model_before="base_model", was_there=True)
+        .join(
+            counted.versions.select(
+                "version_id", base_model_counted="base_model", stock_before=DOWNLOADS, was_counted=True
+            ),
+            on="version_id",
+            how="full",
+            coalesce=True,
+        )
+        .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
+        .join(flows, on="version_id", how="left")
+        .join(born.select("version_id", is_birth=True), on="version_id", how="left")
+        .with_columns(pl.col("was_there", "was_counted", "is_there", "is_birth").fill_null(False))  # noqa: FBT003
+    )
+    stock, stock_before, flow = pl.col(DOWNLOADS), pl.col("stock_before"), pl.col("downloads_delta").fill_null(0)
+    entered = ~pl.col("was_there") & pl.col("is_there")
+    left = pl.col("was_there") & ~pl.col("is_there")
+    moved = pl.col("was_there") & pl.col("is_there") & (pl.col("base_model") != pl.col("base_model_before"))
+    stayed = pl.col("was_counted") & pl.col("is_there")
+    came = ~pl.col("was_counted") & pl.col("is_there")
+    went = pl.col("was_counted") & ~pl.col("is_there")
+    changed = stayed & (pl.col("base_model") != pl.col("base_model_counted"))
+    shown = stayed & stock_before.is_null()
+    # An unknown number is not zero: only a version with both numbers says which part of its reviews recommend it.
+    is_judged = pl.col("thumbs_up_count").is_not_null() & pl.col("thumbs_down_count").is_not_null()
+
+    def amount(condition: pl.Expr, value: pl.Expr) -> pl.Expr:
+        return value.filter(condition).fill_null(0).sum().cast(pl.Int64)
+
+    arrivals = (
+        versions.filter("is_there")
+        .group_by("base_model")
+        .agg(
+            version_count=pl.len().cast(pl.Int64),
+            versions_published=pl.col("is_birth").sum().cast(pl.Int64),
+            versions_entered=entered.sum().cast(pl.Int64),
+            versions_moved_in=moved.sum().cast(pl.Int64),
+            download_count=stock.sum(),
+            downloads_delta=pl.when(pl.col("downloads_delta").count() > 0).then(pl.col("downloads_delta").sum()),
+            downloads_entered=amount(came, stock - flow),
+            downloads_moved_in=amount(changed, stock_before),
+            downloads_shown=amount(shown, stock - flow),
+            downloads_hid=amount(stayed & stock.is_null(), stock_before),
+            thumbs_up_count=total("thumbs_up_count"),
+            thumbs_down_count=total("thumbs_down_count"),
+            ups_judged=pl.col("thumbs_up_count").filter(is_judged).sum(),
+            downs_judged=pl.col("thumbs_down_count").filter(is_judged).sum(),
+            rating_count=total("rating_count"),
+            rating_points=((pl.col("rating") * 100).round().cast(pl.Int64) * pl.col("rating_count")).sum(),
+            ratings_with_points=pl.col("rating_count").filter(pl.col("rating").is_not_null()).sum(),
+        )
+    )
+    departures = (
+        versions.filter("was_there")
+        .group_by(base_model="base_model_before")
+        .agg(versions_left=left.sum().cast(pl.Int64), versions_moved_out=moved.sum().cast(pl.Int64))
+    )
+    departures_counted = (
+        versions.filter("was_counted")
+        .group_by(base_model="base_model_counted")
+        .agg(downloads_left=amount(went, stock_before), downloads_moved_out=amount(changed, stock_before))
+    )
+    terms = [
+        *("version_count", "versions_entered", "versions_moved_in", "versions_left", "versions_moved_out"),
+        *("download_count", "downloads_entered", "downloads_moved_in", "downloads_shown"),
+        *("downloads_left", "downloads_moved_out", "downloads_hid", "versions_published"),
+    ]
+    days, downloads_days = (
+        pl.lit(None if since.on is None else (on - since.on).days, dtype=pl.Int32) for since in (before, counted)
+    )
+    up = pl.col("ups_judged")
+    votes = up + pl.col("downs_judged")
+    return (
+        arrivals.join(departures, on="base_model", how="full", coalesce=True)
+        .join(departures_counted, on="base_model", how="full", coalesce=True)
+        .with_columns(pl.col(terms).fill_null(0))
+        .with_columns(
+            snapshot_date=pl.lit(on),
+            days_since_previous=days,
+            downloads_days=downloads_days,
+            versions_published=pl.when(pl.lit(births is not None)).then("versions_published"),
+            versions_reclassified=pl.col("versions_moved_in") - pl.col("versions_moved_out"),
+            downloads_reclassified=pl.col("downloads_moved_in") - pl.col("downloads_moved_out"),
+            downloads_hidden=pl.col("downloads_shown") - pl.col("downloads_hid"),
+            downloads_share=ratio(pl.col("downloads_delta"), pl.col("downloads_delta").sum()),
+            rating=ratio(pl.col("rating_points"), pl.col("ratings_with_points")) / 100,
+            approval_rate=ratio(up, votes),
+            approval_lower_bound=wilson_lower_bound(up, votes),
+        )
+        .with_columns(
+            pl.lit(None).alias(column) for column in sorted({name for each in withheld for name in MADE_OF[each]})
+        )
+        .sort("base_model")
+    )
+
+
+def total(column: str) -> pl.Expr:
+    """The sum of the known values; null if none is known."""
+    return pl.when(pl.col(column).count() > 0).then(pl.col(column).sum())
+
+
+def ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Part / whole; null where the whole is not positive."""
+    return pl.when(whole > 0).then(part / whole)
+
+
+def wilson_lower_bound(successes: pl.Expr, trials: pl.Expr) -> pl.Expr:
+    """Lower bound of a share at 95 % (Wilson score interval), rounding never makes it negative; null without trials."""
+    share = successes / trials
+    centre = share + Z**2 / (2 * trials)
+    margin = Z * ((share * (1 - share) + Z**2 / (4 * trials)) / trials).sqrt()
+    return pl.when(trials > 0).then(((centre - margin) / (1 + Z**2 / trials)).clip(lower_bound=0))
