@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from tests.pipelines.service import Reply, running_service
 
 from tests.e2e.conftest import CommandLine
+from tests.pipelines.service import Reply, running_service
 
 STOCKS = "select snapshot_date, version_count, versions_left from star.mart_base_model_daily order by 1"
 

@@ -9,9 +9,9 @@ from email.utils import formatdate
 from urllib.parse import urlsplit
 
 import duckdb
-from tests.pipelines.service import running_service
 
 from tests.pipelines.networks import HOST, Authority, running_proxy
+from tests.pipelines.service import running_service
 
 
 def test_help_answers_in_under_half_a_second(civitai_etl):

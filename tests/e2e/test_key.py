@@ -9,11 +9,11 @@ from datetime import date
 
 import duckdb
 import pytest
-from tests.pipelines.service import Reply, running_service
 
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
+from tests.pipelines.service import Reply, running_service
 
 SENTINEL = "sk-sentinel-0f3a9c55e1"
 #: Stands beside the key in what the service says: where this is found, the key could have been.

@@ -9,11 +9,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from tests.pipelines.service import Service, running_service
 
 from flows import steps
 from pipelines.settings import Settings
 from tests.pipelines.conftest import settings_for
+from tests.pipelines.service import Service, running_service
 from transforms.continuity import LostDatesError
 
 DAYS = [date(2026, 1, day) for day in range(1, 5)]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tests.pipelines.service import Reply, Service, running_service
 
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
 from tests.comparison import RUN_DEPENDENT, differences
+from tests.pipelines.service import Reply, Service, running_service
 from tests.transforms.conftest import model, version
 from transforms.build import build
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from tests.pipelines.service import Reply, running_service
 
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
+from tests.pipelines.service import Reply, running_service
 from tests.transforms.conftest import model, version
 from transforms.build import build
 

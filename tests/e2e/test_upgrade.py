@@ -20,8 +20,8 @@ from pipelines.raw.loader import NewerRawError
 from pipelines.settings import Settings
 from pipelines.storage.sql import parquet_rows
 from tests.pipelines.conftest import Notes
-from transforms.lake.declarations import DECLARATIONS_VERSION
 from transforms.lake import publish
+from transforms.lake.declarations import DECLARATIONS_VERSION
 from transforms.lake.publish import NewerStarError, read_manifest
 
 EARLIER = Path(__file__).parent / "earlier"

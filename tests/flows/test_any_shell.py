@@ -16,7 +16,8 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from flows.cli.main import identify, look_up, main
+from flows.cli import identify, look_up
+from flows.cli.main import main
 from flows.reporting import report
 from flows.reporting.console import Lines, Output, plain, say
 from flows.reporting.query import answer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.cli.main import main
+from flows.cli import main
 from transforms.tables import TABLES, DimModel
 from transforms.tables.account import ACCOUNT_TABLES
 from transforms.tables.macros import MACROS, VIEWS

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from flows.cli.main import main
+from flows.cli.app import EXIT_CODES
 from pipelines.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ def test_the_operations_guide_lists_every_setting_with_its_default():
 
 def test_the_operations_guide_and_the_help_list_the_same_exit_codes():
     listed = re.findall(r"^\| (\d+) \|", OPERATIONS, re.MULTILINE)
-    assert listed == re.findall(r"(?:^|; |: )(\d+) ", main.EXIT_CODES)
+    assert listed == re.findall(r"(?:^|; |: )(\d+) ", EXIT_CODES)
 
 
 def test_the_example_of_settings_names_only_settings_that_exist():

@@ -21,7 +21,7 @@ from tests.flows.servers import free_port
 from tests.soak.schedule import COMMAND, serving
 
 #: `civitai-etl serve` with the patience of a test.
-IMPATIENT = "from flows import cli, serving; serving.PATIENCE, serving.PAUSE = 4, 1; cli.console_script()"
+IMPATIENT = "from flows.cli import main, serving; serving.PATIENCE, serving.PAUSE = 4, 1; main.console_script()"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.pipelines.service import Reply, running_service
 
 from emulator.launch import launch
 from flows.steps import run_daily_snapshot
@@ -25,6 +24,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.raw.warehouse import connect
 from pipelines.settings import Settings
 from pipelines.vault.member import AccountError, MemberOfKey
+from tests.pipelines.service import Reply, running_service
 from transforms.member import account_tables
 from transforms.tables.account import AccountPermission, AccountVault, AccountVaultItem
 

@@ -13,8 +13,8 @@ import pytest
 from pipelines.api.client import BarredError, Client, OutageError, RefusedError, ServiceError, UnconfirmedError
 from pipelines.network import VARIABLES, NetworkError, check_network, proxy_for, shown, with_direct_loopback
 from tests.pipelines.conftest import settings_for
-from tests.pipelines.service import Reply, Service, running_service
 from tests.pipelines.networks import HOST, Authority, RunningProxy, running_proxy
+from tests.pipelines.service import Reply, Service, running_service
 
 PAGE = Reply({"items": [{"id": 1}], "metadata": {}})
 PLAIN, SECURE = f"http://{HOST}/api/v1", f"https://{HOST}/api/v1"

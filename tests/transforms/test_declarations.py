@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model
-from transforms.lake.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
 from transforms.lake import declarations, publish
+from transforms.lake.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
 from transforms.tables import TABLES, DimTag, Table, declaration, macros
 
 #: Another fingerprint is another star: raise DECLARATIONS_VERSION, and note both here.

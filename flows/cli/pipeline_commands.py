@@ -1,0 +1,210 @@
+"""Commands that load and build: demo, snapshot, refresh, look-up, rebuild, relocate, compact."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.types import PositiveInt
+
+from flows.cli.app import PARTIAL, NamedPath, app, read_settings
+from flows.reporting.console import say
+from pipelines.errors import CivitaiEtlError
+
+if TYPE_CHECKING:
+    from flows.steps import RunSummary
+    from pipelines.settings import Settings
+
+
+@app.command
+def demo(
+    *,
+    days: PositiveInt = 30,
+    models: PositiveInt = 2000,
+    data_dir: NamedPath = Path("data/demo"),
+) -> int:
+    """See it work: simulated days through the whole pipeline, without a network or a key.
+
+    Starts an emulated Civitai on this machine, takes one snapshot for each simulated day from 2026-01-01 on, prints a
+    summary and draws charts. Run again, it goes on where it was.
+
+    Parameters
+    ----------
+    days
+        Simulated days, one snapshot each.
+    models
+        Models in the simulated catalogue on the first day.
+    data_dir
+        Where to work; refused if it holds snapshots of a real service. Charts go to `charts` in it.
+    """
+    from flows.cli.demo import run_demo
+
+    return run_demo(days=days, models=models, data_dir=data_dir)
+
+
+@app.command
+def snapshot(
+    *,
+    snapshot_date: Annotated[date | None, Parameter(name="--date")] = None,
+    service_moved: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Take today's full snapshot and publish it; resumes one that was cut off.
+
+    A date that is complete already is not asked for again. What is watched (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`,
+    `_USERS`) is looked up with it. Ends with code 3 if the snapshot is partial: what was seen
+    is published, and the reason is told.
+
+    Parameters
+    ----------
+    snapshot_date
+        UTC date of the snapshot, such as 2026-01-31. Default: today. A real service answers only for today, so
+        another date is for an emulator.
+    service_moved
+        The service is the one of the snapshots before, at a new address; needed once.
+    """
+    from flows.reporting.console import progress_display
+    from flows.steps import WatchListError, run_daily_snapshot
+
+    settings = read_settings()
+    with progress_display() as progress:
+        summary = run_daily_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
+    _print_summary(settings, summary)
+    if summary.snapshot.status != "complete":
+        return PARTIAL
+    if summary.watched and summary.watched.problem:
+        raise WatchListError(summary.watched.problem)
+    return 0
+
+
+def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
+    from flows.reporting import report
+
+    say(report.crawl_line(summary.snapshot))
+    if not summary.snapshot.already_complete:
+        say(report.coverage_line(summary.snapshot))
+    if summary.watched:
+        say(report.lookup_line(summary.watched))
+    if summary.snapshot.already_complete and not summary.build.published:
+        return
+    say(*report.build_lines(summary.build))
+    say("", "Rows:")
+    say(*report.row_lines(summary.build.rows))
+    say("")
+    say(*report.place_lines(settings))
+
+
+@app.command
+def refresh() -> int:
+    """Take in what is new since the last look: documents of models and images, between two snapshots.
+
+    The published tables stay as they are: the next snapshot observes what was found here.
+    """
+    from flows.reporting import report
+    from flows.reporting.console import progress_display
+    from flows.steps import refresh_documents
+
+    with progress_display() as progress:
+        refreshed = refresh_documents(read_settings(), progress)
+    say(report.refresh_line(refreshed))
+    return 0
+
+
+@app.command(name="look-up")
+def look_up(name: str, /, *texts: str) -> int:
+    """Ask the service for things by id, name or hash, and print what it says; the answers are kept and published.
+
+    `civitai-etl look-up versions 128713 130072` has the details of two versions in `star.model_version_detail`. Ends
+    with code 1 if anything was not found.
+
+    Parameters
+    ----------
+    name
+        What to look up: `versions` or `minis` (ids of versions), `users` (names), `user-ids` (live dialect only),
+        `hash` (hashes of any kind, one request each), `hashes` or `hash-ids` (SHA256, many at once).
+    texts
+        The ids, names or hashes.
+    """
+    from flows.cli.look_up import tell
+    from flows.reporting.console import progress_display
+    from flows.steps import look_up_by_hand
+
+    if not texts:
+        raise CivitaiEtlError(f"Nothing to look up: give ids, names or hashes after {name!r}.")
+    with progress_display() as progress:
+        looked_up = look_up_by_hand(read_settings(), name, texts, progress)
+    tell(looked_up)
+    return 0
+
+
+@app.command
+def rebuild(
+    *,
+    from_date: Annotated[date | None, Parameter(name="--from")] = None,
+    to_date: Annotated[date | None, Parameter(name="--to")] = None,
+    into: NamedPath | None = None,
+    forget_dates: str | None = None,
+) -> int:
+    """Make the star tables anew from what was loaded; the service is not asked.
+
+    Parameters
+    ----------
+    from_date
+        First snapshot date to be made anew. Default: the first there is.
+    to_date
+        Last snapshot date to be made anew. Default: the last there is.
+    into
+        Write `lake` and `analytics.duckdb` under this directory instead of the data directory.
+    forget_dates
+        Published dates that raw no longer has, to be dropped from the tables for good: exactly those that the refusal
+        names, such as 2026-01-01,2026-01-05..2026-01-31.
+    """
+    from flows.reporting import report
+    from flows.reporting.console import progress_display
+    from flows.steps import rebuild_star
+    from transforms.continuity import as_ranges, from_ranges
+
+    settings = read_settings()
+    forgotten = sorted({*from_ranges(forget_dates)}) if forget_dates else []
+    with progress_display() as progress:
+        built = rebuild_star(settings, from_date, to_date, into, forgotten, progress)
+    if forgotten:
+        say(f"Forgotten, as far as raw lacks them: {as_ranges(forgotten)}.")
+    say(report.build_line(built))
+    say(*report.build_lines(built))
+    say("", "Rows:")
+    say(*report.row_lines(built.rows))
+    return 0
+
+
+@app.command
+def relocate() -> int:
+    """Make the tables readable after the data directory was moved or copied; takes seconds.
+
+    `analytics.duckdb` names its Parquet files by their absolute paths. Whoever finds that it is not where it was
+    published says so; a command that writes does this by itself.
+    """
+    from flows.reporting import report
+    from flows.steps import relocate_star
+
+    settings = read_settings()
+    moved = relocate_star(settings)
+    say("The tables now name the files that are here." if moved else "The tables name the files that are here already.")
+    say(*report.place_lines(settings))
+    return 0
+
+
+@app.command
+def compact() -> int:
+    """Make the data directory small: closed months become one file a table, their raw observations an archive.
+
+    A month is closed when a later one has a complete snapshot. Every row stays where SQL finds it, which is proven by a
+    rebuild before anything is replaced: this takes as long as `civitai-etl rebuild`, and as much space for a while.
+    """
+    from flows.reporting import report
+    from flows.reporting.console import progress_display
+    from flows.steps import compact_closed_months
+
+    with progress_display() as progress:
+        compacted = compact_closed_months(read_settings(), progress)
+    say(*report.compact_lines(compacted))
+    return 0

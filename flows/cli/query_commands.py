@@ -1,0 +1,179 @@
+"""Commands that read: status, sql, identify, quarantine, docs, doctor, dashboard."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from cyclopts import App
+
+from flows.cli.app import NamedPath, Port, app, read_settings
+from flows.reporting.console import say
+from pipelines.errors import CivitaiEtlError
+
+
+@app.command
+def status(*, max_age: str = "36h") -> int:
+    """Say how fresh and how complete the published tables are.
+
+    Ends with code 4 if nothing is published or the newest snapshot is older than `max_age`: fit for a monitor.
+
+    Parameters
+    ----------
+    max_age
+        How old the newest snapshot may be: a number and `m`, `h` or `d`, such as 90m, 36h or 7d.
+    """
+    from flows.reporting.freshness import parse_age, print_status
+
+    return print_status(read_settings(), parse_age(max_age))
+
+
+@app.command
+def sql(
+    query: str | None = None,
+    *,
+    format: Literal["table", "csv", "json", "parquet"] = "table",  # noqa: A002 (the name of the option)
+    output: NamedPath | None = None,
+) -> int:
+    """Ask the published tables in SQL, read-only, while a pipeline may be running.
+
+    `civitai-etl sql "from star.mart_base_model_daily limit 5"`
+
+    Parameters
+    ----------
+    query
+        One SQL query (DuckDB). Default: read from standard input.
+    format
+        How the answer is written. `table` is for reading and shows at most 500 rows; the others are complete.
+    output
+        File to write to, replaced as a whole. Default: standard output.
+    """
+    from flows.reporting.query import answer
+
+    if query is None:
+        if sys.stdin.isatty():
+            raise CivitaiEtlError('No query: give one, as in civitai-etl sql "show all tables", or pipe it in.')
+        try:
+            query = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise CivitaiEtlError("The query on standard input is no UTF-8 text: give it in UTF-8.") from None
+    answer(read_settings().analytics, query, format, output)
+    return 0
+
+
+@app.command
+def identify(
+    *paths: Path,
+    offline: bool = False,
+    format: Literal["table", "json"] = "table",  # noqa: A002 (the name of the option)
+) -> int:
+    """Hash local model files and name the versions they are, their licence, and whether there is a newer version.
+
+    The published tables answer first, then the service for what they do not know. Ends with code 1 if a file cannot be
+    read; an unknown file is no error.
+
+    Parameters
+    ----------
+    paths
+        Files, and directories that are searched for model files.
+    offline
+        Do not ask the service.
+    format
+        `table` is for reading; `json` has all there is, hashes included.
+    """
+    from flows.cli.identify import identify as identify_files
+    from flows.cli.identify import tell
+    from flows.reporting.console import progress_display
+
+    if not paths:
+        raise CivitaiEtlError("No path: give files, or directories that hold model files.")
+    settings = read_settings()
+    with progress_display() as progress:
+        files = identify_files(settings, paths, offline=offline, progress=progress)
+    tell(files, format)
+    return 1 if any(file.status == "unreadable" for file in files) else 0
+
+
+quarantine = App(
+    name="quarantine", help="What was set aside: list it, show a record or its values, take it in once it can be read."
+)
+app.command(quarantine)
+
+
+@quarantine.default
+def listed() -> int:
+    """List what is set aside: what was wrong, how often, on which dates, and an example."""
+    from flows.cli.quarantine import group_lines
+
+    say(*group_lines(read_settings()))
+    return 0
+
+
+@quarantine.command
+def show(kind: str, entity_id: str, /) -> int:
+    """Show a record that was set aside, or what was of it, as it was received, with what was expected and found.
+
+    Parameters
+    ----------
+    kind
+        What it was taken for, as the list says: model, image, creator, tag, or a table.
+    entity_id
+        Its id, as the list says.
+    """
+    from flows.cli.quarantine import record_lines
+
+    say(*record_lines(read_settings(), kind, entity_id))
+    return 0
+
+
+@quarantine.command
+def replay() -> int:
+    """Take in what today's declarations can read: the star is made anew from raw with all of it at its dates."""
+    from flows.cli.quarantine import replay as replay_records
+    from flows.reporting.console import progress_display
+
+    settings = read_settings()
+    with progress_display() as progress:
+        say(replay_records(settings, progress))
+    return 0
+
+
+@app.command
+def docs(table: str | None = None, /) -> int:
+    """Say what the published tables mean: every table with its grain, or all columns of one.
+
+    Parameters
+    ----------
+    table
+        A table, view or macro of schema `star`, such as dim_model. Default: list them all.
+    """
+    from flows.reporting.documentation import show_documentation
+
+    show_documentation(table)
+    return 0
+
+
+@app.command
+def doctor() -> int:
+    """List all settings (secrets masked) and versions, try disk and service, and tell the next scheduled runs.
+
+    Ends with code 1 if something would keep a snapshot from working.
+    """
+    from flows.cli.doctor import examine
+
+    return examine(read_settings())
+
+
+@app.command
+def dashboard(*, port: Port = 2718, headless: bool = False) -> None:
+    """Open the base-model notebook as a dashboard on 127.0.0.1; ends with Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        Port to listen on.
+    headless
+        Do not open a browser.
+    """
+    from flows.cli.dashboard import show
+
+    show(read_settings(), port, headless=headless)
