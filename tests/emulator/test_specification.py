@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.launch import launch
-from tests.emulator.conftest import SHARED
+from tests.emulator.conftest import SPECIFICATION
 
 
 def test_every_operation_keeps_what_the_specification_promises(tmp_path, specification):
@@ -20,7 +20,7 @@ def test_every_operation_keeps_what_the_specification_promises(tmp_path, specifi
     with launch(models=120) as emulator:
         result = subprocess.run(
             [
-                schemathesis, "run", SHARED / "spec" / "civitai-openapi.yaml", "--url", emulator.api_url,
+                schemathesis, "run", SPECIFICATION, "--url", emulator.api_url,
                 "--checks", "all", "--exclude-checks", "status_code_conformance",
                 "--phases", "coverage,fuzzing", "--max-examples", "100", "--generation-deterministic",
                 "--header", "Authorization: Bearer test-key", "--no-color",
