@@ -66,14 +66,16 @@ check: setup ## lint, formatting, types, and documents that are generated
 	$(BIN)/mypy
 	$(BIN)/python -m transforms.tables.dictionary --check
 	$(BIN)/python -m flows.reporting.api_coverage --check
+	$(BIN)/python -m tests.mutants.table --check
 
 fix: setup ## mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: setup ## write docs/data-dictionary.md and docs/api-coverage.md anew from the declarations
+docs: setup ## write the generated documents: data dictionary, API coverage, and the table of mutants in docs/testing.md
 	$(BIN)/python -m transforms.tables.dictionary
 	$(BIN)/python -m flows.reporting.api_coverage
+	$(BIN)/python -m tests.mutants.table
 
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
