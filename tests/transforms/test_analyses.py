@@ -250,9 +250,14 @@ def test_release_curves_have_no_version_whose_beginning_was_not_seen_and_no_age_
     ]
 
 
-def test_versions_of_the_day_from_which_a_window_counts_are_not_its_own(restated):
-    # Since the 3rd, with which 30 came: 11 alone.
-    assert restated.sql("select versions_published from star.trend_base_model(3)") == [(1,)]
+def test_versions_of_the_day_from_which_a_window_counts_are_not_its_own(workshop):
+    for on in range(1, 6):
+        came = [number for number in range(1, 5) if number <= on]
+        models = [model(number, version(number * 10, publishedAt=f"2026-01-0{number}T01:00:00Z")) for number in came]
+        workshop.raw.crawl(day(on), model=models)
+    workshop.build()
+    # Since the 3rd, with which the third version came, and before that since the 1st: the fourth alone.
+    assert workshop.sql("select versions_published from star.trend_base_model(2)") == [(1,)]
 
 
 def test_a_model_that_replaces_its_only_version_is_not_newly_published(restated):
