@@ -16,7 +16,7 @@ from pipelines.crawl.existence_check import ReconcileCrawl, ReconcileWalk
 from pipelines.crawl.pagination import EndpointCrawl, GalleryCrawl, Walk
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
-from pipelines.raw.batch import COUNTS, NewRows
+from pipelines.raw.row_buffer import COUNTS, NewRows
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
 

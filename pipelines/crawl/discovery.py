@@ -21,10 +21,10 @@ from pipelines.crawl.pagination import following_query
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.high_water_mark import as_mark, plausible, positions
 from pipelines.raw.loader import INSERT_ONLY, SOURCE, Loader, marked, plain_errors
+from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
 from pipelines.raw.tables import documents_table
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 from pipelines.settings import Settings

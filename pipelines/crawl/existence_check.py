@@ -14,8 +14,8 @@ import msgspec
 
 from pipelines.api.client import BrokenAnswerError, Client, NotFoundError, Page, RefusedError
 from pipelines.api.dialects import Reconcile
-from pipelines.raw.batch import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
 from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.raw.warehouse import Known
 
@@ -69,7 +69,7 @@ class ReconcileCrawl:
         self._days = days
         # What a gap has taken day by day comes to light at once after it.
         self._max_share = 1 - (1 - max_share) ** days
-        self._harvest = Harvest(rules.kind, walk, known, crawl_id, snapshot_date)
+        self._buffer = RowBuffer(rules.kind, walk, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
         # Ids whose answers were broken since the last good one.
@@ -122,7 +122,7 @@ class ReconcileCrawl:
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten answers are collected."""
-        return self._harvest.new_rows(all_of_them=all_of_them)
+        return self._buffer.new_rows(all_of_them=all_of_them)
 
     def _ask_for_many(self, client: Client) -> datetime:
         batch = self._batches[0]
@@ -141,7 +141,7 @@ class ReconcileCrawl:
                 page = Page(error.request, [], {}, error.answered_at)
         # A service that does not know `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
-        found = set(self._harvest.take(replace(page, items=wanted), RECONCILE_PASS))
+        found = set(self._buffer.take(replace(page, items=wanted), RECONCILE_PASS))
         self._batches.popleft()
         self._alone.extend(entity_id for entity_id in batch if entity_id not in found)
         self.walk.batched = int(batch[-1])
@@ -179,16 +179,16 @@ class ReconcileCrawl:
             if self._refused_in_a_row > BROKEN_IN_A_ROW:
                 self.walk.done, self.walk.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
             self.walk.unreadable.append(entity_id)
-            self._harvest.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
+            self._buffer.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
         else:
             self._refused_in_a_row = 0
             moment = page.answered_at
             if self._id_of(page.items[0]) == entity_id:
-                self._harvest.take(page, RECONCILE_PASS)
+                self._buffer.take(page, RECONCILE_PASS)
             else:
                 self.walk.unreadable.append(entity_id)
                 reason = f"no document of {self._rules.kind} {entity_id}"
-                self._harvest.reject(page.request, 0, moment, reason, bytes(page.items[0]))
+                self._buffer.reject(page.request, 0, moment, reason, bytes(page.items[0]))
         self.walk.asked += 1
         return moment
 
@@ -207,7 +207,7 @@ class ReconcileCrawl:
             # The service may have failed again just now.
             client.probe()
         for entity_id, answer in broken.items():
-            self._harvest.reject_answer(answer)
+            self._buffer.reject_answer(answer)
             self.walk.unreadable.append(entity_id)
             self.walk.asked += 1
             moment = answer.answered_at
@@ -226,7 +226,7 @@ class ReconcileCrawl:
             )
         elif not self._batches and not self._alone:
             walk.done = True
-            self._harvest.bury(walk.denied, moment)
+            self._buffer.bury(walk.denied, moment)
 
     def _id_of(self, item: msgspec.Raw) -> str | None:
         try:

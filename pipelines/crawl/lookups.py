@@ -25,9 +25,9 @@ from pipelines.api.dialects import DIALECTS, Lookup
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.loader import SOURCE, Loader, plain_errors, rows_of
+from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import lookup_id
 from pipelines.raw.warehouse import Known, connect, crawls, looked_up
 from pipelines.settings import Settings
@@ -180,19 +180,19 @@ class LookupRun:
         self.progress = progress
         self.problem: str | None = None
         self._on = on
-        self._harvests: dict[str, Harvest] = {}
+        self._buffers: dict[str, RowBuffer] = {}
 
-    def harvest(self, kind: str, moment: datetime) -> Harvest:
+    def buffer(self, kind: str, moment: datetime) -> RowBuffer:
         """Where documents of a kind are collected that were answered at `moment`."""
         self._on = self._on or moment.date()
-        if kind not in self._harvests:
-            self._harvests[kind] = Harvest(kind, Counts(), Known(), lookup_id(self._on), self._on)
-        return self._harvests[kind]
+        if kind not in self._buffers:
+            self._buffers[kind] = RowBuffer(kind, Counts(), Known(), lookup_id(self._on), self._on)
+        return self._buffers[kind]
 
     def new_rows(self) -> NewRows:
         """Hand over the collected rows per raw table."""
-        for harvest in self._harvests.values():
-            yield from harvest.new_rows()
+        for buffer in self._buffers.values():
+            yield from buffer.new_rows()
 
 
 @dataclass
@@ -325,7 +325,7 @@ class Questions:
             for asked, versions in matches.items():
                 listed = b",".join(sorted(set(versions)))
                 match = split(HASH_MATCH, b'{"hash":"%b","matches":[%b]}' % (asked.encode(), listed))
-                self.run.harvest(HASH_MATCH, moment).take_document(match, moment, _PASS)
+                self.run.buffer(HASH_MATCH, moment).take_document(match, moment, _PASS)
         left_out = [asked for asked in batch if asked not in self.found]
         if (shows := self.lookup.shows) and len(_elements(body)) >= shows:
             why = f"{shows} others begin with that name, and the service shows no more: ask by id"
@@ -337,7 +337,7 @@ class Questions:
 
     def _take_documents(self, batch: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
         """Collect documents, and for each the version that it is; whether all could be read and attributed."""
-        kind, harvest = self.lookup.kind, self.run.harvest(self.lookup.kind, moment)
+        kind, buffer = self.lookup.kind, self.run.buffer(self.lookup.kind, moment)
         is_whole = True
         for position, item in enumerate([body] if "{}" in self.lookup.path else _elements(body)):
             if item == b"null":  # a version without its file, but which one? (civitai-api.md, 4)
@@ -349,12 +349,12 @@ class Questions:
             except (*UNREADABLE, UnreadableItemError) as error:
                 if len(batch) == 1:
                     raise
-                harvest.reject(self._request(batch[0]), position, moment, str(error), item)
+                buffer.reject(self._request(batch[0]), position, moment, str(error), item)
                 is_whole = False
                 continue
             is_whole &= bool(whose) or self.lookup.asked == "name"  # a search finds others, too
             if whose or self.lookup.asked != "name":
-                harvest.take_document(document, moment, _PASS)
+                buffer.take_document(document, moment, _PASS)
             for asked in whose:
                 self.found.setdefault(asked, []).append(item)
                 if kind == "version":
@@ -406,12 +406,12 @@ class Questions:
         """The service does not have these."""
         self.unknown += asked
         kind = HASH_MATCH if self.lookup.by_hash else self.lookup.kind
-        self.run.harvest(kind, moment).bury(asked, moment)
+        self.run.buffer(kind, moment).bury(asked, moment)
 
     def _set_aside(self, asked: str, moment: datetime, reason: str, body: bytes) -> None:
         """Keep the bytes of what is no answer."""
         self.unanswered[asked] = reason
-        self.run.harvest(self.lookup.kind, moment).reject(self._request(asked), 0, moment, reason, body)
+        self.run.buffer(self.lookup.kind, moment).reject(self._request(asked), 0, moment, reason, body)
 
     def _request(self, asked: str) -> str:
         """How raw names a request; one for many goes by the first of them."""

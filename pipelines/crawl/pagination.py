@@ -16,8 +16,8 @@ from typing import Literal
 
 from pipelines.api.client import BrokenAnswerError, Client, Page, RefusedError, next_page_query
 from pipelines.api.dialects import Arguments, Endpoint
-from pipelines.raw.batch import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, Harvest, NewRows
 from pipelines.raw.high_water_mark import plausible, plausible_ids, positions
+from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, NewRows, RowBuffer
 from pipelines.raw.warehouse import Known
 
 MOST_ATTEMPTS = 3
@@ -83,7 +83,7 @@ class EndpointCrawl:
     def __init__(self, endpoint: Endpoint, walk: Walk, known: Known, crawl_id: str, snapshot_date: date) -> None:
         self.endpoint = endpoint
         self.walk = walk
-        self._harvest = Harvest(endpoint.kind, walk, known, crawl_id, snapshot_date)
+        self._buffer = RowBuffer(endpoint.kind, walk, known, crawl_id, snapshot_date)
         # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
         self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
@@ -97,7 +97,7 @@ class EndpointCrawl:
     @property
     def is_empty(self) -> bool:
         """Whether nothing of this kind was stored when the crawl began or went on: all that it finds is new."""
-        return self._harvest.known.is_empty
+        return self._buffer.known.is_empty
 
     @property
     def kept_walk(self) -> Walk:
@@ -134,7 +134,7 @@ class EndpointCrawl:
             client.read_ahead(self.endpoint.path, following)
         # Before the page is taken in, for the ids that were met may be those of the crawl.
         met_before = len(self.met)
-        ids = self._harvest.take(page, self.walk.rank + 1)
+        ids = self._buffer.take(page, self.walk.rank + 1)
         self.met.update(ids)
         if self._advance(sent, page, ids, len(self.met) - met_before):
             self._asked_again.clear()
@@ -142,7 +142,7 @@ class EndpointCrawl:
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
-        return self._harvest.new_rows(all_of_them=all_of_them)
+        return self._buffer.new_rows(all_of_them=all_of_them)
 
     def _fetch(self, client: Client, sent: Arguments) -> Page:
         if self.endpoint.items == "body":
@@ -196,7 +196,7 @@ class EndpointCrawl:
             if broken:
                 page = self._list_page(client, sent, 1)
         for answer in broken:
-            self._harvest.reject_answer(answer)
+            self._buffer.reject_answer(answer)
         self._trust_again()
         return sent, page
 
@@ -245,7 +245,7 @@ class EndpointCrawl:
             client.probe()
             past = self._past_first(client, sent)
         if past is None:
-            self._harvest.reject_answer(error)
+            self._buffer.reject_answer(error)
             self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
             return None
         self._walk_before = self._walk_before or replace(walk, broken_within=1)
@@ -375,7 +375,7 @@ class EndpointCrawl:
             self._stop(lack)
         elif walk.rank + 1 < len(self.endpoint.passes):
             self._begin(walk.rank + 1, 1)
-        elif not walk.items and not self._harvest.known.is_first:
+        elif not walk.items and not self._buffer.known.is_first:
             self._stop("the list is empty, and it was not on the days before")
         else:
             walk.done = True

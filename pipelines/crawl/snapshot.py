@@ -17,9 +17,9 @@ from pipelines.crawl.service import refuse_other_service
 from pipelines.crawl.source import crawl_source
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import COUNTS
 from pipelines.raw.decisions import Decision, decisions, left_out
 from pipelines.raw.loader import Loader, plain_errors
+from pipelines.raw.row_buffer import COUNTS
 from pipelines.raw.tables import KINDS
 from pipelines.raw.warehouse import (
     Known,

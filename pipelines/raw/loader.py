@@ -20,7 +20,7 @@ from dlt.extract.resource import DltResource
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
-from pipelines.raw.batch import NewRows
+from pipelines.raw.row_buffer import NewRows
 from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME, RawTable
 from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
 from pipelines.settings import Settings

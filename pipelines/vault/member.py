@@ -16,9 +16,9 @@ from pipelines.api.client import UNREADABLE, Client, RefusedError
 from pipelines.api.dialects import DIALECTS, Account
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import Counts, Harvest
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.loader import Loader, collected, plain_errors
+from pipelines.raw.row_buffer import Counts, RowBuffer
 from pipelines.raw.tables import lookup_id
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
@@ -193,18 +193,18 @@ def load_account(settings: Settings, answers: AccountAnswers, progress: Progress
         *(("account_vault_item", "", item) for item in answers.items),
         *(("account_permission", str(version_id), one) for version_id, one in answers.permissions.items()),
     ]
-    harvests: dict[str, Harvest] = {}
+    buffers: dict[str, RowBuffer] = {}
     for kind, entity_id, item in documents:
-        harvest = harvests.setdefault(kind, Harvest(kind, Counts(), Known(), lookup_id(on), on))
+        buffer = buffers.setdefault(kind, RowBuffer(kind, Counts(), Known(), lookup_id(on), on))
         try:
-            harvest.take_document(split(kind, item, entity_id), answers.observed_at, _PASS)
+            buffer.take_document(split(kind, item, entity_id), answers.observed_at, _PASS)
         except UnreadableItemError as error:
             raise AccountError(f"A document of {kind} cannot be read: {error}.") from None
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain(progress)
-        rows = chain.from_iterable(harvest.new_rows() for harvest in harvests.values())
+        rows = chain.from_iterable(buffer.new_rows() for buffer in buffers.values())
         loader.load(collected("account", rows))
 
 

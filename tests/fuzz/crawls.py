@@ -31,8 +31,8 @@ from pipelines.api.dialects import DIALECTS
 from pipelines.crawl.pagination import ASKED_AGAIN, MOST_ATTEMPTS
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
-from pipelines.raw.batch import PART_ATTEMPTS, STALLED_PAGES
 from pipelines.raw.documents import splice
+from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.fuzz.hostile import (

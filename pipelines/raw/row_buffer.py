@@ -62,7 +62,7 @@ class Counts:
         return {name: getattr(self, name) for name in COUNTS}
 
 
-class Harvest:
+class RowBuffer:
     """The rows of one payload kind that a crawl has collected and not handed over yet; counts into `counts`."""
 
     def __init__(self, kind: str, counts: Counts, known: Known, crawl_id: str, snapshot_date: date) -> None:
