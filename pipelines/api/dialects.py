@@ -43,7 +43,7 @@ class Endpoint:
     limit: int | None = None
     passes: tuple[Arguments, ...] = ((),)
     items: Literal["items", "body"] = "items"
-    gallery: bool = False
+    incremental: bool = False
     unordered: bool = False
     cursor: CursorForm = "opaque"
 
@@ -52,13 +52,13 @@ class Endpoint:
         """Whether its pages say what follows."""
         return self.next_page in ("cursor", "next_page")
 
-    def arguments(self, rank: int) -> Arguments:
+    def arguments(self, pass_index: int) -> Arguments:
         """The query of the first request of a pass. It never has `page`, which the live service ignores."""
-        return (*((("limit", str(self.limit)),) if self.limit else ()), *self.passes[rank])
+        return (*((("limit", str(self.limit)),) if self.limit else ()), *self.passes[pass_index])
 
 
 @dataclass(frozen=True)
-class Reconcile:
+class ExistenceCheckEndpoint:
     """How ids that the list endpoint `list_name` no longer shows are asked for.
 
     Each has a `path`/<id>, where 404 means gone. Where `path` itself answers for `batch_size` ids at once (`ids`, with
@@ -121,13 +121,13 @@ class Account:
 class Dialect:
     """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists.
 
-    `news` are the lists that a refresh reads between two snapshots.
+    `discovery` are the lists that a refresh reads between two snapshots.
     """
 
     name: Literal["live", "spec"]
     endpoints: tuple[Endpoint, ...]
-    reconcile: Reconcile
-    news: tuple[Endpoint, ...]
+    existence_check: ExistenceCheckEndpoint
+    discovery: tuple[Endpoint, ...]
     lookups: tuple[Lookup, ...]
     account: Account
 
@@ -151,12 +151,12 @@ SPEC = Dialect(
         Endpoint("creators", "creator", "/creators", "next_page", 200),
         Endpoint("tags", "tag", "/tags", "next_page", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
-        Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
     ),
-    Reconcile("models", "model", "/models"),
+    ExistenceCheckEndpoint("models", "model", "/models"),
     (
-        Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
-        Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
+        Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (Lookup("users", "user", "/users", "name", argument="username"), *_VERSION_LOOKUPS),
     Account(
@@ -194,12 +194,14 @@ LIVE = Dialect(
         Endpoint("creators", "creator", "/creators", "next_page", 200, unordered=True),
         Endpoint("tags", "tag", "/tags", "until_empty", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
-        Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True, cursor="offset"),
+        Endpoint(
+            "images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), incremental=True, cursor="offset"
+        ),
     ),
-    Reconcile("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
+    ExistenceCheckEndpoint("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
     (
         Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY),
-        Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (
         # By name it is a search for a beginning that gives five users, by id it is exact (civitai-api.md, 8).

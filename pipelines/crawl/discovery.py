@@ -54,7 +54,7 @@ class RefreshReport:
 
 
 @dataclass
-class NewsWalk:
+class DiscoveryCrawl:
     """The walk of one list of news; counts as it goes.
 
     `mark` is where the very first one ends. `stored` are the keys of documents that raw has.
@@ -83,12 +83,12 @@ class NewsWalk:
             ServiceError: the service gave no answer, leads in circles, or has no end.
         """
         endpoint = self.endpoint
-        for rank in range(len(endpoint.passes)):
-            query: Arguments | None = endpoint.arguments(rank)
+        for pass_index in range(len(endpoint.passes)):
+            query: Arguments | None = endpoint.arguments(pass_index)
             self._met.clear()
             without_new = 0
             while query is not None:
-                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
+                if endpoint.incremental and self.mark is None and self.pages_read == self.first_pages:
                     return
                 try:
                     page = self._page(query)
@@ -102,7 +102,7 @@ class NewsWalk:
                 yield {"newest": self._newest(page), "rows": self._rows(page)}
                 without_new = without_new + 1 if len(self._met) == met_before else 0
                 self.progress.update(endpoint.name, self.documents)
-                query = following_query(endpoint, rank, query, page)
+                query = following_query(endpoint, pass_index, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
                 if query and without_new == STALLED_PAGES:
@@ -164,21 +164,21 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
         loader = Loader(settings)
         loader.drain(progress)
         client = Client(settings, progress=progress)
-        walks = [
-            NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
+        list_crawls = [
+            DiscoveryCrawl(endpoint, mark, stored, client, progress, settings.image_pages)
             for endpoint, mark, stored in _lists(settings, loader.state())
         ]
-        for walk in walks:
-            loader.forget_cursor(walk.endpoint.name, walk.is_plausible)
-        loader.load(_news(walks))
-    documents = dict.fromkeys((walk.endpoint.kind for walk in walks), 0)
-    for walk in walks:
-        documents[walk.endpoint.kind] += walk.documents
+        for list_crawl in list_crawls:
+            loader.forget_cursor(list_crawl.endpoint.name, list_crawl.is_plausible)
+        loader.load(_discovery(list_crawls))
+    documents = dict.fromkeys((list_crawl.endpoint.kind for list_crawl in list_crawls), 0)
+    for list_crawl in list_crawls:
+        documents[list_crawl.endpoint.kind] += list_crawl.documents
     return RefreshReport(
         documents=documents,
         requests=client.requests,
-        pages=sum(walk.pages_read for walk in walks),
-        rejected=sum(walk.rejected for walk in walks),
+        pages=sum(list_crawl.pages_read for list_crawl in list_crawls),
+        rejected=sum(list_crawl.rejected for list_crawl in list_crawls),
         retries=client.retries,
         bytes=client.bytes,
         seconds=time.monotonic() - began,
@@ -193,30 +193,30 @@ def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint
         if not complete:
             raise NothingToRefreshError(_NOTHING)
         marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
-        for endpoint in DIALECTS[settings.dialect_name].news:
+        for endpoint in DIALECTS[settings.dialect_name].discovery:
             yield endpoint, marks[endpoint.kind], stored_documents(connection, endpoint.kind)
 
 
 @dlt.source(name=SOURCE)
-def _news(walks: Sequence[NewsWalk]) -> Iterator[DltResource]:
-    for walk in walks:
-        pages = dlt.resource(walk.pages(), name=walk.endpoint.name, selected=False)
-        if walk.endpoint.gallery:
+def _discovery(list_crawls: Sequence[DiscoveryCrawl]) -> Iterator[DltResource]:
+    for list_crawl in list_crawls:
+        pages = dlt.resource(list_crawl.pages(), name=list_crawl.endpoint.name, selected=False)
+        if list_crawl.endpoint.incremental:
             # One mark a page, since neighbours may be out of order; dlt closes the walk at the first page without news.
             pages.add_step(
                 dlt.sources.incremental(
                     "newest",
-                    initial_value=walk.mark,
+                    initial_value=list_crawl.mark,
                     row_order="desc",
                     range_start="open",
                     on_cursor_value_missing="include",
                 )
             )
-        yield pages | dlt.transformer(_documents, name=f"{walk.endpoint.name}_documents")(walk)
+        yield pages | dlt.transformer(_documents, name=f"{list_crawl.endpoint.name}_documents")(list_crawl)
 
 
-def _documents(page: dict[str, Any], walk: NewsWalk) -> Iterator[Any]:
-    table = documents_table(walk.endpoint.kind)
-    walk.documents += len(page["rows"])
+def _documents(page: dict[str, Any], list_crawl: DiscoveryCrawl) -> Iterator[Any]:
+    table = documents_table(list_crawl.endpoint.kind)
+    list_crawl.documents += len(page["rows"])
     if page["rows"]:
         yield marked(table, arrow_table(table, page["rows"]), INSERT_ONLY)

@@ -13,7 +13,7 @@ from datetime import date, datetime
 import msgspec
 
 from pipelines.api.client import BrokenAnswerError, Client, NotFoundError, Page, RefusedError
-from pipelines.api.dialects import Reconcile
+from pipelines.api.dialects import ExistenceCheckEndpoint
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import RECONCILE_PASS
@@ -24,7 +24,7 @@ BURIALS_TOLERATED = 3
 
 
 @dataclass
-class ReconcileWalk(Counts):
+class ExistenceCheckState(Counts):
     """How far the reconcile of a crawl is; plain values, kept in dlt's state.
 
     `batched` is the last id that was asked for in a batch; `denied` answered 404, `unknown` too, but was never seen
@@ -41,7 +41,7 @@ class ReconcileWalk(Counts):
     problem: str | None = None
 
 
-class ReconcileCrawl:
+class ExistenceCheck:
     """Asks for the ids of `expected` that the crawl has not observed, in order; many at once where the service can.
 
     `max_share` is the part of `expected` that may be buried for each of the `days` since the last complete crawl. What
@@ -50,8 +50,8 @@ class ReconcileCrawl:
 
     def __init__(
         self,
-        rules: Reconcile,
-        walk: ReconcileWalk,
+        rules: ExistenceCheckEndpoint,
+        state: ExistenceCheckState,
         known: Known,
         expected: Collection[str],
         crawl_id: str,
@@ -61,7 +61,7 @@ class ReconcileCrawl:
         days: int = 1,
         watched: Collection[str] = (),
     ) -> None:
-        self.walk = walk
+        self.state = state
         self._rules = rules
         self._known = known
         self._expected = expected
@@ -69,7 +69,7 @@ class ReconcileCrawl:
         self._days = days
         # What a gap has taken day by day comes to light at once after it.
         self._max_share = 1 - (1 - max_share) ** days
-        self._buffer = RowBuffer(rules.kind, walk, known, crawl_id, snapshot_date)
+        self._buffer = RowBuffer(rules.kind, state, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
         # Ids whose answers were broken since the last good one.
@@ -83,11 +83,11 @@ class ReconcileCrawl:
     @property
     def total(self) -> int:
         """How many ids there are to ask for."""
-        return self.walk.asked + sum(map(len, self._batches)) + len(self._alone)
+        return self.state.asked + sum(map(len, self._batches)) + len(self._alone)
 
     def begin(self, clock: datetime) -> None:
         """Find out what the list has not shown, now that it was read to its end."""
-        settled = {*self.walk.denied, *self.walk.unknown, *self.walk.unreadable}
+        settled = {*self.state.denied, *self.state.unknown, *self.state.unreadable}
         unseen = [
             entity_id
             for entity_id in {*self._expected, *self._watched}
@@ -95,7 +95,7 @@ class ReconcileCrawl:
         ]
         unseen.sort(key=int)
         size = self._rules.batch_size
-        batched = bisect_right(unseen, self.walk.batched, key=int) if size else len(unseen)
+        batched = bisect_right(unseen, self.state.batched, key=int) if size else len(unseen)
         self._alone.extend(unseen[:batched])
         self._batches.extend(unseen[first : first + size] for first in range(batched, len(unseen), size or 1))
         self._end_where_nothing_is_left(clock)
@@ -144,8 +144,8 @@ class ReconcileCrawl:
         found = set(self._buffer.take(replace(page, items=wanted), RECONCILE_PASS))
         self._batches.popleft()
         self._alone.extend(entity_id for entity_id in batch if entity_id not in found)
-        self.walk.batched = int(batch[-1])
-        self.walk.asked += len(found)
+        self.state.batched = int(batch[-1])
+        self.state.asked += len(found)
         return page.answered_at
 
     def _ask_for_one(self, client: Client) -> datetime | None:
@@ -168,7 +168,7 @@ class ReconcileCrawl:
         try:
             page = client.document(f"{self._rules.path}/{entity_id}", (), attempts)
         except NotFoundError as answer:
-            (self.walk.denied if entity_id in self._expected else self.walk.unknown).append(entity_id)
+            (self.state.denied if entity_id in self._expected else self.state.unknown).append(entity_id)
             moment = answer.answered_at
             self._refused_in_a_row = 0
         except RefusedError as refusal:
@@ -177,8 +177,8 @@ class ReconcileCrawl:
             moment = refusal.answered_at
             self._refused_in_a_row += 1
             if self._refused_in_a_row > BROKEN_IN_A_ROW:
-                self.walk.done, self.walk.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
-            self.walk.unreadable.append(entity_id)
+                self.state.done, self.state.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
+            self.state.unreadable.append(entity_id)
             self._buffer.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
         else:
             self._refused_in_a_row = 0
@@ -186,10 +186,10 @@ class ReconcileCrawl:
             if self._id_of(page.items[0]) == entity_id:
                 self._buffer.take(page, RECONCILE_PASS)
             else:
-                self.walk.unreadable.append(entity_id)
+                self.state.unreadable.append(entity_id)
                 reason = f"no document of {self._rules.kind} {entity_id}"
                 self._buffer.reject(page.request, 0, moment, reason, bytes(page.items[0]))
-        self.walk.asked += 1
+        self.state.asked += 1
         return moment
 
     def _clear_up(self, client: Client) -> datetime | None:
@@ -208,25 +208,25 @@ class ReconcileCrawl:
             client.probe()
         for entity_id, answer in broken.items():
             self._buffer.reject_answer(answer)
-            self.walk.unreadable.append(entity_id)
-            self.walk.asked += 1
+            self.state.unreadable.append(entity_id)
+            self.state.asked += 1
             moment = answer.answered_at
         self._suspects.clear()
         return moment
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
-        walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
-        if walk.problem:
+        state, tolerated = self.state, max(BURIALS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
+        if state.problem:
             return
-        if len(walk.denied) > tolerated:
-            walk.done = True
-            walk.problem = (
+        if len(state.denied) > tolerated:
+            state.done = True
+            state.problem = (
                 f"more than {tolerated} of the {len(self._expected)} known ids answer 404, beyond the share of "
                 f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows{self._span}: none is taken as gone"
             )
         elif not self._batches and not self._alone:
-            walk.done = True
-            self._buffer.bury(walk.denied, moment)
+            state.done = True
+            self._buffer.bury(state.denied, moment)
 
     def _id_of(self, item: msgspec.Raw) -> str | None:
         try:

@@ -1,10 +1,10 @@
-"""How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
+"""Paginates a list endpoint: finds the next page, recognizes the end and loops, and decides which pages to read again.
 
-Every walk ends: at the end of its list, or where the list leads back or brings nothing new, page after page.
-A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is stepped
-over, and set aside if it is still broken once the service answers again. Where nothing can be stepped over, it is the
-service that is broken: the walk goes back to where it was, and tries on as long as the client has patience. `Walk` is
-all that a crawl has to remember of an endpoint to go on after it was stopped.
+A list crawl always ends: at the end of the list, or where the list leads back or brings nothing new for many pages.
+A page that stays broken is requested in smaller and smaller parts until the one broken record stands alone. The crawl
+steps over this record. When the service answers again, the crawl requests the record once more and rejects it if it is
+still broken. If the crawl cannot step over anything, the service is broken: the crawl goes back to where it was and
+retries as long as the client has patience. `PaginationState` is all that a stopped crawl needs to continue a list.
 """
 
 import math
@@ -47,7 +47,7 @@ class _Suspect:
 
 
 @dataclass
-class Walk(Counts):
+class PaginationState(Counts):
     """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
 
     `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
@@ -71,27 +71,29 @@ class Walk(Counts):
     done: bool = False
     problem: str | None = None
 
-    def from_the_start(self) -> "Walk":
+    def from_the_start(self) -> "PaginationState":
         """The same counts, at the beginning of the list."""
         counts = (self.pages, self.items, self.distinct_ids, self.duplicates, self.rejected)
-        return Walk(*counts, items_before=self.items, rejected_before=self.rejected)
+        return PaginationState(*counts, items_before=self.items, rejected_before=self.rejected)
 
 
-class EndpointCrawl:
+class ListCrawl:
     """The walk of one endpoint: asks for its pages in turn, counts, and collects rows until they are handed over."""
 
-    def __init__(self, endpoint: Endpoint, walk: Walk, known: Known, crawl_id: str, snapshot_date: date) -> None:
+    def __init__(
+        self, endpoint: Endpoint, state: PaginationState, known: Known, crawl_id: str, snapshot_date: date
+    ) -> None:
         self.endpoint = endpoint
-        self.walk = walk
-        self._buffer = RowBuffer(endpoint.kind, walk, known, crawl_id, snapshot_date)
+        self.state = state
+        self._buffer = RowBuffer(endpoint.kind, state, known, crawl_id, snapshot_date)
         # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
-        self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
+        self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._asked_again = Counter[_Doubt]()
         self._pages_without_new = 0
         # What was stepped over since the last good answer, and the walk as it was before the first of them.
         self._suspects: list[_Suspect] = []
-        self._walk_before: Walk | None = None
+        self._state_before: PaginationState | None = None
         self._made_cursor: str | None = None
 
     @property
@@ -100,9 +102,9 @@ class EndpointCrawl:
         return self._buffer.known.is_empty
 
     @property
-    def kept_walk(self) -> Walk:
+    def kept_state(self) -> PaginationState:
         """What a crawl that is stopped now can count on when it goes on."""
-        return self._walk_before or self.walk
+        return self._state_before or self.state
 
     def step(self, client: Client, *, goes_on: bool) -> Page | None:
         """Ask for the next page, take it in and find out what follows; None if it is to be asked for again or in parts.
@@ -124,17 +126,17 @@ class EndpointCrawl:
         except BrokenAnswerError as failure:
             self._go_back_and_wait(client, failure)
             return None
-        following = following_query(self.endpoint, self.walk.rank, sent, page)
+        following = following_query(self.endpoint, self.state.rank, sent, page)
         doubt = self._doubt(sent, page, following)
         if doubt and self._may_ask_again(doubt):
             return None
         self._visited.add(sent)
-        is_whole = self.walk.broken_within is None
+        is_whole = self.state.broken_within is None
         if goes_on and is_whole and following is not None and following not in self._visited:
             client.read_ahead(self.endpoint.path, following)
         # Before the page is taken in, for the ids that were met may be those of the crawl.
         met_before = len(self.met)
-        ids = self._buffer.take(page, self.walk.rank + 1)
+        ids = self._buffer.take(page, self.state.rank + 1)
         self.met.update(ids)
         if self._advance(sent, page, ids, len(self.met) - met_before):
             self._asked_again.clear()
@@ -147,7 +149,7 @@ class EndpointCrawl:
     def _fetch(self, client: Client, sent: Arguments) -> Page:
         if self.endpoint.items == "body":
             return client.document(self.endpoint.path, sent)
-        is_part = self.walk.broken_within is not None and self._limit(sent) > 1
+        is_part = self.state.broken_within is not None and self._limit(sent) > 1
         return self._list_page(client, sent, PART_ATTEMPTS if is_part else None)
 
     def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
@@ -189,7 +191,7 @@ class EndpointCrawl:
             except BrokenAnswerError as error:
                 broken += [] if suspect.same_record else [error]
             else:
-                sent, self.walk.broken_within = suspect.query, 1
+                sent, self.state.broken_within = suspect.query, 1
                 self._go_to(sent)
                 break
         else:
@@ -209,14 +211,14 @@ class EndpointCrawl:
             return None
 
     def _go_back_and_wait(self, client: Client, failure: BrokenAnswerError) -> None:
-        if self._walk_before:
-            self.walk.query, self.walk.broken_within = self._walk_before.query, self._walk_before.broken_within
+        if self._state_before:
+            self.state.query, self.state.broken_within = self._state_before.query, self._state_before.broken_within
         self._trust_again()
         client.pause(failure)
 
     def _trust_again(self) -> None:
         """Nothing that was stepped over is in doubt any more."""
-        self._suspects, self._walk_before, self._made_cursor = [], None, None
+        self._suspects, self._state_before, self._made_cursor = [], None, None
 
     def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
         """Go on with a part of the page that is broken, or past the record that is; the page if it came after all.
@@ -224,15 +226,15 @@ class EndpointCrawl:
         Raises:
             BrokenAnswerError: it is not this page alone that is broken.
         """
-        walk, limit = self.walk, self._limit(sent)
+        state, limit = self.state, self._limit(sent)
         records = sum(not suspect.same_record for suspect in self._suspects)
         if self.endpoint.limit is None or records == BROKEN_IN_A_ROW:
             raise error
         if limit > 1:
-            walk.broken_within = limit
+            state.broken_within = limit
             self._go_to(self._part(sent, self._offset(sent)))
             return None
-        walk.broken_within = 0
+        state.broken_within = 0
         past = self._past(sent) or self._past_first(client, sent)
         if past is None:
             # If this fails too, it is not the record.
@@ -248,7 +250,7 @@ class EndpointCrawl:
             self._buffer.reject_answer(error)
             self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
             return None
-        self._walk_before = self._walk_before or replace(walk, broken_within=1)
+        self._state_before = self._state_before or replace(state, broken_within=1)
         # Behind a cursor of our own that did not help, it is the same record still.
         same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
         self._suspects.append(_Suspect(sent, error, same_record))
@@ -300,7 +302,7 @@ class EndpointCrawl:
 
         Whole pages come back as soon as nothing is suspected and, by page numbers, one of them begins here.
         """
-        within, full = self.walk.broken_within, self.endpoint.limit
+        within, full = self.state.broken_within, self.endpoint.limit
         assert within is not None
         assert full is not None
         largest = max(1, within // 2) if within else full
@@ -310,7 +312,7 @@ class EndpointCrawl:
             limit = max(part for part in range(1, largest + 1) if full % part == 0 and offset % part == 0)
             place = {"page": offset // limit + 1}
         if limit == full:
-            self.walk.broken_within = None
+            self.state.broken_within = None
         return _with(query, limit=limit, **place)
 
     def _is_full(self, sent: Arguments, page: Page) -> bool:
@@ -324,33 +326,33 @@ class EndpointCrawl:
         return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
 
     def _go_to(self, query: Arguments) -> None:
-        self.walk.query = [list(argument) for argument in query]
+        self.state.query = [list(argument) for argument in query]
 
     def _query(self) -> Arguments:
-        if self.walk.query is None:
-            return self.endpoint.arguments(self.walk.rank)
-        return tuple((name, value) for name, value in self.walk.query)
+        if self.state.query is None:
+            return self.endpoint.arguments(self.state.rank)
+        return tuple((name, value) for name, value in self.state.query)
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         """Find out what follows a page that was taken in; false if it is to be asked for again first."""
-        walk, following = self.walk, following_query(self.endpoint, self.walk.rank, sent, page)
-        was_part = walk.broken_within is not None
-        if walk.broken_within is not None and following is not None:
-            walk.broken_within = max(0, walk.broken_within - self._limit(sent))
+        state, following = self.state, following_query(self.endpoint, self.state.rank, sent, page)
+        was_part = state.broken_within is not None
+        if state.broken_within is not None and following is not None:
+            state.broken_within = max(0, state.broken_within - self._limit(sent))
             following = self._part(following, self._offset(sent) + self._limit(sent))
         if total := _announced(page):
-            walk.total_changed |= walk.total is not None and walk.total != total
-            walk.total = total
+            state.total_changed |= state.total is not None and state.total != total
+            state.total = total
         repeats = bool(ids) and not new and not was_part
         # A last page of a few rows that were met is what rows that moved leave behind.
         if repeats and (following is not None or self._is_full(sent, page)):
             # It counts as received, but not as read: behind it there may be as many that were not met.
-            walk.items_before += len(page.items)
-            walk.rejected_before += len(page.items) - len(ids)
+            state.items_before += len(page.items)
+            state.rejected_before += len(page.items) - len(ids)
             if self._may_ask_again("known"):
                 return False
             # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
-            walk.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+            state.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
         if following is None:
             self._end_of_pass()
             return True
@@ -367,58 +369,64 @@ class EndpointCrawl:
         return self._pages_without_new == STALLED_PAGES
 
     def _end_of_pass(self) -> None:
-        walk = self.walk
+        state = self.state
         lack = self._lack()
-        if lack and walk.attempt < MOST_ATTEMPTS:
-            self._begin(walk.rank, walk.attempt + 1)
+        if lack and state.attempt < MOST_ATTEMPTS:
+            self._begin(state.rank, state.attempt + 1)
         elif lack and not self._is_tolerable():
             self._stop(lack)
-        elif walk.rank + 1 < len(self.endpoint.passes):
-            self._begin(walk.rank + 1, 1)
-        elif not walk.items and not self._buffer.known.is_first:
+        elif state.rank + 1 < len(self.endpoint.passes):
+            self._begin(state.rank + 1, 1)
+        elif not state.items and not self._buffer.known.is_first:
             self._stop("the list is empty, and it was not on the days before")
         else:
-            walk.done = True
+            state.done = True
 
     def _lack(self) -> str | None:
         """What a pass that came to its end may have missed, by what the service says of the length of the list."""
-        walk = self.walk
+        state = self.state
         if self.endpoint.unordered:
             # In no order, changes say nothing: only how many were met, in all walks together.
-            if walk.total is not None and (met := self._met_in_all_attempts) < walk.total:
-                return f"{met} of the {walk.total} records of the list were met in {MOST_ATTEMPTS} walks"
-        elif walk.total_changed:
+            if state.total is not None and (met := self._met_in_all_attempts) < state.total:
+                return f"{met} of the {state.total} records of the list were met in {MOST_ATTEMPTS} walks"
+        elif state.total_changed:
             return f"the list changed while it was read, {MOST_ATTEMPTS} times over"
-        elif walk.total is not None and (read := self._read_in_this_attempt) < walk.total:
-            return f"the list ended after {read} of its {walk.total} records, {MOST_ATTEMPTS} times over"
+        elif state.total is not None and (read := self._read_in_this_attempt) < state.total:
+            return f"the list ended after {read} of its {state.total} records, {MOST_ATTEMPTS} times over"
         return None
 
     def _is_tolerable(self) -> bool:
-        announced = self.walk.total or 0
+        announced = self.state.total or 0
         return self.endpoint.unordered and self._met_in_all_attempts >= UNORDERED_SHARE * announced
 
     @property
     def _read_in_this_attempt(self) -> int:
-        return self.walk.items - self.walk.items_before
+        return self.state.items - self.state.items_before
 
     @property
     def _met_in_all_attempts(self) -> int:
-        return self.walk.distinct_ids + self.walk.rejected - self.walk.rejected_before
+        return self.state.distinct_ids + self.state.rejected - self.state.rejected_before
 
-    def _begin(self, rank: int, attempt: int) -> None:
-        walk = self.walk
-        walk.rank, walk.attempt, walk.query, walk.total, walk.total_changed = rank, attempt, None, None, False
-        walk.items_before, walk.rejected_before = walk.items, walk.rejected
-        walk.broken_within = None
+    def _begin(self, pass_index: int, attempt: int) -> None:
+        state = self.state
+        state.rank, state.attempt, state.query, state.total, state.total_changed = (
+            pass_index,
+            attempt,
+            None,
+            None,
+            False,
+        )
+        state.items_before, state.rejected_before = state.items, state.rejected
+        state.broken_within = None
         self.met = set()
         self._visited.clear()
         self._pages_without_new = 0
 
     def _stop(self, problem: str) -> None:
-        self.walk.done, self.walk.problem = True, problem
+        self.state.done, self.state.problem = True, problem
 
 
-class GalleryCrawl(EndpointCrawl):
+class IncrementalListCrawl(ListCrawl):
     """The walk of a list too long to be walked to its end: newest first, down to the mark of the last whole walk.
 
     The mark moves with a whole walk only, so a walk that was cut starts over: what it brought is loaded and
@@ -429,7 +437,7 @@ class GalleryCrawl(EndpointCrawl):
     def __init__(
         self,
         endpoint: Endpoint,
-        walk: Walk,
+        state: PaginationState,
         known: Known,
         crawl_id: str,
         snapshot_date: date,
@@ -437,27 +445,27 @@ class GalleryCrawl(EndpointCrawl):
         mark: int | None,
         first_pages: int,
     ) -> None:
-        if not walk.done:
-            walk = walk.from_the_start()
-            walk.down_to = mark
-            walk.done = mark is None and not first_pages
-        super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
-        self.met = set() if not walk.done else self.met
-        self._pages_walked = 0
+        if not state.done:
+            state = state.from_the_start()
+            state.down_to = mark
+            state.done = mark is None and not first_pages
+        super().__init__(endpoint, state, known, crawl_id, snapshot_date)
+        self.met = set() if not state.done else self.met
+        self._pages_read = 0
         self._first_pages = first_pages
         self._touches_mark = False
 
     @property
-    def kept_walk(self) -> Walk:
-        return self.walk if self.walk.done else self.walk.from_the_start()
+    def kept_state(self) -> PaginationState:
+        return self.state if self.state.done else self.state.from_the_start()
 
     def reached(self) -> dict[str, int | None]:
         """Between which image ids the gallery was read, once the walk has ended: columns of `raw.snapshots`."""
-        ids = plausible_ids(map(int, self.met), self.walk.down_to) if self.walk.done else []
-        is_whole = self.walk.done and not self.walk.problem
-        newest = max([*ids, self.walk.down_to or 0]) if is_whole else max(ids, default=0)
+        ids = plausible_ids(map(int, self.met), self.state.down_to) if self.state.done else []
+        is_whole = self.state.done and not self.state.problem
+        newest = max([*ids, self.state.down_to or 0]) if is_whole else max(ids, default=0)
         return {
-            "gallery_from": self.walk.down_to if is_whole and newest else None,
+            "gallery_from": self.state.down_to if is_whole and newest else None,
             "gallery_to": newest or None,
             "gallery_stopped_at": None if is_whole else min(ids, default=None),
         }
@@ -465,21 +473,21 @@ class GalleryCrawl(EndpointCrawl):
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         if not super()._advance(sent, page, ids, new):
             return False
-        self._pages_walked += 1
-        self._touches_mark = any(int(entity_id) <= (self.walk.down_to or 0) for entity_id in ids)
-        mark = self.walk.down_to
+        self._pages_read += 1
+        self._touches_mark = any(int(entity_id) <= (self.state.down_to or 0) for entity_id in ids)
+        mark = self.state.down_to
         if mark is None:
-            self.walk.done |= self._pages_walked == self._first_pages
+            self.state.done |= self._pages_read == self._first_pages
         elif ids and all(int(entity_id) <= mark for entity_id in ids):
-            self.walk.done = True
+            self.state.done = True
         return True
 
     def _end_of_pass(self) -> None:
-        self.walk.done = True
+        self.state.done = True
 
     def _stop(self, problem: str) -> None:
         if self._touches_mark:  # all that is new was met
-            self.walk.done = True
+            self.state.done = True
         else:
             super()._stop(problem)
 
@@ -504,20 +512,20 @@ def _with(query: Arguments, **values: object) -> Arguments:
     return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
 
 
-def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) -> Arguments | None:
+def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: Page) -> Arguments | None:
     """The query of the page that follows, or None at the end of the pass `rank`."""
     match endpoint.next_page:
         case "cursor":
             cursor = str(page.metadata.get("nextCursor") or "")
             if cursor.startswith("|") and endpoint.kind == "model":
                 cursor = _dated_cursor(endpoint, page) or cursor
-            return (*endpoint.arguments(rank), ("cursor", cursor)) if cursor else None
+            return (*endpoint.arguments(pass_index), ("cursor", cursor)) if cursor else None
         case "next_page":
             address = page.metadata.get("nextPage")
             return next_page_query(address) if isinstance(address, str) and address else None
         case "until_empty":
             number = int(dict(sent).get("page", 1)) + 1
-            return (*endpoint.arguments(rank), ("page", str(number))) if page.items else None
+            return (*endpoint.arguments(pass_index), ("page", str(number))) if page.items else None
         case "single":
             return None
 

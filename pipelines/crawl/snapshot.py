@@ -193,7 +193,7 @@ def _stored(
     """What need not be taken again, and the ids that a reconcile would miss."""
     if not settings.warehouse.exists():
         return {kind: Known() for kind in KINDS}, set()
-    reconciled = DIALECTS[settings.dialect_name].reconcile.kind
+    reconciled = DIALECTS[settings.dialect_name].existence_check.kind
     with closing(connect(settings.warehouse)) as connection:
         stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in KINDS}
         return stored, expected_ids(connection, reconciled, snapshot_date, out)

@@ -27,8 +27,8 @@ def crawl_source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltRes
         # Where nothing is stored all is new: to append it spares the staging copy of a merge, half the load.
         kind = endpoint_crawl.endpoint.kind
         appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_empty else ()
-        yield dlt.resource(rows_of, name=name)(crawl.walk(name), appended)
-    yield dlt.resource(rows_of, name="reconcile")(crawl.walk_reconcile())
+        yield dlt.resource(rows_of, name=name)(crawl.paginate(name), appended)
+    yield dlt.resource(rows_of, name="reconcile")(crawl.check_existence())
     yield dlt.resource(_crawl_row, name=SNAPSHOTS.name)(crawl, closing)
 
 

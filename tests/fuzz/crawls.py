@@ -251,7 +251,7 @@ def hurried(run: Run) -> Iterator[None]:
     """Short pauses, and short pages, so that a small catalogue has many."""
     dialect = DIALECTS[run.dialect]
     endpoints = tuple(replace(each, limit=each.limit and run.limit) for each in dialect.endpoints)
-    rules = replace(dialect.reconcile, batch_size=dialect.reconcile.batch_size and 5)
+    rules = replace(dialect.existence_check, batch_size=dialect.existence_check.batch_size and 5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.api.client._FIRST_WAIT", FIRST_WAIT)
         patch.setattr("pipelines.api.client._FIRST_WAIT_REFUSED", FIRST_WAIT)
@@ -569,8 +569,13 @@ class Verdict:
                     yield f"unreadable and not set aside: {items - unreadable}"
 
     def _listed(self, path: str) -> set[str]:
-        ranks = range(len(self.paths[path].passes))
-        return {row.entity_id for rank in ranks for row in self.site.rows(path, rank) if row.entity_id is not None}
+        pass_indexes = range(len(self.paths[path].passes))
+        return {
+            row.entity_id
+            for pass_index in pass_indexes
+            for row in self.site.rows(path, pass_index)
+            if row.entity_id is not None
+        }
 
     def _observed(self, path: str) -> Iterator[str]:
         """Whether what was observed is the truth, as far as the crawl says that it has all of it."""
