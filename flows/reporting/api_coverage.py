@@ -71,7 +71,7 @@ class Use:
 
 def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
     """Every use that a dialect makes of an operation."""
-    account = dialect.account
+    account = dialect.member
     if operation.method == "GET":
         for endpoint in dialect.endpoints:
             if endpoint.path == operation.path:
@@ -102,7 +102,7 @@ def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
 
 def path_of(lookup: Lookup) -> str:
     """The path of a look-up as the specification writes it."""
-    return lookup.path.format("{id}" if lookup.asked == "id" else "{hash}")
+    return lookup.path.format("{id}" if lookup.key_type == "id" else "{hash}")
 
 
 def method_of(lookup: Lookup) -> str:

@@ -335,7 +335,7 @@ class Client:
         return self._fetch(path, arguments, _decode_document, attempts)
 
     def post(self, path: str, body: bytes, attempts: int | None = None) -> Page:
-        """Ask with a JSON body; the answer is itself the one item. For questions only, since it may be sent twice.
+        """Ask with a JSON body; the answer is itself the one item. For batches only, since it may be sent twice.
 
         Raises:
             NotFoundError, BrokenAnswerError, OutageError, ServiceError: as for `document`.
@@ -372,10 +372,10 @@ class Client:
         self.retries += 1
         self._patience.pause(_back_off(self._pauses, _FIRST_WAIT), f"{failure.request}: {failure.fault}")
 
-    def change(self, path: str, arguments: Arguments, body: bytes, about_to_send: Callable[[], None]) -> None:
+    def change(self, path: str, arguments: Arguments, body: bytes, before_send: Callable[[], None]) -> None:
         """Send a POST that changes something, exactly once: whether it may be sent again is for the caller to find out.
 
-        `about_to_send` is called when nothing is waited for any more.
+        `before_send` is called when nothing is waited for any more.
 
         Raises:
             RefusedError: it answered 4xx; nothing was changed.
@@ -386,7 +386,7 @@ class Client:
         request = _request(path, arguments)
         try:
             with self._budget:
-                about_to_send()
+                before_send()
                 self._send(request, body)
         except _TransientError as failure:
             ended = failure.refused or failure.status in _ENDED

@@ -86,7 +86,7 @@ class Lookup:
     name: str
     kind: str
     path: str
-    asked: Literal["id", "name", "hash", "sha256"]
+    key_type: Literal["id", "name", "hash", "sha256"]
     argument: str | None = None
     batch_size: int = 1
     answer: Literal["documents", "ids"] = "documents"
@@ -95,11 +95,11 @@ class Lookup:
     @property
     def by_hash(self) -> bool:
         """Whether hashes are asked for."""
-        return self.asked in ("hash", "sha256")
+        return self.key_type in ("hash", "sha256")
 
 
 @dataclass(frozen=True)
-class Account:
+class MemberApi:
     """How the member of the key is asked about, besides /me (`pipelines.vault.member`; civitai-api.md, 8 to 10).
 
     `vault` tells how large the vault is and how full. /vault/all gives its items, all at once or `item_limit` a page.
@@ -129,7 +129,7 @@ class Dialect:
     existence_check: ExistenceCheckEndpoint
     discovery: tuple[Endpoint, ...]
     lookups: tuple[Lookup, ...]
-    account: Account
+    member: MemberApi
 
 
 #: The same in both dialects, though the shapes of the answers differ (civitai-api.md, 4).
@@ -159,7 +159,7 @@ SPEC = Dialect(
         Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (Lookup("users", "user", "/users", "name", argument="username"), *_VERSION_LOOKUPS),
-    Account(
+    MemberApi(
         vault="/vault/check-vault",
         item_limit=None,
         check=None,
@@ -209,7 +209,7 @@ LIVE = Dialect(
         Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
         *_VERSION_LOOKUPS,
     ),
-    Account(
+    MemberApi(
         vault="/vault/get",
         item_limit=200,
         check="/vault/check-vault",

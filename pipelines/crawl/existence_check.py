@@ -20,7 +20,7 @@ from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.raw.warehouse import Known
 
 #: So few may go on any day, however small the catalogue is.
-BURIALS_TOLERATED = 3
+DELETIONS_TOLERATED = 3
 
 
 @dataclass
@@ -110,7 +110,7 @@ class ExistenceCheck:
             ServiceError: the service gave no answer; what is kept has not changed.
         """
         try:
-            moment = self._ask_for_many(client) if self._batches else self._ask_for_one(client)
+            moment = self._fetch_batch(client) if self._batches else self._fetch_next_id(client)
         except BrokenAnswerError as failure:
             self._alone.extendleft(reversed(self._suspects))
             self._suspects.clear()
@@ -124,7 +124,7 @@ class ExistenceCheck:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten answers are collected."""
         return self._buffer.new_rows(all_of_them=all_of_them)
 
-    def _ask_for_many(self, client: Client) -> datetime:
+    def _fetch_batch(self, client: Client) -> datetime:
         batch = self._batches[0]
         query = (*self._rules.arguments, ("ids", ",".join(batch)))
         try:
@@ -148,10 +148,10 @@ class ExistenceCheck:
         self.state.asked += len(found)
         return page.answered_at
 
-    def _ask_for_one(self, client: Client) -> datetime | None:
+    def _fetch_next_id(self, client: Client) -> datetime | None:
         moment: datetime | None = None
         try:
-            moment = self._ask(client, self._alone[0])
+            moment = self._fetch_id(client, self._alone[0])
         except BrokenAnswerError:
             if len(self._suspects) == BROKEN_IN_A_ROW:
                 raise
@@ -163,7 +163,7 @@ class ExistenceCheck:
             self._alone.popleft()
         return self._clear_up(client) or moment
 
-    def _ask(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
+    def _fetch_id(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
         """Ask for one id and keep what comes; gives the time of the answer."""
         try:
             page = client.document(f"{self._rules.path}/{entity_id}", (), attempts)
@@ -198,7 +198,7 @@ class ExistenceCheck:
         broken: dict[str, BrokenAnswerError] = {}
         for entity_id in [*self._suspects]:
             try:
-                moment = self._ask(client, entity_id, PART_ATTEMPTS)
+                moment = self._fetch_id(client, entity_id, PART_ATTEMPTS)
             except BrokenAnswerError as error:
                 broken[entity_id] = error
             else:
@@ -215,7 +215,7 @@ class ExistenceCheck:
         return moment
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
-        state, tolerated = self.state, max(BURIALS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
+        state, tolerated = self.state, max(DELETIONS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
         if state.problem:
             return
         if len(state.denied) > tolerated:
@@ -226,7 +226,7 @@ class ExistenceCheck:
             )
         elif not self._batches and not self._alone:
             state.done = True
-            self._buffer.bury(state.denied, moment)
+            self._buffer.mark_deleted(state.denied, moment)
 
     def _id_of(self, item: msgspec.Raw) -> str | None:
         try:

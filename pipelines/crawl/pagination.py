@@ -27,7 +27,7 @@ UNORDERED_SHARE = 0.99
 
 #: A page that leads back, brings nothing new or ends a list with nothing is asked for so often again before it is
 #: believed; a full one that ends it, once.
-ASKED_AGAIN = 2
+FETCHED_AGAIN = 2
 _Doubt = Literal["back", "known", "empty", "full"]
 
 _MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d{1,18})")
@@ -89,7 +89,7 @@ class ListCrawl:
         # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
         self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
-        self._asked_again = Counter[_Doubt]()
+        self._fetched_again = Counter[_Doubt]()
         self._pages_without_new = 0
         # What was stepped over since the last good answer, and the walk as it was before the first of them.
         self._suspects: list[_Suspect] = []
@@ -128,7 +128,7 @@ class ListCrawl:
             return None
         following = following_query(self.endpoint, self.state.rank, sent, page)
         doubt = self._doubt(sent, page, following)
-        if doubt and self._may_ask_again(doubt):
+        if doubt and self._may_fetch_again(doubt):
             return None
         self._visited.add(sent)
         is_whole = self.state.broken_within is None
@@ -139,7 +139,7 @@ class ListCrawl:
         ids = self._buffer.take(page, self.state.rank + 1)
         self.met.update(ids)
         if self._advance(sent, page, ids, len(self.met) - met_before):
-            self._asked_again.clear()
+            self._fetched_again.clear()
         return page
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
@@ -170,10 +170,10 @@ class ListCrawl:
         is_expected = self.endpoint.next_page == "until_empty" and self._read_in_this_attempt % self._limit(sent)
         return None if is_expected else "empty"
 
-    def _may_ask_again(self, doubt: _Doubt) -> bool:
+    def _may_fetch_again(self, doubt: _Doubt) -> bool:
         """Whether a page is to be asked for again. Each doubt counts alone: a page may be wrong in two ways in turn."""
-        self._asked_again[doubt] += 1
-        return self._asked_again[doubt] <= (1 if doubt == "full" else ASKED_AGAIN)
+        self._fetched_again[doubt] += 1
+        return self._fetched_again[doubt] <= (1 if doubt == "full" else FETCHED_AGAIN)
 
     def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
         """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
@@ -349,7 +349,7 @@ class ListCrawl:
             # It counts as received, but not as read: behind it there may be as many that were not met.
             state.items_before += len(page.items)
             state.rejected_before += len(page.items) - len(ids)
-            if self._may_ask_again("known"):
+            if self._may_fetch_again("known"):
                 return False
             # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
             state.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)

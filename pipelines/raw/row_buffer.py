@@ -120,7 +120,7 @@ class RowBuffer:
         body = self._rejected.get((error.request, 0), error.body)
         self.reject(error.request, 0, error.answered_at, error.fault, body)
 
-    def bury(self, ids: Collection[str], moment: datetime) -> None:
+    def mark_deleted(self, ids: Collection[str], moment: datetime) -> None:
         """Collect the tombstones of ids that the service no longer has."""
         for entity_id in ids:
             self._keep(TOMBSTONES, (self._snapshot_date, self.kind, entity_id, self._crawl_id, moment))
