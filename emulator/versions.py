@@ -50,6 +50,6 @@ def version_document(model: bytes, version_id: int) -> bytes:
 def mini_document(model: bytes, version_id: int) -> bytes:
     """The version in the specification's short form."""
     document, version, _ = find_version(model, version_id)
-    told = {"id": version_id, "modelId": document.get("id")}
-    told |= {name: version.get(name) for name in ("name", "baseModel", "air", "downloadUrl")}
-    return _encode({name: value for name, value in told.items() if value is not None})
+    rendered = {"id": version_id, "modelId": document.get("id")}
+    rendered |= {name: version.get(name) for name in ("name", "baseModel", "air", "downloadUrl")}
+    return _encode({name: value for name, value in rendered.items() if value is not None})

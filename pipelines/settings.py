@@ -124,7 +124,7 @@ class Settings(BaseSettings, Limits):
     )
     image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
     max_burial_share: float = Field(
-        0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."
+        0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is marked as deleted."
     )
     watch_models: Annotated[tuple[WatchedId, ...], NoDecode] = Field(
         (), description="Ids of models to observe every day whether a list shows them or not, separated by commas."

@@ -1,6 +1,6 @@
-"""One crawl: walks every list endpoint of a dialect page by page, then asks for what the lists no longer show.
+"""One crawl: paginates every list endpoint of a dialect, then checks the existence of what the lists no longer show.
 
-It can be stopped between any two answers and gone on with in another process; `snapshot` decides which crawl that is.
+It can stop between any two answers and resume in another process; `snapshot` decides which crawl to resume.
 """
 
 import json
@@ -25,11 +25,11 @@ _CLOCK_TOLERANCE = timedelta(hours=1)
 
 
 class ClockError(CivitaiEtlError):
-    """The service's clock and this machine's do not agree, so nobody can say of which date a snapshot is."""
+    """The service's clock and this machine's disagree, so the date of a snapshot is unknown."""
 
 
 def check_clocks(answered_at: datetime, settings: Settings) -> None:
-    """See that the service's clock agrees with this machine's; an emulator's may show anything.
+    """Check that the service's clock agrees with this machine's; an emulator's clock may show any time.
 
     Raises:
         ClockError: they are more than an hour apart.
@@ -43,12 +43,12 @@ def check_clocks(answered_at: datetime, settings: Settings) -> None:
 
 
 def state_fields() -> list[str]:
-    """What the state of a crawl consists of: a program whose walks have others cannot go on with it."""
+    """The fields of a crawl's state: a program whose state has other fields cannot resume it."""
     return [f"{each.name}: {each.type}" for state in (PaginationState, ExistenceCheckState) for each in fields(state)]
 
 
 class Crawl:
-    """All lists of one crawl and what follows them, window by window; `state` and `row` tell how far it is."""
+    """All lists of one crawl and its existence check, window by window; `state` and `row` report its progress."""
 
     def __init__(
         self,
@@ -63,9 +63,8 @@ class Crawl:
         image_mark: int | None = None,
         days_since_complete: int = 1,
     ) -> None:
-        """`expected` are the ids of models that should be there still, `days_since_complete` the days back to the last
-        complete crawl that counts. `state` is that of the crawl to go on with;
-        without it, a new one begins.
+        """`expected` are the ids of models that should still exist, `days_since_complete` the days since the last
+        complete crawl that counts. `state` is that of the crawl to resume; without it, a new one begins.
         """
         self.crawl_id = crawl_id
         self.dialect = DIALECTS[settings.dialect_name]
@@ -105,7 +104,7 @@ class Crawl:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all lists were walked to their ends, or to where it could not go on, and what they lack is known."""
+        """Whether all lists were read as far as possible and the existence check is done."""
         return self._lists_are_read and self.existence_check.state.done
 
     def open_window(self, pages: int) -> None:
@@ -113,18 +112,18 @@ class Crawl:
         self._pages_left, self._pages_taken = pages, 0
 
     def paginate(self, name: str) -> NewRows:
-        """PaginationState an endpoint as far as the window allows; the new rows come about ten pages at a time.
+        """Read a list as far as the window allows; yields the new rows about ten pages at a time.
 
-        A gallery is walked in one window, however long it is. A failure of the service ends the window: what it brought
-        is handed over and `failure` is set.
+        An incremental list is read in one window, whatever its length. A failure of the service ends the window: its
+        rows are handed over and `failure` is set.
 
         Raises:
-            ServiceError: the failure, if the window has brought nothing yet.
+            ServiceError: the failure, if the window has no rows yet.
         """
         each = self.endpoints[name]
         while self._pages_left > 0 and not each.state.done and not self.failure:
             try:
-                # Not past the window, which is what a kill may lose; and a gallery ends where a page says so.
+                # Nothing is fetched ahead beyond the window, or where a page may end an incremental list.
                 goes_on = self._pages_left > 1 and not each.endpoint.incremental
                 page = each.step(self.client, goes_on=goes_on)
             except ServiceError as failure:
@@ -143,13 +142,13 @@ class Crawl:
         yield from each.new_rows()
 
     def check_existence(self) -> NewRows:
-        """Ask for what the lists lack, once all are read, as far as the window allows; rows and failures as in `walk`.
+        """Fetch by id what the lists lack, after all are read, as far as the window allows; else as in `paginate`.
 
-        A list that could not be read to its end says nothing of what it lacks. What other lists could not say is
-        nothing about it: a gallery, tags or creators that are broken for weeks must not keep models that are gone.
+        If the list of models could not be read to its end, nothing is checked: what it lacks is unknown. Problems of
+        other lists do not matter: images, tags or creators that stay broken must not keep deleted models alive.
 
         Raises:
-            ServiceError: the failure, if the window has brought nothing yet.
+            ServiceError: the failure, if the window has no rows yet.
         """
         each = self.existence_check
         if self._lists_are_read and not self._check_begun and self._clock:
@@ -174,7 +173,7 @@ class Crawl:
         yield from each.new_rows()
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on with this crawl in another process of this version; plain values."""
+        """All that another process of this version needs to resume this crawl; plain values."""
         return {
             "fields": state_fields(),
             "crawl_id": self.crawl_id,
@@ -185,7 +184,7 @@ class Crawl:
         }
 
     def row(self) -> dict[str, Any]:
-        """The row of `raw.snapshots` as it is now."""
+        """The current row of `raw.snapshots`."""
         problems = self._problems()
         counts = {each.endpoint.kind: each.kept_state.counts() for each in self.endpoints.values()}
         reconciled, listed = self.existence_check.state.counts(), counts[self.dialect.existence_check.kind]
@@ -222,7 +221,7 @@ class Crawl:
         }
 
     def _end_window(self, failure: ServiceError) -> None:
-        """Keep why no more comes; raise it where the window has brought nothing that could be handed over first."""
+        """Keep the failure; raise it if the window has no rows to hand over first."""
         pages = sum(each.kept_state.pages for each in self.endpoints.values()) + self.existence_check.state.pages
         if isinstance(failure, OutageError) and pages:
             failure = OutageError(f"{failure}: {pages:,} pages are loaded, and it goes on from there")
@@ -254,6 +253,6 @@ class Crawl:
     def _start(self, first_answer: datetime) -> datetime:
         begin = datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
         end = begin + timedelta(days=1)
-        if end <= first_answer < end + timedelta(hours=1):  # asked before midnight, answered after it
+        if end <= first_answer < end + timedelta(hours=1):  # requested before midnight, answered after it
             return end - timedelta(microseconds=1)
         return first_answer if begin <= first_answer < end else begin

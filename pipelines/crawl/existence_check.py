@@ -1,7 +1,7 @@
-"""What a list no longer shows, asked for by id: it was missed, or it is gone.
+"""Checks by id whether what a list no longer shows still exists: the list missed it, or it is deleted.
 
-What is refused in any way but a 404 is set aside, and the rest goes on. Only a 404 buries, and only once every id was
-asked for: a service that denies too many of its models is not believed. Until then nothing is a tombstone.
+Only a 404 marks an entity as deleted. Any other refusal is rejected, and the check continues. Tombstones are written
+after every id was checked. If the service answers 404 for too many models, the crawl is partial and has no tombstones.
 """
 
 from bisect import bisect_right
@@ -19,17 +19,17 @@ from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, New
 from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.raw.warehouse import Known
 
-#: So few may go on any day, however small the catalogue is.
+#: So many may be deleted on any day, even in a small catalogue.
 DELETIONS_TOLERATED = 3
 
 
 @dataclass
 class ExistenceCheckState(Counts):
-    """How far the reconcile of a crawl is; plain values, kept in dlt's state.
+    """The progress of an existence check; plain values, stored in dlt's state.
 
-    `batched` is the last id that was asked for in a batch; `denied` answered 404, `unknown` too, but was never seen
-    before, and `unreadable` answered something that is no document, or was refused; `asked` counts the ids that the
-    service has spoken on. The others of them are observed by now.
+    `batched` is the last id that was fetched in a batch. `denied` are ids that answered 404; `unknown` did too, but
+    were never seen before. `unreadable` answered without a document, or were refused. `asked` counts all ids that have
+    an answer; those in none of the lists are observed by now.
     """
 
     batched: int = 0
@@ -42,10 +42,10 @@ class ExistenceCheckState(Counts):
 
 
 class ExistenceCheck:
-    """Asks for the ids of `expected` that the crawl has not observed, in order; many at once where the service can.
+    """Fetches the ids of `expected` that the crawl has not observed, in order; in batches where the service can.
 
-    `max_share` is the part of `expected` that may be buried for each of the `days` since the last complete crawl. What
-    is `watched` is asked for, too, expected or not.
+    `max_share` is the share of `expected` that may be deleted on each of the `days` since the last complete crawl.
+    `watched` ids are fetched too, expected or not.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ExistenceCheck:
         self._expected = expected
         self._watched = watched
         self._days = days
-        # What a gap has taken day by day comes to light at once after it.
+        # After a gap, the deletions of all its days appear at once.
         self._max_share = 1 - (1 - max_share) ** days
         self._buffer = RowBuffer(rules.kind, state, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
@@ -82,11 +82,11 @@ class ExistenceCheck:
 
     @property
     def total(self) -> int:
-        """How many ids there are to ask for."""
+        """The number of ids to fetch."""
         return self.state.asked + sum(map(len, self._batches)) + len(self._alone)
 
     def begin(self, clock: datetime) -> None:
-        """Find out what the list has not shown, now that it was read to its end."""
+        """Find the ids that the list has not shown, after it was read to its end."""
         settled = {*self.state.denied, *self.state.unknown, *self.state.unreadable}
         unseen = [
             entity_id
@@ -101,13 +101,13 @@ class ExistenceCheck:
         self._end_where_nothing_is_left(clock)
 
     def step(self, client: Client) -> datetime | None:
-        """Ask for the next batch, or for the next id alone; gives the time of the answer, None if there is none yet.
+        """Fetch the next batch, or the next id alone; returns the time of the answer, None if there is none yet.
 
-        An id whose answer is broken is set aside if it is still broken once the service answers again. Where nothing
-        is answered, it is the service that is broken, and all of it is asked for again.
+        An id whose answer is broken is rejected if it is still broken when the service answers again. If nothing is
+        answered, the service is broken, and all of it is fetched again.
 
         Raises:
-            ServiceError: the service gave no answer; what is kept has not changed.
+            ServiceError: the service gave no answer; the state has not changed.
         """
         try:
             moment = self._fetch_batch(client) if self._batches else self._fetch_next_id(client)
@@ -139,7 +139,7 @@ class ExistenceCheck:
                 page = client.list_page(self._rules.path, query, PART_ATTEMPTS)
             except BrokenAnswerError as error:
                 page = Page(error.request, [], {}, error.answered_at)
-        # A service that does not know `ids` answers with the beginning of its list.
+        # A service that ignores `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
         found = set(self._buffer.take(replace(page, items=wanted), RECONCILE_PASS))
         self._batches.popleft()
@@ -164,7 +164,7 @@ class ExistenceCheck:
         return self._clear_up(client) or moment
 
     def _fetch_id(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
-        """Ask for one id and keep what comes; gives the time of the answer."""
+        """Fetch one id and buffer the answer; returns the time of the answer."""
         try:
             page = client.document(f"{self._rules.path}/{entity_id}", (), attempts)
         except NotFoundError as answer:
@@ -193,7 +193,7 @@ class ExistenceCheck:
         return moment
 
     def _clear_up(self, client: Client) -> datetime | None:
-        """Ask once more, now that the service answers, for what was broken; gives the time of the last answer."""
+        """Fetch the suspects once more, now that the service answers; returns the time of the last answer."""
         moment = None
         broken: dict[str, BrokenAnswerError] = {}
         for entity_id in [*self._suspects]:
@@ -222,7 +222,7 @@ class ExistenceCheck:
             state.done = True
             state.problem = (
                 f"more than {tolerated} of the {len(self._expected)} known ids answer 404, beyond the share of "
-                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows{self._span}: none is taken as gone"
+                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows{self._span}: none is marked as deleted"
             )
         elif not self._batches and not self._alone:
             state.done = True

@@ -22,11 +22,11 @@ from pipelines.raw.warehouse import Known
 
 MOST_ATTEMPTS = 3
 
-#: Of a list in no order, so much of what it announces is taken for the whole: it counts what it does not show.
+#: A list in no order counts records that it does not show, so this share of its announced total is enough.
 UNORDERED_SHARE = 0.99
 
-#: A page that leads back, brings nothing new or ends a list with nothing is asked for so often again before it is
-#: believed; a full one that ends it, once.
+#: A page that leads back, brings nothing new, or ends a list without items is fetched so often again before the crawl
+#: accepts it; a full page that ends the list is fetched once more.
 FETCHED_AGAIN = 2
 _Doubt = Literal["back", "known", "empty", "full"]
 
@@ -36,9 +36,9 @@ _OFFSET = re.compile(r"(\d{1,18})(\|.+)")
 
 @dataclass(frozen=True)
 class _Suspect:
-    """A request for one record that was broken, and was stepped over since.
+    """A request for one broken record that the crawl has stepped over.
 
-    With `same_record`, it was sent by a cursor of our own that may not have led past the record before.
+    With `same_record`, it used a cursor of our own that may not have passed the previous record.
     """
 
     query: Arguments
@@ -48,15 +48,14 @@ class _Suspect:
 
 @dataclass
 class PaginationState(Counts):
-    """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
+    """The progress and the counts of one list crawl; plain values, stored in dlt's state.
 
-    `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
-    the arguments of its next request, None for its first; `total` the length of the list as the service gives it;
-    `total_changed` says whether the list changed while it was read.
-    `items_before` and `rejected_before` are the counts when the attempt was begun, and what came since and is no part
-    of its reading. `broken_within` is None while whole
-    pages are asked for; else it says among how many of the next records there is one that breaks the page on which it
-    stands. `down_to` is the mark of a walk through a gallery.
+    `rank` is the pass index. `attempt` counts the starts of the pass: page numbers shift, so a pass may be read again.
+    `query` has the arguments of the next request, None for the first. `total` is the length of the list as the service
+    reports it; `total_changed` says whether it changed meanwhile. `items_before` and `rejected_before` are the counts
+    at the start of the attempt, plus what came since and does not count for it. `broken_within` is None while whole
+    pages are requested; otherwise one of so many next records breaks its page. `down_to` is the high-water mark of an
+    incremental list crawl.
     """
 
     rank: int = 0
@@ -78,7 +77,7 @@ class PaginationState(Counts):
 
 
 class ListCrawl:
-    """The walk of one endpoint: asks for its pages in turn, counts, and collects rows until they are handed over."""
+    """Crawls one list: fetches its pages in turn, counts, and buffers rows until they are handed over."""
 
     def __init__(
         self, endpoint: Endpoint, state: PaginationState, known: Known, crawl_id: str, snapshot_date: date
@@ -86,33 +85,33 @@ class ListCrawl:
         self.endpoint = endpoint
         self.state = state
         self._buffer = RowBuffer(endpoint.kind, state, known, crawl_id, snapshot_date)
-        # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
+        # The first attempt of the first pass meets exactly the ids of the crawl, also after a resume.
         self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._fetched_again = Counter[_Doubt]()
         self._pages_without_new = 0
-        # What was stepped over since the last good answer, and the walk as it was before the first of them.
+        # What was stepped over since the last good answer, and the state before the first of these steps.
         self._suspects: list[_Suspect] = []
         self._state_before: PaginationState | None = None
         self._made_cursor: str | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of this kind was stored when the crawl began or went on: all that it finds is new."""
+        """Whether nothing of this kind was stored when the crawl started or resumed: all that it finds is new."""
         return self._buffer.known.is_empty
 
     @property
     def kept_state(self) -> PaginationState:
-        """What a crawl that is stopped now can count on when it goes on."""
+        """The state from which a crawl that stops now can resume."""
         return self._state_before or self.state
 
     def step(self, client: Client, *, goes_on: bool) -> Page | None:
-        """Ask for the next page, take it in and find out what follows; None if it is to be asked for again or in parts.
+        """Fetch the next page, buffer its items and find the page that follows; None if it must be fetched again.
 
-        Where the walk `goes_on` after this page, the service works on what follows while this one is taken in.
+        If the crawl `goes_on` after this page, the next one is fetched ahead while this one is processed.
 
         Raises:
-            ServiceError: the service gave no page; what is kept of the walk has not changed.
+            ServiceError: the service gave no page; `kept_state` has not changed.
         """
         sent = self._query()
         try:
@@ -134,7 +133,7 @@ class ListCrawl:
         is_whole = self.state.broken_within is None
         if goes_on and is_whole and following is not None and following not in self._visited:
             client.read_ahead(self.endpoint.path, following)
-        # Before the page is taken in, for the ids that were met may be those of the crawl.
+        # Before the items are buffered, because `met` may be the id set of the crawl.
         met_before = len(self.met)
         ids = self._buffer.take(page, self.state.rank + 1)
         self.met.update(ids)
@@ -156,8 +155,8 @@ class ListCrawl:
         return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
 
     def _doubt(self, sent: Arguments, page: Page, following: Arguments | None) -> _Doubt | None:
-        """Why a page is not believed at once: it leads back, or ends a list with nothing, as a service does whose
-        database was too slow, or it is full and the last, unless the list is as long as it says.
+        """Why a page must be fetched again. It leads back. Or it ends the list without items, as after a timeout of the
+        service's database. Or it is the last page and full, although the list should be longer.
         """
         if following is not None:
             return "back" if following == sent or following in self._visited else None
@@ -166,23 +165,23 @@ class ListCrawl:
         if page.items:
             is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
             return "full" if self._is_full(sent, page) and not is_whole else None
-        # After a page that was not full, nothing is what is to be expected.
+        # After a page that was not full, an empty page is expected.
         is_expected = self.endpoint.next_page == "until_empty" and self._read_in_this_attempt % self._limit(sent)
         return None if is_expected else "empty"
 
     def _may_fetch_again(self, doubt: _Doubt) -> bool:
-        """Whether a page is to be asked for again. Each doubt counts alone: a page may be wrong in two ways in turn."""
+        """Whether to fetch a page again. Each doubt has its own count: a page may be wrong in two ways in turn."""
         self._fetched_again[doubt] += 1
         return self._fetched_again[doubt] <= (1 if doubt == "full" else FETCHED_AGAIN)
 
     def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
-        """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
+        """Fetch what was stepped over once more, now that the service has answered `sent`.
 
-        Gives the page to take in, and its query: the first of them that is well after all, else the one that came. What
-        stayed broken is set aside if the service answers at once afterwards: it may have failed again meanwhile.
+        Returns the page to process and its query: the first suspect that is readable now, else the page that came.
+        Records that are still broken are rejected, provided that the service answers right after them.
 
         Raises:
-            BrokenAnswerError: it has.
+            BrokenAnswerError: the service failed again meanwhile.
         """
         broken: list[BrokenAnswerError] = []
         for suspect in self._suspects:
@@ -203,7 +202,7 @@ class ListCrawl:
         return sent, page
 
     def _narrow_or_wait(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
-        """Go on behind a broken page, or wait where it is the service that is broken; the page if it came after all."""
+        """Continue behind a broken page, or wait if the service is broken; the page if it came after all."""
         try:
             return self._narrow(client, sent, error)
         except BrokenAnswerError as failure:
@@ -217,14 +216,14 @@ class ListCrawl:
         client.pause(failure)
 
     def _trust_again(self) -> None:
-        """Nothing that was stepped over is in doubt any more."""
+        """Nothing that was stepped over is a suspect any more."""
         self._suspects, self._state_before, self._made_cursor = [], None, None
 
     def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
-        """Go on with a part of the page that is broken, or past the record that is; the page if it came after all.
+        """Continue with a part of the broken page, or past the broken record; the page if it came after all.
 
         Raises:
-            BrokenAnswerError: it is not this page alone that is broken.
+            BrokenAnswerError: more than this page is broken.
         """
         state, limit = self.state, self._limit(sent)
         records = sum(not suspect.same_record for suspect in self._suspects)
@@ -237,13 +236,13 @@ class ListCrawl:
         state.broken_within = 0
         past = self._past(sent) or self._past_first(client, sent)
         if past is None:
-            # If this fails too, it is not the record.
+            # If this fails too, the record is not the cause.
             client.probe()
             try:
                 return self._list_page(client, sent, PART_ATTEMPTS)
             except BrokenAnswerError as still:
                 error = still
-            # Nor has the service failed again meanwhile; and now it may say where its list begins.
+            # The service has not failed again meanwhile, and now it may report where its list begins.
             client.probe()
             past = self._past_first(client, sent)
         if past is None:
@@ -251,7 +250,7 @@ class ListCrawl:
             self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
             return None
         self._state_before = self._state_before or replace(state, broken_within=1)
-        # Behind a cursor of our own that did not help, it is the same record still.
+        # Behind a cursor of our own that did not help, it is still the same record.
         same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
         self._suspects.append(_Suspect(sent, error, same_record))
         if not same_record and self.endpoint.cursor == "moment_and_id":
@@ -260,7 +259,7 @@ class ListCrawl:
         return None
 
     def _past(self, sent: Arguments) -> Arguments | None:
-        """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
+        """The query that begins after the one record that `sent` requests; None if it cannot be derived."""
         if self.endpoint.next_page != "cursor":
             return self._part(sent, self._offset(sent) + 1)
         past = self._past_cursor(dict(sent).get("cursor", ""))
@@ -272,11 +271,11 @@ class ListCrawl:
                 entity_id = int(named[2])
                 try:
                     moment = datetime.fromisoformat(named[1])
-                    if cursor == self._made_cursor:  # the service goes by the moment alone
+                    if cursor == self._made_cursor:  # the service compares only the moment
                         moment += timedelta(milliseconds=1)
                     else:
                         entity_id += 1
-                except (ValueError, OverflowError):  # no calendar has such a moment
+                except (ValueError, OverflowError):  # no such moment exists
                     return None
                 return f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
             case "offset" if placed := _OFFSET.fullmatch(cursor):
@@ -285,8 +284,8 @@ class ListCrawl:
                 return None
 
     def _past_first(self, client: Client, sent: Arguments) -> Arguments | None:
-        """The query that begins after the first record of a list by cursors, if `sent` asks for that: a page of no
-        records says where the list begins.
+        """The query that begins after the first record of a list by cursors, if `sent` requests the beginning. A page
+        of no records shows the cursor of the first record.
         """
         if "cursor" in dict(sent):
             return None
@@ -298,9 +297,9 @@ class ListCrawl:
         return self._past(_with(sent, cursor=cursor)) if isinstance(cursor, str) else None
 
     def _part(self, query: Arguments, offset: int) -> Arguments:
-        """`query` with the limit that suits what is known to be broken; by page numbers, to begin at `offset`.
+        """`query` with a limit that fits `broken_within`; with page numbers, it begins at `offset`.
 
-        Whole pages come back as soon as nothing is suspected and, by page numbers, one of them begins here.
+        Whole pages come back when nothing is suspected any more and, with page numbers, a whole page begins here.
         """
         within, full = self.state.broken_within, self.endpoint.limit
         assert within is not None
@@ -322,7 +321,7 @@ class ListCrawl:
         return int(dict(query).get("limit", self.endpoint.limit or 1))
 
     def _offset(self, query: Arguments) -> int:
-        """How many records come before a page."""
+        """The number of records before a page."""
         return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
 
     def _go_to(self, query: Arguments) -> None:
@@ -334,7 +333,7 @@ class ListCrawl:
         return tuple((name, value) for name, value in self.state.query)
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
-        """Find out what follows a page that was taken in; false if it is to be asked for again first."""
+        """Find what follows a processed page; false if the page must be fetched again first."""
         state, following = self.state, following_query(self.endpoint, self.state.rank, sent, page)
         was_part = state.broken_within is not None
         if state.broken_within is not None and following is not None:
@@ -344,14 +343,14 @@ class ListCrawl:
             state.total_changed |= state.total is not None and state.total != total
             state.total = total
         repeats = bool(ids) and not new and not was_part
-        # A last page of a few rows that were met is what rows that moved leave behind.
+        # A last page with a few known rows is normal: rows moved to later pages.
         if repeats and (following is not None or self._is_full(sent, page)):
-            # It counts as received, but not as read: behind it there may be as many that were not met.
+            # It counts as received, but not as read: as many rows may be missing behind it.
             state.items_before += len(page.items)
             state.rejected_before += len(page.items) - len(ids)
             if self._may_fetch_again("known"):
                 return False
-            # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
+            # With page numbers, moved rows come again; a whole page of them has displaced other rows.
             state.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
         if following is None:
             self._end_of_pass()
@@ -383,10 +382,10 @@ class ListCrawl:
             state.done = True
 
     def _lack(self) -> str | None:
-        """What a pass that came to its end may have missed, by what the service says of the length of the list."""
+        """What a finished pass may have missed, judged by the length of the list that the service reports."""
         state = self.state
         if self.endpoint.unordered:
-            # In no order, changes say nothing: only how many were met, in all walks together.
+            # In no order, changes mean nothing; only the number of records met in all attempts counts.
             if state.total is not None and (met := self._met_in_all_attempts) < state.total:
                 return f"{met} of the {state.total} records of the list were met in {MOST_ATTEMPTS} walks"
         elif state.total_changed:
@@ -427,11 +426,12 @@ class ListCrawl:
 
 
 class IncrementalListCrawl(ListCrawl):
-    """The walk of a list too long to be walked to its end: newest first, down to the mark of the last whole walk.
+    """Crawls a list that is too long to read to its end: newest first, down to the high-water mark.
 
-    The mark moves with a whole walk only, so a walk that was cut starts over: what it brought is loaded and
-    counted, and is a duplicate when it is met again. The very first one has no mark and stops after `first_pages`
-    pages. A walk that cannot go on says where it stopped (`pipelines.raw.warehouse.gallery_mark`).
+    The mark is where the last whole crawl of the list began. It moves only with a whole crawl, so an interrupted one
+    starts over: its rows are loaded and counted, and become duplicates when they are met again. The very first crawl
+    has no mark and stops after `first_pages` pages. A crawl that cannot continue records where it stopped
+    (`pipelines.raw.warehouse.gallery_mark`).
     """
 
     def __init__(
@@ -460,7 +460,7 @@ class IncrementalListCrawl(ListCrawl):
         return self.state if self.state.done else self.state.from_the_start()
 
     def reached(self) -> dict[str, int | None]:
-        """Between which image ids the gallery was read, once the walk has ended: columns of `raw.snapshots`."""
+        """The range of image ids that was read, after the crawl has ended: columns of `raw.snapshots`."""
         ids = plausible_ids(map(int, self.met), self.state.down_to) if self.state.done else []
         is_whole = self.state.done and not self.state.problem
         newest = max([*ids, self.state.down_to or 0]) if is_whole else max(ids, default=0)
@@ -486,14 +486,14 @@ class IncrementalListCrawl(ListCrawl):
         self.state.done = True
 
     def _stop(self, problem: str) -> None:
-        if self._touches_mark:  # all that is new was met
+        if self._touches_mark:  # everything new was met
             self.state.done = True
         else:
             super()._stop(problem)
 
 
 def _announced(page: Page) -> int | None:
-    """How long the list is, as its page says it: a number, whole or with a fraction of nothing, or a text of one."""
+    """The length of the list that a page reports: an integer, a float without a fraction, or a text of digits."""
     match page.metadata.get("totalItems"):
         case bool():
             return None
@@ -513,7 +513,7 @@ def _with(query: Arguments, **values: object) -> Arguments:
 
 
 def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: Page) -> Arguments | None:
-    """The query of the page that follows, or None at the end of the pass `rank`."""
+    """The query of the next page, or None at the end of the pass `pass_index`."""
     match endpoint.next_page:
         case "cursor":
             cursor = str(page.metadata.get("nextCursor") or "")
@@ -533,7 +533,7 @@ def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: 
 def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
     """A cursor of our own instead of "|id", that of a record whose moment is null, which the service refuses.
 
-    Such records come last (civitai-api.md, 1), so the rest is to be had from the latest moment on the page.
+    Such records come last (civitai-api.md, 1), so the rest is available from the latest moment on the page.
     """
     found = positions(endpoint.kind, page.items)
     latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)

@@ -92,10 +92,10 @@ def storage_errors(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
     except CivitaiEtlError:
         raise
     except Exception as error:
-        told = _explain(error, data_dir, lake or data_dir)
-        if told is None:
+        message = _explain(error, data_dir, lake or data_dir)
+        if message is None:
             raise
-        raise StorageError(told) from error
+        raise StorageError(message) from error
 
 
 def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
