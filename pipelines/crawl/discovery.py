@@ -1,8 +1,8 @@
-"""What is new since the last look, between two snapshots: documents of new models and new images.
+"""Discovery between two snapshots: documents of new models and new images.
 
-Documents only: what a thing did on a day is for snapshots to say, and the next one observes what it finds here, too. A
-newest-first list is read down to the mark of the last refresh that came to its end, or of the snapshot before it; all
-of it is one load package, so that one that was cut off starts over.
+It loads documents only. Observations come from snapshots, and the next snapshot observes what discovery finds. A
+newest-first list is read down to the high-water mark of the last finished refresh, or of the snapshot before it. All
+of it is one load package, so an interrupted refresh starts over.
 """
 
 import time
@@ -37,12 +37,12 @@ _NOTHING = "There is no complete snapshot to refresh: run `civitai-etl snapshot`
 
 
 class NothingToRefreshError(CivitaiEtlError):
-    """There is no complete snapshot yet, since which something could be new."""
+    """There is no complete snapshot yet that a refresh could follow."""
 
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """What a refresh came to; `documents` are new ones per payload kind, `rejected` items without a readable id."""
+    """The result of a refresh; `documents` are new ones per payload kind, `rejected` items without a readable id."""
 
     documents: dict[str, int]
     requests: int
@@ -55,9 +55,9 @@ class RefreshReport:
 
 @dataclass
 class DiscoveryCrawl:
-    """The walk of one list of news; counts as it goes.
+    """Crawls one discovery list, and counts.
 
-    `mark` is where the very first one ends. `stored` are the keys of documents that raw has.
+    `mark` is where the very first refresh ends. `stored` are the keys of documents that raw has.
     """
 
     endpoint: Endpoint
@@ -73,11 +73,11 @@ class DiscoveryCrawl:
     _met: set[str] = field(default_factory=set)
 
     def pages(self) -> Iterator[dict[str, Any]]:
-        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None unknown.
+        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None if unknown.
 
-        Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
+        A reader of a newest-first list stops at a page whose `newest` is known. Without a mark, `first_pages` are read.
 
-        A page that stays broken ends the list: what lies behind it is left to the next snapshot.
+        A page that stays broken ends the list: the next snapshot gets the rest.
 
         Raises:
             ServiceError: the service gave no answer, leads in circles, or has no end.
@@ -109,19 +109,19 @@ class DiscoveryCrawl:
                     raise ServiceError(f"{page.request}: no end, {STALLED_PAGES} pages in a row had nothing new")
 
     def is_plausible(self, mark: Any) -> bool:
-        """Whether a mark of this list can be, by this machine's clock and where the snapshots had come."""
+        """Whether a mark of this list is plausible, by this machine's clock and by the mark of the snapshots."""
         return bool(plausible(self.endpoint.kind, [mark], datetime.now(UTC), self.mark))
 
     def _newest(self, page: Page) -> Any:
-        """By what the page comes first; unknown if it has an odd value, which shall neither end the walk nor move the
-        mark.
+        """The highest position on the page. It is unknown if a position is implausible: such a value must neither end
+        the crawl nor move the mark.
         """
         found = positions(self.endpoint.kind, page.items)
         sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
         return max(sound, default=None) if len(sound) == len(found) else None
 
     def _page(self, query: Arguments) -> Page:
-        """A page; while the service is broken altogether, it is waited for."""
+        """A page; waits while the whole service is broken."""
         while True:
             try:
                 return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
@@ -149,11 +149,11 @@ class DiscoveryCrawl:
 
 
 def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
-    """Load the documents of what is new since the last look. The caller holds the writer lock.
+    """Load the documents that are new since the last refresh. The caller holds the writer lock.
 
     Raises:
         NothingToRefreshError: there is no complete snapshot yet.
-        CivitaiEtlError: the service gives no answer, or the disk refuses.
+        CivitaiEtlError: the service gives no answer, or the disk fails.
     """
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
@@ -186,7 +186,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
 
 
 def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
-    """The lists of news, each with its first mark and the keys of the documents that are stored."""
+    """The discovery lists, each with its first mark and the keys of the stored documents."""
     with closing(connect(settings.warehouse)) as connection:
         earlier = crawls(connection)
         complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
@@ -202,7 +202,7 @@ def _discovery(list_crawls: Sequence[DiscoveryCrawl]) -> Iterator[DltResource]:
     for list_crawl in list_crawls:
         pages = dlt.resource(list_crawl.pages(), name=list_crawl.endpoint.name, selected=False)
         if list_crawl.endpoint.incremental:
-            # One mark a page, since neighbours may be out of order; dlt closes the walk at the first page without news.
+            # One mark per page, because neighbours may be out of order; dlt ends at the first page without new items.
             pages.add_step(
                 dlt.sources.incremental(
                     "newest",
