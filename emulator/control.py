@@ -1,4 +1,4 @@
-"""The control endpoint, outside /api/v1: sets clock, membership and faults, and tells the simulator's own account."""
+"""The control endpoint, outside /api/v1: sets clock, membership and faults, and reports the true state."""
 
 from datetime import date
 from typing import Any

@@ -79,7 +79,7 @@ class Faulty:
         self._paginations: dict[str, _Pagination] = {}
 
     def order(self, text: str) -> None:
-        """Replaces the faults on order; counting starts anew. Raises BadFaultsError, and then changes nothing."""
+        """Replaces the faults on order; counting starts again. Raises BadFaultsError, and then changes nothing."""
         self.faults = read_faults(text)
         self._paginations.clear()
 
@@ -226,7 +226,7 @@ class Faulty:
 
 
 def _live_error(status: int, path: str, headers: dict[str, str]) -> Response:
-    """An error as the live service tells it (civitai-api.md, 1)."""
+    """An error in the form of the live service (civitai-api.md, 1)."""
     if status == 451:
         return json_response(_encode({"error": REGION_BLOCKED, "code": "REGION_BLOCKED"}), 451, headers)
     if status == 503:

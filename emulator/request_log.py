@@ -1,4 +1,4 @@
-"""The log of what was asked and answered, for tests that check budgets, Retry-After and how often was asked again."""
+"""The log of requests and answers, for tests that check budgets, Retry-After and retries."""
 
 import re
 import time

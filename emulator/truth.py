@@ -1,6 +1,6 @@
-"""The simulator's own account: what exists on a date, the true counters, and what changed between two dates.
+"""The true state of the simulation: what exists on a date, the true counters, and what changed between two dates.
 
-It is told from the columns and their events, never by comparing documents, so that it can be held against what was
+It is computed from the columns and their events, never by comparing documents, so that it can be held against what was
 served and what a pipeline made of it.
 """
 

@@ -1,4 +1,4 @@
-"""What is told of single versions, read out of the document of the model that they stand in.
+"""Documents of single versions, read from the document of their model.
 
 So a version is the same wherever it is asked for, in a simulated and in a given catalogue. Fields that a document does
 not have, or that are of another type, are left out.

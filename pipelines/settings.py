@@ -1,7 +1,7 @@
 """Every setting of civitai-etl, declared once: read from the environment or `.env`, listed by `civitai-etl doctor`.
 
 All variables begin with `CIVITAI_ETL_`, but for the API key: `CIVITAI_API_KEY`, as the service's other clients have it.
-What the environment tells every program of the network is in `pipelines.network`.
+The network settings of the environment are in `pipelines.network`.
 """
 
 from pathlib import Path
@@ -122,7 +122,7 @@ class Settings(BaseSettings, Limits):
         allow_inf_nan=False,
         description="How long an answer may keep silent; all of it may take five times as long.",
     )
-    image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
+    image_pages: int = Field(20, ge=0, description="Pages that the first crawl of the gallery reads.")
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is marked as deleted."
     )
@@ -136,7 +136,9 @@ class Settings(BaseSettings, Limits):
         (), description="Names of users who are looked up every day, separated by commas."
     )
     daily_cron: str = Field("0 3 * * *", description="When `serve` takes the snapshot: a cron expression, in UTC.")
-    refresh_cron: str = Field("30 * * * *", description="When `serve` looks for news: a cron expression, in UTC.")
+    refresh_cron: str = Field(
+        "30 * * * *", description="When `serve` looks for new models and images: a cron expression, in UTC."
+    )
     api_key: SecretStr | None = Field(
         None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
     )

@@ -1,5 +1,5 @@
-"""The data directory and the lake as places that can fail: full disks, missing permission and damaged files, told in
-one line with what to do.
+"""Failures of the data directory and the lake: full disks, missing permission and damaged files, each reported in one
+line with what to do.
 """
 
 import errno
