@@ -46,7 +46,7 @@ class _Identified(msgspec.Struct):
 
 @dataclass
 class _Pagination:
-    """What was answered last on a path, and how far rows have moved since the walk began."""
+    """The last answer of a path, and how far rows have moved since the first page."""
 
     items: list[bytes] = field(default_factory=list)
     carried: list[bytes] | None = None
@@ -186,7 +186,7 @@ class Faulty:
         return moved
 
     def _pagination_of(self, scope: Scope) -> _Pagination:
-        """The walk that a request belongs to: a first page begins another."""
+        """The pagination that a request belongs to: a first page starts another."""
         query = _query(scope)
         if "cursor" not in query and query.get("page", "1") == "1":
             self._paginations[scope["path"]] = _Pagination()

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-#: The oldest requests are forgotten beyond that.
+#: Older requests are dropped.
 _KEPT = 200_000
 
 

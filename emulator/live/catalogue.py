@@ -26,7 +26,7 @@ from emulator.spec.gallery import Gallery
 from emulator.versions import decoded, find_version, list_of, object_of
 
 _LEVEL_NAMES = {0: "None", 1: "None", 2: "Soft", 4: "Mature", 8: "X", 16: "X", 32: "Blocked"}
-#: How many orders of /models are kept, so that the pages of a walk share one.
+#: How many orders of /models are kept, so that the pages of a list share one.
 _KEPT_ORDERS = 16
 _encode = msgspec.json.Encoder().encode
 
@@ -76,7 +76,7 @@ class LiveModelQuery:
 class LiveImageQuery:
     """The filters of live /images.
 
-    `levels` are the browsing levels as bits, `until` the moment at which a walk began, in milliseconds since 1970.
+    `levels` are the browsing levels as bits, `until` the moment of the first page, in milliseconds since 1970.
     `after` are the moment and the id of the image that the page follows.
     """
 

@@ -60,7 +60,7 @@ def closed_before(warehouse: Path) -> date | None:
 
 @contextmanager
 def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> Iterator[Archived | None]:
-    """Writes the observations of dates before `before` to the archive, and the warehouse without them anew, aside; that
+    """Writes the observations of dates before `before` to the archive, and a new warehouse without them beside it; that
     file is gone at the end of the block unless `replace` took it. None if there is no such observation.
 
     The caller holds the writer lock, and no load package is pending.

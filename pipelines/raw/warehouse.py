@@ -88,7 +88,7 @@ def _unreadable(path: Path, reason: str) -> UnreadableFileError:
         reason += f"; if {path.name} was put back from a backup, delete {path.name}.wal beside it"
     return UnreadableFileError(
         f"{path} cannot be read as the warehouse ({reason}): put back a backup of it, or move it away or set "
-        "CIVITAI_ETL_DATA_DIR to another directory to begin anew."
+        "CIVITAI_ETL_DATA_DIR to another directory to start again."
     )
 
 

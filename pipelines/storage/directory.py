@@ -125,7 +125,7 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
         if damaged := [line.strip() for line in text.splitlines() if _DAMAGED.search(line)]:
             return (
                 f"A file of {data_dir} is damaged ({damaged[0]}): put back warehouse.duckdb and the folder archive "
-                "from one backup; `civitai-etl rebuild` makes all other files anew from them."
+                "from one backup; `civitai-etl rebuild` makes all other files again from them."
             )
     return None
 

@@ -81,7 +81,7 @@ _FILTERED = _CursorKind(re.compile(r'(\d{1,15})\|bdx:\{"until":(\d{1,15})\}', re
 
 
 def _cursor_kind(sent: dict[str, Any]) -> _CursorKind:
-    """The kind of cursor with which a feed of images is walked."""
+    """The kind of cursor of a feed of images."""
     if sent.keys() - _UNFILTERED:
         return _FILTERED
     return _BY_IMAGE if sent.get("sort") in {"Newest", "Oldest"} else _BY_OFFSET
@@ -138,7 +138,7 @@ class ImageRoutes:
         """Pages of the feed, by one of three cursors, each refused by the others (1). `page` is ignored (0.1).
 
         By the image before, `feed:milliseconds:id`, if nothing but the time orders and narrows it; else by offset, as
-        the feed was when the walk began: `offset|milliseconds`, and with filters `offset|bdx:{json}`.
+        the feed was at the first page: `offset|milliseconds`, and with filters `offset|bdx:{json}`.
         """
         sort, limit, kind = sent.get("sort", "Most Reactions"), sent.get("limit", 100), _cursor_kind(sent)
         query = self._image_query(request, sent, sort, int(self._service.clock.catalogue().now.timestamp() * 1000))
