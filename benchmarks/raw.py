@@ -6,7 +6,7 @@ from datetime import date, datetime
 import duckdb
 import pyarrow as pa
 
-from pipelines.raw.batch import COUNTS
+from pipelines.raw.row_buffer import COUNTS
 from pipelines.raw.tables import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable
 
 

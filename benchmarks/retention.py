@@ -20,8 +20,8 @@ from benchmarks.raw import append, append_crawl
 from emulator.catalogue import ModelQuery
 from emulator.spec.catalogue import SimulatedDay, SimulatedWorld
 from pipelines.raw.archive import closed_before
-from pipelines.raw.batch import arrow_table
 from pipelines.raw.documents import split
+from pipelines.raw.row_buffer import arrow_table
 from pipelines.raw.tables import documents_table, observations_table
 from pipelines.raw.warehouse import WRITER_CONFIG
 from transforms.build import build

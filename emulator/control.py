@@ -1,4 +1,4 @@
-"""The control endpoint, outside /api/v1: sets clock, membership and faults, and tells the simulator's own account."""
+"""The control endpoint, outside /api/v1: sets clock, membership and faults, and reports the true state."""
 
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ from emulator.faults import BadFaultsError
 from emulator.faulty import Faulty
 from emulator.member import QUOTA_KB, Member
 from emulator.parameters import BadParameterError, integer
-from emulator.routes.live import LiveApi
+from emulator.routes.live.service import LiveService
 from emulator.routes.spec import json_response
 from emulator.truth import account, changes, live_account, live_changes
 
@@ -30,7 +30,7 @@ class Control:
     * `/control/changes?from=D1&to=D2`: `emulator.truth.changes`, or `live_changes`
     """
 
-    def __init__(self, clock: Clock, member: Member, live: LiveApi | None, faulty: Faulty) -> None:
+    def __init__(self, clock: Clock, member: Member, live: LiveService | None, faulty: Faulty) -> None:
         self._clock = clock
         self._member = member
         self._live = live

@@ -21,7 +21,7 @@
     undated     the row that comes next has no date: its cursor is "|ID",
                 which the service then refuses
     later       a sound answer, but the clock moves on before it: the
-                catalogue changes in the middle of a walk                     days (1)
+                catalogue changes while a list is read                       days (1)
     poison      any page that has this record fails until it is alone         ID[:500|:broken][:served|:spoiled|:always]
 
     CONDITION

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.clock import Clock
 from emulator.faults import CHANGING, Faults, Poison, Rule, read_faults
 from emulator.request_log import RequestLog
-from emulator.routes.live import REGION_BLOCKED
+from emulator.routes.live.answers import REGION_BLOCKED
 from emulator.routes.spec import BASE_PATH, error_response, json_response
 
 _HTML = (
@@ -45,8 +45,8 @@ class _Identified(msgspec.Struct):
 
 
 @dataclass
-class _Walk:
-    """What was answered last on a path, and how far rows have moved since the walk began."""
+class _Pagination:
+    """The last answer of a path, and how far rows have moved since the first page."""
 
     items: list[bytes] = field(default_factory=list)
     carried: list[bytes] | None = None
@@ -76,12 +76,12 @@ class Faulty:
         self._live = dialect == "live"
         self.faults = faults
         self.log = RequestLog()
-        self._walks: dict[str, _Walk] = {}
+        self._paginations: dict[str, _Pagination] = {}
 
     def order(self, text: str) -> None:
-        """Replaces the faults on order; counting starts anew. Raises BadFaultsError, and then changes nothing."""
+        """Replaces the faults on order; counting starts again. Raises BadFaultsError, and then changes nothing."""
         self.faults = read_faults(text)
-        self._walks.clear()
+        self._paginations.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(BASE_PATH):
@@ -92,7 +92,7 @@ class Faulty:
         address = scope["path"].removeprefix(BASE_PATH) + (f"?{query}" if query else "")
         rule = self.faults.next(address)
         status: int | None = None
-        told = rule.text if rule else None
+        fault = rule.text if rule else None
 
         async def watch(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -106,7 +106,7 @@ class Faulty:
             elif rule is None or rule.kind in CHANGING:
                 if rule is not None and rule.kind == "later":
                     self._clock.set(self._clock.today + timedelta(days=rule.count))
-                answer, told = self._changed(await self._ask(scope, receive), rule, scope, address)
+                answer, fault = self._changed(await self._ask(scope, receive), rule, scope, address)
                 await _deliver(answer, rule, scope, receive, watch)
             elif rule.kind == "reset":
                 await _close(scope, receive, reset=True)
@@ -114,7 +114,7 @@ class Faulty:
                 response = self._error(rule, scope["path"])
                 await response(scope, receive, watch)
         finally:
-            self.log.add(scope["method"], address, status, told, at)
+            self.log.add(scope["method"], address, status, fault, at)
 
     async def _ask(self, scope: Scope, receive: Receive) -> _Answer:
         """The whole answer of the application."""
@@ -145,69 +145,71 @@ class Faulty:
 
     def _changed(self, answer: _Answer, rule: Rule | None, scope: Scope, address: str) -> tuple[_Answer, str | None]:
         """An answer with its fault, and which fault that was."""
-        told = rule.text if rule else None
+        fault = rule.text if rule else None
         page = _page_of(answer)
         if page is None:
             if rule is not None and rule.kind == "cut":
                 answer.body = answer.body[: len(answer.body) // 2]
-            return answer, told
+            return answer, fault
         items = [bytes(item) for item in page.items]
         for poisoned, poison in self.faults.poisons(address):
             place = next((n for n, item in enumerate(items) if _identity(item).is_called(poison.record)), None)
             if place is not None and (len(items) > 1 or poison.alone != "served"):
                 return self._poisoned(answer, page, place, poison), poisoned.text
-        walk = self._walk(scope)
-        served = self._served(rule, walk, items, page.metadata, scope)
-        walk.items = items
-        if served != items or walk.deleted or rule is not None:
+        pagination = self._pagination_of(scope)
+        served = self._served(rule, pagination, items, page.metadata, scope)
+        pagination.items = items
+        if served != items or pagination.deleted or rule is not None:
             answer.body = _page_bytes(served, page.metadata)
         if rule is not None and rule.kind == "cut":
             answer.body = answer.body[: len(answer.body) // 2]
-        return answer, told
+        return answer, fault
 
     def _served(
-        self, rule: Rule | None, walk: _Walk, items: list[bytes], metadata: dict[str, Any], scope: Scope
+        self, rule: Rule | None, pagination: _Pagination, items: list[bytes], metadata: dict[str, Any], scope: Scope
     ) -> list[bytes]:
         """The items of a page with its fault; changes the metadata where that belongs to it."""
         kind = rule.kind if rule else None
-        moved = self._moved(walk, rule, items, metadata)
+        moved = self._moved(pagination, rule, items, metadata)
         if kind == "repeated-cursor":
             _repeat(metadata, scope)
         if kind == "undated" and "nextCursor" in metadata:
             _undate(metadata)
-        if kind == "duplicated" and walk.items:
-            return walk.items
-        if rule is not None and kind == "unordered" and walk.items:
-            return [*walk.items[-rule.count :], *moved[rule.count :]]
+        if kind == "duplicated" and pagination.items:
+            return pagination.items
+        if rule is not None and kind == "unordered" and pagination.items:
+            return [*pagination.items[-rule.count :], *moved[rule.count :]]
         if kind == "empty":
             for name in ("nextPage", "nextCursor"):
                 metadata.pop(name, None)
             return []
         return moved
 
-    def _walk(self, scope: Scope) -> _Walk:
-        """The walk that a request belongs to: a first page begins another."""
+    def _pagination_of(self, scope: Scope) -> _Pagination:
+        """The pagination that a request belongs to: a first page starts another."""
         query = _query(scope)
         if "cursor" not in query and query.get("page", "1") == "1":
-            self._walks[scope["path"]] = _Walk()
-        return self._walks.setdefault(scope["path"], _Walk())
+            self._paginations[scope["path"]] = _Pagination()
+        return self._paginations.setdefault(scope["path"], _Pagination())
 
-    def _moved(self, walk: _Walk, rule: Rule | None, items: list[bytes], metadata: dict[str, Any]) -> list[bytes]:
-        """The items of a page after rows have moved, now or on an earlier page of the walk."""
-        if rule is not None and rule.kind == "shifted" and walk.items:
+    def _moved(
+        self, pagination: _Pagination, rule: Rule | None, items: list[bytes], metadata: dict[str, Any]
+    ) -> list[bytes]:
+        """The items of a page after rows have moved, now or on an earlier page of the pagination."""
+        if rule is not None and rule.kind == "shifted" and pagination.items:
             if rule.count > 0:
-                walk.carried = [*walk.items, *(walk.carried or [])][-rule.count :]
+                pagination.carried = [*pagination.items, *(pagination.carried or [])][-rule.count :]
             else:
-                walk.deleted -= rule.count
+                pagination.deleted -= rule.count
                 items = items[-rule.count :]
-        if walk.deleted and "totalItems" in metadata:
-            metadata["totalItems"] -= walk.deleted
-        if not walk.carried:
+        if pagination.deleted and "totalItems" in metadata:
+            metadata["totalItems"] -= pagination.deleted
+        if not pagination.carried:
             return items
-        rows = [*walk.carried, *items]
+        rows = [*pagination.carried, *items]
         ends = not ({"nextPage", "nextCursor"} & metadata.keys())
-        kept = len(rows) if ends else len(rows) - len(walk.carried)
-        walk.carried = rows[kept:]
+        kept = len(rows) if ends else len(rows) - len(pagination.carried)
+        pagination.carried = rows[kept:]
         return rows[:kept]
 
     def _poisoned(self, answer: _Answer, page: _Page, place: int, poison: Poison) -> _Answer:
@@ -224,7 +226,7 @@ class Faulty:
 
 
 def _live_error(status: int, path: str, headers: dict[str, str]) -> Response:
-    """An error as the live service tells it (civitai-api.md, 1)."""
+    """An error in the form of the live service (civitai-api.md, 1)."""
     if status == 451:
         return json_response(_encode({"error": REGION_BLOCKED, "code": "REGION_BLOCKED"}), 451, headers)
     if status == 503:

@@ -100,7 +100,7 @@ class Member:
 def _stored(stored_id: int, model: bytes, version_id: int, now: datetime) -> Stored:
     document, version, _ = find_version(model, version_id)
     files = [file for file in map(object_of, list_of(version.get("files"))) if _size(file)]
-    told = (("id", "id"), ("sizeKB", "sizeKB"), ("url", "downloadUrl"), ("displayName", "name"))
+    file_fields = (("id", "id"), ("sizeKB", "sizeKB"), ("url", "downloadUrl"), ("displayName", "name"))
     return Stored(
         id=stored_id,
         version_id=version_id,
@@ -116,7 +116,7 @@ def _stored(stored_id: int, model: bytes, version_id: int, now: datetime) -> Sto
             "category": next(iter(list_of(document.get("tags"))), None),
             "createdAt": version.get("createdAt") or version.get("publishedAt"),
         },
-        files=[{name: file.get(source) for name, source in told} for file in files],
+        files=[{name: file.get(source) for name, source in file_fields} for file in files],
     )
 
 

@@ -1,4 +1,4 @@
-"""The log of what was asked and answered, for tests that check budgets, Retry-After and how often was asked again."""
+"""The log of requests and answers, for tests that check budgets, Retry-After and retries."""
 
 import re
 import time
@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-#: The oldest requests are forgotten beyond that.
+#: Older requests are dropped.
 _KEPT = 200_000
 
 

@@ -19,7 +19,9 @@ from emulator.faults import BadFaultsError, read_faults
 from emulator.faulty import Faulty
 from emulator.member import Member
 from emulator.parameters import BadParameterError
-from emulator.routes.live import AnswerError, LiveApi, answer_error, answer_other_error
+from emulator.routes.live.answers import AnswerError, answer_error, answer_other_error
+from emulator.routes.live.api import live_routes
+from emulator.routes.live.service import LiveService
 from emulator.routes.spec import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
 from emulator.simulation.columns import NotSimulatedError
 
@@ -41,10 +43,9 @@ def make_application(
         BadFaultsError: the order of faults is not in its language.
     """
     member = Member()
-    live = LiveApi(clock, key, member) if dialect == "live" else None
-    api = live or SpecificationApi(clock, key, member)
+    live = LiveService(clock, key, member) if dialect == "live" else None
     application = Starlette(
-        routes=api.routes(),
+        routes=live_routes(live) if live else SpecificationApi(clock, key, member).routes(),
         exception_handlers={
             BadParameterError: answer_bad_parameter,
             NotSimulatedError: answer_bad_parameter,

@@ -1,6 +1,6 @@
-"""The simulator's own account: what exists on a date, the true counters, and what changed between two dates.
+"""The true state of the simulation: what exists on a date, the true counters, and what changed between two dates.
 
-It is told from the columns and their events, never by comparing documents, so that it can be held against what was
+It is computed from the columns and their events, never by comparing documents, so that it can be held against what was
 served and what a pipeline made of it.
 """
 
@@ -30,7 +30,7 @@ def account(day: SimulatedDay) -> dict[str, Any]:
     shown = columns.version_visible(day.day) & visible[columns.version_model]
     base = columns.version_base_model(day.day)
     model_ids = columns.model_id.tolist()
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "date": day.date.isoformat(),
         "models": {
             str(model_ids[i]): {
@@ -66,17 +66,17 @@ def account(day: SimulatedDay) -> dict[str, Any]:
         },
     }
     bases: dict[str, dict[str, int]] = {}
-    for version in told["versions"].values():
+    for version in result["versions"].values():
         total = bases.setdefault(version["baseModel"], {"versions": 0, "downloadCount": 0, "thumbsUpCount": 0})
         total["versions"] += 1
         total["downloadCount"] += version["downloadCount"]
         total["thumbsUpCount"] += version["thumbsUpCount"]
-    told["baseModels"] = bases
+    result["baseModels"] = bases
     images = day.gallery.until(day.day)
-    told["images"] = {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None}
-    told["counts"] = {name: len(told[name]) for name in ("models", "versions", "creators", "tags", "baseModels")}
-    told["counts"]["images"] = images
-    return told
+    result["images"] = {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None}
+    result["counts"] = {name: len(result[name]) for name in ("models", "versions", "creators", "tags", "baseModels")}
+    result["counts"]["images"] = images
+    return result
 
 
 def live_account(live: LiveDay) -> dict[str, Any]:
@@ -88,13 +88,13 @@ def live_account(live: LiveDay) -> dict[str, Any]:
     models in each listing, `default` and `nsfw`; `unlisted` the `models` and `versions` that exist but are in neither.
     """
     day, traits, columns = live.day, live.traits, live.day.columns
-    told = account(day)
+    result = account(day)
     row_of = {str(model_id): row for row, model_id in enumerate(columns.model_id.tolist())}
-    for model_id, counters in told["models"].items():
+    for model_id, counters in result["models"].items():
         for name in ("favoriteCount", "ratingCount", "rating"):
             del counters[name]
         counters["tippedAmountCount"] = int(traits.tips(row_of[model_id], day.model_counters))
-    for counters in told["versions"].values():
+    for counters in result["versions"].values():
         del counters["ratingCount"], counters["rating"]
     listed: dict[str, list[int]] = {}
     versions: set[int] = set()
@@ -104,14 +104,14 @@ def live_account(live: LiveDay) -> dict[str, Any]:
         listed[name] = sorted(int(columns.model_id[row]) for row, ids in shown.items() if ids is not None)
         versions.update(version_id for ids in shown.values() for version_id in ids or ())
     every = {*listed["default"], *listed["nsfw"]}
-    told["listed"] = listed
-    told["unlisted"] = {
-        "models": [int(model_id) for model_id in told["models"] if int(model_id) not in every],
-        "versions": [int(version_id) for version_id in told["versions"] if int(version_id) not in versions],
+    result["listed"] = listed
+    result["unlisted"] = {
+        "models": [int(model_id) for model_id in result["models"] if int(model_id) not in every],
+        "versions": [int(version_id) for version_id in result["versions"] if int(version_id) not in versions],
     }
     hidden = {"downloadCount": traits.downloads_hidden(day.day), "tippedAmountCount": traits.tips_hidden(day.day)}
-    told["hidden"] = {name: columns.model_id[mask & day.model_visible].tolist() for name, mask in hidden.items()}
-    return told
+    result["hidden"] = {name: columns.model_id[mask & day.model_visible].tolist() for name, mask in hidden.items()}
+    return result
 
 
 def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def live_changes(before: LiveDay, after: LiveDay) -> dict[str, Any]:
     """
     traits, columns = before.traits, before.day.columns
     first, last = before.day.day, after.day.day
-    told = changes(before.day, after.day)
+    result = changes(before.day, after.day)
 
     def between(moment: npt.NDArray[np.int64]) -> Mask:
         return (first < moment) & (moment <= last)
@@ -196,8 +196,8 @@ def live_changes(before: LiveDay, after: LiveDay) -> dict[str, Any]:
     both = before.day.model_visible & after.day.model_visible
     for reason, mask in reasons.items():
         for model in columns.model_id[mask & both].tolist():
-            told["models"]["changed"].setdefault(str(model), []).append(reason)
-    return told
+            result["models"]["changed"].setdefault(str(model), []).append(reason)
+    return result
 
 
 def model_changes(columns: Simulation, first: int, last: int) -> dict[str, Mask]:

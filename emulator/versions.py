@@ -1,4 +1,4 @@
-"""What is told of single versions, read out of the document of the model that they stand in.
+"""Documents of single versions, read from the document of their model.
 
 So a version is the same wherever it is asked for, in a simulated and in a given catalogue. Fields that a document does
 not have, or that are of another type, are left out.
@@ -50,6 +50,6 @@ def version_document(model: bytes, version_id: int) -> bytes:
 def mini_document(model: bytes, version_id: int) -> bytes:
     """The version in the specification's short form."""
     document, version, _ = find_version(model, version_id)
-    told = {"id": version_id, "modelId": document.get("id")}
-    told |= {name: version.get(name) for name in ("name", "baseModel", "air", "downloadUrl")}
-    return _encode({name: value for name, value in told.items() if value is not None})
+    rendered = {"id": version_id, "modelId": document.get("id")}
+    rendered |= {name: version.get(name) for name in ("name", "baseModel", "air", "downloadUrl")}
+    return _encode({name: value for name, value in rendered.items() if value is not None})

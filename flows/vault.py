@@ -23,8 +23,8 @@ from pipelines.storage.directory import storage_errors
 from pipelines.storage.lock import LockedError, writer_lock
 from pipelines.storage.replacement import replace_text
 from pipelines.storage.sql import parquet_rows
-from pipelines.vault.member import AccountAnswers, MemberOfKey, ask_account, load_account
-from pipelines.vault.sync import Change, Outcome, Toggling, in_order, open_journal
+from pipelines.vault.member import MemberAnswers, MemberOfKey, fetch_member, load_member
+from pipelines.vault.sync import Change, Outcome, VaultSync, in_order, open_write_ahead_log
 from transforms.member import Me, account_file, account_tables, write_account
 from transforms.tables.account import ACCOUNT_TABLES
 
@@ -118,13 +118,13 @@ def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
     """
     member = MemberOfKey(settings, progress)
     with writer_lock(settings.account):
-        return _store(settings, ask_account(member, progress), progress)
+        return _store(settings, fetch_member(member, progress), progress)
 
 
-def _store(settings: Settings, answers: AccountAnswers, progress: Progress) -> dict[str, int]:
+def _store(settings: Settings, answers: MemberAnswers, progress: Progress) -> dict[str, int]:
     tables = account_tables(answers.me, answers.vault, answers.items, answers.permissions, answers.observed_at)
     with writer_lock(settings.data_dir):
-        load_account(settings, answers, progress)
+        load_member(settings, answers, progress)
     with storage_errors(settings.data_dir):
         write_account(settings.account, tables)
     return {table.table_name(): rows.height for table, rows in tables.items()}
@@ -284,12 +284,12 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
     with writer_lock(settings.account):
         planned = read_plan(settings)
         _check_member(member, planned, settings)
-        with open_journal(settings.account / "journal.ndjson") as journal:
+        with open_write_ahead_log(settings.account / "journal.ndjson") as log:
             longest_attempt = timedelta(seconds=member.client.longest_attempt_seconds)
-            toggling = Toggling(member, journal, planned.id, longest_attempt, settings.max_attempts)
-            outcomes = toggling.run(planned.changes, progress)
+            sync = VaultSync(member, log, planned.id, longest_attempt, settings.max_attempts)
+            outcomes = sync.run(planned.changes, progress)
         try:
-            _store(settings, ask_account(member, progress), progress)
+            _store(settings, fetch_member(member, progress), progress)
         except LockedError as error:
             progress.note(f"the account tables are not renewed ({error}); run `civitai-etl vault pull` after that")
             return Applied(outcomes, refreshed=False)

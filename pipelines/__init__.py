@@ -2,5 +2,5 @@
 
 import os
 
-# dlt reads these when it is imported, before anything can be told it: it calls nobody, and errors are told by us.
+# dlt reads these when it is imported, before anything can configure it: no telemetry, and this program reports errors.
 os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}

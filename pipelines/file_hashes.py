@@ -51,7 +51,7 @@ def fingerprint(path: Path, on_read: Callable[[int], None]) -> Fingerprints:
     """Read a file once, in pieces of 1 MiB, and give all its hashes.
 
     Args:
-        path: the file; whether it is a safetensors file is told by its name.
+        path: the file; its name decides whether it is a safetensors file.
         on_read: is called with the number of bytes of each piece; what it raises ends the reading.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The network around this machine, as the environment tells every program of it: proxies, and authorities to trust.
+"""The network settings that all programs read from the environment: proxies, and certificate authorities to trust.
 
 These variables have no prefix, stand in no `.env`, and mean what they mean to other programs: which proxy there is and
 whom it is for is read as Python's own `urllib` reads it. An empty variable is an unset one. Loopback never goes through

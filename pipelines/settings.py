@@ -1,7 +1,7 @@
 """Every setting of civitai-etl, declared once: read from the environment or `.env`, listed by `civitai-etl doctor`.
 
 All variables begin with `CIVITAI_ETL_`, but for the API key: `CIVITAI_API_KEY`, as the service's other clients have it.
-What the environment tells every program of the network is in `pipelines.network`.
+The network settings of the environment are in `pipelines.network`.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
 ENV_FILE = ".env"
 REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "api.civitai.com"})
 
-#: What a person waits for a service that does not answer.
+#: How long a person waits for a service that does not answer.
 _BRIEF_RETRY_SECONDS = 15.0
 
 DialectName = Literal["live", "spec"]
@@ -31,7 +31,7 @@ class SettingsError(CivitaiEtlError):
 
 
 class Limits(BaseModel):
-    """How much may be out of the ordinary on a day; every setting that the quality gate of the transforms looks at."""
+    """How much may be unusual on a day: every setting that the data-quality checks of the transforms read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,7 +91,7 @@ class Settings(BaseSettings, Limits):
         populate_by_name=True,
     )
 
-    data_dir: Path = Field(Path("data"), description="Where everything is kept that a run writes.")
+    data_dir: Path = Field(Path("data"), description="The directory of everything that a run writes.")
     lake_url: str | None = Field(
         None, description="Root of the star-schema Parquet files; default: `lake` in the data directory."
     )
@@ -103,17 +103,15 @@ class Settings(BaseSettings, Limits):
     requests_per_second: float = Field(
         2, ge=0, le=1_000_000, allow_inf_nan=False, description="Request budget of the whole process; 0 is no budget."
     )
-    window_pages: int = Field(
-        100, ge=1, description="Pages per load package; a killed crawl asks for at most these again."
-    )
+    window_pages: int = Field(100, ge=1, description="Pages per load package; a killed crawl repeats at most these.")
     retry_minutes: float = Field(
         30,
         ge=0,
         allow_inf_nan=False,
-        description="How long a service that does not answer is tried again, since its last good answer.",
+        description="How long to retry a service that does not answer, since its last good answer.",
     )
     max_attempts: int = Field(
-        6, ge=1, description="How often a page that is answered, but broken, is tried before it is asked for in parts."
+        6, ge=1, description="How often a page with broken answers is tried before it is requested in parts."
     )
     timeout_seconds: float = Field(
         60,
@@ -122,9 +120,9 @@ class Settings(BaseSettings, Limits):
         allow_inf_nan=False,
         description="How long an answer may keep silent; all of it may take five times as long.",
     )
-    image_pages: int = Field(20, ge=0, description="Pages that the first walk through the gallery takes.")
+    image_pages: int = Field(20, ge=0, description="Pages that the first crawl of the gallery reads.")
     max_burial_share: float = Field(
-        0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is taken as gone."
+        0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is marked as deleted."
     )
     watch_models: Annotated[tuple[WatchedId, ...], NoDecode] = Field(
         (), description="Ids of models to observe every day whether a list shows them or not, separated by commas."
@@ -136,7 +134,9 @@ class Settings(BaseSettings, Limits):
         (), description="Names of users who are looked up every day, separated by commas."
     )
     daily_cron: str = Field("0 3 * * *", description="When `serve` takes the snapshot: a cron expression, in UTC.")
-    refresh_cron: str = Field("30 * * * *", description="When `serve` looks for news: a cron expression, in UTC.")
+    refresh_cron: str = Field(
+        "30 * * * *", description="When `serve` looks for new models and images: a cron expression, in UTC."
+    )
     api_key: SecretStr | None = Field(
         None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
     )
@@ -237,7 +237,7 @@ class Settings(BaseSettings, Limits):
 
     @property
     def brief_retry_seconds(self) -> float:
-        """How long a command tries it for which somebody waits."""
+        """How long an interactive command tries it."""
         return min(_BRIEF_RETRY_SECONDS, self.retry_seconds)
 
     @property
@@ -271,7 +271,7 @@ def _lake_path(url: str) -> Path:
 
 
 def _absolute(path: Path) -> Path:
-    """The whole path, whoever's home it begins with.
+    """The absolute path; it may begin with a home directory.
 
     Raises:
         ValueError: there is no such home, or no working directory.

@@ -26,7 +26,7 @@ from emulator.spec.gallery import Gallery
 from emulator.versions import decoded, find_version, list_of, object_of
 
 _LEVEL_NAMES = {0: "None", 1: "None", 2: "Soft", 4: "Mature", 8: "X", 16: "X", 32: "Blocked"}
-#: How many orders of /models are kept, so that the pages of a walk share one.
+#: How many orders of /models are kept, so that the pages of a list share one.
 _KEPT_ORDERS = 16
 _encode = msgspec.json.Encoder().encode
 
@@ -76,7 +76,7 @@ class LiveModelQuery:
 class LiveImageQuery:
     """The filters of live /images.
 
-    `levels` are the browsing levels as bits, `until` the moment at which a walk began, in milliseconds since 1970.
+    `levels` are the browsing levels as bits, `until` the moment of the first page, in milliseconds since 1970.
     `after` are the moment and the id of the image that the page follows.
     """
 
@@ -255,8 +255,8 @@ class LiveDay:
         version = self._find_version(version_id)
         if version is None:
             return None
-        told = self._documents.version(self._owner(version), version, self.day.day, self.day.version_counters)
-        return told if levels == ALL_LEVELS or msgspec.json.decode(told)["nsfwLevel"] & levels else None
+        rendered = self._documents.version(self._owner(version), version, self.day.day, self.day.version_counters)
+        return rendered if levels == ALL_LEVELS or msgspec.json.decode(rendered)["nsfwLevel"] & levels else None
 
     def mini(self, version_id: int) -> bytes | None:
         version = self._find_version(version_id)
@@ -313,11 +313,11 @@ class LiveDay:
         fields = msgspec.json.decode(self.day.image_document(image))
         version = int(gallery.version[image])
         level, reactions = fields["nsfwLevel"], fields["stats"]["thumbsUpCount"]
-        told = {name: fields[name] for name in ("id", "url", "hash", "width", "height")}
-        told["url"] = told["url"].replace("width=450", "original=true")
-        told |= {"nsfwLevel": _LEVEL_NAMES[level], "type": "image", "nsfw": level > 1, "browsingLevel": level}
-        told |= {"createdAt": fields["createdAt"], "postId": fields["postId"]}
-        told["stats"] = {
+        rendered = {name: fields[name] for name in ("id", "url", "hash", "width", "height")}
+        rendered["url"] = rendered["url"].replace("width=450", "original=true")
+        rendered |= {"nsfwLevel": _LEVEL_NAMES[level], "type": "image", "nsfw": level > 1, "browsingLevel": level}
+        rendered |= {"createdAt": fields["createdAt"], "postId": fields["postId"]}
+        rendered["stats"] = {
             "cryCount": reactions // 23,
             "laughCount": reactions // 11,
             "likeCount": reactions,
@@ -325,9 +325,10 @@ class LiveDay:
             "heartCount": reactions // 3,
             "commentCount": fields["stats"]["commentCount"],
         }
-        told |= {"meta": fields.get("meta"), "username": fields["username"]}
+        rendered |= {"meta": fields.get("meta"), "username": fields["username"]}
         base = vocabulary.BASE_MODELS[int(columns.version_base[version])][0] if version >= 0 else None
-        return _encode(told | {"baseModel": base, "modelVersionIds": _version_ids(gallery, columns.version_id, image)})
+        rendered |= {"baseModel": base, "modelVersionIds": _version_ids(gallery, columns.version_id, image)}
+        return _encode(rendered)
 
     def creators(self, text: str | None) -> Listing:
         """In the order in which they joined, which is none that the service promises (6)."""
@@ -339,9 +340,9 @@ class LiveDay:
     def _creator_document(self, creator: int) -> bytes:
         fields = creator_fields(self.day.columns, creator, self.day.day)
         count = int(self.day.model_count_of_creator[creator])
-        told = {"username": fields["username"]} | ({"modelCount": count} if count else {})
-        told["link"] = f"https://civitai.com/api/v1/models?username={fields['username']}"
-        return _encode(told | ({"image": fields["image"]} if "image" in fields else {}))
+        rendered = {"username": fields["username"]} | ({"modelCount": count} if count else {})
+        rendered["link"] = f"https://civitai.com/api/v1/models?username={fields['username']}"
+        return _encode(rendered | ({"image": fields["image"]} if "image" in fields else {}))
 
     def tags(self, text: str | None) -> Listing:
         counts = self.day.model_count_of_tag

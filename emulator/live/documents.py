@@ -105,13 +105,13 @@ class LiveDocuments:
         archived, taken_down = fields.get("mode") == "Archived", fields.get("mode") == "TakenDown"
         versions = []
         for index, version in enumerate(shown):
-            told = self._version(version, index, nested[version], day, view)
+            rendered = self._version(version, index, nested[version], day, view)
             if archived:
-                told["files"] = []
-                del told["downloadUrl"]
+                rendered["files"] = []
+                del rendered["downloadUrl"]
             if taken_down:
-                told["images"] = []
-            versions.append(_without_empty(told) if view.detail else told)
+                rendered["images"] = []
+            versions.append(_without_empty(rendered) if view.detail else rendered)
         fields["modelVersions"] = versions
         return Frame(events, cut(fields), shown, [])
 
@@ -328,7 +328,7 @@ def live_file(spec: dict[str, Any], seed: int, primary: bool) -> dict[str, Any]:
             hashes["AutoV3"] = auto_v3(seed, spec["id"])
     success = spec["pickleScanResult"] == "Success"
     pickle = spec["format"] == "PickleTensor"
-    told = {
+    rendered = {
         "id": spec["id"],
         "sizeKB": spec["sizeKB"],
         "name": spec["name"],
@@ -346,7 +346,7 @@ def live_file(spec: dict[str, Any], seed: int, primary: bool) -> dict[str, Any]:
         "hashes": hashes,
         "downloadUrl": spec["downloadUrl"],
     }
-    return told | {"primary": True} if primary else told
+    return rendered | {"primary": True} if primary else rendered
 
 
 def _licence(granted: tuple[str, ...], day: int) -> object:

@@ -42,7 +42,7 @@ class LiveTraits:
         pg_only = world.model_nsfw_level == PG
         self.minor: Mask = pg_only & (uniforms(seed, "live.minor", models) < 0.02)
         self.excluded: Mask = pg_only & (uniforms(seed, "live.excluded", models) < 0.02)
-        #: Likenesses of real persons: in the lists as long as they live, but not to be had by id (3).
+        #: Likenesses of real persons: in the lists as long as they live, but not available by id (3).
         ordinary = pg_only & ~(self.minor | self.excluded)
         self.poi: Mask = ordinary & (uniforms(seed, "live.poi", models) < 0.02)
         #: Of checkpoints: Merge, else Trained (2).

@@ -173,18 +173,18 @@ class SpecificationApi:
     async def version(self, request: Request) -> Response:
         self.check_key(request)
         version_id = integer()("id", [request.path_params["id"]])
-        return self.tell_version(version_id, version_document)
+        return self.render_version(version_id, version_document)
 
     async def mini_version(self, request: Request) -> Response:
         self.check_key(request)
         version_id = integer()("id", [request.path_params["id"]])
-        return self.tell_version(version_id, mini_document)
+        return self.render_version(version_id, mini_document)
 
-    def tell_version(self, version_id: int, tell: Callable[[bytes, int], bytes]) -> Response:
+    def render_version(self, version_id: int, render: Callable[[bytes, int], bytes]) -> Response:
         owner = self._clock.catalogue().owner(version_id)
         if owner is None:
             return error_response(404, f"No model version with id {version_id}")
-        return json_response(tell(owner, version_id))
+        return json_response(render(owner, version_id))
 
     async def version_by_hash(self, request: Request) -> Response:
         self.check_key(request)
@@ -192,7 +192,7 @@ class SpecificationApi:
         found = self._clock.catalogue().versions_by_hash([wanted])
         if not found:
             return error_response(404, f"No model version with a file of the hash {wanted}")
-        return self.tell_version(found[wanted][0], version_document)
+        return self.render_version(found[wanted][0], version_document)
 
     async def ids_by_hash(self, request: Request) -> dict[str, int]:
         self.check_key(request)
@@ -214,8 +214,8 @@ class SpecificationApi:
 
     async def me(self, request: Request) -> Response:
         self.check_key(request, required=True)
-        told = {"id": USER_ID, "username": USERNAME, "email": EMAIL, "tier": self._member.tier, "createdAt": JOINED}
-        return json_response(_encode(told))
+        body = {"id": USER_ID, "username": USERNAME, "email": EMAIL, "tier": self._member.tier, "createdAt": JOINED}
+        return json_response(_encode(body))
 
     async def users(self, request: Request) -> Response:
         self.check_key(request)
@@ -228,8 +228,8 @@ class SpecificationApi:
         self.check_key(request, required=True)
         sent = read_parameters("checkPermissions", request.query_params.multi_items())
         there = _exists(self._clock.catalogue(), sent["entityType"], sent["entityId"])
-        told = sent | {"canView": there, "canEdit": False, "canDelete": False, "canDownload": there}
-        return json_response(_encode(told))
+        body = sent | {"canView": there, "canEdit": False, "canDelete": False, "canDownload": there}
+        return json_response(_encode(body))
 
     async def vault_item(self, request: Request) -> Response:
         self.check_key(request, required=True)
@@ -246,12 +246,12 @@ class SpecificationApi:
 
     async def vault_status(self, request: Request) -> Response:
         self.check_key(request, required=True)
-        told = {
+        body = {
             "subscribed": self._member.quota_kb > 0,
             "storageUsedKb": self._member.used_kb,
             "storageLimitKb": self._member.quota_kb,
         }
-        return json_response(_encode(told | {"tier": self._member.tier}))
+        return json_response(_encode(body | {"tier": self._member.tier}))
 
     async def toggle_version(self, request: Request) -> Response:
         self.check_key(request, required=True)

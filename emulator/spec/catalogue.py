@@ -19,9 +19,9 @@ from emulator.spec.gallery import Gallery
 from emulator.spec.hash_index import HashIndex
 
 _encode = msgspec.json.Encoder().encode
-#: How many different listings of a day are kept, so that the pages of a walk share one.
+#: How many different listings of a day are kept, so that the pages of a list share one.
 _KEPT_LISTINGS = 32
-#: The gallery is computed some days ahead, so that a clock that moves by days does not compute it anew each time.
+#: The gallery is computed some days ahead, so that a clock that moves by days does not compute it again each time.
 _GALLERY_DAYS = 60
 
 

@@ -71,15 +71,15 @@ class Use:
 
 def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
     """Every use that a dialect makes of an operation."""
-    account = dialect.account
+    account = dialect.member
     if operation.method == "GET":
         for endpoint in dialect.endpoints:
             if endpoint.path == operation.path:
-                news = [each for each in dialect.news if each.path == operation.path]
+                news = [each for each in dialect.discovery if each.path == operation.path]
                 commands = ("snapshot", *(["refresh"] if news else []))
                 yield Use(endpoint.name, (endpoint.kind,), commands, BATTERY)
-        if operation.path == f"{dialect.reconcile.path}/{{id}}":
-            yield Use("reconcile", (dialect.reconcile.kind,), ("snapshot",), RECONCILE_TESTS)
+        if operation.path == f"{dialect.existence_check.path}/{{id}}":
+            yield Use("reconcile", (dialect.existence_check.kind,), ("snapshot",), RECONCILE_TESTS)
     for lookup in dialect.lookups:
         if operation.path == path_of(lookup) and operation.method == method_of(lookup):
             kinds = dict.fromkeys((lookup.kind, HASH_MATCH) if lookup.by_hash else (lookup.kind,))
@@ -102,7 +102,7 @@ def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
 
 def path_of(lookup: Lookup) -> str:
     """The path of a look-up as the specification writes it."""
-    return lookup.path.format("{id}" if lookup.asked == "id" else "{hash}")
+    return lookup.path.format("{id}" if lookup.key_type == "id" else "{hash}")
 
 
 def method_of(lookup: Lookup) -> str:

@@ -1,12 +1,11 @@
-"""The HTTP client of the crawl: asks politely, tries again where that helps, and explains where it does not.
+"""The HTTP client: keeps to a request budget, retries transient failures, and explains permanent ones.
 
-One request at a time, within the request budget, and slower for a while after the service says that it is too much.
-What passes (a lost connection, 429, 5xx, a body that is cut off or is no JSON, the challenge page of a guard that
-stands before the service) is asked for again for a set time, later each time and never before the service's own
-Retry-After. What does not pass (every other 4xx, a certificate that nobody trusts, a proxy that refuses) stops at once,
-with a message that says what to do. A request that is answered, but never with what was asked for, is handed to the
-caller after a few attempts: it may be this one page that is broken, and not the service. The API key travels in the
-Authorization header only.
+It sends one request at a time, within the request budget, and slower for a while after the service reports overload.
+Transient failures (a lost connection, 429, 5xx, a body that is cut off or is no JSON, the challenge page of a guard in
+front of the service) are retried for a set time, with growing pauses and never before the service's own Retry-After.
+Permanent failures (every other 4xx, an untrusted certificate, a refusing proxy) stop at once, with a message that says
+what to do. If a request is answered, but never with usable content, the client raises an error after a few attempts:
+maybe only this page is broken, and not the service. The API key is sent in the Authorization header only.
 """
 
 import math
@@ -42,23 +41,23 @@ _RETRYABLE_STATUS = frozenset({408, 425, 429})
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 #: A server that restarts is back within a second.
 _FIRST_WAIT_REFUSED = 0.2
-#: Shorter pauses are told to nobody.
+#: Shorter pauses are not reported.
 _TRIVIAL_PAUSE = 5.0
 _EXCERPT = 200
-#: All of an answer may take so many times what it may keep silent, and be so large; of a larger one so much is kept.
+#: A whole answer may take this multiple of the time-out, and be so large; of a larger one the beginning is kept.
 _WHOLE_ANSWER = 5
 _LARGEST_ANSWER, _KEPT_OF_LARGER = 256 * 2**20, 2**20
-#: What is shorter is no key of the service, and may stand in any answer.
+#: A shorter text is no key of the service, and may occur in any answer.
 _SHORTEST_KEY = 8
 
-#: How the rate comes back after the service has said that it is too much: shares of the budget.
+#: How the rate recovers after an overload: shares of the budget.
 _CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
-#: The service says that it is too much.
+#: The service reports overload.
 _TOO_MUCH = frozenset({429, 503})
-#: Refused whatever is asked for: a wrong key, a budget, a region.
+#: Every request is refused: a wrong key, a budget, a region.
 _OF_ALL = frozenset({401, 429, 451})
-#: Said by the service itself at the end of its work, or before it has begun (403: who guards it let nothing through);
-#: every other failure may be said by whoever stands between.
+#: Sent by the service itself at the end of its work, or before it starts (403: a guard let nothing through); every
+#: other failure may come from a proxy in between.
 _ENDED = frozenset({403, 425, 429, 500, 503})
 
 
@@ -71,11 +70,11 @@ class ServiceError(CivitaiEtlError):
 
 
 class OutageError(ServiceError):
-    """The service gave no usable answer for as long as it was tried, or asks for a pause longer than that."""
+    """The service gave no usable answer within the retry time, or requests a longer pause."""
 
 
 class BarredError(ServiceError):
-    """No request gets to the service until a person opens the way: nobody trusts a certificate, or a proxy refuses."""
+    """No request reaches the service until a person acts: a certificate is not trusted, or a proxy refuses."""
 
 
 class RefusedError(ServiceError):
@@ -89,18 +88,18 @@ class RefusedError(ServiceError):
 
     @property
     def is_of_one(self) -> bool:
-        """Whether it may be what was asked for that is refused, and not whoever asks."""
+        """Whether this one request may be refused, and not every request of this client."""
         return self.status not in _OF_ALL
 
 
 class NotFoundError(RefusedError):
-    """The service says that it does not have what was asked for."""
+    """The service reports that it does not have the requested thing."""
 
 
 class UnconfirmedError(ServiceError):
-    """A change was sent once, and the service did not say that it was made.
+    """A change was sent once, and the service did not confirm it.
 
-    With `ended` the service is done with it, made or not; without, it may still be at work on it.
+    With `ended` the service has finished, successfully or not; without, it may still work on the change.
     """
 
     def __init__(self, message: str, *, ended: bool) -> None:
@@ -109,7 +108,7 @@ class UnconfirmedError(ServiceError):
 
 
 class BrokenAnswerError(ServiceError):
-    """The service answers `request`, but never with what was asked for.
+    """The service answers `request`, but never with usable content.
 
     `body` is what could be read of its last answer, which came at `answered_at`; `fault` says what was wrong with it.
     """
@@ -124,16 +123,16 @@ class BrokenAnswerError(ServiceError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What could be read of an answer, and the service's own time of it."""
+    """The readable part of an answer, and the service's own time of it."""
 
     body: bytes
     at: datetime
 
 
 class _TransientError(Exception):
-    """A failure that may pass: why, and how long to wait at least.
+    """A transient failure: why, and the minimum wait.
 
-    `broken` is the answer where it may be this one page that fails, and not the service. `status` is that of an answer.
+    `broken` is the answer if this one page may fail, and not the service. `status` is that of an answer.
     """
 
     def __init__(
@@ -181,10 +180,10 @@ _ANY_BODY = msgspec.json.Decoder(msgspec.Raw)
 class RequestBudget:
     """A token bucket of capacity one: requests start at least `1 / per_second` apart; 0 is no budget.
 
-    `with` it, a request is made: it waits until the request may start, and holds off any other until it has ended, so
-    that all clients that share it ask one at a time. No window of one second has more than `per_second` requests,
-    wherever in it they arrive. Every `slow_down` halves the rate; it comes back by an eighth of the budget with every
-    ten answers that ask for nothing of the kind.
+    As a context manager it waits until a request may start, and blocks any other request until this one has ended, so
+    all clients that share it send one at a time. No window of one second has more than `per_second` requests, wherever
+    in it they arrive. Every `slow_down` halves the rate; after every ten answers without overload it recovers by an
+    eighth of the budget.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -223,11 +222,11 @@ class RequestBudget:
         self._last = time.monotonic()
 
     def slow_down(self) -> None:
-        """The service says that it is too much."""
+        """The service reports overload."""
         self._calm, self._share = 0, max(_SLOWEST, self._share / 2)
 
     def pause(self, seconds: float) -> None:
-        """No request may start for so long."""
+        """No request may start for so many seconds."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
 
@@ -241,9 +240,9 @@ def _budget(settings: Settings) -> RequestBudget:
 
 
 class _Patience:
-    """How long a service that does not answer is tried: `seconds` since the first request without a good answer.
+    """How long to retry a service that does not answer: `seconds` since the first request without a good answer.
 
-    Each pause is told to `progress`.
+    Each pause is reported to `progress`.
     """
 
     def __init__(self, seconds: float, progress: Progress) -> None:
@@ -262,16 +261,16 @@ class _Patience:
 
     @property
     def spent(self) -> float:
-        """Seconds that it was tried for."""
+        """Seconds of retrying so far."""
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     @property
     def left(self) -> float:
-        """Seconds that it is still tried for."""
+        """Seconds of retrying that are left."""
         return max(0.0, self._seconds - self.spent)
 
     def pause(self, seconds: float, why: str) -> None:
-        """Wait; not beyond the end, where there is a last attempt."""
+        """Wait, but not beyond the end; there the last attempt follows."""
         seconds = min(seconds, self.left)
         if seconds >= _TRIVIAL_PAUSE:
             until = datetime.now(UTC) + timedelta(seconds=self.left)
@@ -284,8 +283,8 @@ class Client:
 
     An attempt at a request takes `longest_attempt_seconds` at most.
 
-    A service that does not answer is tried again for `patience_seconds`, counted since its last good answer; None is
-    the time that is set for crawls, 0 is one attempt.
+    A service that does not answer is retried for `patience_seconds` since its last good answer; None is the time that
+    is set for crawls, 0 is one attempt.
     """
 
     def __init__(
@@ -315,12 +314,12 @@ class Client:
     ) -> Page:
         """Fetch one page of a list endpoint.
 
-        With `says_next`, its metadata have to say what follows: without any, nobody knows that it is the end. After
-        `attempts` broken answers, or as many as are set if that is fewer, it is given back as broken.
+        With `says_next`, a page without metadata is broken, because it may not be the end. After `attempts` broken
+        answers, or fewer if the settings say so, the page counts as broken.
 
         Raises:
             BrokenAnswerError: there are answers, but none is usable.
-            OutageError: there is no answer for as long as it is tried.
+            OutageError: there is no answer within the retry time.
             ServiceError: another attempt cannot help.
         """
         return self._fetch(path, arguments, _decode_page if says_next else _decode_list, attempts)
@@ -335,7 +334,7 @@ class Client:
         return self._fetch(path, arguments, _decode_document, attempts)
 
     def post(self, path: str, body: bytes, attempts: int | None = None) -> Page:
-        """Ask with a JSON body; the answer is itself the one item. For questions only, since it may be sent twice.
+        """POST a JSON body; the answer is itself the one item. For reading only, because it may be sent twice.
 
         Raises:
             NotFoundError, BrokenAnswerError, OutageError, ServiceError: as for `document`.
@@ -343,11 +342,11 @@ class Client:
         return self._fetch(path, (), _decode_document, attempts, body)
 
     def probe(self) -> None:
-        """See that the service answers, after a broken answer: a list of one. Where its first record is broken itself,
-        it is broken still after the same list has answered in another order.
+        """Check after a broken answer that the service works, with a list of one record. If this record itself is
+        broken, it is still broken after the list has answered in another order; this is no failure of the service.
 
         Raises:
-            BrokenAnswerError, OutageError, ServiceError: it does not, or has not just now.
+            BrokenAnswerError, OutageError, ServiceError: the service does not work, or did not just now.
         """
         one = ("limit", "1")
         try:
@@ -361,10 +360,10 @@ class Client:
             raise failure from None
 
     def pause(self, failure: BrokenAnswerError) -> None:
-        """Wait before all that failed is tried again, for it is not one page that is broken but the service.
+        """Wait before all that failed is retried, because the service is broken and not one page.
 
         Raises:
-            OutageError: it was tried for long enough.
+            OutageError: the retry time is over.
         """
         if not self._patience.left:
             raise self._outage(failure.request, failure.fault)
@@ -372,10 +371,10 @@ class Client:
         self.retries += 1
         self._patience.pause(_back_off(self._pauses, _FIRST_WAIT), f"{failure.request}: {failure.fault}")
 
-    def change(self, path: str, arguments: Arguments, body: bytes, about_to_send: Callable[[], None]) -> None:
-        """Send a POST that changes something, exactly once: whether it may be sent again is for the caller to find out.
+    def change(self, path: str, arguments: Arguments, body: bytes, before_send: Callable[[], None]) -> None:
+        """Send a POST that changes something, exactly once; the caller finds out whether it may be sent again.
 
-        `about_to_send` is called when nothing is waited for any more.
+        `before_send` is called right before the request, after all waiting.
 
         Raises:
             RefusedError: it answered 4xx; nothing was changed.
@@ -386,7 +385,7 @@ class Client:
         request = _request(path, arguments)
         try:
             with self._budget:
-                about_to_send()
+                before_send()
                 self._send(request, body)
         except _TransientError as failure:
             ended = failure.refused or failure.status in _ENDED
@@ -394,7 +393,7 @@ class Client:
         self._has_answered()
 
     def read_ahead(self, path: str, arguments: Arguments) -> None:
-        """Ask already for what will be asked for next, while the caller works on what it has.
+        """Fetch the next page in the background, while the caller processes the current one.
 
         One attempt is made ahead; if it fails, the next call makes the others.
         """
@@ -424,11 +423,11 @@ class Client:
                 return page
 
     def _page(self, request: str, decode: Decode, body: bytes | None) -> Page:
-        """What one attempt brings."""
+        """The result of one attempt."""
         try:
             answer = self._answer_ahead(request) or self._attempt(request, body)
         except NotFoundError as refusal:
-            # Only the service itself can say that it has no such thing; a page of whoever stands between says nothing.
+            # Only the service itself can report 404; a page of a proxy in between means nothing.
             if decode is _decode_document and not _is_json_object(refusal.answer.body):
                 why = f"it answered 404 and not as the service does: {_excerpt(refusal.answer.body)}"
                 raise _TransientError(why, broken=refusal.answer) from None
@@ -441,7 +440,7 @@ class Client:
         self._patience.end()
 
     def _answer_ahead(self, request: str) -> Answer | None:
-        """What was read ahead, if it was this request; whatever is under way ends first: one request at a time."""
+        """The answer that was read ahead, if it was for this request; a request under way ends first."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
@@ -449,7 +448,7 @@ class Client:
         return ahead.result() if ahead.request == request else None
 
     def _attempt(self, request: str, body: bytes | None = None) -> Answer:
-        """One attempt, as soon as the budget has it: a POST of `body`, a GET without one."""
+        """One attempt, when the budget allows it: a POST of `body`, a GET without one."""
         with self._budget:
             return self._send(request, body)
 
@@ -507,7 +506,7 @@ class Client:
         body = bytearray()
         answered_at = _http_date(response.headers.get("Date")) or datetime.now(UTC)
         try:
-            # Piece by piece: to read all of it at once loses what there is of an answer that breaks off.
+            # Piece by piece: a read of the whole body loses all of an answer that breaks off.
             while len(body) <= _LARGEST_ANSWER and (piece := response.read1()):
                 body += piece
             fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
@@ -563,12 +562,12 @@ class Client:
         return text.replace(self._key, "***") if self._key else text
 
     def _body_without_key(self, body: bytes) -> bytes:
-        """An answer that repeats the key is not kept as it came, whatever becomes of it."""
+        """The body without the key, if the answer repeats it."""
         return body.replace(self._key.encode(), b"***") if self._key and len(self._key) >= _SHORTEST_KEY else body
 
 
 class _ReadAhead:
-    """One attempt at a request, in a thread that keeps no process from ending."""
+    """One attempt at a request, in a thread that does not keep the process alive."""
 
     def __init__(self, request: str, attempt: Callable[[str], Answer]) -> None:
         self.request = request
@@ -586,12 +585,12 @@ class _ReadAhead:
         self._thread.join()
 
     def result(self) -> Answer:
-        """What the attempt gave, or raised."""
+        """The answer of the attempt; raises its error."""
         return self._answer.result()
 
 
 def _is_challenge(response: BaseHTTPResponse, body: bytes) -> bool:
-    """Whether a refusal is a page for people, and so of a guard before the service, which itself speaks JSON."""
+    """Whether a refusal is an HTML page, and so of a guard in front of the service, which itself sends JSON."""
     is_page = "html" in response.headers.get("Content-Type", "") or body.lstrip()[:1] == b"<"
     return is_page or response.headers.get("cf-mitigated") == "challenge"
 
@@ -614,10 +613,10 @@ def next_page_query(url: str) -> Arguments:
 
 
 def _check_next(metadata: Any) -> None:
-    """See that what a page says of the next one can be read.
+    """Check that the reference of a page to the next one is readable.
 
     Raises:
-        TypeError, ValueError: it cannot.
+        TypeError, ValueError: it is not.
     """
     address, cursor = (
         (metadata.get("nextPage"), metadata.get("nextCursor")) if isinstance(metadata, dict) else (None, None)
@@ -676,7 +675,7 @@ def _back_off(attempt: int, first: float) -> float:
 
 
 def _retry_after(value: str | None, answered_at: datetime) -> float:
-    """Seconds to wait at least: given as such, or as a date, which is by the clock of the service that gave it."""
+    """The minimum wait in seconds: sent as such, or as a date by the clock of the service."""
     if value is None:
         return 0.0
     if value.strip().isdecimal():

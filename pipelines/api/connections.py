@@ -1,6 +1,6 @@
-"""Connections to a service, through a proxy if there is one, and what it means when none is to be had.
+"""Connections to a service, through a proxy if there is one, and what connection errors mean.
 
-They are cut when an answer takes too long in all: a time-out counts silence, and a drip is none.
+A connection is cut when the whole answer takes too long: a time-out only measures silence, not a slow drip.
 """
 
 import re

@@ -1,9 +1,8 @@
-"""Which list endpoints a snapshot walks and how the service pages them, and what it can be asked for, per dialect.
+"""Per dialect: the list endpoints of a snapshot, how the service pages them, and the look-ups that it offers.
 
 `spec` is the service as its specification describes it (pages of 200), `live` the service as it answers today
-(civitai-api.md: cursors, pages of 100 models, orders that lose nothing). Adding a list endpoint
-or a look-up is one declaration.
-Decoding never depends on the dialect.
+(civitai-api.md: cursors, pages of 100 models, orders that lose nothing). A new list endpoint or look-up is one
+declaration. Decoding never depends on the dialect.
 """
 
 from dataclasses import dataclass
@@ -28,12 +27,12 @@ Arguments = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A list endpoint: what it yields, how it pages, and the ranked passes that together are its whole list.
+    """A list endpoint: what it yields, how it pages, and the passes that together are its whole list.
 
     `kind` is the payload kind (`pipelines.raw.tables.KINDS`). The first pass to see an id wins. `items` says where the
-    documents are: in the list `items` of the body, or the body is one itself. A `gallery` is never walked to its end
-    but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records at will: only its
-    walks together are the whole list.
+    documents are: in the list `items` of the body, or the body is one itself. An `incremental` list is never read to
+    its end, but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records: only several
+    attempts together are the whole list.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Endpoint:
     limit: int | None = None
     passes: tuple[Arguments, ...] = ((),)
     items: Literal["items", "body"] = "items"
-    gallery: bool = False
+    incremental: bool = False
     unordered: bool = False
     cursor: CursorForm = "opaque"
 
@@ -52,17 +51,17 @@ class Endpoint:
         """Whether its pages say what follows."""
         return self.next_page in ("cursor", "next_page")
 
-    def arguments(self, rank: int) -> Arguments:
+    def arguments(self, pass_index: int) -> Arguments:
         """The query of the first request of a pass. It never has `page`, which the live service ignores."""
-        return (*((("limit", str(self.limit)),) if self.limit else ()), *self.passes[rank])
+        return (*((("limit", str(self.limit)),) if self.limit else ()), *self.passes[pass_index])
 
 
 @dataclass(frozen=True)
-class Reconcile:
-    """How ids that the list endpoint `list_name` no longer shows are asked for.
+class ExistenceCheckEndpoint:
+    """Where to check ids that the list endpoint `list_name` no longer shows.
 
-    Each has a `path`/<id>, where 404 means gone. Where `path` itself answers for `batch_size` ids at once (`ids`, with
-    `arguments`), it is asked first.
+    Each has a `path`/<id>, where 404 means deleted. If `path` itself answers for `batch_size` ids at once (`ids`, with
+    `arguments`), it is used first.
     """
 
     list_name: str
@@ -74,19 +73,19 @@ class Reconcile:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A question for things by their ids, names or hashes (`pipelines.crawl.lookups`).
+    """A look-up of things by their ids, names or hashes (`pipelines.crawl.lookups`).
 
-    A `{}` in `path` takes what is asked for; else a GET has it, joined by commas, in the query argument `argument`, and
-    without one a POST has it as the JSON list of its body. `batch_size` is how many may be asked for at once. `asked`
-    says what is asked for, and `answer` what comes: documents of `kind` (one, a list, or a list in `items`), or the ids
-    of versions per hash, as a list of objects or as a map. Whatever is asked by a hash also gives a `hash_match`.
-    A search by name gives others, too, and at most `shows`: so many without the name do not say that there is none.
+    A `{}` in `path` takes the key. Otherwise a GET has the keys, joined by commas, in the query argument `argument`, or
+    a POST has them as a JSON list in its body. `batch_size` is the largest number of keys of a request. `key_type` is
+    the type of the keys. `answer` is what comes: documents of `kind` (one, a list, or a list in `items`), or the ids of
+    versions per hash, as a list of objects or as a map. A look-up by hash also yields a `hash_match`. A search by name
+    finds other users too, at most `shows`: if so many come without the name, the name may still exist.
     """
 
     name: str
     kind: str
     path: str
-    asked: Literal["id", "name", "hash", "sha256"]
+    key_type: Literal["id", "name", "hash", "sha256"]
     argument: str | None = None
     batch_size: int = 1
     answer: Literal["documents", "ids"] = "documents"
@@ -94,17 +93,17 @@ class Lookup:
 
     @property
     def by_hash(self) -> bool:
-        """Whether hashes are asked for."""
-        return self.asked in ("hash", "sha256")
+        """Whether the keys are hashes."""
+        return self.key_type in ("hash", "sha256")
 
 
 @dataclass(frozen=True)
-class Account:
-    """How the member of the key is asked about, besides /me (`pipelines.vault.member`; civitai-api.md, 8 to 10).
+class MemberApi:
+    """The endpoints of the member of the key, besides /me (`pipelines.vault.member`; civitai-api.md, 8 to 10).
 
-    `vault` tells how large the vault is and how full. /vault/all gives its items, all at once or `item_limit` a page.
-    `check` tells of a version whether it is in the vault; without it the items are read. The version to be toggled is
-    sent in the query or in the body. Permissions are asked for `permission_batch` versions at once, in the query
+    `vault` reports the size of the vault and the space used. /vault/all lists its items, all at once or `item_limit` a
+    page. `check` reports whether a version is in the vault; without it the items are read. The version to toggle is
+    sent in the query or in the body. Permissions are fetched for `permission_batch` versions at once, in the query
     argument `permission_ids`, with `permission_arguments`.
     """
 
@@ -119,17 +118,17 @@ class Account:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The list endpoints of a service, in the order in which a snapshot walks them, and what follows the lists.
+    """The list endpoints of a service, in the order in which a snapshot reads them, and its other endpoints.
 
-    `news` are the lists that a refresh reads between two snapshots.
+    `discovery` are the lists that a refresh reads between two snapshots.
     """
 
     name: Literal["live", "spec"]
     endpoints: tuple[Endpoint, ...]
-    reconcile: Reconcile
-    news: tuple[Endpoint, ...]
+    existence_check: ExistenceCheckEndpoint
+    discovery: tuple[Endpoint, ...]
     lookups: tuple[Lookup, ...]
-    account: Account
+    member: MemberApi
 
 
 #: The same in both dialects, though the shapes of the answers differ (civitai-api.md, 4).
@@ -142,8 +141,8 @@ _VERSION_LOOKUPS = (
 )
 
 
-#: Page numbers are walked newest-first: what is published meanwhile pushes rows to later pages, where they are met
-#: again, while an order by counters would let rows slip past. Only a deletion can hide a row; the totals tell of it.
+#: Lists with page numbers are read newest-first: new publications push rows to later pages, where they come again. An
+#: order by counters would lose rows. Only a deletion can hide a row, and then the total changes.
 SPEC = Dialect(
     "spec",
     (
@@ -151,15 +150,15 @@ SPEC = Dialect(
         Endpoint("creators", "creator", "/creators", "next_page", 200),
         Endpoint("tags", "tag", "/tags", "next_page", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
-        Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
     ),
-    Reconcile("models", "model", "/models"),
+    ExistenceCheckEndpoint("models", "model", "/models"),
     (
-        Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
-        Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("new_models", "model", "/models", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
+        Endpoint("new_images", "image", "/images", "next_page", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (Lookup("users", "user", "/users", "name", argument="username"), *_VERSION_LOOKUPS),
-    Account(
+    MemberApi(
         vault="/vault/check-vault",
         item_limit=None,
         check=None,
@@ -194,12 +193,14 @@ LIVE = Dialect(
         Endpoint("creators", "creator", "/creators", "next_page", 200, unordered=True),
         Endpoint("tags", "tag", "/tags", "until_empty", 200),
         Endpoint("enums", "enum", "/enums", "single", items="body"),
-        Endpoint("images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True, cursor="offset"),
+        Endpoint(
+            "images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), incremental=True, cursor="offset"
+        ),
     ),
-    Reconcile("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
+    ExistenceCheckEndpoint("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
     (
         Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY),
-        Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), gallery=True),
+        Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (
         # By name it is a search for a beginning that gives five users, by id it is exact (civitai-api.md, 8).
@@ -207,7 +208,7 @@ LIVE = Dialect(
         Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
         *_VERSION_LOOKUPS,
     ),
-    Account(
+    MemberApi(
         vault="/vault/get",
         item_limit=200,
         check="/vault/check-vault",

@@ -1,6 +1,6 @@
-"""One crawl: walks every list endpoint of a dialect page by page, then asks for what the lists no longer show.
+"""One crawl: paginates every list endpoint of a dialect, then checks the existence of what the lists no longer show.
 
-It can be stopped between any two answers and gone on with in another process; `snapshot` decides which crawl that is.
+It can stop between any two answers and resume in another process; `snapshot` decides which crawl to resume.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 
 from pipelines.api.client import Client, OutageError, ServiceError
 from pipelines.api.dialects import DIALECTS
-from pipelines.crawl.existence_check import ReconcileCrawl, ReconcileWalk
-from pipelines.crawl.pagination import EndpointCrawl, GalleryCrawl, Walk
+from pipelines.crawl.existence_check import ExistenceCheck, ExistenceCheckState
+from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl, PaginationState
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
-from pipelines.raw.batch import COUNTS, NewRows
+from pipelines.raw.row_buffer import COUNTS, NewRows
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
 
@@ -25,11 +25,11 @@ _CLOCK_TOLERANCE = timedelta(hours=1)
 
 
 class ClockError(CivitaiEtlError):
-    """The service's clock and this machine's do not agree, so nobody can say of which date a snapshot is."""
+    """The service's clock and this machine's disagree, so the date of a snapshot is unknown."""
 
 
 def check_clocks(answered_at: datetime, settings: Settings) -> None:
-    """See that the service's clock agrees with this machine's; an emulator's may show anything.
+    """Check that the service's clock agrees with this machine's; an emulator's clock may show any time.
 
     Raises:
         ClockError: they are more than an hour apart.
@@ -43,12 +43,12 @@ def check_clocks(answered_at: datetime, settings: Settings) -> None:
 
 
 def state_fields() -> list[str]:
-    """What the state of a crawl consists of: a program whose walks have others cannot go on with it."""
-    return [f"{each.name}: {each.type}" for walk in (Walk, ReconcileWalk) for each in fields(walk)]
+    """The fields of a crawl's state: a program whose state has other fields cannot resume it."""
+    return [f"{each.name}: {each.type}" for state in (PaginationState, ExistenceCheckState) for each in fields(state)]
 
 
 class Crawl:
-    """All lists of one crawl and what follows them, window by window; `state` and `row` tell how far it is."""
+    """All lists of one crawl and its existence check, window by window; `state` and `row` report its progress."""
 
     def __init__(
         self,
@@ -63,9 +63,8 @@ class Crawl:
         image_mark: int | None = None,
         days_since_complete: int = 1,
     ) -> None:
-        """`expected` are the ids of models that should be there still, `days_since_complete` the days back to the last
-        complete crawl that counts. `state` is that of the crawl to go on with;
-        without it, a new one begins.
+        """`expected` are the ids of models that should still exist, `days_since_complete` the days since the last
+        complete crawl that counts. `state` is that of the crawl to resume; without it, a new one begins.
         """
         self.crawl_id = crawl_id
         self.dialect = DIALECTS[settings.dialect_name]
@@ -80,19 +79,19 @@ class Crawl:
         self._began = time.monotonic()
         self._pages_left = 0
         self._pages_taken = 0
-        self.endpoints: dict[str, EndpointCrawl] = {}
+        self.endpoints: dict[str, ListCrawl] = {}
         for endpoint in self.dialect.endpoints:
-            walk = Walk(**state["walks"][endpoint.name]) if state else Walk()
-            place = (endpoint, walk, known[endpoint.kind], crawl_id, snapshot_date)
+            list_state = PaginationState(**state["walks"][endpoint.name]) if state else PaginationState()
+            place = (endpoint, list_state, known[endpoint.kind], crawl_id, snapshot_date)
             self.endpoints[endpoint.name] = (
-                GalleryCrawl(*place, mark=image_mark, first_pages=settings.image_pages)
-                if endpoint.gallery
-                else EndpointCrawl(*place)
+                IncrementalListCrawl(*place, mark=image_mark, first_pages=settings.image_pages)
+                if endpoint.incremental
+                else ListCrawl(*place)
             )
-        rules = self.dialect.reconcile
-        self.reconcile = ReconcileCrawl(
+        rules = self.dialect.existence_check
+        self.existence_check = ExistenceCheck(
             rules,
-            ReconcileWalk(**state["reconcile"]) if state else ReconcileWalk(),
+            ExistenceCheckState(**state["reconcile"]) if state else ExistenceCheckState(),
             known[rules.kind],
             expected,
             crawl_id,
@@ -101,31 +100,31 @@ class Crawl:
             days=days_since_complete,
             watched=[str(model_id) for model_id in settings.watch_models],
         )
-        self._reconcile_begun = False
+        self._check_begun = False
 
     @property
     def is_finished(self) -> bool:
-        """Whether all lists were walked to their ends, or to where it could not go on, and what they lack is known."""
-        return self._lists_are_read and self.reconcile.walk.done
+        """Whether all lists were read as far as possible and the existence check is done."""
+        return self._lists_are_read and self.existence_check.state.done
 
     def open_window(self, pages: int) -> None:
         """Allow this many pages for the next window, over all endpoints together."""
         self._pages_left, self._pages_taken = pages, 0
 
-    def walk(self, name: str) -> NewRows:
-        """Walk an endpoint as far as the window allows; the new rows come about ten pages at a time.
+    def paginate(self, name: str) -> NewRows:
+        """Read a list as far as the window allows; yields the new rows about ten pages at a time.
 
-        A gallery is walked in one window, however long it is. A failure of the service ends the window: what it brought
-        is handed over and `failure` is set.
+        An incremental list is read in one window, whatever its length. A failure of the service ends the window: its
+        rows are handed over and `failure` is set.
 
         Raises:
-            ServiceError: the failure, if the window has brought nothing yet.
+            ServiceError: the failure, if the window has no rows yet.
         """
         each = self.endpoints[name]
-        while self._pages_left > 0 and not each.walk.done and not self.failure:
+        while self._pages_left > 0 and not each.state.done and not self.failure:
             try:
-                # Not past the window, which is what a kill may lose; and a gallery ends where a page says so.
-                goes_on = self._pages_left > 1 and not each.endpoint.gallery
+                # Nothing is fetched ahead beyond the window, or where a page may end an incremental list.
+                goes_on = self._pages_left > 1 and not each.endpoint.incremental
                 page = each.step(self.client, goes_on=goes_on)
             except ServiceError as failure:
                 self._end_window(failure)
@@ -133,32 +132,32 @@ class Crawl:
             if page is None:
                 continue
             self._pages_taken += 1
-            self._pages_left -= not each.endpoint.gallery
+            self._pages_left -= not each.endpoint.incremental
             self._clock = page.answered_at
             if self.started_at is None:
                 check_clocks(page.answered_at, self._settings)
                 self.started_at = self._start(page.answered_at)
-            self._progress.update(name, len(each.met), each.walk.total)
+            self._progress.update(name, len(each.met), each.state.total)
             yield from each.new_rows(all_of_them=False)
         yield from each.new_rows()
 
-    def walk_reconcile(self) -> NewRows:
-        """Ask for what the lists lack, once all are read, as far as the window allows; rows and failures as in `walk`.
+    def check_existence(self) -> NewRows:
+        """Fetch by id what the lists lack, after all are read, as far as the window allows; else as in `paginate`.
 
-        A list that could not be read to its end says nothing of what it lacks. What other lists could not say is
-        nothing about it: a gallery, tags or creators that are broken for weeks must not keep models that are gone.
+        If the list of models could not be read to its end, nothing is checked: what it lacks is unknown. Problems of
+        other lists do not matter: images, tags or creators that stay broken must not keep deleted models alive.
 
         Raises:
-            ServiceError: the failure, if the window has brought nothing yet.
+            ServiceError: the failure, if the window has no rows yet.
         """
-        each = self.reconcile
-        if self._lists_are_read and not self._reconcile_begun and self._clock:
-            self._reconcile_begun = True
-            if self.endpoints[self.dialect.reconcile.list_name].walk.problem:
-                each.walk.done = True
-            elif not each.walk.done:
+        each = self.existence_check
+        if self._lists_are_read and not self._check_begun and self._clock:
+            self._check_begun = True
+            if self.endpoints[self.dialect.existence_check.list_name].state.problem:
+                each.state.done = True
+            elif not each.state.done:
                 each.begin(self._clock)
-        while self._reconcile_begun and self._pages_left > 0 and not each.walk.done and not self.failure:
+        while self._check_begun and self._pages_left > 0 and not each.state.done and not self.failure:
             try:
                 moment = each.step(self.client)
             except ServiceError as failure:
@@ -169,37 +168,39 @@ class Crawl:
             self._clock = moment
             self._pages_taken += 1
             self._pages_left -= 1
-            self._progress.update("reconcile", each.walk.asked, each.total)
+            self._progress.update("reconcile", each.state.asked, each.total)
             yield from each.new_rows(all_of_them=False)
         yield from each.new_rows()
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on with this crawl in another process of this version; plain values."""
+        """All that another process of this version needs to resume this crawl; plain values."""
         return {
             "fields": state_fields(),
             "crawl_id": self.crawl_id,
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "spent": self._spent(),
-            "walks": {name: asdict(each.kept_walk) for name, each in self.endpoints.items()},
-            "reconcile": asdict(self.reconcile.walk),
+            "walks": {name: asdict(each.kept_state) for name, each in self.endpoints.items()},
+            "reconcile": asdict(self.existence_check.state),
         }
 
     def row(self) -> dict[str, Any]:
-        """The row of `raw.snapshots` as it is now."""
+        """The current row of `raw.snapshots`."""
         problems = self._problems()
-        counts = {each.endpoint.kind: each.kept_walk.counts() for each in self.endpoints.values()}
-        reconciled, listed = self.reconcile.walk.counts(), counts[self.dialect.reconcile.kind]
-        counts[self.dialect.reconcile.kind] = {name: listed[name] + reconciled[name] for name in COUNTS}
+        counts = {each.endpoint.kind: each.kept_state.counts() for each in self.endpoints.values()}
+        reconciled, listed = self.existence_check.state.counts(), counts[self.dialect.existence_check.kind]
+        counts[self.dialect.existence_check.kind] = {name: listed[name] + reconciled[name] for name in COUNTS}
         listed = {
-            each.endpoint.kind: each.walk.total
+            each.endpoint.kind: each.state.total
             for each in self.endpoints.values()
-            if each.walk.total is not None and not each.endpoint.gallery
+            if each.state.total is not None and not each.endpoint.incremental
         }
         arguments = {
-            each.endpoint.kind: [dict(each.endpoint.arguments(rank)) for rank in range(len(each.endpoint.passes))]
+            each.endpoint.kind: [
+                dict(each.endpoint.arguments(pass_index)) for pass_index in range(len(each.endpoint.passes))
+            ]
             for each in self.endpoints.values()
         }
-        gallery = next(each for each in self.endpoints.values() if isinstance(each, GalleryCrawl))
+        incremental = next(each for each in self.endpoints.values() if isinstance(each, IncrementalListCrawl))
         return {
             "crawl_id": self.crawl_id,
             "snapshot_date": self._snapshot_date,
@@ -212,16 +213,16 @@ class Crawl:
             "passes": max(len(each.endpoint.passes) for each in self.endpoints.values()),
             **{name: sum(count[name] for count in counts.values()) for name in COUNTS},
             **self._spent(),
-            "reconciled_ids": self.reconcile.walk.asked,
+            "reconciled_ids": self.existence_check.state.asked,
             "arguments": json.dumps(arguments),
             "endpoints": json.dumps(counts),
             "listed": json.dumps(listed),
-            **gallery.reached(),
+            **incremental.reached(),
         }
 
     def _end_window(self, failure: ServiceError) -> None:
-        """Keep why no more comes; raise it where the window has brought nothing that could be handed over first."""
-        pages = sum(each.kept_walk.pages for each in self.endpoints.values()) + self.reconcile.walk.pages
+        """Keep the failure; raise it if the window has no rows to hand over first."""
+        pages = sum(each.kept_state.pages for each in self.endpoints.values()) + self.existence_check.state.pages
         if isinstance(failure, OutageError) and pages:
             failure = OutageError(f"{failure}: {pages:,} pages are loaded, and it goes on from there")
         if not self._pages_taken:
@@ -230,11 +231,11 @@ class Crawl:
 
     @property
     def _lists_are_read(self) -> bool:
-        return all(each.walk.done for each in self.endpoints.values())
+        return all(each.state.done for each in self.endpoints.values())
 
     def _problems(self) -> list[str]:
-        walks = {name: each.walk for name, each in self.endpoints.items()} | {"reconcile": self.reconcile.walk}
-        return [f"{name}: {walk.problem}" for name, walk in walks.items() if walk.problem]
+        states = {name: each.state for name, each in self.endpoints.items()} | {"reconcile": self.existence_check.state}
+        return [f"{name}: {state.problem}" for name, state in states.items() if state.problem]
 
     def _spent(self) -> dict[str, Any]:
         now = {
@@ -252,6 +253,6 @@ class Crawl:
     def _start(self, first_answer: datetime) -> datetime:
         begin = datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
         end = begin + timedelta(days=1)
-        if end <= first_answer < end + timedelta(hours=1):  # asked before midnight, answered after it
+        if end <= first_answer < end + timedelta(hours=1):  # requested before midnight, answered after it
             return end - timedelta(microseconds=1)
         return first_answer if begin <= first_answer < end else begin

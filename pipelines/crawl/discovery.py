@@ -1,8 +1,8 @@
-"""What is new since the last look, between two snapshots: documents of new models and new images.
+"""Discovery between two snapshots: documents of new models and new images.
 
-Documents only: what a thing did on a day is for snapshots to say, and the next one observes what it finds here, too. A
-newest-first list is read down to the mark of the last refresh that came to its end, or of the snapshot before it; all
-of it is one load package, so that one that was cut off starts over.
+It loads documents only. Observations come from snapshots, and the next snapshot observes what discovery finds. A
+newest-first list is read down to the high-water mark of the last finished refresh, or of the snapshot before it. All
+of it is one load package, so an interrupted refresh starts over.
 """
 
 import time
@@ -21,10 +21,10 @@ from pipelines.crawl.pagination import following_query
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.high_water_mark import as_mark, plausible, positions
 from pipelines.raw.loader import INSERT_ONLY, SOURCE, Loader, marked, plain_errors
+from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
 from pipelines.raw.tables import documents_table
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 from pipelines.settings import Settings
@@ -37,12 +37,12 @@ _NOTHING = "There is no complete snapshot to refresh: run `civitai-etl snapshot`
 
 
 class NothingToRefreshError(CivitaiEtlError):
-    """There is no complete snapshot yet, since which something could be new."""
+    """There is no complete snapshot yet that a refresh could follow."""
 
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """What a refresh came to; `documents` are new ones per payload kind, `rejected` items without a readable id."""
+    """The result of a refresh; `documents` are new ones per payload kind, `rejected` items without a readable id."""
 
     documents: dict[str, int]
     requests: int
@@ -54,10 +54,10 @@ class RefreshReport:
 
 
 @dataclass
-class NewsWalk:
-    """The walk of one list of news; counts as it goes.
+class DiscoveryCrawl:
+    """Crawls one discovery list, and counts.
 
-    `mark` is where the very first one ends. `stored` are the keys of documents that raw has.
+    `mark` is where the very first refresh ends. `stored` are the keys of documents that raw has.
     """
 
     endpoint: Endpoint
@@ -73,22 +73,22 @@ class NewsWalk:
     _met: set[str] = field(default_factory=set)
 
     def pages(self) -> Iterator[dict[str, Any]]:
-        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None unknown.
+        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None if unknown.
 
-        Who reads newest-first lists stops at a page whose newest is known. Without any mark it is `first_pages` long.
+        A reader of a newest-first list stops at a page whose `newest` is known. Without a mark, `first_pages` are read.
 
-        A page that stays broken ends the list: what lies behind it is left to the next snapshot.
+        A page that stays broken ends the list: the next snapshot gets the rest.
 
         Raises:
             ServiceError: the service gave no answer, leads in circles, or has no end.
         """
         endpoint = self.endpoint
-        for rank in range(len(endpoint.passes)):
-            query: Arguments | None = endpoint.arguments(rank)
+        for pass_index in range(len(endpoint.passes)):
+            query: Arguments | None = endpoint.arguments(pass_index)
             self._met.clear()
             without_new = 0
             while query is not None:
-                if endpoint.gallery and self.mark is None and self.pages_read == self.first_pages:
+                if endpoint.incremental and self.mark is None and self.pages_read == self.first_pages:
                     return
                 try:
                     page = self._page(query)
@@ -102,26 +102,26 @@ class NewsWalk:
                 yield {"newest": self._newest(page), "rows": self._rows(page)}
                 without_new = without_new + 1 if len(self._met) == met_before else 0
                 self.progress.update(endpoint.name, self.documents)
-                query = following_query(endpoint, rank, query, page)
+                query = following_query(endpoint, pass_index, query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
                 if query and without_new == STALLED_PAGES:
                     raise ServiceError(f"{page.request}: no end, {STALLED_PAGES} pages in a row had nothing new")
 
     def is_plausible(self, mark: Any) -> bool:
-        """Whether a mark of this list can be, by this machine's clock and where the snapshots had come."""
+        """Whether a mark of this list is plausible, by this machine's clock and by the mark of the snapshots."""
         return bool(plausible(self.endpoint.kind, [mark], datetime.now(UTC), self.mark))
 
     def _newest(self, page: Page) -> Any:
-        """By what the page comes first; unknown if it has an odd value, which shall neither end the walk nor move the
-        mark.
+        """The highest position on the page. It is unknown if a position is implausible: such a value must neither end
+        the crawl nor move the mark.
         """
         found = positions(self.endpoint.kind, page.items)
         sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
         return max(sound, default=None) if len(sound) == len(found) else None
 
     def _page(self, query: Arguments) -> Page:
-        """A page; while the service is broken altogether, it is waited for."""
+        """A page; waits while the whole service is broken."""
         while True:
             try:
                 return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
@@ -149,11 +149,11 @@ class NewsWalk:
 
 
 def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
-    """Load the documents of what is new since the last look. The caller holds the writer lock.
+    """Load the documents that are new since the last refresh. The caller holds the writer lock.
 
     Raises:
         NothingToRefreshError: there is no complete snapshot yet.
-        CivitaiEtlError: the service gives no answer, or the disk refuses.
+        CivitaiEtlError: the service gives no answer, or the disk fails.
     """
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
@@ -164,21 +164,21 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
         loader = Loader(settings)
         loader.drain(progress)
         client = Client(settings, progress=progress)
-        walks = [
-            NewsWalk(endpoint, mark, stored, client, progress, settings.image_pages)
+        list_crawls = [
+            DiscoveryCrawl(endpoint, mark, stored, client, progress, settings.image_pages)
             for endpoint, mark, stored in _lists(settings, loader.state())
         ]
-        for walk in walks:
-            loader.forget_cursor(walk.endpoint.name, walk.is_plausible)
-        loader.load(_news(walks))
-    documents = dict.fromkeys((walk.endpoint.kind for walk in walks), 0)
-    for walk in walks:
-        documents[walk.endpoint.kind] += walk.documents
+        for list_crawl in list_crawls:
+            loader.forget_cursor(list_crawl.endpoint.name, list_crawl.is_plausible)
+        loader.load(_discovery(list_crawls))
+    documents = dict.fromkeys((list_crawl.endpoint.kind for list_crawl in list_crawls), 0)
+    for list_crawl in list_crawls:
+        documents[list_crawl.endpoint.kind] += list_crawl.documents
     return RefreshReport(
         documents=documents,
         requests=client.requests,
-        pages=sum(walk.pages_read for walk in walks),
-        rejected=sum(walk.rejected for walk in walks),
+        pages=sum(list_crawl.pages_read for list_crawl in list_crawls),
+        rejected=sum(list_crawl.rejected for list_crawl in list_crawls),
         retries=client.retries,
         bytes=client.bytes,
         seconds=time.monotonic() - began,
@@ -186,37 +186,37 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
 
 
 def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
-    """The lists of news, each with its first mark and the keys of the documents that are stored."""
+    """The discovery lists, each with its first mark and the keys of the stored documents."""
     with closing(connect(settings.warehouse)) as connection:
         earlier = crawls(connection)
         complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
         if not complete:
             raise NothingToRefreshError(_NOTHING)
         marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
-        for endpoint in DIALECTS[settings.dialect_name].news:
+        for endpoint in DIALECTS[settings.dialect_name].discovery:
             yield endpoint, marks[endpoint.kind], stored_documents(connection, endpoint.kind)
 
 
 @dlt.source(name=SOURCE)
-def _news(walks: Sequence[NewsWalk]) -> Iterator[DltResource]:
-    for walk in walks:
-        pages = dlt.resource(walk.pages(), name=walk.endpoint.name, selected=False)
-        if walk.endpoint.gallery:
-            # One mark a page, since neighbours may be out of order; dlt closes the walk at the first page without news.
+def _discovery(list_crawls: Sequence[DiscoveryCrawl]) -> Iterator[DltResource]:
+    for list_crawl in list_crawls:
+        pages = dlt.resource(list_crawl.pages(), name=list_crawl.endpoint.name, selected=False)
+        if list_crawl.endpoint.incremental:
+            # One mark per page, because neighbours may be out of order; dlt ends at the first page without new items.
             pages.add_step(
                 dlt.sources.incremental(
                     "newest",
-                    initial_value=walk.mark,
+                    initial_value=list_crawl.mark,
                     row_order="desc",
                     range_start="open",
                     on_cursor_value_missing="include",
                 )
             )
-        yield pages | dlt.transformer(_documents, name=f"{walk.endpoint.name}_documents")(walk)
+        yield pages | dlt.transformer(_documents, name=f"{list_crawl.endpoint.name}_documents")(list_crawl)
 
 
-def _documents(page: dict[str, Any], walk: NewsWalk) -> Iterator[Any]:
-    table = documents_table(walk.endpoint.kind)
-    walk.documents += len(page["rows"])
+def _documents(page: dict[str, Any], list_crawl: DiscoveryCrawl) -> Iterator[Any]:
+    table = documents_table(list_crawl.endpoint.kind)
+    list_crawl.documents += len(page["rows"])
     if page["rows"]:
         yield marked(table, arrow_table(table, page["rows"]), INSERT_ONLY)

@@ -1,7 +1,7 @@
-"""What a list no longer shows, asked for by id: it was missed, or it is gone.
+"""Checks by id whether what a list no longer shows still exists: the list missed it, or it is deleted.
 
-What is refused in any way but a 404 is set aside, and the rest goes on. Only a 404 buries, and only once every id was
-asked for: a service that denies too many of its models is not believed. Until then nothing is a tombstone.
+Only a 404 marks an entity as deleted. Any other refusal is rejected, and the check continues. Tombstones are written
+after every id was checked. If the service answers 404 for too many models, the crawl is partial and has no tombstones.
 """
 
 from bisect import bisect_right
@@ -13,23 +13,23 @@ from datetime import date, datetime
 import msgspec
 
 from pipelines.api.client import BrokenAnswerError, Client, NotFoundError, Page, RefusedError
-from pipelines.api.dialects import Reconcile
-from pipelines.raw.batch import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
+from pipelines.api.dialects import ExistenceCheckEndpoint
 from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.raw.warehouse import Known
 
-#: So few may go on any day, however small the catalogue is.
-BURIALS_TOLERATED = 3
+#: So many may be deleted on any day, even in a small catalogue.
+DELETIONS_TOLERATED = 3
 
 
 @dataclass
-class ReconcileWalk(Counts):
-    """How far the reconcile of a crawl is; plain values, kept in dlt's state.
+class ExistenceCheckState(Counts):
+    """The progress of an existence check; plain values, stored in dlt's state.
 
-    `batched` is the last id that was asked for in a batch; `denied` answered 404, `unknown` too, but was never seen
-    before, and `unreadable` answered something that is no document, or was refused; `asked` counts the ids that the
-    service has spoken on. The others of them are observed by now.
+    `batched` is the last id that was fetched in a batch. `denied` are ids that answered 404; `unknown` did too, but
+    were never seen before. `unreadable` answered without a document, or were refused. `asked` counts all ids that have
+    an answer; those in none of the lists are observed by now.
     """
 
     batched: int = 0
@@ -41,17 +41,17 @@ class ReconcileWalk(Counts):
     problem: str | None = None
 
 
-class ReconcileCrawl:
-    """Asks for the ids of `expected` that the crawl has not observed, in order; many at once where the service can.
+class ExistenceCheck:
+    """Fetches the ids of `expected` that the crawl has not observed, in order; in batches where the service can.
 
-    `max_share` is the part of `expected` that may be buried for each of the `days` since the last complete crawl. What
-    is `watched` is asked for, too, expected or not.
+    `max_share` is the share of `expected` that may be deleted on each of the `days` since the last complete crawl.
+    `watched` ids are fetched too, expected or not.
     """
 
     def __init__(
         self,
-        rules: Reconcile,
-        walk: ReconcileWalk,
+        rules: ExistenceCheckEndpoint,
+        state: ExistenceCheckState,
         known: Known,
         expected: Collection[str],
         crawl_id: str,
@@ -61,15 +61,15 @@ class ReconcileCrawl:
         days: int = 1,
         watched: Collection[str] = (),
     ) -> None:
-        self.walk = walk
+        self.state = state
         self._rules = rules
         self._known = known
         self._expected = expected
         self._watched = watched
         self._days = days
-        # What a gap has taken day by day comes to light at once after it.
+        # After a gap, the deletions of all its days appear at once.
         self._max_share = 1 - (1 - max_share) ** days
-        self._harvest = Harvest(rules.kind, walk, known, crawl_id, snapshot_date)
+        self._buffer = RowBuffer(rules.kind, state, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
         # Ids whose answers were broken since the last good one.
@@ -82,12 +82,12 @@ class ReconcileCrawl:
 
     @property
     def total(self) -> int:
-        """How many ids there are to ask for."""
-        return self.walk.asked + sum(map(len, self._batches)) + len(self._alone)
+        """The number of ids to fetch."""
+        return self.state.asked + sum(map(len, self._batches)) + len(self._alone)
 
     def begin(self, clock: datetime) -> None:
-        """Find out what the list has not shown, now that it was read to its end."""
-        settled = {*self.walk.denied, *self.walk.unknown, *self.walk.unreadable}
+        """Find the ids that the list has not shown, after it was read to its end."""
+        settled = {*self.state.denied, *self.state.unknown, *self.state.unreadable}
         unseen = [
             entity_id
             for entity_id in {*self._expected, *self._watched}
@@ -95,22 +95,22 @@ class ReconcileCrawl:
         ]
         unseen.sort(key=int)
         size = self._rules.batch_size
-        batched = bisect_right(unseen, self.walk.batched, key=int) if size else len(unseen)
+        batched = bisect_right(unseen, self.state.batched, key=int) if size else len(unseen)
         self._alone.extend(unseen[:batched])
         self._batches.extend(unseen[first : first + size] for first in range(batched, len(unseen), size or 1))
         self._end_where_nothing_is_left(clock)
 
     def step(self, client: Client) -> datetime | None:
-        """Ask for the next batch, or for the next id alone; gives the time of the answer, None if there is none yet.
+        """Fetch the next batch, or the next id alone; returns the time of the answer, None if there is none yet.
 
-        An id whose answer is broken is set aside if it is still broken once the service answers again. Where nothing
-        is answered, it is the service that is broken, and all of it is asked for again.
+        An id whose answer is broken is rejected if it is still broken when the service answers again. If nothing is
+        answered, the service is broken, and all of it is fetched again.
 
         Raises:
-            ServiceError: the service gave no answer; what is kept has not changed.
+            ServiceError: the service gave no answer; the state has not changed.
         """
         try:
-            moment = self._ask_for_many(client) if self._batches else self._ask_for_one(client)
+            moment = self._fetch_batch(client) if self._batches else self._fetch_next_id(client)
         except BrokenAnswerError as failure:
             self._alone.extendleft(reversed(self._suspects))
             self._suspects.clear()
@@ -122,9 +122,9 @@ class ReconcileCrawl:
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten answers are collected."""
-        return self._harvest.new_rows(all_of_them=all_of_them)
+        return self._buffer.new_rows(all_of_them=all_of_them)
 
-    def _ask_for_many(self, client: Client) -> datetime:
+    def _fetch_batch(self, client: Client) -> datetime:
         batch = self._batches[0]
         query = (*self._rules.arguments, ("ids", ",".join(batch)))
         try:
@@ -139,19 +139,19 @@ class ReconcileCrawl:
                 page = client.list_page(self._rules.path, query, PART_ATTEMPTS)
             except BrokenAnswerError as error:
                 page = Page(error.request, [], {}, error.answered_at)
-        # A service that does not know `ids` answers with the beginning of its list.
+        # A service that ignores `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
-        found = set(self._harvest.take(replace(page, items=wanted), RECONCILE_PASS))
+        found = set(self._buffer.take(replace(page, items=wanted), RECONCILE_PASS))
         self._batches.popleft()
         self._alone.extend(entity_id for entity_id in batch if entity_id not in found)
-        self.walk.batched = int(batch[-1])
-        self.walk.asked += len(found)
+        self.state.batched = int(batch[-1])
+        self.state.asked += len(found)
         return page.answered_at
 
-    def _ask_for_one(self, client: Client) -> datetime | None:
+    def _fetch_next_id(self, client: Client) -> datetime | None:
         moment: datetime | None = None
         try:
-            moment = self._ask(client, self._alone[0])
+            moment = self._fetch_id(client, self._alone[0])
         except BrokenAnswerError:
             if len(self._suspects) == BROKEN_IN_A_ROW:
                 raise
@@ -163,12 +163,12 @@ class ReconcileCrawl:
             self._alone.popleft()
         return self._clear_up(client) or moment
 
-    def _ask(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
-        """Ask for one id and keep what comes; gives the time of the answer."""
+    def _fetch_id(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
+        """Fetch one id and buffer the answer; returns the time of the answer."""
         try:
             page = client.document(f"{self._rules.path}/{entity_id}", (), attempts)
         except NotFoundError as answer:
-            (self.walk.denied if entity_id in self._expected else self.walk.unknown).append(entity_id)
+            (self.state.denied if entity_id in self._expected else self.state.unknown).append(entity_id)
             moment = answer.answered_at
             self._refused_in_a_row = 0
         except RefusedError as refusal:
@@ -177,28 +177,28 @@ class ReconcileCrawl:
             moment = refusal.answered_at
             self._refused_in_a_row += 1
             if self._refused_in_a_row > BROKEN_IN_A_ROW:
-                self.walk.done, self.walk.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
-            self.walk.unreadable.append(entity_id)
-            self._harvest.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
+                self.state.done, self.state.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
+            self.state.unreadable.append(entity_id)
+            self._buffer.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
         else:
             self._refused_in_a_row = 0
             moment = page.answered_at
             if self._id_of(page.items[0]) == entity_id:
-                self._harvest.take(page, RECONCILE_PASS)
+                self._buffer.take(page, RECONCILE_PASS)
             else:
-                self.walk.unreadable.append(entity_id)
+                self.state.unreadable.append(entity_id)
                 reason = f"no document of {self._rules.kind} {entity_id}"
-                self._harvest.reject(page.request, 0, moment, reason, bytes(page.items[0]))
-        self.walk.asked += 1
+                self._buffer.reject(page.request, 0, moment, reason, bytes(page.items[0]))
+        self.state.asked += 1
         return moment
 
     def _clear_up(self, client: Client) -> datetime | None:
-        """Ask once more, now that the service answers, for what was broken; gives the time of the last answer."""
+        """Fetch the suspects once more, now that the service answers; returns the time of the last answer."""
         moment = None
         broken: dict[str, BrokenAnswerError] = {}
         for entity_id in [*self._suspects]:
             try:
-                moment = self._ask(client, entity_id, PART_ATTEMPTS)
+                moment = self._fetch_id(client, entity_id, PART_ATTEMPTS)
             except BrokenAnswerError as error:
                 broken[entity_id] = error
             else:
@@ -207,26 +207,26 @@ class ReconcileCrawl:
             # The service may have failed again just now.
             client.probe()
         for entity_id, answer in broken.items():
-            self._harvest.reject_answer(answer)
-            self.walk.unreadable.append(entity_id)
-            self.walk.asked += 1
+            self._buffer.reject_answer(answer)
+            self.state.unreadable.append(entity_id)
+            self.state.asked += 1
             moment = answer.answered_at
         self._suspects.clear()
         return moment
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
-        walk, tolerated = self.walk, max(BURIALS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
-        if walk.problem:
+        state, tolerated = self.state, max(DELETIONS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))
+        if state.problem:
             return
-        if len(walk.denied) > tolerated:
-            walk.done = True
-            walk.problem = (
+        if len(state.denied) > tolerated:
+            state.done = True
+            state.problem = (
                 f"more than {tolerated} of the {len(self._expected)} known ids answer 404, beyond the share of "
-                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows{self._span}: none is taken as gone"
+                f"{self._max_share:.1%} that CIVITAI_ETL_MAX_BURIAL_SHARE allows{self._span}: none is marked as deleted"
             )
         elif not self._batches and not self._alone:
-            walk.done = True
-            self._harvest.bury(walk.denied, moment)
+            state.done = True
+            self._buffer.mark_deleted(state.denied, moment)
 
     def _id_of(self, item: msgspec.Raw) -> str | None:
         try:

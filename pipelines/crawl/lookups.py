@@ -1,10 +1,10 @@
-"""Things asked for by id, name or hash: users, details of versions, and the versions that hashes belong to.
+"""Looks things up by id, name or hash: users, details of versions, and the versions that hashes belong to.
 
-What comes is kept like everything else, as documents and observations, and so is what the service does not know: as a
-tombstone. None of it makes a snapshot: a date with look-ups alone was not photographed. A thing is stored once a date.
-As much is asked for at once as the service takes; a question that stays without a usable answer is asked again in
-halves, until the one that it fails for stands alone. That is set aside if it still fails once the service answers
-again; if the service does not, all of it is asked again, as long as the client has patience.
+Answers are stored like everything else, as documents and observations. A key that the service does not know becomes a
+tombstone. Look-ups make no snapshot: a date that has only look-ups is not covered. A thing is stored once per date.
+One request has as many keys as the service takes. If it gets no usable answer, its halves are requested, and so on
+until the failing key stands alone. When the service answers again, this key is requested once more and rejected if it
+still fails. If the service does not answer, all of it is retried as long as the client has patience.
 """
 
 import time
@@ -25,9 +25,9 @@ from pipelines.api.dialects import DIALECTS, Lookup
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, Harvest, NewRows
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.loader import SOURCE, Loader, plain_errors, rows_of
+from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import lookup_id
 from pipelines.raw.warehouse import Known, connect, crawls, looked_up
 from pipelines.settings import Settings
@@ -43,7 +43,7 @@ _LARGEST_ID = 2**31 - 1
 #: What is looked up every day, and the setting that lists it.
 WATCHED = {"versions": "watch_versions", "minis": "watch_versions", "users": "watch_users"}
 
-#: What can be asked for: whether a text is such a thing, and how that is said.
+#: What a key of each type looks like, for messages.
 _EXPECTED = {
     "id": f"a number from 1 to {_LARGEST_ID}",
     "name": "a name",
@@ -54,11 +54,11 @@ _EXPECTED = {
 
 @dataclass(frozen=True)
 class LookupReport:
-    """What look-ups came to; all by the name of the look-up and by what was asked for.
+    """The result of look-ups, by the name of the look-up and by key.
 
-    Every asked one is in exactly one of `found` (the documents that answer it, as received; several versions can have
-    one hash), `unknown` (the service does not have it) and `unanswered` (why there is no usable answer). `problem` is
-    why it stopped early, if it did: what was answered by then is loaded.
+    Every key is in exactly one of `found` (the documents that answer it, as received; several versions can have one
+    hash), `unknown` (the service does not have it) and `unanswered` (why there is no usable answer). `problem` says why
+    the run stopped early, if it did: the answers until then are loaded.
     """
 
     found: dict[str, dict[str, list[bytes]]]
@@ -78,21 +78,21 @@ def look_up(
     on: date | None = None,
     client: Client | None = None,
 ) -> LookupReport:
-    """Ask for what is wanted, per name of a look-up of the dialect, and load what comes.
+    """Fetch what is wanted, per name of a look-up of the dialect, and load the answers.
 
-    The caller holds the writer lock. `on` is the date to store it under, by default that of the service's clock. Who
-    asks for more, or with more patience than a person has, gives its own `client`; the report counts what it did in
-    all.
+    The caller holds the writer lock. `on` is the date to store the answers under, by default that of the service's
+    clock. A caller that needs more requests or more patience passes its own `client`; the report counts all that this
+    client did.
 
     Raises:
-        CivitaiEtlError: the dialect has no such look-up, or it cannot ask for that; the disk refuses.
+        CivitaiEtlError: the dialect has no such look-up, a key is not valid for it, or the disk fails.
     """
     began = time.monotonic()
     named = [(lookup_of(settings, name), texts) for name, texts in wanted.items()]
     client = client or Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
     run = LookupRun(client, progress, on)
-    questions = [Questions(lookup, askable(lookup, texts), run) for lookup, texts in named]
-    if any(each.asked for each in questions):
+    batches = [LookupBatch(lookup, parse_keys(lookup, texts), run) for lookup, texts in named]
+    if any(each.keys for each in batches):
         prepare_directory(settings.data_dir)
         with storage_errors(settings.data_dir), plain_errors():
             if settings.warehouse.exists():
@@ -100,11 +100,11 @@ def look_up(
                     refuse_other_service(settings, crawls(connection))
             loader = Loader(settings)
             loader.drain(progress)
-            loader.load(_answers(questions))
+            loader.load(_answers(batches))
     return LookupReport(
-        found={each.lookup.name: each.found for each in questions},
-        unknown={each.lookup.name: each.unknown for each in questions},
-        unanswered={each.lookup.name: each.unanswered | each.unasked() for each in questions},
+        found={each.lookup.name: each.found for each in batches},
+        unknown={each.lookup.name: each.unknown for each in batches},
+        unanswered={each.lookup.name: each.unanswered | each.not_fetched() for each in batches},
         problem=run.problem,
         requests=run.client.requests,
         retries=run.client.retries,
@@ -114,12 +114,12 @@ def look_up(
 
 
 def watch_list(settings: Settings, on: date) -> dict[str, list[str]]:
-    """What is watched and was not looked up on that date yet, per name of a look-up."""
+    """The watched keys that were not looked up on that date yet, per name of a look-up."""
     wanted: dict[str, list[str]] = {}
     with closing(connect(settings.warehouse)) as connection:
         for name, setting in WATCHED.items():
             lookup, texts = lookup_of(settings, name), [str(watched) for watched in getattr(settings, setting)]
-            done = looked_up(connection, lookup.kind, on, by_name=lookup.asked == "name") if texts else set()
+            done = looked_up(connection, lookup.kind, on, by_name=lookup.key_type == "name") if texts else set()
             wanted[name] = [text for text in texts if text.casefold() not in done]
     return {name: texts for name, texts in wanted.items() if texts}
 
@@ -138,23 +138,23 @@ def lookup_of(settings: Settings, name: str) -> Lookup:
     raise CivitaiEtlError(f"There is no look-up {name!r} in the dialect {dialect.name}: take one of {names}.")
 
 
-def askable(lookup: Lookup, texts: Iterable[str]) -> list[str]:
-    """What is to be asked for, each once, as it is stored: numbers without zeros before them, hashes in upper case.
+def parse_keys(lookup: Lookup, texts: Iterable[str]) -> list[str]:
+    """The distinct keys, as they are stored: numbers without leading zeros, hashes in upper case.
 
     Raises:
-        CivitaiEtlError: a text is nothing that can be asked for.
+        CivitaiEtlError: a text is no valid key.
     """
-    asked: dict[str, None] = {}
+    keys: dict[str, None] = {}
     for text in texts:
         plain = text.strip()
-        if not _can_be_asked(lookup, plain):
-            raise CivitaiEtlError(f"{lookup.name}: expected {_EXPECTED[lookup.asked]}, found {text!r}.")
-        asked[str(int(plain)) if lookup.asked == "id" else plain.upper() if lookup.by_hash else plain] = None
-    return list(asked)
+        if not _is_key(lookup, plain):
+            raise CivitaiEtlError(f"{lookup.name}: expected {_EXPECTED[lookup.key_type]}, found {text!r}.")
+        keys[str(int(plain)) if lookup.key_type == "id" else plain.upper() if lookup.by_hash else plain] = None
+    return list(keys)
 
 
-def _can_be_asked(lookup: Lookup, text: str) -> bool:
-    match lookup.asked:
+def _is_key(lookup: Lookup, text: str) -> bool:
+    match lookup.key_type:
         case "id":
             return text.isascii() and text.isdigit() and len(text) < 100 and 1 <= int(text) <= _LARGEST_ID
         case "name":
@@ -170,9 +170,9 @@ def _is_hexadecimal(text: str) -> bool:
 
 
 class LookupRun:
-    """What all questions of one run share: the client, the date, the rows per payload kind, and how it goes.
+    """What all batches of one run share: the client, the date and the rows per payload kind.
 
-    `problem` is why no more is asked.
+    `problem` says why the run makes no more requests.
     """
 
     def __init__(self, client: Client, progress: Progress, on: date | None) -> None:
@@ -180,71 +180,71 @@ class LookupRun:
         self.progress = progress
         self.problem: str | None = None
         self._on = on
-        self._harvests: dict[str, Harvest] = {}
+        self._buffers: dict[str, RowBuffer] = {}
 
-    def harvest(self, kind: str, moment: datetime) -> Harvest:
-        """Where documents of a kind are collected that were answered at `moment`."""
+    def buffer(self, kind: str, moment: datetime) -> RowBuffer:
+        """The buffer for documents of a kind that were answered at `moment`."""
         self._on = self._on or moment.date()
-        if kind not in self._harvests:
-            self._harvests[kind] = Harvest(kind, Counts(), Known(), lookup_id(self._on), self._on)
-        return self._harvests[kind]
+        if kind not in self._buffers:
+            self._buffers[kind] = RowBuffer(kind, Counts(), Known(), lookup_id(self._on), self._on)
+        return self._buffers[kind]
 
     def new_rows(self) -> NewRows:
         """Hand over the collected rows per raw table."""
-        for harvest in self._harvests.values():
-            yield from harvest.new_rows()
+        for buffer in self._buffers.values():
+            yield from buffer.new_rows()
 
 
 @dataclass
-class Questions:
-    """Everything that is asked through one look-up, and what came of it (as in `LookupReport`)."""
+class LookupBatch:
+    """All keys of one look-up, and what the service answered for them (as in `LookupReport`)."""
 
     lookup: Lookup
-    asked: list[str]
+    keys: list[str]
     run: LookupRun
     found: dict[str, list[bytes]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
-    # What was asked for alone since the last good answer, and stayed without a usable one.
+    # Keys that were fetched alone since the last good answer, and got no usable answer.
     _suspects: list[str] = field(default_factory=list)
     _refused_in_a_row: int = 0
 
-    def batches(self) -> Iterator[list[str]]:
-        """What is asked for, in the portions that the service takes."""
-        for first in range(0, len(self.asked), self.lookup.batch_size):
-            yield self.asked[first : first + self.lookup.batch_size]
+    def portions(self) -> Iterator[list[str]]:
+        """The keys, in portions of the size that the service takes."""
+        for first in range(0, len(self.keys), self.lookup.batch_size):
+            yield self.keys[first : first + self.lookup.batch_size]
 
-    def unasked(self) -> dict[str, str]:
-        """What was not asked for, because it stopped early."""
+    def not_fetched(self) -> dict[str, str]:
+        """The keys that were not fetched because the run stopped early."""
         settled = {*self.found, *self.unknown, *self.unanswered}
-        return dict.fromkeys((text for text in self.asked if text not in settled), "not asked")
+        return dict.fromkeys((text for text in self.keys if text not in settled), "not asked")
 
-    def ask(self, batch: list[str]) -> NewRows:
-        """Ask for a batch; gives the rows that come of it. A service that does not answer ends the run: `problem`."""
+    def fetch(self, keys: list[str]) -> NewRows:
+        """Fetch some keys and yield the rows of the answers. A service that does not answer ends the run: `problem`."""
         if self.run.problem:
             return
         try:
-            self._ask(batch)
-            if batch[-1] == self.asked[-1]:
+            self._fetch(keys)
+            if keys[-1] == self.keys[-1]:
                 self._clear_up_at_the_end()
         except ServiceError as failure:
             self.run.problem = str(failure)
         done = len(self.found) + len(self.unknown) + len(self.unanswered)
-        self.run.progress.update(f"look up {self.lookup.name}", done, len(self.asked))
+        self.run.progress.update(f"look up {self.lookup.name}", done, len(self.keys))
         yield from self.run.new_rows()
 
-    def _ask(self, batch: list[str]) -> None:
-        """Ask for a batch, in parts if need be, until each of it is settled or a suspect.
+    def _fetch(self, keys: list[str]) -> None:
+        """Fetch some keys, in parts if necessary, until each of them is settled or a suspect.
 
         Raises:
-            OutageError: the service gives no usable answer for as long as it is tried.
+            OutageError: the service gives no usable answer for as long as the client retries.
             ServiceError: it refuses.
         """
-        waiting = deque([batch])
+        waiting = deque([keys])
         while waiting:
             part = waiting.popleft()
             try:
-                self._settle(part, PART_ATTEMPTS if 1 < len(part) < len(batch) else None)
+                self._settle(part, PART_ATTEMPTS if 1 < len(part) < len(keys) else None)
             except RefusedError as refusal:
                 if not refusal.is_of_one or isinstance(refusal, NotFoundError):
                     raise
@@ -254,7 +254,7 @@ class Questions:
                 if self._refused_in_a_row == BROKEN_IN_A_ROW:
                     raise
                 self._refused_in_a_row += 1
-                self._set_aside(part[0], refusal.answered_at, str(refusal), refusal.answer.body)
+                self._reject(part[0], refusal.answered_at, str(refusal), refusal.answer.body)
             except BrokenAnswerError as error:
                 if len(part) > 1:
                     middle = len(part) // 2
@@ -270,7 +270,7 @@ class Questions:
                 self._clear_up()
 
     def _clear_up_at_the_end(self) -> None:
-        """No answer will come that shows whether the service is well: that of another question has to."""
+        """No further answer will show whether the service works, so a probe has to show it."""
         while self._suspects:
             try:
                 self.run.client.probe()
@@ -280,113 +280,111 @@ class Questions:
                 self._clear_up()
 
     def _clear_up(self) -> None:
-        """Ask once more, now that the service answers, for what stayed without an answer; set it aside if it does."""
+        """Fetch the suspects once more, now that the service answers; reject those that still get no answer."""
         while self._suspects:
-            asked = self._suspects[0]
+            key = self._suspects[0]
             try:
-                self._settle([asked], PART_ATTEMPTS)
+                self._settle([key], PART_ATTEMPTS)
             except BrokenAnswerError as error:
-                self._set_aside(asked, error.answered_at, error.fault, error.body)
+                self._reject(key, error.answered_at, error.fault, error.body)
             self._suspects.pop(0)
 
-    def _settle(self, batch: list[str], attempts: int | None) -> None:
-        """Ask for these at once, and keep what comes of it."""
+    def _settle(self, keys: list[str], attempts: int | None) -> None:
+        """Fetch these keys in one request and keep the answer."""
         try:
-            page = self._answer(batch, attempts)
+            page = self._answer(keys, attempts)
         except NotFoundError as answer:
             if "{}" not in self.lookup.path:  # there is no such operation
                 raise
-            self._deny(batch, answer.answered_at)
+            self._mark_not_found(keys, answer.answered_at)
         else:
-            self._take(batch, page)
+            self._take(keys, page)
 
-    def _answer(self, batch: list[str], attempts: int | None) -> Page:
+    def _answer(self, keys: list[str], attempts: int | None) -> Page:
         lookup, client = self.lookup, self.run.client
         if "{}" in lookup.path:
-            return client.document(lookup.path.format(quote(batch[0], safe="")), (), attempts)
+            return client.document(lookup.path.format(quote(keys[0], safe="")), (), attempts)
         if lookup.argument:
-            return client.document(lookup.path, ((lookup.argument, ",".join(batch)),), attempts)
-        return client.post(lookup.path, msgspec.json.encode(batch), attempts)
+            return client.document(lookup.path, ((lookup.argument, ",".join(keys)),), attempts)
+        return client.post(lookup.path, msgspec.json.encode(keys), attempts)
 
-    def _take(self, batch: list[str], page: Page) -> None:
-        """Find out what an answer says of each that was asked for."""
+    def _take(self, keys: list[str], page: Page) -> None:
+        """Assign an answer to the keys that were fetched."""
         body, moment = bytes(page.items[0]), page.answered_at
         matches: dict[str, list[bytes]] = defaultdict(list)
         try:
-            # What an answer leaves out, the service does not know: if it can be read as a whole.
+            # The service does not know what an answer leaves out, provided that the whole answer is readable.
             is_whole = (self._take_ids if self.lookup.answer == "ids" else self._take_documents)(
-                batch, body, moment, matches
+                keys, body, moment, matches
             )
         except (*UNREADABLE, UnreadableItemError) as error:
-            self._set_aside(batch[0], moment, f"no answer of {self.lookup.name} ({error})", body)
-            self.unanswered |= dict.fromkeys(batch[1:], f"the answer cannot be read ({error})")
+            self._reject(keys[0], moment, f"no answer of {self.lookup.name} ({error})", body)
+            self.unanswered |= dict.fromkeys(keys[1:], f"the answer cannot be read ({error})")
             return
         if self.lookup.by_hash:
-            for asked, versions in matches.items():
+            for key, versions in matches.items():
                 listed = b",".join(sorted(set(versions)))
-                match = split(HASH_MATCH, b'{"hash":"%b","matches":[%b]}' % (asked.encode(), listed))
-                self.run.harvest(HASH_MATCH, moment).take_document(match, moment, _PASS)
-        left_out = [asked for asked in batch if asked not in self.found]
+                match = split(HASH_MATCH, b'{"hash":"%b","matches":[%b]}' % (key.encode(), listed))
+                self.run.buffer(HASH_MATCH, moment).take_document(match, moment, _PASS)
+        left_out = [key for key in keys if key not in self.found]
         if (shows := self.lookup.shows) and len(_elements(body)) >= shows:
             why = f"{shows} others begin with that name, and the service shows no more: ask by id"
             self.unanswered |= dict.fromkeys(left_out, why)
         elif is_whole:
-            self._deny(left_out, moment)
+            self._mark_not_found(left_out, moment)
         else:
             self.unanswered |= dict.fromkeys(left_out, "the answer has entries that cannot be told apart")
 
-    def _take_documents(self, batch: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
-        """Collect documents, and for each the version that it is; whether all could be read and attributed."""
-        kind, harvest = self.lookup.kind, self.run.harvest(self.lookup.kind, moment)
+    def _take_documents(self, keys: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
+        """Collect documents, and the version of each. Return whether all were readable and matched a key."""
+        kind, buffer = self.lookup.kind, self.run.buffer(self.lookup.kind, moment)
         is_whole = True
         for position, item in enumerate([body] if "{}" in self.lookup.path else _elements(body)):
             if item == b"null":  # a version without its file, but which one? (civitai-api.md, 4)
                 is_whole = False
                 continue
             try:
-                document = split(kind, item, entity_id=batch[0])
-                whose = self._whose(batch, document.entity_id, item)
+                document = split(kind, item, entity_id=keys[0])
+                whose = self._whose(keys, document.entity_id, item)
             except (*UNREADABLE, UnreadableItemError) as error:
-                if len(batch) == 1:
+                if len(keys) == 1:
                     raise
-                harvest.reject(self._request(batch[0]), position, moment, str(error), item)
+                buffer.reject(self._request(keys[0]), position, moment, str(error), item)
                 is_whole = False
                 continue
-            is_whole &= bool(whose) or self.lookup.asked == "name"  # a search finds others, too
-            if whose or self.lookup.asked != "name":
-                harvest.take_document(document, moment, _PASS)
-            for asked in whose:
-                self.found.setdefault(asked, []).append(item)
+            is_whole &= bool(whose) or self.lookup.key_type == "name"  # a search finds others, too
+            if whose or self.lookup.key_type != "name":
+                buffer.take_document(document, moment, _PASS)
+            for key in whose:
+                self.found.setdefault(key, []).append(item)
                 if kind == "version":
                     model_id = msgspec.json.encode(_part(item, _Version).modelId)
-                    matches[asked].append(
-                        b'{"modelVersionId":%b,"modelId":%b}' % (document.entity_id.encode(), model_id)
-                    )
+                    matches[key].append(b'{"modelVersionId":%b,"modelId":%b}' % (document.entity_id.encode(), model_id))
         return is_whole
 
-    def _whose(self, batch: Sequence[str], entity_id: str, item: bytes) -> list[str]:
-        """Which of those that were asked for a document answers.
+    def _whose(self, keys: Sequence[str], entity_id: str, item: bytes) -> list[str]:
+        """The keys that a document answers.
 
         Raises:
-            UnreadableItemError: it has an id that was not asked for.
+            UnreadableItemError: it has an id that was not requested.
         """
-        match self.lookup.asked:
+        match self.lookup.key_type:
             case "id":
-                if entity_id not in batch:
+                if entity_id not in keys:
                     raise UnreadableItemError(f"it is {self.lookup.kind} {entity_id}")
                 return [entity_id]
             case "name":
                 username = _part(item, _User).username.casefold()
-                return [asked for asked in batch if asked.casefold() == username]
+                return [key for key in keys if key.casefold() == username]
             case "hash":
-                return list(batch)
+                return list(keys)
             case "sha256":
                 files = _part(item, _Version).files or []
                 hashes = {(file.hashes.SHA256 or "").upper() for file in files if file.hashes}
-                return [asked for asked in batch if asked in hashes]
+                return [key for key in keys if key in hashes]
 
-    def _take_ids(self, batch: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
-        """Collect what versions the hashes belong to: objects in a list, or a map (civitai-api.md, 4)."""
+    def _take_ids(self, keys: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
+        """Collect the versions of the hashes, from a list of objects or from a map (civitai-api.md, 4)."""
         is_whole = True
         found = _IDS.decode(body)
         entries = (
@@ -395,28 +393,28 @@ class Questions:
             else [(_part(bytes(item), _HashOwner).hash, bytes(item)) for item in found]
         )
         for text, item in entries:
-            if text.upper() in batch:
+            if text.upper() in keys:
                 matches[text.upper()].append(item)
                 self.found.setdefault(text.upper(), []).append(item)
             else:
                 is_whole = False
         return is_whole
 
-    def _deny(self, asked: Sequence[str], moment: datetime) -> None:
-        """The service does not have these."""
-        self.unknown += asked
+    def _mark_not_found(self, keys: Sequence[str], moment: datetime) -> None:
+        """The service does not have these keys."""
+        self.unknown += keys
         kind = HASH_MATCH if self.lookup.by_hash else self.lookup.kind
-        self.run.harvest(kind, moment).bury(asked, moment)
+        self.run.buffer(kind, moment).mark_deleted(keys, moment)
 
-    def _set_aside(self, asked: str, moment: datetime, reason: str, body: bytes) -> None:
-        """Keep the bytes of what is no answer."""
-        self.unanswered[asked] = reason
-        self.run.harvest(self.lookup.kind, moment).reject(self._request(asked), 0, moment, reason, body)
+    def _reject(self, key: str, moment: datetime, reason: str, body: bytes) -> None:
+        """Keep the bytes of an answer that cannot be used."""
+        self.unanswered[key] = reason
+        self.run.buffer(self.lookup.kind, moment).reject(self._request(key), 0, moment, reason, body)
 
-    def _request(self, asked: str) -> str:
-        """How raw names a request; one for many goes by the first of them."""
+    def _request(self, key: str) -> str:
+        """How raw names a request; a request for many keys is named after the first."""
         path = self.lookup.path
-        return path.format(quote(asked, safe="")) if "{}" in path else f"{path} {asked}"
+        return path.format(quote(key, safe="")) if "{}" in path else f"{path} {key}"
 
 
 class _Items(msgspec.Struct):
@@ -459,12 +457,12 @@ def _part(item: bytes, kind: Any) -> Any:
 
 
 @dlt.source(name=SOURCE)
-def _answers(questions: Sequence[Questions]) -> Iterator[DltResource]:
-    for each in questions:
+def _answers(batches: Sequence[LookupBatch]) -> Iterator[DltResource]:
+    for each in batches:
         name = each.lookup.name.replace("-", "_")
-        asked = dlt.resource(each.batches(), name=f"{name}_asked", selected=False)
-        yield asked | dlt.transformer(_answer_rows, name=f"{name}_answers")(each)
+        keys = dlt.resource(each.portions(), name=f"{name}_asked", selected=False)
+        yield keys | dlt.transformer(_answer_rows, name=f"{name}_answers")(each)
 
 
-def _answer_rows(batch: list[str], questions: Questions) -> Iterator[Any]:
-    yield from rows_of(questions.ask(batch))
+def _answer_rows(keys: list[str], batch: LookupBatch) -> Iterator[Any]:
+    yield from rows_of(batch.fetch(keys))

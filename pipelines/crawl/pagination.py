@@ -1,10 +1,10 @@
-"""How a list endpoint is walked: what follows a page, what is no end, what is a loop, and which pages are walked again.
+"""Paginates a list endpoint: finds the next page, recognizes the end and loops, and decides which pages to read again.
 
-Every walk ends: at the end of its list, or where the list leads back or brings nothing new, page after page.
-A page that is always broken is asked for in ever smaller parts, until the one broken record stands alone: it is stepped
-over, and set aside if it is still broken once the service answers again. Where nothing can be stepped over, it is the
-service that is broken: the walk goes back to where it was, and tries on as long as the client has patience. `Walk` is
-all that a crawl has to remember of an endpoint to go on after it was stopped.
+A list crawl always ends: at the end of the list, or where the list leads back or brings nothing new for many pages.
+A page that stays broken is requested in smaller and smaller parts until the one broken record stands alone. The crawl
+steps over this record. When the service answers again, the crawl requests the record once more and rejects it if it is
+still broken. If the crawl cannot step over anything, the service is broken: the crawl goes back to where it was and
+retries as long as the client has patience. `PaginationState` is all that a stopped crawl needs to continue a list.
 """
 
 import math
@@ -16,18 +16,18 @@ from typing import Literal
 
 from pipelines.api.client import BrokenAnswerError, Client, Page, RefusedError, next_page_query
 from pipelines.api.dialects import Arguments, Endpoint
-from pipelines.raw.batch import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, Harvest, NewRows
 from pipelines.raw.high_water_mark import plausible, plausible_ids, positions
+from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, NewRows, RowBuffer
 from pipelines.raw.warehouse import Known
 
 MOST_ATTEMPTS = 3
 
-#: Of a list in no order, so much of what it announces is taken for the whole: it counts what it does not show.
+#: A list in no order counts records that it does not show, so this share of its announced total is enough.
 UNORDERED_SHARE = 0.99
 
-#: A page that leads back, brings nothing new or ends a list with nothing is asked for so often again before it is
-#: believed; a full one that ends it, once.
-ASKED_AGAIN = 2
+#: A page that leads back, brings nothing new, or ends a list without items is fetched so often again before the crawl
+#: accepts it; a full page that ends the list is fetched once more.
+FETCHED_AGAIN = 2
 _Doubt = Literal["back", "known", "empty", "full"]
 
 _MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d{1,18})")
@@ -36,9 +36,9 @@ _OFFSET = re.compile(r"(\d{1,18})(\|.+)")
 
 @dataclass(frozen=True)
 class _Suspect:
-    """A request for one record that was broken, and was stepped over since.
+    """A request for one broken record that the crawl has stepped over.
 
-    With `same_record`, it was sent by a cursor of our own that may not have led past the record before.
+    With `same_record`, it used a cursor of our own that may not have passed the previous record.
     """
 
     query: Arguments
@@ -47,16 +47,15 @@ class _Suspect:
 
 
 @dataclass
-class Walk(Counts):
-    """How far the walk of one endpoint is, and what it counted; plain values, kept in dlt's state.
+class PaginationState(Counts):
+    """The progress and the counts of one list crawl; plain values, stored in dlt's state.
 
-    `rank` is the pass; `attempt` how often it was begun (page numbers shift, so a pass may be walked again); `query`
-    the arguments of its next request, None for its first; `total` the length of the list as the service gives it;
-    `total_changed` says whether the list changed while it was read.
-    `items_before` and `rejected_before` are the counts when the attempt was begun, and what came since and is no part
-    of its reading. `broken_within` is None while whole
-    pages are asked for; else it says among how many of the next records there is one that breaks the page on which it
-    stands. `down_to` is the mark of a walk through a gallery.
+    `rank` is the pass index. `attempt` counts the starts of the pass: page numbers shift, so a pass may be read again.
+    `query` has the arguments of the next request, None for the first. `total` is the length of the list as the service
+    reports it; `total_changed` says whether it changed meanwhile. `items_before` and `rejected_before` are the counts
+    at the start of the attempt, plus what came since and does not count for it. `broken_within` is None while whole
+    pages are requested; otherwise one of so many next records breaks its page. `down_to` is the high-water mark of an
+    incremental list crawl.
     """
 
     rank: int = 0
@@ -71,46 +70,48 @@ class Walk(Counts):
     done: bool = False
     problem: str | None = None
 
-    def from_the_start(self) -> "Walk":
+    def from_the_start(self) -> "PaginationState":
         """The same counts, at the beginning of the list."""
         counts = (self.pages, self.items, self.distinct_ids, self.duplicates, self.rejected)
-        return Walk(*counts, items_before=self.items, rejected_before=self.rejected)
+        return PaginationState(*counts, items_before=self.items, rejected_before=self.rejected)
 
 
-class EndpointCrawl:
-    """The walk of one endpoint: asks for its pages in turn, counts, and collects rows until they are handed over."""
+class ListCrawl:
+    """Crawls one list: fetches its pages in turn, counts, and buffers rows until they are handed over."""
 
-    def __init__(self, endpoint: Endpoint, walk: Walk, known: Known, crawl_id: str, snapshot_date: date) -> None:
+    def __init__(
+        self, endpoint: Endpoint, state: PaginationState, known: Known, crawl_id: str, snapshot_date: date
+    ) -> None:
         self.endpoint = endpoint
-        self.walk = walk
-        self._harvest = Harvest(endpoint.kind, walk, known, crawl_id, snapshot_date)
-        # The first attempt of the first pass meets exactly the ids of the crawl, also after it was resumed.
-        self.met = known.ids if (walk.rank, walk.attempt) == (0, 1) else set[str]()
+        self.state = state
+        self._buffer = RowBuffer(endpoint.kind, state, known, crawl_id, snapshot_date)
+        # The first attempt of the first pass meets exactly the ids of the crawl, also after a resume.
+        self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
-        self._asked_again = Counter[_Doubt]()
+        self._fetched_again = Counter[_Doubt]()
         self._pages_without_new = 0
-        # What was stepped over since the last good answer, and the walk as it was before the first of them.
+        # What was stepped over since the last good answer, and the state before the first of these steps.
         self._suspects: list[_Suspect] = []
-        self._walk_before: Walk | None = None
+        self._state_before: PaginationState | None = None
         self._made_cursor: str | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of this kind was stored when the crawl began or went on: all that it finds is new."""
-        return self._harvest.known.is_empty
+        """Whether nothing of this kind was stored when the crawl started or resumed: all that it finds is new."""
+        return self._buffer.known.is_empty
 
     @property
-    def kept_walk(self) -> Walk:
-        """What a crawl that is stopped now can count on when it goes on."""
-        return self._walk_before or self.walk
+    def kept_state(self) -> PaginationState:
+        """The state from which a crawl that stops now can resume."""
+        return self._state_before or self.state
 
     def step(self, client: Client, *, goes_on: bool) -> Page | None:
-        """Ask for the next page, take it in and find out what follows; None if it is to be asked for again or in parts.
+        """Fetch the next page, buffer its items and find the page that follows; None if it must be fetched again.
 
-        Where the walk `goes_on` after this page, the service works on what follows while this one is taken in.
+        If the crawl `goes_on` after this page, the next one is fetched ahead while this one is processed.
 
         Raises:
-            ServiceError: the service gave no page; what is kept of the walk has not changed.
+            ServiceError: the service gave no page; `kept_state` has not changed.
         """
         sent = self._query()
         try:
@@ -124,38 +125,38 @@ class EndpointCrawl:
         except BrokenAnswerError as failure:
             self._go_back_and_wait(client, failure)
             return None
-        following = following_query(self.endpoint, self.walk.rank, sent, page)
+        following = following_query(self.endpoint, self.state.rank, sent, page)
         doubt = self._doubt(sent, page, following)
-        if doubt and self._may_ask_again(doubt):
+        if doubt and self._may_fetch_again(doubt):
             return None
         self._visited.add(sent)
-        is_whole = self.walk.broken_within is None
+        is_whole = self.state.broken_within is None
         if goes_on and is_whole and following is not None and following not in self._visited:
             client.read_ahead(self.endpoint.path, following)
-        # Before the page is taken in, for the ids that were met may be those of the crawl.
+        # Before the items are buffered, because `met` may be the id set of the crawl.
         met_before = len(self.met)
-        ids = self._harvest.take(page, self.walk.rank + 1)
+        ids = self._buffer.take(page, self.state.rank + 1)
         self.met.update(ids)
         if self._advance(sent, page, ids, len(self.met) - met_before):
-            self._asked_again.clear()
+            self._fetched_again.clear()
         return page
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
-        return self._harvest.new_rows(all_of_them=all_of_them)
+        return self._buffer.new_rows(all_of_them=all_of_them)
 
     def _fetch(self, client: Client, sent: Arguments) -> Page:
         if self.endpoint.items == "body":
             return client.document(self.endpoint.path, sent)
-        is_part = self.walk.broken_within is not None and self._limit(sent) > 1
+        is_part = self.state.broken_within is not None and self._limit(sent) > 1
         return self._list_page(client, sent, PART_ATTEMPTS if is_part else None)
 
     def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
         return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
 
     def _doubt(self, sent: Arguments, page: Page, following: Arguments | None) -> _Doubt | None:
-        """Why a page is not believed at once: it leads back, or ends a list with nothing, as a service does whose
-        database was too slow, or it is full and the last, unless the list is as long as it says.
+        """Why a page must be fetched again. It leads back. Or it ends the list without items, as after a timeout of the
+        service's database. Or it is the last page and full, although the list should be longer.
         """
         if following is not None:
             return "back" if following == sent or following in self._visited else None
@@ -164,23 +165,23 @@ class EndpointCrawl:
         if page.items:
             is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
             return "full" if self._is_full(sent, page) and not is_whole else None
-        # After a page that was not full, nothing is what is to be expected.
+        # After a page that was not full, an empty page is expected.
         is_expected = self.endpoint.next_page == "until_empty" and self._read_in_this_attempt % self._limit(sent)
         return None if is_expected else "empty"
 
-    def _may_ask_again(self, doubt: _Doubt) -> bool:
-        """Whether a page is to be asked for again. Each doubt counts alone: a page may be wrong in two ways in turn."""
-        self._asked_again[doubt] += 1
-        return self._asked_again[doubt] <= (1 if doubt == "full" else ASKED_AGAIN)
+    def _may_fetch_again(self, doubt: _Doubt) -> bool:
+        """Whether to fetch a page again. Each doubt has its own count: a page may be wrong in two ways in turn."""
+        self._fetched_again[doubt] += 1
+        return self._fetched_again[doubt] <= (1 if doubt == "full" else FETCHED_AGAIN)
 
     def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
-        """Find out, now that the service has answered `sent`, whether what was stepped over is broken still.
+        """Fetch what was stepped over once more, now that the service has answered `sent`.
 
-        Gives the page to take in, and its query: the first of them that is well after all, else the one that came. What
-        stayed broken is set aside if the service answers at once afterwards: it may have failed again meanwhile.
+        Returns the page to process and its query: the first suspect that is readable now, else the page that came.
+        Records that are still broken are rejected, provided that the service answers right after them.
 
         Raises:
-            BrokenAnswerError: it has.
+            BrokenAnswerError: the service failed again meanwhile.
         """
         broken: list[BrokenAnswerError] = []
         for suspect in self._suspects:
@@ -189,19 +190,19 @@ class EndpointCrawl:
             except BrokenAnswerError as error:
                 broken += [] if suspect.same_record else [error]
             else:
-                sent, self.walk.broken_within = suspect.query, 1
+                sent, self.state.broken_within = suspect.query, 1
                 self._go_to(sent)
                 break
         else:
             if broken:
                 page = self._list_page(client, sent, 1)
         for answer in broken:
-            self._harvest.reject_answer(answer)
+            self._buffer.reject_answer(answer)
         self._trust_again()
         return sent, page
 
     def _narrow_or_wait(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
-        """Go on behind a broken page, or wait where it is the service that is broken; the page if it came after all."""
+        """Continue behind a broken page, or wait if the service is broken; the page if it came after all."""
         try:
             return self._narrow(client, sent, error)
         except BrokenAnswerError as failure:
@@ -209,47 +210,47 @@ class EndpointCrawl:
             return None
 
     def _go_back_and_wait(self, client: Client, failure: BrokenAnswerError) -> None:
-        if self._walk_before:
-            self.walk.query, self.walk.broken_within = self._walk_before.query, self._walk_before.broken_within
+        if self._state_before:
+            self.state.query, self.state.broken_within = self._state_before.query, self._state_before.broken_within
         self._trust_again()
         client.pause(failure)
 
     def _trust_again(self) -> None:
-        """Nothing that was stepped over is in doubt any more."""
-        self._suspects, self._walk_before, self._made_cursor = [], None, None
+        """Nothing that was stepped over is a suspect any more."""
+        self._suspects, self._state_before, self._made_cursor = [], None, None
 
     def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
-        """Go on with a part of the page that is broken, or past the record that is; the page if it came after all.
+        """Continue with a part of the broken page, or past the broken record; the page if it came after all.
 
         Raises:
-            BrokenAnswerError: it is not this page alone that is broken.
+            BrokenAnswerError: more than this page is broken.
         """
-        walk, limit = self.walk, self._limit(sent)
+        state, limit = self.state, self._limit(sent)
         records = sum(not suspect.same_record for suspect in self._suspects)
         if self.endpoint.limit is None or records == BROKEN_IN_A_ROW:
             raise error
         if limit > 1:
-            walk.broken_within = limit
+            state.broken_within = limit
             self._go_to(self._part(sent, self._offset(sent)))
             return None
-        walk.broken_within = 0
+        state.broken_within = 0
         past = self._past(sent) or self._past_first(client, sent)
         if past is None:
-            # If this fails too, it is not the record.
+            # If this fails too, the record is not the cause.
             client.probe()
             try:
                 return self._list_page(client, sent, PART_ATTEMPTS)
             except BrokenAnswerError as still:
                 error = still
-            # Nor has the service failed again meanwhile; and now it may say where its list begins.
+            # The service has not failed again meanwhile, and now it may report where its list begins.
             client.probe()
             past = self._past_first(client, sent)
         if past is None:
-            self._harvest.reject_answer(error)
+            self._buffer.reject_answer(error)
             self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
             return None
-        self._walk_before = self._walk_before or replace(walk, broken_within=1)
-        # Behind a cursor of our own that did not help, it is the same record still.
+        self._state_before = self._state_before or replace(state, broken_within=1)
+        # Behind a cursor of our own that did not help, it is still the same record.
         same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
         self._suspects.append(_Suspect(sent, error, same_record))
         if not same_record and self.endpoint.cursor == "moment_and_id":
@@ -258,7 +259,7 @@ class EndpointCrawl:
         return None
 
     def _past(self, sent: Arguments) -> Arguments | None:
-        """The query that begins after the one record that `sent` asks for; None if nobody can know it."""
+        """The query that begins after the one record that `sent` requests; None if it cannot be derived."""
         if self.endpoint.next_page != "cursor":
             return self._part(sent, self._offset(sent) + 1)
         past = self._past_cursor(dict(sent).get("cursor", ""))
@@ -270,11 +271,11 @@ class EndpointCrawl:
                 entity_id = int(named[2])
                 try:
                     moment = datetime.fromisoformat(named[1])
-                    if cursor == self._made_cursor:  # the service goes by the moment alone
+                    if cursor == self._made_cursor:  # the service compares only the moment
                         moment += timedelta(milliseconds=1)
                     else:
                         entity_id += 1
-                except (ValueError, OverflowError):  # no calendar has such a moment
+                except (ValueError, OverflowError):  # no such moment exists
                     return None
                 return f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
             case "offset" if placed := _OFFSET.fullmatch(cursor):
@@ -283,8 +284,8 @@ class EndpointCrawl:
                 return None
 
     def _past_first(self, client: Client, sent: Arguments) -> Arguments | None:
-        """The query that begins after the first record of a list by cursors, if `sent` asks for that: a page of no
-        records says where the list begins.
+        """The query that begins after the first record of a list by cursors, if `sent` requests the beginning. A page
+        of no records shows the cursor of the first record.
         """
         if "cursor" in dict(sent):
             return None
@@ -296,11 +297,11 @@ class EndpointCrawl:
         return self._past(_with(sent, cursor=cursor)) if isinstance(cursor, str) else None
 
     def _part(self, query: Arguments, offset: int) -> Arguments:
-        """`query` with the limit that suits what is known to be broken; by page numbers, to begin at `offset`.
+        """`query` with a limit that fits `broken_within`; with page numbers, it begins at `offset`.
 
-        Whole pages come back as soon as nothing is suspected and, by page numbers, one of them begins here.
+        Whole pages come back when nothing is suspected any more and, with page numbers, a whole page begins here.
         """
-        within, full = self.walk.broken_within, self.endpoint.limit
+        within, full = self.state.broken_within, self.endpoint.limit
         assert within is not None
         assert full is not None
         largest = max(1, within // 2) if within else full
@@ -310,7 +311,7 @@ class EndpointCrawl:
             limit = max(part for part in range(1, largest + 1) if full % part == 0 and offset % part == 0)
             place = {"page": offset // limit + 1}
         if limit == full:
-            self.walk.broken_within = None
+            self.state.broken_within = None
         return _with(query, limit=limit, **place)
 
     def _is_full(self, sent: Arguments, page: Page) -> bool:
@@ -320,37 +321,37 @@ class EndpointCrawl:
         return int(dict(query).get("limit", self.endpoint.limit or 1))
 
     def _offset(self, query: Arguments) -> int:
-        """How many records come before a page."""
+        """The number of records before a page."""
         return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
 
     def _go_to(self, query: Arguments) -> None:
-        self.walk.query = [list(argument) for argument in query]
+        self.state.query = [list(argument) for argument in query]
 
     def _query(self) -> Arguments:
-        if self.walk.query is None:
-            return self.endpoint.arguments(self.walk.rank)
-        return tuple((name, value) for name, value in self.walk.query)
+        if self.state.query is None:
+            return self.endpoint.arguments(self.state.rank)
+        return tuple((name, value) for name, value in self.state.query)
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
-        """Find out what follows a page that was taken in; false if it is to be asked for again first."""
-        walk, following = self.walk, following_query(self.endpoint, self.walk.rank, sent, page)
-        was_part = walk.broken_within is not None
-        if walk.broken_within is not None and following is not None:
-            walk.broken_within = max(0, walk.broken_within - self._limit(sent))
+        """Find what follows a processed page; false if the page must be fetched again first."""
+        state, following = self.state, following_query(self.endpoint, self.state.rank, sent, page)
+        was_part = state.broken_within is not None
+        if state.broken_within is not None and following is not None:
+            state.broken_within = max(0, state.broken_within - self._limit(sent))
             following = self._part(following, self._offset(sent) + self._limit(sent))
         if total := _announced(page):
-            walk.total_changed |= walk.total is not None and walk.total != total
-            walk.total = total
+            state.total_changed |= state.total is not None and state.total != total
+            state.total = total
         repeats = bool(ids) and not new and not was_part
-        # A last page of a few rows that were met is what rows that moved leave behind.
+        # A last page with a few known rows is normal: rows moved to later pages.
         if repeats and (following is not None or self._is_full(sent, page)):
-            # It counts as received, but not as read: behind it there may be as many that were not met.
-            walk.items_before += len(page.items)
-            walk.rejected_before += len(page.items) - len(ids)
-            if self._may_ask_again("known"):
+            # It counts as received, but not as read: as many rows may be missing behind it.
+            state.items_before += len(page.items)
+            state.rejected_before += len(page.items) - len(ids)
+            if self._may_fetch_again("known"):
                 return False
-            # By page numbers, rows that moved are met again; a whole page of them has pushed others away.
-            walk.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+            # With page numbers, moved rows come again; a whole page of them has displaced other rows.
+            state.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
         if following is None:
             self._end_of_pass()
             return True
@@ -367,69 +368,76 @@ class EndpointCrawl:
         return self._pages_without_new == STALLED_PAGES
 
     def _end_of_pass(self) -> None:
-        walk = self.walk
+        state = self.state
         lack = self._lack()
-        if lack and walk.attempt < MOST_ATTEMPTS:
-            self._begin(walk.rank, walk.attempt + 1)
+        if lack and state.attempt < MOST_ATTEMPTS:
+            self._begin(state.rank, state.attempt + 1)
         elif lack and not self._is_tolerable():
             self._stop(lack)
-        elif walk.rank + 1 < len(self.endpoint.passes):
-            self._begin(walk.rank + 1, 1)
-        elif not walk.items and not self._harvest.known.is_first:
+        elif state.rank + 1 < len(self.endpoint.passes):
+            self._begin(state.rank + 1, 1)
+        elif not state.items and not self._buffer.known.is_first:
             self._stop("the list is empty, and it was not on the days before")
         else:
-            walk.done = True
+            state.done = True
 
     def _lack(self) -> str | None:
-        """What a pass that came to its end may have missed, by what the service says of the length of the list."""
-        walk = self.walk
+        """What a finished pass may have missed, judged by the length of the list that the service reports."""
+        state = self.state
         if self.endpoint.unordered:
-            # In no order, changes say nothing: only how many were met, in all walks together.
-            if walk.total is not None and (met := self._met_in_all_attempts) < walk.total:
-                return f"{met} of the {walk.total} records of the list were met in {MOST_ATTEMPTS} walks"
-        elif walk.total_changed:
+            # In no order, changes mean nothing; only the number of records met in all attempts counts.
+            if state.total is not None and (met := self._met_in_all_attempts) < state.total:
+                return f"{met} of the {state.total} records of the list were met in {MOST_ATTEMPTS} walks"
+        elif state.total_changed:
             return f"the list changed while it was read, {MOST_ATTEMPTS} times over"
-        elif walk.total is not None and (read := self._read_in_this_attempt) < walk.total:
-            return f"the list ended after {read} of its {walk.total} records, {MOST_ATTEMPTS} times over"
+        elif state.total is not None and (read := self._read_in_this_attempt) < state.total:
+            return f"the list ended after {read} of its {state.total} records, {MOST_ATTEMPTS} times over"
         return None
 
     def _is_tolerable(self) -> bool:
-        announced = self.walk.total or 0
+        announced = self.state.total or 0
         return self.endpoint.unordered and self._met_in_all_attempts >= UNORDERED_SHARE * announced
 
     @property
     def _read_in_this_attempt(self) -> int:
-        return self.walk.items - self.walk.items_before
+        return self.state.items - self.state.items_before
 
     @property
     def _met_in_all_attempts(self) -> int:
-        return self.walk.distinct_ids + self.walk.rejected - self.walk.rejected_before
+        return self.state.distinct_ids + self.state.rejected - self.state.rejected_before
 
-    def _begin(self, rank: int, attempt: int) -> None:
-        walk = self.walk
-        walk.rank, walk.attempt, walk.query, walk.total, walk.total_changed = rank, attempt, None, None, False
-        walk.items_before, walk.rejected_before = walk.items, walk.rejected
-        walk.broken_within = None
+    def _begin(self, pass_index: int, attempt: int) -> None:
+        state = self.state
+        state.rank, state.attempt, state.query, state.total, state.total_changed = (
+            pass_index,
+            attempt,
+            None,
+            None,
+            False,
+        )
+        state.items_before, state.rejected_before = state.items, state.rejected
+        state.broken_within = None
         self.met = set()
         self._visited.clear()
         self._pages_without_new = 0
 
     def _stop(self, problem: str) -> None:
-        self.walk.done, self.walk.problem = True, problem
+        self.state.done, self.state.problem = True, problem
 
 
-class GalleryCrawl(EndpointCrawl):
-    """The walk of a list too long to be walked to its end: newest first, down to the mark of the last whole walk.
+class IncrementalListCrawl(ListCrawl):
+    """Crawls a list that is too long to read to its end: newest first, down to the high-water mark.
 
-    The mark moves with a whole walk only, so a walk that was cut starts over: what it brought is loaded and
-    counted, and is a duplicate when it is met again. The very first one has no mark and stops after `first_pages`
-    pages. A walk that cannot go on says where it stopped (`pipelines.raw.warehouse.gallery_mark`).
+    The mark is where the last whole crawl of the list began. It moves only with a whole crawl, so an interrupted one
+    starts over: its rows are loaded and counted, and become duplicates when they are met again. The very first crawl
+    has no mark and stops after `first_pages` pages. A crawl that cannot continue records where it stopped
+    (`pipelines.raw.warehouse.gallery_mark`).
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        walk: Walk,
+        state: PaginationState,
         known: Known,
         crawl_id: str,
         snapshot_date: date,
@@ -437,27 +445,27 @@ class GalleryCrawl(EndpointCrawl):
         mark: int | None,
         first_pages: int,
     ) -> None:
-        if not walk.done:
-            walk = walk.from_the_start()
-            walk.down_to = mark
-            walk.done = mark is None and not first_pages
-        super().__init__(endpoint, walk, known, crawl_id, snapshot_date)
-        self.met = set() if not walk.done else self.met
-        self._pages_walked = 0
+        if not state.done:
+            state = state.from_the_start()
+            state.down_to = mark
+            state.done = mark is None and not first_pages
+        super().__init__(endpoint, state, known, crawl_id, snapshot_date)
+        self.met = set() if not state.done else self.met
+        self._pages_read = 0
         self._first_pages = first_pages
         self._touches_mark = False
 
     @property
-    def kept_walk(self) -> Walk:
-        return self.walk if self.walk.done else self.walk.from_the_start()
+    def kept_state(self) -> PaginationState:
+        return self.state if self.state.done else self.state.from_the_start()
 
     def reached(self) -> dict[str, int | None]:
-        """Between which image ids the gallery was read, once the walk has ended: columns of `raw.snapshots`."""
-        ids = plausible_ids(map(int, self.met), self.walk.down_to) if self.walk.done else []
-        is_whole = self.walk.done and not self.walk.problem
-        newest = max([*ids, self.walk.down_to or 0]) if is_whole else max(ids, default=0)
+        """The range of image ids that was read, after the crawl has ended: columns of `raw.snapshots`."""
+        ids = plausible_ids(map(int, self.met), self.state.down_to) if self.state.done else []
+        is_whole = self.state.done and not self.state.problem
+        newest = max([*ids, self.state.down_to or 0]) if is_whole else max(ids, default=0)
         return {
-            "gallery_from": self.walk.down_to if is_whole and newest else None,
+            "gallery_from": self.state.down_to if is_whole and newest else None,
             "gallery_to": newest or None,
             "gallery_stopped_at": None if is_whole else min(ids, default=None),
         }
@@ -465,27 +473,27 @@ class GalleryCrawl(EndpointCrawl):
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         if not super()._advance(sent, page, ids, new):
             return False
-        self._pages_walked += 1
-        self._touches_mark = any(int(entity_id) <= (self.walk.down_to or 0) for entity_id in ids)
-        mark = self.walk.down_to
+        self._pages_read += 1
+        self._touches_mark = any(int(entity_id) <= (self.state.down_to or 0) for entity_id in ids)
+        mark = self.state.down_to
         if mark is None:
-            self.walk.done |= self._pages_walked == self._first_pages
+            self.state.done |= self._pages_read == self._first_pages
         elif ids and all(int(entity_id) <= mark for entity_id in ids):
-            self.walk.done = True
+            self.state.done = True
         return True
 
     def _end_of_pass(self) -> None:
-        self.walk.done = True
+        self.state.done = True
 
     def _stop(self, problem: str) -> None:
-        if self._touches_mark:  # all that is new was met
-            self.walk.done = True
+        if self._touches_mark:  # everything new was met
+            self.state.done = True
         else:
             super()._stop(problem)
 
 
 def _announced(page: Page) -> int | None:
-    """How long the list is, as its page says it: a number, whole or with a fraction of nothing, or a text of one."""
+    """The length of the list that a page reports: an integer, a float without a fraction, or a text of digits."""
     match page.metadata.get("totalItems"):
         case bool():
             return None
@@ -504,20 +512,20 @@ def _with(query: Arguments, **values: object) -> Arguments:
     return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
 
 
-def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) -> Arguments | None:
-    """The query of the page that follows, or None at the end of the pass `rank`."""
+def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: Page) -> Arguments | None:
+    """The query of the next page, or None at the end of the pass `pass_index`."""
     match endpoint.next_page:
         case "cursor":
             cursor = str(page.metadata.get("nextCursor") or "")
             if cursor.startswith("|") and endpoint.kind == "model":
                 cursor = _dated_cursor(endpoint, page) or cursor
-            return (*endpoint.arguments(rank), ("cursor", cursor)) if cursor else None
+            return (*endpoint.arguments(pass_index), ("cursor", cursor)) if cursor else None
         case "next_page":
             address = page.metadata.get("nextPage")
             return next_page_query(address) if isinstance(address, str) and address else None
         case "until_empty":
             number = int(dict(sent).get("page", 1)) + 1
-            return (*endpoint.arguments(rank), ("page", str(number))) if page.items else None
+            return (*endpoint.arguments(pass_index), ("page", str(number))) if page.items else None
         case "single":
             return None
 
@@ -525,7 +533,7 @@ def following_query(endpoint: Endpoint, rank: int, sent: Arguments, page: Page) 
 def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
     """A cursor of our own instead of "|id", that of a record whose moment is null, which the service refuses.
 
-    Such records come last (civitai-api.md, 1), so the rest is to be had from the latest moment on the page.
+    Such records come last (civitai-api.md, 1), so the rest is available from the latest moment on the page.
     """
     found = positions(endpoint.kind, page.items)
     latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)

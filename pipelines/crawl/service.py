@@ -1,4 +1,4 @@
-"""Which service a data directory holds: the one that its newest crawl asked. Ids of two services do not mix."""
+"""Which service a data directory holds: that of its newest crawl. Ids of two services must not mix."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ class OtherServiceError(CivitaiEtlError):
 
 
 def refuse_other_service(settings: Settings, crawls: Sequence[dict[str, Any]]) -> None:
-    """Sees that the service of the settings is the one of the newest of some crawls, by its address.
+    """Checks by its address that the service of the settings is the one of the newest crawl.
 
     Args:
         settings: where to read from and write to.

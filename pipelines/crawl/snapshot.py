@@ -1,7 +1,7 @@
-"""Today's photograph of the catalogue: decides which crawl a date needs, and runs it window by window to its end.
+"""Takes the snapshot of a date: decides which crawl the date needs, and runs it window by window to its end.
 
-A date that is complete needs none, one that was cut off goes on where it stopped, anything else is a new crawl: also a
-date that was refused or excluded (`pipelines.raw.decisions`).
+A complete date needs no crawl. An interrupted crawl resumes where it stopped. Any other date gets a new crawl, also
+one that was refused or excluded (`pipelines.raw.decisions`).
 """
 
 import json
@@ -17,9 +17,9 @@ from pipelines.crawl.service import refuse_other_service
 from pipelines.crawl.source import crawl_source
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.batch import COUNTS
 from pipelines.raw.decisions import Decision, decisions, left_out
 from pipelines.raw.loader import Loader, plain_errors
+from pipelines.raw.row_buffer import COUNTS
 from pipelines.raw.tables import KINDS
 from pipelines.raw.warehouse import (
     Known,
@@ -38,14 +38,14 @@ _SILENT = Silent()
 
 
 class OtherDateError(CivitaiEtlError):
-    """A real service is asked for another date than today."""
+    """A snapshot of another date than today was requested from a real service."""
 
 
 @dataclass(frozen=True)
 class SnapshotReport:
-    """What a snapshot came to. `requests` are those of this run, all else is of the whole crawl, resumed or not.
+    """The result of a snapshot. `requests` are those of this run; all else is of the whole crawl, resumed or not.
 
-    `listed` is how many there are of a kind, where the service says it.
+    `listed` is the number of items of a kind that the service reports, if it does.
     """
 
     crawl_id: str
@@ -76,12 +76,12 @@ def take_snapshot(
 ) -> SnapshotReport:
     """Crawl the whole catalogue of `snapshot_date` (default: today, UTC) into the raw warehouse.
 
-    The caller holds the writer lock. What a failing crawl has loaded is kept, and the next call for its date goes on.
-    With `service_moved` the service may have another address than the crawls before.
+    The caller holds the writer lock. The rows of a failing crawl are kept, and the next call for its date resumes it.
+    With `service_moved` the service may have another address than in earlier crawls.
 
     Raises:
-        OtherDateError: the service cannot be asked for that date.
-        CivitaiEtlError: the service gives no answer, or the disk refuses.
+        OtherDateError: the service has no data of that date.
+        CivitaiEtlError: the service gives no answer, or the disk fails.
     """
     today = datetime.now(UTC).date()
     snapshot_date = snapshot_date or today
@@ -114,8 +114,8 @@ def take_snapshot(
 
 
 def drain(settings: Settings, progress: Progress) -> None:
-    """Finish what a killed load left behind, so that raw has whole windows only, each document once. The caller holds
-    the writer lock.
+    """Finish what a killed load left behind, so that raw has only whole windows, and each document once. The caller
+    holds the writer lock.
     """
     if settings.warehouse.exists():
         with storage_errors(settings.data_dir), plain_errors():
@@ -139,7 +139,7 @@ def _begin_or_go_on(
     kept: dict[str, Any],
     progress: Progress,
 ) -> tuple[Crawl, list[dict[str, Any]]]:
-    """The crawl to walk now, and the rows of unfinished ones that end as partial because it begins."""
+    """The crawl to run now, and the rows of unfinished crawls that end as partial because it starts."""
     state = kept.get("crawl", {})
     unfinished = [row for row in earlier if row["finished_at"] is None]
     resumable = [
@@ -190,10 +190,10 @@ def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, se
 def _stored(
     settings: Settings, snapshot_date: date, crawl_id: str, out: Collection[str]
 ) -> tuple[dict[str, Known], set[str]]:
-    """What need not be taken again, and the ids that a reconcile would miss."""
+    """What need not be stored again, and the ids that an existence check expects."""
     if not settings.warehouse.exists():
         return {kind: Known() for kind in KINDS}, set()
-    reconciled = DIALECTS[settings.dialect_name].reconcile.kind
+    reconciled = DIALECTS[settings.dialect_name].existence_check.kind
     with closing(connect(settings.warehouse)) as connection:
         stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in KINDS}
         return stored, expected_ids(connection, reconciled, snapshot_date, out)

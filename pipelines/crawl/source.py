@@ -1,7 +1,7 @@
 """The dlt source of one window of a crawl, a resource for each of its parts.
 
-One window is one load package: rows, the crawl's line in `raw.snapshots` and, in dlt's state, what it takes to go on
-all arrive together. dlt has no checkpoint inside an extract, so a killed crawl goes on at its last loaded window.
+One window is one load package: rows, the crawl's row in `raw.snapshots` and, in dlt's state, what a resume needs all
+arrive together. dlt has no checkpoint inside an extract, so a killed crawl resumes after its last loaded window.
 """
 
 from collections.abc import Iterator
@@ -18,22 +18,22 @@ from pipelines.raw.tables import RAW_VERSION, SNAPSHOTS, documents_table, observ
 
 @dlt.source(name=SOURCE)
 def crawl_source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
-    """The rest of a window of a crawl; `closing` are rows of `raw.snapshots` of other crawls that end with it.
+    """One window of a crawl; `closing` are rows of `raw.snapshots` of other crawls that end with it.
 
     Raises:
-        CivitaiEtlError: the window brought nothing, and why.
+        CivitaiEtlError: the window has no rows; says why.
     """
     for name, endpoint_crawl in crawl.endpoints.items():
-        # Where nothing is stored all is new: to append it spares the staging copy of a merge, half the load.
+        # If nothing is stored, all rows are new: an append saves the staging copy of a merge, half the load.
         kind = endpoint_crawl.endpoint.kind
         appended = (documents_table(kind), observations_table(kind)) if endpoint_crawl.is_empty else ()
-        yield dlt.resource(rows_of, name=name)(crawl.walk(name), appended)
-    yield dlt.resource(rows_of, name="reconcile")(crawl.walk_reconcile())
+        yield dlt.resource(rows_of, name=name)(crawl.paginate(name), appended)
+    yield dlt.resource(rows_of, name="reconcile")(crawl.check_existence())
     yield dlt.resource(_crawl_row, name=SNAPSHOTS.name)(crawl, closing)
 
 
 def _crawl_row(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
-    """The last resource: by now the others know how far they came."""
+    """The last resource: by now the progress of the others is known."""
     state = dlt.current.source_state()
     state["version"] = RAW_VERSION
     state["crawl"] = crawl.state()

@@ -1,11 +1,11 @@
 """Retention of raw: the observations of closed months leave `warehouse.duckdb` for Parquet files beside it.
 
 A month is closed when a later one has a complete snapshot. Its observations are written to
-`archive/<table>/<month>/<hash>.parquet`, sorted by entity and date, and the warehouse is written anew without them,
-aside, with the names of these files in `raw.archived`. Readers take the archived files that the warehouse names
-(`pipelines.raw.warehouse.all_rows`), so the rename of the new warehouse over the old one is the only commit: killed
-anywhere before it, the archive has files that nobody reads, and the next run writes them again under the same names.
-The new file has no free blocks, which is what gives space back: a DuckDB file does not shrink when rows are deleted.
+`archive/<table>/<month>/<hash>.parquet`, sorted by entity and date. A new warehouse without them is written beside the
+old one, with the names of these files in `raw.archived`. Readers use the archived files that the warehouse names
+(`pipelines.raw.warehouse.all_rows`), so the rename of the new warehouse over the old one is the only commit. After a
+kill before it, the archive has unused files, and the next run writes them again under the same names. The new file has
+no free blocks, which frees disk space: a DuckDB file does not shrink when rows are deleted.
 
 Everything else (documents, look-ups, the account, tombstones, rejects, dlt's own tables) stays in the warehouse.
 """
@@ -34,12 +34,12 @@ DLT_PREFIX = "_dlt"
 
 
 class LossError(CivitaiEtlError):
-    """What is about to replace something has not the same rows; nothing was replaced."""
+    """The replacement does not have the same rows; nothing was replaced."""
 
 
 @dataclass(frozen=True)
 class Archived:
-    """A warehouse that is written anew beside the old one, and the rows and files that it has moved to the archive."""
+    """A new warehouse beside the old one, and the rows and files that moved to the archive."""
 
     warehouse: Path
     rows: int
@@ -47,7 +47,7 @@ class Archived:
 
 
 def closed_before(warehouse: Path) -> date | None:
-    """The first day that no closed month has: months before it are closed. None without a complete snapshot."""
+    """The first day that is in no closed month: months before it are closed. None without a complete snapshot."""
     with closing(connect(warehouse)) as connection:
         out = left_out(decisions(connection))
         complete = [
@@ -60,13 +60,13 @@ def closed_before(warehouse: Path) -> date | None:
 
 @contextmanager
 def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> Iterator[Archived | None]:
-    """Writes the observations of dates before `before` to the archive, and the warehouse without them anew, aside; that
+    """Writes the observations of dates before `before` to the archive, and a new warehouse without them beside it; that
     file is gone at the end of the block unless `replace` took it. None if there is no such observation.
 
     The caller holds the writer lock, and no load package is pending.
 
     Raises:
-        LossError: the warehouse and its archive have not the rows that the old ones have.
+        LossError: the new warehouse and archive do not have the rows of the old ones.
     """
     sweep(warehouse)
     aside = aside_of(warehouse)

@@ -1,8 +1,8 @@
-"""What was decided about snapshot dates: which crawls do not count, and which collapse of a counter is real.
+"""Decisions about snapshot dates: which crawls do not count, and which collapse of a counter is real.
 
-Decisions are rows of `raw.decisions`, in their order, and are never changed: every build and rebuild reads them, so
-that all agree. The checks of a build refuse a date, a person excludes or includes one. A crawl that is refused or
-excluded stays in raw and does not count; its date is a gap and may be crawled again.
+Decisions are rows of `raw.decisions`, in order, and never change. Every build and rebuild reads them, so all agree. The
+checks of a build refuse a date; a person excludes or includes one. A refused or excluded crawl stays in raw and does
+not count; its date is a gap and may be crawled again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ LEAVES_OUT: tuple[Verdict, ...] = ("refused", "excluded")
 
 
 class DecisionError(CivitaiEtlError):
-    """There is nothing to decide, or it is not said why."""
+    """There is nothing to decide, or the reason is missing."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Decision:
 
 
 def decisions(connection: duckdb.DuckDBPyConnection) -> list[Decision]:
-    """All decisions, in the order in which they were taken."""
+    """All decisions, oldest first."""
     if not has_table(connection, DECISIONS):
         return []
     columns = ", ".join(DECISIONS.schema.names)
@@ -49,7 +49,7 @@ def decisions(connection: duckdb.DuckDBPyConnection) -> list[Decision]:
 
 
 def left_out(taken: Iterable[Decision]) -> dict[str, Decision]:
-    """The crawls that do not count, each with the decision by which it does not."""
+    """The crawls that do not count, each with the decision that excludes it."""
     out: dict[str, Decision] = {}
     for decision in taken:
         for crawl_id in decision.crawl_ids:
@@ -93,7 +93,7 @@ def store(warehouse: Path, new: Sequence[Decision]) -> None:
 
 
 def exclude(warehouse: Path, on: date, reason: str) -> Decision:
-    """Decides that the crawls of a date do not count, or, of one that is left out already, that it shall stay so.
+    """Decides that the crawls of a date do not count, or that an excluded date stays excluded.
 
     Raises:
         DecisionError: the date has no crawl.
@@ -102,8 +102,8 @@ def exclude(warehouse: Path, on: date, reason: str) -> Decision:
 
 
 def include(warehouse: Path, on: date, reason: str) -> Decision:
-    """Decides that a date counts: its crawls that count already or, if none does, those that were left out last. What
-    makes it implausible is waived from now on.
+    """Decides that a date counts: its crawls that count already or, if none does, those that were excluded last. The
+    checks that refused it are waived from now on.
 
     Raises:
         DecisionError: the date has no crawl.
@@ -139,7 +139,7 @@ def _of_date(warehouse: Path, on: date) -> tuple[list[Decision], list[str]]:
 
 
 def _left_out_last(taken: Sequence[Decision], on: date) -> tuple[str, ...]:
-    """The crawls that the last decision on a date left out: earlier ones were crawled again since."""
+    """The crawls that the last decision on a date excluded: earlier ones were replaced by new crawls."""
     return next(each.crawl_ids for each in reversed(taken) if each.snapshot_date == on and each.verdict in LEAVES_OUT)
 
 

@@ -108,7 +108,7 @@ _Found = tuple[int, _Counter, bytes, bytes]
 
 
 def split(kind: str, item: bytes, entity_id: str = ENUMS_ID) -> Document:
-    """Cut the counters of one received item out of it; `entity_id` is that of a kind whose documents do not tell it.
+    """Cut the counters of one received item out of it; `entity_id` is given for a kind whose documents lack it.
 
     Raises:
         UnreadableItemError: it is no JSON object, not UTF-8, or has no readable id.

@@ -1,7 +1,7 @@
-"""By what the service orders its lists, as documents tell it: models by their latest version, images by their id.
+"""The order of the service's lists, read from documents: models by their latest version, images by their id.
 
-High-water marks are such values, and a mark that is too high hides everything after it. So no value moves one that is
-not plausible: a publication in the future, or a few ids far above all others.
+A high-water mark is a position in such an order, and a mark that is too high hides everything below it. So implausible
+values never move a mark: a publication in the future, or a few ids far above all others.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import msgspec
 
 from pipelines.api.client import UNREADABLE
 
-#: Nothing is published so long after the moment at which it is shown: clocks differ, calendars do not.
+#: A publication further in the future is implausible: clocks differ by less than a day.
 _AHEAD = timedelta(days=1)
 #: A clock may show any moment, and there is none a day after the last one.
 _LAST = datetime.max.replace(tzinfo=UTC) - _AHEAD
@@ -43,7 +43,7 @@ def as_mark(moment: datetime) -> str:
 
 
 def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
-    """The values in some documents of that by which their list is ordered, as far as they tell."""
+    """The positions of some documents in the order of their list; documents without one are left out."""
     found = []
     for item in items:
         try:
@@ -54,7 +54,7 @@ def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
 
 
 def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -> list[Any]:
-    """Those of some values of a list that can be; `mark` is one that is known, if any."""
+    """The plausible positions among some; `mark` is a known one, if any."""
     if kind == "image":
         return plausible_ids(values, mark)
     latest = as_mark(min(shown_at, _LAST) + _AHEAD)
@@ -62,7 +62,7 @@ def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -
 
 
 def plausible_ids(ids: Iterable[int], mark: int | None) -> list[int]:
-    """Those of some ids that lie where ids can be, in order; `mark` is one that is known, if any."""
+    """The plausible ids among some, in order; `mark` is a known one, if any."""
     ordered = sorted(entity_id for entity_id in ids if entity_id <= _MOST)
     below = mark
     for place, entity_id in enumerate(ordered):
@@ -73,7 +73,7 @@ def plausible_ids(ids: Iterable[int], mark: int | None) -> list[int]:
 
 
 def _published(item: bytes) -> str | None:
-    """When the newest version of a model was published: this is what the service orders models by."""
+    """When the newest version of a model was published; the service orders models by this."""
     versions = msgspec.json.decode(item, type=_Dated).modelVersions or []
     return max((as_mark(version.publishedAt) for version in versions if version.publishedAt), default=None)
 

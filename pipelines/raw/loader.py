@@ -1,7 +1,7 @@
 """Loading with dlt: the pipeline into the raw warehouse, and what every source of it yields.
 
-One run is one load package: rows and, in dlt's state, what it takes to go on all arrive together. Everything that dlt
-writes lies under the data directory.
+One run is one load package: rows and, in dlt's state, what a resume needs arrive together. Everything that dlt writes
+is under the data directory.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -20,7 +20,7 @@ from dlt.extract.resource import DltResource
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
-from pipelines.raw.batch import NewRows
+from pipelines.raw.row_buffer import NewRows
 from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME, RawTable
 from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
 from pipelines.settings import Settings
@@ -33,9 +33,9 @@ SOURCE = "civitai"
 #: The file that names the newest load of the warehouse when the last package was begun; empty if it had none.
 _FOLLOWS = "follows"
 
-#: New keys only: what is stored already, by a load that was cut off or in the past, is not stored twice.
+#: New keys only: rows that an interrupted or an earlier load stored are not stored twice.
 INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
-#: Not `upsert`, which for ever refuses a staging copy that a killed job has filled twice.
+#: Not `upsert`: it fails forever on a staging copy that a killed job has filled twice.
 REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
 
 
@@ -77,8 +77,8 @@ class NewerRawError(CivitaiEtlError):
 class Loader:
     """The way into the warehouse of one data directory; its user holds the writer lock.
 
-    dlt keeps its state in the warehouse, in the load package of the rows that it tells of, and a copy in its working
-    folder. Only the one in the warehouse counts: it goes with the rows when a warehouse is lost, moved or put back.
+    dlt stores its state in the warehouse, in the load package of the rows that it describes, and a copy in its working
+    folder. Only the state in the warehouse counts: it stays with the rows when a warehouse is lost, moved or restored.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -168,7 +168,7 @@ class Loader:
         self._pipeline.load()
 
     def state(self) -> dict[str, Any]:
-        """What the last loaded window kept: `crawl`, and the `version` of raw."""
+        """The state of the last loaded window: `crawl`, and the `version` of raw."""
         sources: dict[str, Any] = self._pipeline.state.get("sources", {})
         return dict(sources.get(SOURCE, {}))
 
@@ -215,7 +215,7 @@ def marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:
 
 
 def _configure() -> None:
-    # The account comes after all rows.
+    # The row of the crawl comes after all other rows.
     dlt.config["extract.next_item_mode"] = "fifo"
     dlt.config["normalize.workers"] = 1
     dlt.config["load.delete_completed_jobs"] = True

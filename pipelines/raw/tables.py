@@ -104,9 +104,9 @@ def observations_table(kind: str) -> RawTable:
 #: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is
 #: how many were asked for by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
 #: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
-#: `listed` is JSON, too: how many there are by what the service says, per kind whose list says it. Once the walk
-#: through the gallery is whole, `gallery_to` is the highest image id that it met, or knew, and `gallery_from` the one
-#: that it came down to; the very first walk came down to none, and ended after some pages. A walk that could not go on
+#: `listed` is JSON, too: how many there are by what the service says, per kind whose list says it. Once the crawl
+#: of the gallery is whole, `gallery_to` is the highest image id that it met, or knew, and `gallery_from` the one
+#: that it came down to; the very first crawl came down to none, and ended after some pages. One that could not continue
 #: has `gallery_stopped_at` instead, the lowest id that it met.
 SNAPSHOTS = RawTable(
     "snapshots",

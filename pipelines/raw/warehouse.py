@@ -1,8 +1,8 @@
 """The raw warehouse as its readers see it: `warehouse.duckdb`, opened read-only, with what is known of earlier crawls.
 
-A table exists once something of its kind was loaded; `has_table` tells. Observations of closed months may have left it
-for the archive (`pipelines.raw.archive`): `all_rows` has them all, and who wants observations asks there. Nobody but
-the holder of the writer lock opens the file (analysts have `analytics.duckdb`).
+A table exists when something of its kind was loaded (`has_table`). Observations of closed months may be in the archive
+(`pipelines.raw.archive`): readers of observations use `all_rows`, which has them all. Only the holder of the writer
+lock opens the file (analysts have `analytics.duckdb`).
 """
 
 from collections.abc import Collection, Iterable
@@ -37,7 +37,7 @@ from pipelines.storage.sql import parquet_rows
 
 #: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
 STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
-#: dlt's own account of the packages that were loaded to their end.
+#: dlt's own table of the packages that were loaded completely.
 _LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.field("status", pa.int64())]), key=())
 
 #: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
@@ -88,7 +88,7 @@ def _unreadable(path: Path, reason: str) -> UnreadableFileError:
         reason += f"; if {path.name} was put back from a backup, delete {path.name}.wal beside it"
     return UnreadableFileError(
         f"{path} cannot be read as the warehouse ({reason}): put back a backup of it, or move it away or set "
-        "CIVITAI_ETL_DATA_DIR to another directory to begin anew."
+        "CIVITAI_ETL_DATA_DIR to another directory to start again."
     )
 
 
@@ -117,7 +117,7 @@ def declared_columns(connection: duckdb.DuckDBPyConnection, table: RawTable) -> 
 
 
 def archive_of(warehouse: Path) -> Path:
-    """Where the files lie that the warehouse names as its archive."""
+    """The directory of the archive of a warehouse."""
     return warehouse.parent / "archive"
 
 
@@ -125,7 +125,7 @@ def archived_files(connection: duckdb.DuckDBPyConnection, table: RawTable) -> li
     """The files of the archive that have rows of `table`.
 
     Raises:
-        UnreadableFileError: one is gone, or is not the file that was written.
+        UnreadableFileError: a file is missing, or is not the one that was written.
     """
     if not has_table(connection, ARCHIVED):
         return []
@@ -159,20 +159,20 @@ def crawls(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def crawl_number(row: dict[str, Any]) -> int:
-    """Which crawl of its date a row of `raw.snapshots` tells of: 1, 2, ..."""
+    """The number of a crawl on its date: 1, 2, ..."""
     return int(row["crawl_id"].rpartition(".")[2])
 
 
 def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> int | None:
-    """Up to which image id the gallery is known; None before the first whole walk.
+    """The high-water mark of images: the gallery is known up to this id. None before the first whole crawl of it.
 
-    It is told by the walks themselves, so that it goes with their rows: a walk that came down to where another one had
-    begun is worth nothing without that one. A place at which two walks in a row could not go on is passed: the mark
-    moves to where the second one had begun, and what lies behind the place is not asked for again.
+    It is derived from the rows of the crawls, so it changes with them: a crawl that came down to the start of another
+    one means nothing without that one. If two crawls in a row stop at the same place, the mark moves to the start of
+    the second one, and what lies behind that place is not fetched again.
 
     Args:
-        counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` gives them.
-        state: that of the source; `image_mark` in it is where the walks of earlier versions had come.
+        counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` returns them.
+        state: that of the source; `image_mark` in it is the mark of earlier versions.
     """
     mark: int | None = max(plausible_ids([state.get("image_mark") or 0], None), default=0) or None
     stopped_at: int | None = None
@@ -189,13 +189,13 @@ def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> i
 
 @dataclass
 class Known:
-    """What a crawl need not take again, for one kind.
+    """What a crawl need not store again, for one kind.
 
-    `ids` were met by this crawl and count as duplicates; `observed` have a stored observation of its date, by
-    whatever crawl that counts, and `answered` those that were answered by id only: a list item tells more, and is taken
-    in addition. `documents` are the keys of stored documents. While `is_first` (nothing of another date
-    was observed) they are those of all of them, later of the latest two dates: a document that comes back is left to
-    the load. `is_empty` says that there is neither a document nor an observation.
+    `ids` were met by this crawl and count as duplicates. `observed` have a stored observation of its date, by any crawl
+    that counts; `answered` are those of them that were answered by id only: a list item has more, and is stored too.
+    `documents` are the keys of stored documents: all of them while `is_first` (no other date was observed), later those
+    of the latest two dates. The load itself skips an older document that comes back. `is_empty` means that there is
+    neither a document nor an observation.
     """
 
     ids: set[str] = field(default_factory=set)
@@ -207,7 +207,7 @@ class Known:
 
 
 def document_key(entity_id: str, content_hash: str) -> str:
-    """What tells stored documents of a kind apart: two entities can have equal ones, where these do not name them."""
+    """The key of a stored document: two entities can have equal documents that do not contain their ids."""
     return f"{entity_id} {content_hash}"
 
 
@@ -217,7 +217,7 @@ _DOCUMENT_KEY = "entity_id || ' ' || content_hash"
 def known(
     connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, crawl_id: str, left_out: Collection[str] = ()
 ) -> Known:
-    """What is stored of `kind`, for a crawl that begins or goes on; crawls that are `left_out` observed nothing."""
+    """What is stored of `kind`, for a crawl that starts or resumes; observations of `left_out` crawls do not count."""
     if not has_table(connection, observations_table(kind)):
         # A refresh may have brought documents before anything was observed.
         documents = stored_documents(connection, kind)
@@ -264,7 +264,7 @@ def stored_documents(connection: duckdb.DuckDBPyConnection, kind: str) -> set[st
 
 
 def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_name: bool) -> set[str]:
-    """What of a kind was asked for by id, or by name, on a date and was found or not; names without regard to case."""
+    """The keys of a kind that were looked up on a date, by id or by name, found or not; names in lower case."""
     found: set[str] = set()
     if has_table(connection, observations_table(kind)):
         key = "lower(payload ->> '$.username')" if by_name else "entity_id"
@@ -282,8 +282,8 @@ def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_
 def expected_ids(
     connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, left_out: Collection[str] = ()
 ) -> set[str]:
-    """The ids that a crawl of `snapshot_date` should find: observed before, and not denied since, by crawls that are
-    not `left_out`.
+    """The ids that a crawl of `snapshot_date` should find: crawls that are not `left_out` observed them, and did not
+    get a 404 for them since.
     """
     if not has_table(connection, observations_table(kind)):
         return set()
@@ -303,7 +303,7 @@ def expected_ids(
 
 
 def newest_load(path: Path) -> str:
-    """The load package that a warehouse has last, by dlt's id of it; empty if it has none."""
+    """The id of the newest load package of a warehouse; empty if it has none."""
     with closing(connect(path)) as connection:
         if not has_table(connection, _LOADS):
             return ""

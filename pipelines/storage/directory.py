@@ -1,5 +1,5 @@
-"""The data directory and the lake as places that can fail: full disks, missing permission and damaged files, told in
-one line with what to do.
+"""Failures of the data directory and the lake: full disks, missing permission and damaged files, each reported in one
+line with what to do.
 """
 
 import errno
@@ -92,10 +92,10 @@ def storage_errors(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
     except CivitaiEtlError:
         raise
     except Exception as error:
-        told = _explain(error, data_dir, lake or data_dir)
-        if told is None:
+        message = _explain(error, data_dir, lake or data_dir)
+        if message is None:
             raise
-        raise StorageError(told) from error
+        raise StorageError(message) from error
 
 
 def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
@@ -125,7 +125,7 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
         if damaged := [line.strip() for line in text.splitlines() if _DAMAGED.search(line)]:
             return (
                 f"A file of {data_dir} is damaged ({damaged[0]}): put back warehouse.duckdb and the folder archive "
-                "from one backup; `civitai-etl rebuild` makes all other files anew from them."
+                "from one backup; `civitai-etl rebuild` makes all other files again from them."
             )
     return None
 

@@ -1,5 +1,5 @@
-"""One writer per data directory: a lock that the kernel gives back when its process ends, however it ends. And one
-data directory per lake: who publishes deletes what its own publishes do not name.
+"""One writer per data directory: a lock that the kernel releases when its process ends, however it ends. And one data
+directory per lake: a publish deletes files that its own releases do not name.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class ForeignLakeError(CivitaiEtlError):
 def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
     """Hold the writer lock of `data_dir` (created if missing) for the length of the block; never waits.
 
-    Who is going to publish gives the root of the `lake`, too: it is claimed for the data directory.
+    A caller that will publish also passes the root of the `lake`, which is claimed for the data directory.
 
     Raises:
         LockedError: another process has it; names the process.
@@ -60,7 +60,7 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
 
 
 def _claim(lake: Path, data_dir: Path) -> None:
-    """See that the lake is that of this data directory, which is known by a name of its own, wherever it is moved."""
+    """Check that the lake belongs to this data directory, whose identity file stays the same when it is moved."""
     identity, owner = data_dir / "identity", lake / "owner"
     _put(identity, f"{uuid4().hex}\n")
     name = identity.read_text().strip()

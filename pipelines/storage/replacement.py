@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     aside = aside_of(target)
     try:
-        aside.touch()  # what keeps a file from being made there is an error of the system, whoever writes it
+        aside.touch()  # if no file can be made there, the error is one of the system, not of the writer
         yield aside
         sync(aside)
         if target.exists():
@@ -59,7 +59,7 @@ def replace_database(path: Path, by: Path) -> None:
     """Makes a DuckDB file that lies beside the one at `path` (`aside_of`) the one there: this rename is the commit.
 
     The write-ahead log of the old file goes with it. DuckDB would replay it into the new one, or could not open that
-    at all. A program that still has the old file open may begin a log anew between the two, so it goes twice.
+    at all. A program that still has the old file open may start a new log between the two, so it goes twice.
     """
     sync(by)
     remove_logs(path)

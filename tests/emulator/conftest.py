@@ -58,7 +58,7 @@ class Client:
         assert len(items) == page["metadata"]["totalItems"]
         return items
 
-    def walk(self, path: str, **query: object) -> list[list[Any]]:
+    def paginate(self, path: str, **query: object) -> list[list[Any]]:
         """The items of all pages, page by page, by following nextCursor."""
         page = self.json(path, **query)
         pages = [page["items"]]

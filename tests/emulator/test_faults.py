@@ -49,7 +49,7 @@ def walked(client, is_live, **query):
     """The ids of each page of a walk over /models."""
     query = {"limit": 20, "sort": "Most Downloaded"} | query
     if is_live:
-        return [ids(page) for page in client.walk("/models", **query, nsfw="true")]
+        return [ids(page) for page in client.paginate("/models", **query, nsfw="true")]
     page = client.json("/models", **query)
     pages = [ids(page["items"])]
     while "nextPage" in page["metadata"]:

@@ -34,12 +34,12 @@ def account(live):
 @pytest.fixture(scope="module")
 def mature(live):
     """The listing of nsfw=true, in the only order that loses nothing."""
-    return list(chain(*live.walk("/models", sort="Oldest", nsfw="true")))
+    return list(chain(*live.paginate("/models", sort="Oldest", nsfw="true")))
 
 
 @pytest.fixture(scope="module")
 def default(live):
-    return list(chain(*live.walk("/models", sort="Oldest")))
+    return list(chain(*live.paginate("/models", sort="Oldest")))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_too_many_pages_is_a_429_for_ever(live):
 @pytest.mark.parametrize("sort", COUNTER_SORTS)
 def test_a_walk_by_counters_loses_nothing_and_repeats_nothing(live, mature, sort):
     """0.2, 1: the boundary row is included; the cursor is counter|counter|id of the first row of the next page."""
-    pages = live.walk("/models", sort=sort, nsfw="true", limit=37)
+    pages = live.paginate("/models", sort=sort, nsfw="true", limit=37)
     walked = ids(chain(*pages))
     assert sorted(walked) == sorted(ids(mature))
     cursor = live.json("/models", sort=sort, nsfw="true", limit=37)["metadata"]["nextCursor"]
@@ -159,8 +159,8 @@ def test_sorts_order_by_their_counters(live):
 
 def test_newest_loses_one_model_at_each_page_boundary(live, mature):
     """0.2: the cursor is the popped row, and the next page begins strictly after it."""
-    whole = live.walk("/models", sort="Newest", nsfw="true", limit=100)
-    pages = live.walk("/models", sort="Newest", nsfw="true", limit=20)
+    whole = live.paginate("/models", sort="Newest", nsfw="true", limit=100)
+    pages = live.paginate("/models", sort="Newest", nsfw="true", limit=20)
     walked = ids(chain(*pages))
     lost = set(ids(mature)) - set(walked)
     assert len(walked) == len(set(walked))
@@ -175,7 +175,7 @@ def test_oldest_loses_nothing(live, account):
     """0.2: inclusive at the boundary, whatever the limit."""
     for limit in (9, 50):
         assert (
-            sorted(ids(chain(*live.walk("/models", sort="Oldest", nsfw="true", limit=limit))))
+            sorted(ids(chain(*live.paginate("/models", sort="Oldest", nsfw="true", limit=limit))))
             == (account["listed"]["nsfw"])
         )
 
@@ -225,7 +225,7 @@ def test_an_empty_page_with_a_cursor_is_not_the_end(fresh):
     """0.10, 2: a model without public versions is dropped after the limit."""
     gated = first_version_in_early_access()
     fresh.emulator.set_date(gated.published + timedelta(days=EARLY_ACCESS_DAYS - 1))
-    pages = fresh.walk("/models", sort="Oldest", nsfw="true", limit=1)
+    pages = fresh.paginate("/models", sort="Oldest", nsfw="true", limit=1)
     empty = [number for number, page in enumerate(pages) if not page]
     assert empty
     assert empty[0] < len(pages) - 1
@@ -278,15 +278,15 @@ def test_an_unknown_tag_is_ignored_and_an_unknown_user_is_a_404(live, mature):
     """0.4."""
     whole = live.json("/models", nsfw="true")["items"]
     assert live.json("/models", nsfw="true", tag="no such tag")["items"] == whole
-    tagged = list(chain(*live.walk("/models", nsfw="true", tag="style")))
-    assert list(chain(*live.walk("/models", nsfw="true", tagname="style"))) == tagged
+    tagged = list(chain(*live.paginate("/models", nsfw="true", tag="style")))
+    assert list(chain(*live.paginate("/models", nsfw="true", tagname="style"))) == tagged
     assert sorted(ids(tagged)) == sorted(model["id"] for model in mature if "style" in model["tags"])
     assert refused(live, "/models", {"username": "nobody"}) == (404, {"message": "User not found"})
     name = next(model["creator"]["username"] for model in mature if model.get("creator", {}).get("username"))
-    owned = list(chain(*live.walk("/models", nsfw="true", username=name.upper())))
+    owned = list(chain(*live.paginate("/models", nsfw="true", username=name.upper())))
     assert owned
     assert {model["creator"]["username"] for model in owned} == {name}
-    assert list(chain(*live.walk("/models", nsfw="true", user=name))) == owned
+    assert list(chain(*live.paginate("/models", nsfw="true", user=name))) == owned
 
 
 def test_ids_come_in_batches_and_show_what_is_not_public_yet(live, mature, account):
@@ -317,7 +317,7 @@ def test_early_access_ends_and_the_version_is_listed(fresh):
     gated = first_version_in_early_access()
     for days, expected in ((0, []), (EARLY_ACCESS_DAYS - 1, []), (EARLY_ACCESS_DAYS, ["Public"])):
         fresh.emulator.set_date(gated.published + timedelta(days=days))
-        models = chain(*fresh.walk("/models", sort="Oldest", nsfw="true"))
+        models = chain(*fresh.paginate("/models", sort="Oldest", nsfw="true"))
         versions = [
             version for model in models for version in model["modelVersions"] if version["id"] == gated.version_id
         ]
@@ -334,7 +334,7 @@ def test_types_and_base_models_are_repeated_not_listed(live, mature):
     assert refused(live, "/models", {"types": "LORA,LoCon"})[0] == 400
     assert live.json("/models", types="DoRA")["items"] == []  # a type of today that the catalogue has none of
     assert live.json("/models", baseModels="SD 1.5,Pony") == {"items": [], "metadata": {}}
-    pony = list(chain(*live.walk("/models", baseModels="Pony", nsfw="true")))
+    pony = list(chain(*live.paginate("/models", baseModels="Pony", nsfw="true")))
     assert pony
     assert {version["baseModel"] for model in pony for version in model["modelVersions"]} == {"Pony"}
     with_pony = {m["id"] for m in mature if any(v["baseModel"] == "Pony" for v in m["modelVersions"])}
@@ -343,9 +343,9 @@ def test_types_and_base_models_are_repeated_not_listed(live, mature):
 
 def test_booleans_of_the_query_have_their_traps(live, account):
     """2: =false means true for coerced ones; others refuse any text."""
-    plain = set(ids(chain(*live.walk("/models", sort="Oldest", nsfw="true"))))
+    plain = set(ids(chain(*live.paginate("/models", sort="Oldest", nsfw="true"))))
     for value in ("true", "1", "false"):
-        with_archived = list(chain(*live.walk("/models", sort="Oldest", nsfw="true", archived=value)))
+        with_archived = list(chain(*live.paginate("/models", sort="Oldest", nsfw="true", archived=value)))
         archived = [model for model in with_archived if model["id"] not in plain]
         assert archived
         assert {model["mode"] for model in archived} == {"Archived"}
@@ -358,7 +358,9 @@ def test_booleans_of_the_query_have_their_traps(live, account):
 def test_some_filters_take_parts_of_the_documents_away(live, mature):
     """2: supportsGeneration leaves only such versions, primaryFileOnly only such files."""
     whole = {model["id"]: model for model in mature}
-    covered = list(chain(*live.walk("/models", sort="Oldest", nsfw="true", supportsGeneration="false")))  # means true
+    covered = list(
+        chain(*live.paginate("/models", sort="Oldest", nsfw="true", supportsGeneration="false"))
+    )  # means true
     assert 10 < len(covered) < len(mature)
     for model in covered:
         assert model["modelVersions"] == [
@@ -459,7 +461,7 @@ def test_a_search_pages_by_offset_and_not_by_page(live, mature):
         400, {"error": "Cannot use page param with query search. Use cursor-based pagination."}
     )  # fmt: skip
     expected = {model["id"] for model in mature if word.casefold() in model["name"].casefold()}
-    pages = live.walk("/models", query=word, limit=2, nsfw="true", sort="Newest", period="Day")
+    pages = live.paginate("/models", query=word, limit=2, nsfw="true", sort="Newest", period="Day")
     assert set(ids(chain(*pages))) == expected
     assert live.json("/models", query=word, limit=2, nsfw="true")["metadata"].get("nextCursor", "2") == "2"
     assert refused(live, "/models", {"query": word, "cursor": "1|2|3"})[0] == 400
@@ -470,7 +472,7 @@ def test_a_period_filters_by_the_latest_version_and_keeps_the_counters(live, mat
     latest = {m["id"]: max((v["publishedAt"] for v in m["modelVersions"]), default="") for m in mature}
     for period, days in (("Day", 1), ("Week", 7), ("Month", 30)):
         since = datetime.fromtimestamp(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp() - 86_400 * days, UTC)
-        found = list(chain(*live.walk("/models", sort="Oldest", period=period, nsfw="true")))
+        found = list(chain(*live.paginate("/models", sort="Oldest", period=period, nsfw="true")))
         expected = {one for one, moment in latest.items() if moment >= since.isoformat()[:19]}
         assert expected <= set(ids(found))
         whole = {model["id"]: model["stats"] for model in mature}
@@ -691,7 +693,7 @@ def test_an_unrated_version_is_not_found(fresh):
     """4: nsfwLevel 0 is a 404 on the day of publication, though the list has it."""
     for day in range(1, 29):
         fresh.emulator.set_date(date(2026, 1, day))
-        models = chain(*fresh.walk("/models", sort="Newest", period="Day", nsfw="true"))
+        models = chain(*fresh.paginate("/models", sort="Newest", period="Day", nsfw="true"))
         unrated = [v["id"] for model in models for v in model["modelVersions"] if v["nsfwLevel"] == 0]
         if unrated:
             assert refused(fresh, f"/model-versions/{unrated[0]}") == (404, {"error": "Model not found"})
@@ -803,7 +805,7 @@ def test_an_image_feed_is_walked_with_offset_and_moment(live):
     offset, moment = first["metadata"]["nextCursor"].split("|")
     assert offset == "150"
     assert int(moment) == int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp() * 1000)
-    walked = ids(chain(*live.walk("/images", nsfw="X", limit=150)))
+    walked = ids(chain(*live.paginate("/images", nsfw="X", limit=150)))
     assert len(walked) == len(set(walked)) == live.emulator.account(FIRST_DAY)["images"]["count"]
     reacted = [one["stats"]["likeCount"] for one in live.json("/images", sort="Most Reactions")["items"]]
     assert reacted == sorted(reacted, reverse=True)
@@ -817,7 +819,7 @@ def test_an_image_feed_by_time_is_walked_with_the_image_before(live):
         last = page["items"][-1]
         moment = int(datetime.fromisoformat(last["createdAt"]).timestamp() * 1000)
         assert page["metadata"]["nextCursor"] == f"feed:{moment}:{last['id']}"
-        walked = ids(chain(*live.walk("/images", sort=sort, nsfw="X", limit=150)))
+        walked = ids(chain(*live.paginate("/images", sort=sort, nsfw="X", limit=150)))
         assert walked == sorted(set(walked), reverse=newest_first)
         assert live.emulator.account(FIRST_DAY)["images"]["count"] == len(walked)
 
@@ -829,7 +831,7 @@ def test_an_image_feed_with_filters_has_cursors_with_json_in_them(live):
     offset, _, rest = cursor.partition("|bdx:")
     assert offset == "20"
     assert json.loads(rest)
-    walked = list(chain(*live.walk("/images", **query, limit=20)))
+    walked = list(chain(*live.paginate("/images", **query, limit=20)))
     assert ids(walked) == sorted(set(ids(walked)), reverse=True)
     assert {one["baseModel"] for one in walked} == {"SD 1.5", "Pony"}
     by_link = live.json(live.json("/images", **query, limit=20)["metadata"]["nextPage"])
@@ -852,7 +854,7 @@ def test_page_on_images_is_an_endless_first_page(live):
 
 def test_images_of_a_model_lose_one_at_each_boundary_but_know_pages(live, union):
     """0.1, 1: the database path: cursor is an image id, strictly below it; `page` works there."""
-    images = list(chain(*live.walk("/images", nsfw="X", limit=200, sort="Newest")))
+    images = list(chain(*live.paginate("/images", nsfw="X", limit=200, sort="Newest")))
     of_version: dict[int, int] = {}
     for image in images:
         for version_id in image["modelVersionIds"]:
@@ -862,7 +864,7 @@ def test_images_of_a_model_lose_one_at_each_boundary_but_know_pages(live, union)
     )
     whole = ids(live.json("/images", modelId=model_id, nsfw="X", limit=200)["items"])
     assert len(whole) > 6
-    pages = live.walk("/images", modelId=model_id, nsfw="X", limit=3)
+    pages = live.paginate("/images", modelId=model_id, nsfw="X", limit=3)
     assert ids(chain(*pages)) == [one for place, one in enumerate(whole) if place % 4 != 3]
     assert ids(live.json("/images", modelId=model_id, nsfw="X", limit=3, page=2)["items"]) == whole[3:6]
     assert ids(live.json("/images", imageId=whole[0], nsfw="X")["items"]) == [whole[0]]
@@ -1079,7 +1081,7 @@ def test_the_vault_has_shapes_of_its_own(fresh):
         status, _, body = fresh.send("POST", "/vault/toggle-version", {"modelVersionId": version_id}, headers=KEY)
         return status, json.loads(body)
 
-    models = list(chain(*fresh.walk("/models", nsfw="true")))
+    models = list(chain(*fresh.paginate("/models", nsfw="true")))
     small = [m for m in models if m["type"] == "LORA" and m["modelVersions"] and m["modelVersions"][0]["files"]][:3]
     versions = [model["modelVersions"][0]["id"] for model in small]
     for version_id in versions:

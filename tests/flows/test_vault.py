@@ -23,7 +23,7 @@ from flows.vault import VaultError, applied_lines, apply, plan, plan_lines, pull
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.warehouse import connect
 from pipelines.settings import Settings
-from pipelines.vault.member import AccountError, MemberOfKey
+from pipelines.vault.member import MemberError, MemberOfKey
 from tests.pipelines.service import Reply, running_service
 from transforms.member import account_tables
 from transforms.tables.account import AccountPermission, AccountVault, AccountVaultItem
@@ -191,7 +191,7 @@ def test_more_items_than_a_page_are_all_stored(desk, monkeypatch) -> None:
     desk.hold(wanted)
     from pipelines.api.dialects import LIVE
 
-    monkeypatch.setitem(vars(LIVE.account), "item_limit", 2)
+    monkeypatch.setitem(vars(LIVE.member), "item_limit", 2)
     assert desk.stored() == wanted
 
 
@@ -204,10 +204,10 @@ def test_a_membership_without_a_vault_is_no_error(desk) -> None:
 
 def test_a_key_that_nobody_knows_is_found_by_asking_for_the_member_first(desk) -> None:
     since = desk.mark()
-    with pytest.raises(AccountError, match="does not know the key in CIVITAI_API_KEY"):
+    with pytest.raises(MemberError, match="does not know the key in CIVITAI_API_KEY"):
         pull(desk.settings(CIVITAI_API_KEY="nobodys-key"))
     assert [one["request"] for one in desk.emulator.requests(since)] == ["/me"]
-    with pytest.raises(AccountError, match="set CIVITAI_API_KEY"):
+    with pytest.raises(MemberError, match="set CIVITAI_API_KEY"):
         pull(desk.settings(CIVITAI_API_KEY=""))
     assert len(desk.emulator.requests(since)) == 1
 
@@ -315,7 +315,7 @@ def test_a_rehearsal_changes_nothing_and_applying_does_it_with_one_toggle_each(d
     assert sum(desk.sent(since).values()) == 2
     assert desk.stored() == {kept, new}
     again = apply(desk.settings())
-    assert [outcome.result for outcome in again.outcomes] == ["agreed", "agreed"]
+    assert [outcome.result for outcome in again.outcomes] == ["no-op", "no-op"]
     assert sum(desk.sent(since).values()) == 2
 
 
@@ -439,7 +439,7 @@ def test_a_journal_that_ends_in_half_a_line_goes_on_and_a_strange_one_stops(desk
     assert apply(desk.settings()).is_settled
     assert all(json.loads(line)["event"] in {"sent", "confirmed"} for line in journal.read_text().splitlines())
     journal.write_text("nonsense\n")
-    with pytest.raises(CivitaiEtlError, match="is not known"):
+    with pytest.raises(CivitaiEtlError, match="it is unknown"):
         apply(desk.settings())
 
 
@@ -519,7 +519,7 @@ def test_the_key_appears_nowhere(desk, capfd) -> None:
         emulator.order_faults(f"500 path={TOGGLE} nth=1; reset path={TOGGLE} nth=2")
         said = "\n".join(applied_lines(apply(settings)))
         emulator.order_faults("401")
-        with pytest.raises(AccountError) as error:
+        with pytest.raises(MemberError) as error:
             pull(settings)
     captured = capfd.readouterr()
     assert key not in said + str(error.value) + captured.out + captured.err

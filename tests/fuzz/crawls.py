@@ -28,11 +28,11 @@ import duckdb
 import pytest
 
 from pipelines.api.dialects import DIALECTS
-from pipelines.crawl.pagination import ASKED_AGAIN, MOST_ATTEMPTS
+from pipelines.crawl.pagination import FETCHED_AGAIN, MOST_ATTEMPTS
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
-from pipelines.raw.batch import PART_ATTEMPTS, STALLED_PAGES
 from pipelines.raw.documents import splice
+from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.fuzz.hostile import (
@@ -59,7 +59,7 @@ TIMEOUT = 0.7
 #: More ids than these in a row that are refused are a service that refuses.
 REFUSED_IN_A_ROW = 3
 #: So few may go on any day.
-BURIALS_TOLERATED = 3
+DELETIONS_TOLERATED = 3
 _KNOWN, _TOTALS = {"repeated", "duplicated"}, {"total-more", "total-less", "odd-total"}
 _ENDLESS, _LACKS = {"endless-empty", "endless-again"}, {"empty-end", "full-end", "short", "too-long"}
 #: What a service must have done to a list for what is said of it.
@@ -227,7 +227,7 @@ def _next_day(trial: Trial, day: Day) -> None:
         refused = chance.sample(hidden, min(len(hidden), chance.choice([1, 2, 6])))
         site.refused = {number: chance.choice(["400", "403", "410"]) for number in refused}
     # A wave of 404s is told from models that are gone by its size alone.
-    if len(hidden) > BURIALS_TOLERATED + trial.run.share * 2 * len(numbers) * 20 and chance.random() < 0.3:
+    if len(hidden) > DELETIONS_TOLERATED + trial.run.share * 2 * len(numbers) * 20 and chance.random() < 0.3:
         site.denies_all = True
 
 
@@ -235,7 +235,7 @@ def _heal(trial: Trial) -> None:
     """The service is well again; what is bad for ever may stay so, and does within a date."""
     site = trial.site
     site.drawn, site.denies_all, site.refused = Drawn(), False, {}
-    gone = set(sorted(site.gone)[:BURIALS_TOLERATED])
+    gone = set(sorted(site.gone)[:DELETIONS_TOLERATED])
     site.moved |= {str(number) for number, model in site.models.items() if model.hidden} | set(
         map(str, site.gone - gone)
     )
@@ -251,7 +251,7 @@ def hurried(run: Run) -> Iterator[None]:
     """Short pauses, and short pages, so that a small catalogue has many."""
     dialect = DIALECTS[run.dialect]
     endpoints = tuple(replace(each, limit=each.limit and run.limit) for each in dialect.endpoints)
-    rules = replace(dialect.reconcile, batch_size=dialect.reconcile.batch_size and 5)
+    rules = replace(dialect.existence_check, batch_size=dialect.existence_check.batch_size and 5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.api.client._FIRST_WAIT", FIRST_WAIT)
         patch.setattr("pipelines.api.client._FIRST_WAIT_REFUSED", FIRST_WAIT)
@@ -441,7 +441,7 @@ class Verdict:
         """Whether there are too many of them.
 
         Usable answers, and pages that a record breaks for ever, are bounded by the lists. Each pass is walked
-        MOST_ATTEMPTS times at most. A page is asked for again ASKED_AGAIN times at most for each of the four reasons
+        MOST_ATTEMPTS times at most. A page is asked for again FETCHED_AGAIN times at most for each of the four reasons
         to doubt it (it leads back, brings nothing new, is empty, or is full and the last). A list without an end has
         STALLED_PAGES more. A page that fails for good is asked for in parts, down to one record and back to whole
         pages: twice the logarithm of its length, each part PART_ATTEMPTS times, and the page and the record `attempts`
@@ -461,7 +461,7 @@ class Verdict:
             size = len(site.rows(path)) + len(site.moved) if path != "/enums" else 1
             pages = math.ceil(size / run.limit) + 2 + STALLED_PAGES
             broken = sum(kind == endpoint.kind for kind, _ in site.broken)
-            most += walks * (pages * (1 + 4 * ASKED_AGAIN) + broken * parts)
+            most += walks * (pages * (1 + 4 * FETCHED_AGAIN) + broken * parts)
         most += 2 * len(self.expected) * (attempts + PART_ATTEMPTS + 1) + len(unusable) * parts
         if len(self.log_of_run) - len(unusable) > most:
             yield f"{len(self.log_of_run) - len(unusable)} usable answers, at most {most} are needed"
@@ -514,7 +514,7 @@ class Verdict:
             return sum(each.fault.startswith("refused") for each in by_id) > REFUSED_IN_A_ROW
         if "answer 404" in problem:
             denied = {each.path for each in by_id if each.fault == "gone"}
-            return len(denied) > max(BURIALS_TOLERATED, int(self.run.share * len(self.expected)))
+            return len(denied) > max(DELETIONS_TOLERATED, int(self.run.share * len(self.expected)))
         causes = next((causes for words, causes in CAUSES.items() if words in problem), set())
         return bool(told & causes)
 
@@ -569,8 +569,13 @@ class Verdict:
                     yield f"unreadable and not set aside: {items - unreadable}"
 
     def _listed(self, path: str) -> set[str]:
-        ranks = range(len(self.paths[path].passes))
-        return {row.entity_id for rank in ranks for row in self.site.rows(path, rank) if row.entity_id is not None}
+        pass_indexes = range(len(self.paths[path].passes))
+        return {
+            row.entity_id
+            for pass_index in pass_indexes
+            for row in self.site.rows(path, pass_index)
+            if row.entity_id is not None
+        }
 
     def _observed(self, path: str) -> Iterator[str]:
         """Whether what was observed is the truth, as far as the crawl says that it has all of it."""

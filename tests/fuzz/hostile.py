@@ -166,14 +166,14 @@ class Site:
 
     # What there is.
 
-    def rows(self, path: str, rank: int = 0) -> list[Row]:
+    def rows(self, path: str, pass_index: int = 0) -> list[Row]:
         """A list as it is, in its order, with the records that have no id."""
         kind, day = KINDS[path], self.on.toordinal()
         if kind == "model":
             rows = [
                 Row(str(number), document(kind, str(number), day), (model.moment, number))
                 for number, model in self.models.items()
-                if number not in self.gone and not model.hidden and rank in model.passes
+                if number not in self.gone and not model.hidden and pass_index in model.passes
             ]
             for place, body in self.unreadable.get(kind, []):
                 rows.append(Row(None, body, (EPOCH + timedelta(hours=20 * place, seconds=1), 0)))

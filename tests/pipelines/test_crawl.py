@@ -81,8 +81,8 @@ def test_a_change_of_pass_alone_stores_no_document(service: Service, live: Setti
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 def test_no_first_request_sends_a_page(dialect: Any) -> None:
     for endpoint in dialect.endpoints:
-        for rank in range(len(endpoint.passes)):
-            assert "page" not in dict(endpoint.arguments(rank))
+        for pass_index in range(len(endpoint.passes)):
+            assert "page" not in dict(endpoint.arguments(pass_index))
 
 
 def test_a_cursor_is_followed_with_the_same_arguments(service: Service, live: Settings) -> None:

@@ -51,7 +51,7 @@ class Warehouse:
     def __init__(self, api_url: str, directory: Path, dialect: str) -> None:
         self.settings = settings_for(api_url, directory, dialect=dialect)
         take_snapshot(self.settings, DAY)
-        self.wanted = {lookup.name: self.known(lookup.asked, lookup.kind) for lookup in DIALECTS[dialect].lookups}
+        self.wanted = {lookup.name: self.known(lookup.key_type, lookup.kind) for lookup in DIALECTS[dialect].lookups}
         self.look_up()
         build(self.settings.warehouse, self.settings.lake, self.settings.analytics)
 

@@ -10,7 +10,7 @@ import pytest
 
 from emulator.launch import Emulator, launch
 from pipelines.api.client import Client
-from pipelines.crawl.lookups import LookupReport, LookupRun, Questions, _answers, look_up, lookup_of, watch_list
+from pipelines.crawl.lookups import LookupBatch, LookupReport, LookupRun, _answers, look_up, lookup_of, watch_list
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
@@ -335,8 +335,8 @@ def test_a_load_that_a_kill_cut_off_is_finished_first(
     versions: dict[int, dict[str, Any]], settings: Settings, raw: Raw
 ) -> None:
     look_up(settings, {"versions": ["3"]})
-    questions = Questions(lookup_of(settings, "versions"), ["1", "2"], LookupRun(Client(settings), Silent(), None))
-    Loader(settings)._extract(_answers([questions]))
+    batch = LookupBatch(lookup_of(settings, "versions"), ["1", "2"], LookupRun(Client(settings), Silent(), None))
+    Loader(settings)._extract(_answers([batch]))
     look_up(settings, {"versions": ["2", "4"]})
     for table in ("version_documents", "version_observations"):
         assert raw(f"select entity_id from raw.{table} order by 1") == [("1",), ("2",), ("3",), ("4",)]

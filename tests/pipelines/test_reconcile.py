@@ -170,7 +170,7 @@ def test_a_wave_of_404s_buries_none_and_the_snapshot_says_why(
     assert report.status == "partial"
     assert report.reason == (
         "reconcile: more than 3 of the 50 known ids answer 404, beyond the share of 1.0% that "
-        "CIVITAI_ETL_MAX_BURIAL_SHARE allows: none is taken as gone"
+        "CIVITAI_ETL_MAX_BURIAL_SHARE allows: none is marked as deleted"
     )
     assert catalogue.asked_for() == ["1", "2", "3", "4"], "a service that denies its catalogue is not asked on and on"
     assert raw("select table_name from information_schema.tables where table_name = 'tombstones'") == []

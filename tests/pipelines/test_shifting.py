@@ -123,5 +123,5 @@ def test_a_wave_of_404s_while_it_shifts_buries_none(emulator: Emulator, tmp_path
     # A share for each of the 30 days since the snapshot before.
     crawled = crawl(emulator, tmp_path, "later=400 path=/models\\? nth=1", max_burial_share=0.0003)
     assert crawled.report.status == "partial"
-    assert "none is taken as gone" in str(crawled.report.reason)
+    assert "none is marked as deleted" in str(crawled.report.reason)
     assert crawled.buried == []

@@ -14,7 +14,7 @@ import urllib3
 
 from emulator.launch import Emulator, launch
 from pipelines.crawl.crawl import ClockError
-from pipelines.crawl.pagination import ASKED_AGAIN
+from pipelines.crawl.pagination import FETCHED_AGAIN
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.documents import splice
@@ -183,7 +183,7 @@ def test_a_real_service_whose_clock_is_an_hour_off_is_refused_before_anything_is
     with pytest.raises(ClockError, match=r"Set this machine's clock"):
         take_snapshot(real)
     # An empty page is asked for again.
-    assert [request.path for request in service.requests] == ["/models"] * (1 + ASKED_AGAIN)
+    assert [request.path for request in service.requests] == ["/models"] * (1 + FETCHED_AGAIN)
     assert not rows(real, "select 1 from information_schema.tables where table_name = 'snapshots'")
 
 

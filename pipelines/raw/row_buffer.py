@@ -1,8 +1,8 @@
-"""What answers bring, counted and collected as rows until they are handed over as Arrow tables.
+"""Counts the items of answers and buffers them as rows, until they are handed over as Arrow tables.
 
-An id is observed once per crawl: whatever meets it again is a duplicate. What an earlier crawl of the date observed is
-not observed again, unless it was answered by id and a list shows it now. A document that is already stored is not
-handed over again. items = distinct ids + duplicates + rejected, always.
+An id is observed once per crawl; when it is met again, it is a duplicate. What an earlier crawl of the date observed is
+not observed again, unless it was answered by id and a list shows it now. A stored document is not handed over again.
+It always holds that items = distinct ids + duplicates + rejected.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -27,16 +27,16 @@ from pipelines.raw.warehouse import Known, document_key
 
 PAGES_PER_TABLE = 10
 
-#: More broken records than these in a row are a broken service.
+#: If more records in a row are broken, the service is broken.
 BROKEN_IN_A_ROW = 3
 
-#: After so many pages in a row without a new id, a list is taken for endless, whatever its cursors say. A list by page
-#: numbers that is gone on with after hours repeats what was published meanwhile, and ten thousand models are not
-#: published in a day. An item without a readable id brings none.
+#: After so many pages in a row without a new id, a list is considered endless, whatever its cursors say. A list by page
+#: numbers that resumes after hours repeats what was published meanwhile, but ten thousand models are not published in a
+#: day. An item without a readable id has no new id.
 STALLED_PAGES = 50
 
-#: Parts of a broken page are tried so often, and a record once more before it is set aside; when it stands alone first,
-#: as often as a whole page.
+#: How often parts of a broken page are tried, and a record again before it is rejected. When a record first stands
+#: alone, it is tried as often as a whole page.
 PART_ATTEMPTS = 2
 
 #: What is counted; items = distinct_ids + duplicates + rejected.
@@ -49,7 +49,7 @@ NewRows = Iterator[tuple[RawTable, pa.Table]]
 
 @dataclass
 class Counts:
-    """How much was received; plain values, kept in dlt's state."""
+    """How much was received; plain values, stored in dlt's state."""
 
     pages: int = 0
     items: int = 0
@@ -62,8 +62,8 @@ class Counts:
         return {name: getattr(self, name) for name in COUNTS}
 
 
-class Harvest:
-    """The rows of one payload kind that a crawl has collected and not handed over yet; counts into `counts`."""
+class RowBuffer:
+    """The rows of one payload kind that are not handed over yet; counts into `counts`."""
 
     def __init__(self, kind: str, counts: Counts, known: Known, crawl_id: str, snapshot_date: date) -> None:
         self.kind = kind
@@ -76,7 +76,7 @@ class Harvest:
         self._pages_held = 0
 
     def take(self, page: Page, crawl_pass: int) -> list[str]:
-        """Count and collect the items of a page; gives their ids."""
+        """Count and buffer the items of a page; returns their ids."""
         ids: list[str] = []
         self.counts.pages += 1
         self._pages_held += 1
@@ -92,7 +92,7 @@ class Harvest:
         return ids
 
     def take_document(self, document: Document, moment: datetime, crawl_pass: int) -> None:
-        """Count and collect one item that was received at `moment`."""
+        """Count and buffer one item that was received at `moment`."""
         counts, known = self.counts, self.known
         counts.items += 1
         if document.entity_id in known.ids:
@@ -106,7 +106,7 @@ class Harvest:
         """Count and keep the bytes of an item that cannot become a document."""
         self.counts.items += 1
         self.counts.rejected += 1
-        # A pass that is walked again meets it again at the same place, or another one there if the list has moved.
+        # A repeated pass meets it again at the same place, or another item there if the list has moved.
         while self._rejected.get((request, position), item) != item:
             position += 1
         if (request, position) not in self._rejected:
@@ -115,18 +115,18 @@ class Harvest:
             self._keep(REJECTS, (*place, moment, reason, item))
 
     def reject_answer(self, error: BrokenAnswerError) -> None:
-        """Count and keep what could be read of an answer that should have been one item."""
-        # What is said instead of the record may differ each time; the first of it is kept.
+        """Count and keep the readable part of an answer that should have been one item."""
+        # The answer instead of the record may differ each time; the first one is kept.
         body = self._rejected.get((error.request, 0), error.body)
         self.reject(error.request, 0, error.answered_at, error.fault, body)
 
-    def bury(self, ids: Collection[str], moment: datetime) -> None:
-        """Collect the tombstones of ids that the service no longer has."""
+    def mark_deleted(self, ids: Collection[str], moment: datetime) -> None:
+        """Buffer tombstones of ids that the service does not have."""
         for entity_id in ids:
             self._keep(TOMBSTONES, (self._snapshot_date, self.kind, entity_id, self._crawl_id, moment))
 
     def new_rows(self, *, all_of_them: bool = True) -> NewRows:
-        """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
+        """Hand over the buffered rows per raw table; with `all_of_them` false only when ten pages are buffered."""
         if not all_of_them and self._pages_held < PAGES_PER_TABLE:
             return
         for table, rows in self._rows.values():
@@ -153,7 +153,7 @@ class Harvest:
 def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
     """Rows, their values in the order of the columns of `table`, as Arrow."""
     columns = zip(*rows, strict=True)
-    # A text is taken in as its bytes, and the column is looked through as UTF-8 once and not value by value.
+    # A text enters as its bytes; the whole column is validated as UTF-8 once, not each value.
     taken = [pa.binary() if kind == pa.string() else kind for kind in table.schema.types]
     arrays = [pa.array(values, kind) for values, kind in zip(columns, taken, strict=True)]
     return pa.table(arrays, names=table.schema.names).cast(table.schema)

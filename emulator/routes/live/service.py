@@ -1,0 +1,69 @@
+"""What all operations of the live service share: the catalogue of the moment, the key, and the member."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from emulator.catalogue import Catalogue
+from emulator.clock import Clock
+from emulator.given import GivenMoment
+from emulator.live.catalogue import LiveCatalogue, LiveDay, LiveGiven
+from emulator.live.documents import LiveDocuments
+from emulator.live.traits import LiveTraits
+from emulator.member import Member
+from emulator.routes.live.answers import PUBLIC, AnswerError
+from emulator.spec.catalogue import SimulatedDay
+
+
+class LiveService:
+    """The state behind the operations.
+
+    Args:
+        clock: where the catalogue of the moment comes from.
+        key: the bearer key that the service knows.
+        member: whom the key belongs to.
+    """
+
+    def __init__(self, clock: Clock, key: str, member: Member) -> None:
+        self.clock = clock
+        self.member = member
+        self._key = key
+        self._shown: LiveDay | LiveGiven | None = None
+        self._simulation: tuple[LiveTraits, LiveDocuments] | None = None
+
+    def show(self) -> LiveCatalogue:
+        """The catalogue of the moment as the live service shows it."""
+        catalogue = self.clock.catalogue()
+        shown = self._shown
+        if isinstance(shown, LiveGiven) and isinstance(catalogue, GivenMoment):
+            shown.day = catalogue
+        elif shown is None or shown.day is not catalogue:
+            shown = self._shown = self._live(catalogue)
+        return shown
+
+    def live_day(self, day: SimulatedDay) -> LiveDay:
+        if self._simulation is None:
+            traits = LiveTraits(day.columns)
+            self._simulation = traits, LiveDocuments(day.columns, day.world.documents, traits)
+        return LiveDay(day, *self._simulation)
+
+    def _live(self, catalogue: Catalogue) -> LiveDay | LiveGiven:
+        if isinstance(catalogue, SimulatedDay):
+            return self.live_day(catalogue)
+        assert isinstance(catalogue, GivenMoment)
+        return LiveGiven(catalogue)
+
+    def is_signed_in(self, request: Request) -> bool:
+        """Whether the key is right: the header's second word, whatever the first, else `token` (1)."""
+        header = request.headers.get("authorization")
+        sent = request.query_params.get("token") if header is None else header.partition(" ")[2].split(" ")[0]
+        return sent == self._key
+
+    def require_key(self, request: Request) -> None:
+        if not self.is_signed_in(request):
+            raise AnswerError(401, {"error": "Unauthorized"})
+
+    def mixed(self, request: Request, response: Response) -> Response:
+        """Only what anonymous readers get is cached at the edge (1)."""
+        if not self.is_signed_in(request):
+            response.headers.update(PUBLIC)
+        return response
