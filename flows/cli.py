@@ -8,6 +8,7 @@ traceback, because it is a bug.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
@@ -20,7 +21,7 @@ from flows.console import open_standard_streams, plain, say, set_least_width
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flows.steps import RunSummary
     from pipelines.progress import Progress
@@ -43,6 +44,9 @@ NamedPath = Annotated[Path, Parameter(converter=_path)]
 WRONG_USAGE = 2
 PARTIAL = 3
 INTERRUPTED = 130
+
+#: What DuckDB's errors say when Ctrl-C ends a query.
+_INTERRUPTED_QUERY = ("Query interrupted", "INTERRUPT Error: Interrupted!")
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 failed (one line says why); 2 wrong usage; 3 the snapshot is partial, or vault and plan do not \
@@ -82,7 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> int:
     try:
         _refuse_lost_letters(sys.argv[1:])
-        code = app(arguments, exit_on_error=False, print_error=True)
+        with _interruptions():
+            code = app(arguments, exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except CycloptsError:
         return WRONG_USAGE
@@ -100,6 +105,20 @@ def _run(arguments: list[str] | None) -> int:
         print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
         return INTERRUPTED
     return code or 0  # no command, no code: the help was asked for
+
+
+@contextmanager
+def _interruptions() -> "Iterator[None]":
+    """Gives a Ctrl-C back that came while DuckDB was at work: it makes an error of it, and others wrap that."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause:
+            if isinstance(cause, KeyboardInterrupt) or str(cause) in _INTERRUPTED_QUERY:
+                raise KeyboardInterrupt from None
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _refuse_lost_letters(arguments: Sequence[str]) -> None:

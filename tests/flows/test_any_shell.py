@@ -5,9 +5,11 @@ import os
 import pty
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -65,6 +67,37 @@ def test_an_error_is_one_line_without_any(analytics, tmp_path, monkeypatch, caps
     assert told.startswith("civitai-etl: ")
     assert told.count("\n") == 1
     assert not controls(told)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc says when the query is under way")
+def test_ctrl_c_in_a_query_is_an_interruption_and_no_error(analytics, tmp_path):
+    query = "select count(*) from range(1000000) a, range(1000000) b where hash(a.range) % 7 = hash(b.range) % 5"
+    settings = os.environ | {"CIVITAI_ETL_DATA_DIR": str(analytics.parent)}
+    command = [COMMAND, "sql", query]
+    with subprocess.Popen(command, env=settings, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and _processor_seconds(run.pid) < 3:
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        try:
+            _, told = run.communicate(timeout=30)
+        finally:
+            run.kill()
+    assert run.returncode == 130, told
+    assert told.startswith("civitai-etl: interrupted")
+
+
+def _processor_seconds(process: int) -> float:
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[11]) / os.sysconf("SC_CLK_TCK")
+
+
+def test_ctrl_c_before_the_command_line_is_there_is_one_line(tmp_path):
+    # The first library that it imports.
+    (tmp_path / "cyclopts.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    ended = subprocess.run(
+        [COMMAND, "docs"], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, "civitai-etl: interrupted before it began.\n")
 
 
 def test_markdown_has_text_of_the_service_as_text():
