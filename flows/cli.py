@@ -472,7 +472,7 @@ def sql(
 
 @app.command
 def identify(
-    *paths: Path,
+    *paths: NamedPath,
     offline: bool = False,
     format: Literal["table", "json"] = "table",  # noqa: A002 (the name of the option)
 ) -> int:

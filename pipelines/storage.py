@@ -107,6 +107,11 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
                 f"{held['file']} is open in another program (process {held['process'] or 'unknown'}): close it there "
                 "and run again. Nobody but civitai-etl opens that file; the tables are in analytics.duckdb."
             )
+        if code == errno.EFBIG or os.strerror(errno.EFBIG) in text:
+            return (
+                f"A file of {min(data_dir, lake, key=_free)} may not grow any larger ({os.strerror(errno.EFBIG)}): raise "
+                "the limit of this user (`ulimit -f`), or use a file system that has none, then run again."
+            )
         if code in _FULL_CODES or _FULL.search(text):
             # The error does not always say which file it was, but the disks do.
             directory = min(data_dir, lake, key=_free)

@@ -24,6 +24,7 @@ from flows.console import Lines, Output, plain, say
 from flows.query import answer
 from pipelines.progress import Silent
 from pipelines.settings import Settings
+from pipelines.storage import StorageError, storage_errors
 
 COMMAND = Path(sys.executable).with_name("civitai-etl")
 #: Clears the screen, sets the title of the window, turns the line around.
@@ -195,7 +196,13 @@ def test_a_shell_of_ascii_is_told_so(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["demo", "--data-dir="], ["rebuild", "--into="], ["sql", "select 1", "--output="], ["emulator", "--catalogue="]],
+    [
+        ["demo", "--data-dir="],
+        ["rebuild", "--into="],
+        ["sql", "select 1", "--output="],
+        ["emulator", "--catalogue="],
+        ["identify", ""],
+    ],
 )
 def test_an_empty_path_is_not_the_working_directory(tmp_path, monkeypatch, capsys, arguments):
     monkeypatch.chdir(tmp_path)
@@ -247,6 +254,37 @@ def test_an_output_that_takes_no_more_is_one_line(tmp_path):
     assert ended.stderr == (
         "civitai-etl: Standard output cannot be written (File too large): what it has is not whole.\n"
     )
+
+
+def test_a_file_that_may_not_grow_is_named_with_the_limit(analytics, tmp_path):
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    settings = {"CIVITAI_ETL_DATA_DIR": str(analytics.parent)}
+    query = ["sql", "from range(100000)", "--format", "csv", "--output", "answer.csv"]
+    ended = run(*query, cwd=tmp_path, env=os.environ | settings, preexec_fn=small)
+    assert ended.stderr == "civitai-etl: The answer cannot be written to answer.csv: File too large.\n"
+    error = duckdb.IOException('IO Error: Could not write file "/x/y.tmp": File too large')
+    with pytest.raises(StorageError, match="may not grow any larger .*ulimit -f"), storage_errors(tmp_path):
+        raise error
+
+
+def test_ctrl_c_does_not_wait_for_a_silent_pipe(tmp_path):
+    pipe = tmp_path / "model.safetensors"
+    os.mkfifo(pipe)
+    with subprocess.Popen([COMMAND, "identify", "--offline", pipe], cwd=tmp_path, stderr=subprocess.PIPE) as silent:
+        writer = None
+        while silent.poll() is None and writer is None:
+            time.sleep(0.1)
+            with suppress(OSError):  # nobody reads it yet
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.5)
+        silent.send_signal(signal.SIGINT)
+        try:
+            _, told = silent.communicate(timeout=30)
+        finally:
+            silent.kill()
+    assert silent.returncode == 130, told
 
 
 def test_a_closed_output_is_no_place_for_a_file(tmp_path):
