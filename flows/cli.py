@@ -80,6 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except SystemExit as end:
+        # So does rich, which writes help and tables: it ends the program itself.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = 0
     sys.exit(code)
 
 

@@ -269,6 +269,15 @@ def test_a_file_that_may_not_grow_is_named_with_the_limit(analytics, tmp_path):
         raise error
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["docs"], ["docs", "dim_model"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = run(*arguments, stdout=writing, cwd=tmp_path)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_ctrl_c_does_not_wait_for_a_silent_pipe(tmp_path):
     pipe = tmp_path / "model.safetensors"
     os.mkfifo(pipe)
