@@ -106,6 +106,13 @@ def _run(arguments: list[str] | None) -> int:
             raise
         print(f"civitai-etl: {plain(wrong[0])} is no UTF-8 text: give it in UTF-8.", file=sys.stderr)
         return 1
+    except MemoryError:
+        print(
+            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or run "
+            "it where there is more.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
         return INTERRUPTED
