@@ -155,13 +155,18 @@ def plan(settings: Settings, query: str) -> Plan:
 
 def _attach_account(connection: "duckdb.DuckDBPyConnection", settings: Settings) -> None:
     """Make the account tables readable as `account.vault_item` and so on, in a database that is opened read-only."""
+    import duckdb
+
     connection.execute("attach ':memory:' as account (read_write)")
     for table in ACCOUNT_TABLES:
         file = account_file(settings.account, table)
         if not file.exists():
             raise VaultError(f"There is no {file}: run `civitai-etl vault pull` first.")
         name = table.table_name().removeprefix("account_")
-        connection.execute(f"create view account.{name} as from {parquet_rows([file])}")
+        try:
+            connection.execute(f"create view account.{name} as from {parquet_rows([file])}")
+        except duckdb.Error:
+            raise VaultError(f"{file} is damaged: run `civitai-etl vault pull`, which makes it anew.") from None
 
 
 def _wanted(connection: "duckdb.DuckDBPyConnection", query: str) -> list[int]:
@@ -180,6 +185,8 @@ def _wanted(connection: "duckdb.DuckDBPyConnection", query: str) -> list[int]:
         raise VaultError(f"version_id of the query must be whole numbers, not {ids.dtype}.")
     if ids.null_count():
         raise VaultError(f"version_id of the query is null in {ids.null_count():,} rows: leave them out.")
+    if wrong := [each for each in (ids.min(), ids.max()) if isinstance(each, int) and not 0 < each < 2**63]:
+        raise VaultError(f"version_id of the query is {wrong[0]} in a row, which is no id: leave it out.")
     return sorted(set(ids.to_list()))
 
 
@@ -250,6 +257,8 @@ def read_plan(settings: Settings) -> Plan:
         return msgspec.json.decode(path.read_bytes(), type=Plan)
     except FileNotFoundError:
         raise VaultError(f"There is no plan at {path}: make one with `civitai-etl vault plan --sql ...`.") from None
+    except OSError as error:
+        raise VaultError(f"{path} cannot be read ({error.strerror}): move it away and make a plan again.") from None
     except msgspec.MsgspecError as error:
         raise VaultError(f"{path} is no plan ({error}): make one with `civitai-etl vault plan --sql ...`.") from None
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +28,8 @@ from pipelines.storage.replacement import real
 
 #: More files at a time only make a disk seek.
 _THREADS = min(4, os.cpu_count() or 1)
+#: Seconds in which a Ctrl-C is heeded.
+_HEED_SECONDS = 0.2
 
 Format = Literal["table", "json"]
 #: `unanswered`: the published tables do not know it, and the service did not say.
@@ -139,10 +141,12 @@ def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
         except OSError as error:
             return LocalFile(path, None, _why_unreadable(error))
 
-    with ThreadPoolExecutor(_THREADS) as pool, _stopping(counter):
-        tasks = {pool.submit(work, path): place for place, path in enumerate(paths)}
-        done = {tasks[task]: task.result() for task in as_completed(tasks)}
-    return [done[place] for place in range(len(paths))]
+    with _threads(counter) as pool:
+        tasks = [pool.submit(work, path) for path in paths]
+        # Again and again: since polars is imported, Ctrl-C wakes nobody who waits without an end.
+        while wait(tasks, _HEED_SECONDS).not_done:
+            pass
+        return [task.result() for task in tasks]
 
 
 def _size(path: Path) -> int:
@@ -170,13 +174,18 @@ class _ByteCounter:
 
 
 @contextmanager
-def _stopping(counter: _ByteCounter) -> Iterator[None]:
-    """Whatever ends the block early ends the threads, too, which else would read their files to the end."""
+def _threads(counter: _ByteCounter) -> Iterator[ThreadPoolExecutor]:
+    """Whatever ends the block early ends the threads, too, which else would read their files to the end. One in which
+    nothing comes from a pipe is not waited for.
+    """
+    pool = ThreadPoolExecutor(_THREADS)
     try:
-        yield
+        yield pool
     except BaseException:
         counter.stopped = True
         raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _from_snapshot(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:

@@ -7,7 +7,8 @@ traceback, because it is a bug.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 from cyclopts import CycloptsError
@@ -18,6 +19,9 @@ from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
 from flows.reporting.console import open_standard_streams, plain, set_least_width
 from pipelines.errors import CivitaiEtlError
 
+#: What DuckDB's errors say when Ctrl-C ends a query.
+_INTERRUPTED_QUERY = ("Query interrupted", "INTERRUPT Error: Interrupted!")
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
@@ -27,13 +31,19 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except SystemExit as end:
+        # So does rich, which writes help and tables: it ends the program itself.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = 0
     sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
         _refuse_lost_letters(sys.argv[1:])
-        code = app(arguments, exit_on_error=False, print_error=True)
+        with _interruptions():
+            code = app(arguments, exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except CycloptsError:
         return WRONG_USAGE
@@ -47,10 +57,31 @@ def _run(arguments: list[str] | None) -> int:
             raise
         print(f"civitai-etl: {plain(wrong[0])} is no UTF-8 text: give it in UTF-8.", file=sys.stderr)
         return 1
+    except MemoryError:
+        print(
+            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or run "
+            "it where there is more.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
         return INTERRUPTED
     return code or 0  # no command, no code: the help was asked for
+
+
+@contextmanager
+def _interruptions() -> Iterator[None]:
+    """Raises a Ctrl-C again that came during a query of DuckDB, which makes an error of it; others wrap that error."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause:
+            if isinstance(cause, KeyboardInterrupt) or str(cause) in _INTERRUPTED_QUERY:
+                raise KeyboardInterrupt from None
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _refuse_lost_letters(arguments: Sequence[str]) -> None:

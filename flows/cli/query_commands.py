@@ -1,7 +1,6 @@
 """Commands that read: status, sql, identify, quarantine, docs, doctor, dashboard."""
 
 import sys
-from pathlib import Path
 from typing import Literal
 
 from cyclopts import App
@@ -62,7 +61,7 @@ def sql(
 
 @app.command
 def identify(
-    *paths: Path,
+    *paths: NamedPath,
     offline: bool = False,
     format: Literal["table", "json"] = "table",  # noqa: A002 (the name of the option)
 ) -> int:

@@ -35,6 +35,8 @@ _COPY_OPTIONS = {
 _STRING_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
 #: With `explain` before it or not.
 _EXPLAINED = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
+#: Of what DuckDB says when the disk takes no more, in JSON within its message.
+_CANNOT_WRITE = re.compile(r'Could not write file .*": (?P<why>[^"]+)')
 #: A pivot is several statements to DuckDB, and so is what writes its rows.
 _BEGINS_A_QUERY = re.compile(r"\s*\(*\s*(pivot|from|select|with)\b", re.IGNORECASE)
 
@@ -52,6 +54,7 @@ def answer(analytics: Path, query: str, form: Format, output: Path | None) -> No
     """
     import duckdb
 
+    where = output or "standard output"
     with open_analytics(analytics) as connection:
         try:
             relation = ask(connection, query)
@@ -66,11 +69,12 @@ def answer(analytics: Path, query: str, form: Format, output: Path | None) -> No
                 with replacing(output) as aside:
                     _write(connection, relation, form, aside)
         except duckdb.Error as error:
+            if failed := _CANNOT_WRITE.search(str(error)):
+                raise QueryError(f"The answer cannot be written to {where}: {failed['why']}.") from None
             raise QueryError(_in_one_line(str(error))) from None
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            where = output or "standard output"
             raise QueryError(f"The answer cannot be written to {where}: {error.strerror}.") from None
 
 

@@ -47,6 +47,8 @@ _EXCERPT = 200
 #: A whole answer may take this multiple of the time-out, and be so large; of a larger one the beginning is kept.
 _WHOLE_ANSWER = 5
 _LARGEST_ANSWER, _KEPT_OF_LARGER = 256 * 2**20, 2**20
+#: Bytes of an answer that are read at once: the memory for them is taken first, however many it announces.
+_PIECE = 2**20
 #: A shorter text is no key of the service, and may occur in any answer.
 _SHORTEST_KEY = 8
 
@@ -507,7 +509,7 @@ class Client:
         answered_at = _http_date(response.headers.get("Date")) or datetime.now(UTC)
         try:
             # Piece by piece: a read of the whole body loses all of an answer that breaks off.
-            while len(body) <= _LARGEST_ANSWER and (piece := response.read1()):
+            while len(body) <= _LARGEST_ANSWER and (piece := response.read1(_PIECE)):
                 body += piece
             fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
         except HTTPError as error:
@@ -534,7 +536,11 @@ class Client:
                 "run from a region where it is"
             )
         if 300 <= status < 400:
-            host = urlsplit(location or "").netloc or "another address"
+            try:
+                host = urlsplit(location or "").netloc
+            except ValueError:
+                host = ""
+            host = host or "another address"
             return f"it redirects to {host}: set CIVITAI_ETL_API_URL to the address that answers itself"
         return f"it answered {status} {text}; another attempt would not help"
 

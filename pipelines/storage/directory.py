@@ -29,7 +29,7 @@ _DAMAGED = re.compile(
     r"file out of specification|decompression failure",
     re.IGNORECASE,
 )
-_FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
+_FULL_CODES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OTHER_KIND_CODES = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 
@@ -108,12 +108,7 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
                 "and run again. Nobody but civitai-etl opens that file; the tables are in analytics.duckdb."
             )
         if code in _FULL_CODES or _FULL.search(text):
-            # The error does not always say which file it was, but the disks do.
-            directory = min(data_dir, lake, key=_free)
-            return (
-                f"The disk that holds {directory} is full: make room "
-                f"or set {_setting(directory, data_dir)} to a larger one, then run again."
-            )
+            return _takes_no_more(text, data_dir, lake)
         if code in _DENIED_CODES or _DENIED.search(text):
             directory = min(data_dir, lake, key=_is_writable)
             return (
@@ -128,6 +123,20 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
                 "from one backup; `civitai-etl rebuild` makes all other files again from them."
             )
     return None
+
+
+def _takes_no_more(text: str, data_dir: Path, lake: Path) -> str:
+    # The error does not always say which file it was, but the disks do.
+    directory = min(data_dir, lake, key=_free)
+    if os.strerror(errno.EFBIG) in text:
+        return (
+            f"A file of {directory} may not grow any larger ({os.strerror(errno.EFBIG)}): raise the limit of this user "
+            "(`ulimit -f`), or use a file system that has none, then run again."
+        )
+    return (
+        f"The disk that holds {directory} is full: make room "
+        f"or set {_setting(directory, data_dir)} to a larger one, then run again."
+    )
 
 
 def _other_kind(error: OSError, data_dir: Path, lake: Path) -> str:

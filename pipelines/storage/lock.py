@@ -4,14 +4,17 @@ directory per lake: a publish deletes files that its own releases do not name.
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.storage.directory import prepare_directory, refuse_lake_name, storage_errors
+from pipelines.storage.directory import StorageError, prepare_directory, refuse_lake_name, storage_errors
 from pipelines.storage.replacement import replace_text
+
+_NAME = re.compile("[0-9a-f]{32}")
 
 
 class LockedError(CivitaiEtlError):
@@ -31,7 +34,7 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
     Raises:
         LockedError: another process has it; names the process.
         ForeignLakeError: the lake belongs to another data directory.
-        StorageError: the directory cannot be written.
+        StorageError: the directory cannot be written, or the names of directory and lake cannot be read.
     """
     prepare_directory(data_dir)
     if lake is not None:
@@ -63,10 +66,16 @@ def _claim(lake: Path, data_dir: Path) -> None:
     """Check that the lake belongs to this data directory, whose identity file stays the same when it is moved."""
     identity, owner = data_dir / "identity", lake / "owner"
     _put(identity, f"{uuid4().hex}\n")
-    name = identity.read_text().strip()
     lake.mkdir(parents=True, exist_ok=True)
+    name = identity.read_text(encoding="utf-8", errors="replace").strip()
     _put(owner, f"{name} {data_dir}\n")
-    owner_name, _, place = owner.read_text(encoding="utf-8").strip().partition(" ")
+    owner_name, _, place = owner.read_text(encoding="utf-8", errors="replace").strip().partition(" ")
+    for path, text in ((identity, name), (owner, owner_name)):
+        if not _NAME.fullmatch(text):
+            raise StorageError(
+                f"{path} is damaged: delete {identity} and {owner}, and run again. Both are made anew, and nothing is "
+                "lost with them."
+            )
     if owner_name != name or (
         place != str(data_dir) and not lake.is_relative_to(data_dir) and _is_copy(data_dir, place)
     ):
@@ -79,7 +88,7 @@ def _claim(lake: Path, data_dir: Path) -> None:
 def _is_copy(data_dir: Path, place: str) -> bool:
     """Whether a data directory was copied from `place`, its name included, and not moved: the original is there."""
     original, copied = Path(place, "identity"), data_dir / "identity"
-    return original.exists() and not original.samefile(copied) and original.read_text() == copied.read_text()
+    return original.exists() and not original.samefile(copied) and original.read_bytes() == copied.read_bytes()
 
 
 def _put(path: Path, text: str) -> None:

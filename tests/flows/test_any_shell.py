@@ -5,9 +5,11 @@ import os
 import pty
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -21,8 +23,10 @@ from flows.cli.main import main
 from flows.reporting import report
 from flows.reporting.console import Lines, Output, plain, say
 from flows.reporting.query import answer
+from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
 from pipelines.settings import Settings
+from pipelines.storage.directory import StorageError, storage_errors
 
 COMMAND = Path(sys.executable).with_name("civitai-etl")
 #: Clears the screen, sets the title of the window, turns the line around.
@@ -66,6 +70,28 @@ def test_an_error_is_one_line_without_any(analytics, tmp_path, monkeypatch, caps
     assert told.startswith("civitai-etl: ")
     assert told.count("\n") == 1
     assert not controls(told)
+
+
+@pytest.mark.parametrize("told", ["Query interrupted", "INTERRUPT Error: Interrupted!"])
+def test_ctrl_c_in_a_query_is_an_interruption_and_no_error(monkeypatch, capsys, told):
+    def query() -> None:
+        # DuckDB makes an error of it, and whoever asks a line of that.
+        raise CivitaiEtlError("The tables cannot be read.") from RuntimeError(told)
+
+    monkeypatch.setattr("flows.cli._settings", query)
+    with pytest.raises(SystemExit) as end:
+        main(["status"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err.startswith("civitai-etl: interrupted")
+
+
+def test_ctrl_c_before_the_command_line_is_there_is_one_line(tmp_path):
+    # The first library that it imports.
+    (tmp_path / "cyclopts.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    ended = subprocess.run(
+        [COMMAND, "docs"], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, "civitai-etl: interrupted before it began.\n")
 
 
 def test_markdown_has_text_of_the_service_as_text():
@@ -163,7 +189,13 @@ def test_a_shell_of_ascii_is_told_so(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["demo", "--data-dir="], ["rebuild", "--into="], ["sql", "select 1", "--output="], ["emulator", "--catalogue="]],
+    [
+        ["demo", "--data-dir="],
+        ["rebuild", "--into="],
+        ["sql", "select 1", "--output="],
+        ["emulator", "--catalogue="],
+        ["identify", ""],
+    ],
 )
 def test_an_empty_path_is_not_the_working_directory(tmp_path, monkeypatch, capsys, arguments):
     monkeypatch.chdir(tmp_path)
@@ -215,6 +247,57 @@ def test_an_output_that_takes_no_more_is_one_line(tmp_path):
     assert ended.stderr == (
         "civitai-etl: Standard output cannot be written (File too large): what it has is not whole.\n"
     )
+
+
+def test_a_file_that_may_not_grow_is_named_with_the_limit(analytics, tmp_path):
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    settings = {"CIVITAI_ETL_DATA_DIR": str(analytics.parent)}
+    query = ["sql", "from range(100000)", "--format", "csv", "--output", "answer.csv"]
+    ended = run(*query, cwd=tmp_path, env=os.environ | settings, preexec_fn=small)
+    assert ended.stderr == "civitai-etl: The answer cannot be written to answer.csv: File too large.\n"
+    error = duckdb.IOException('IO Error: Could not write file "/x/y.tmp": File too large')
+    with pytest.raises(StorageError, match=r"may not grow any larger .*ulimit -f"), storage_errors(tmp_path):
+        raise error
+
+
+def test_too_little_memory_is_one_line(monkeypatch, capsys):
+    def allocate() -> None:
+        bytearray(2**62)
+
+    monkeypatch.setattr("flows.cli._settings", allocate)
+    with pytest.raises(SystemExit) as end:
+        main(["status"])
+    assert end.value.code == 1
+    assert capsys.readouterr().err.startswith("civitai-etl: There is not enough memory")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["docs"], ["docs", "dim_model"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = run(*arguments, stdout=writing, cwd=tmp_path)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_ctrl_c_does_not_wait_for_a_silent_pipe(tmp_path):
+    pipe = tmp_path / "model.safetensors"
+    os.mkfifo(pipe)
+    with subprocess.Popen([COMMAND, "identify", "--offline", pipe], cwd=tmp_path, stderr=subprocess.PIPE) as silent:
+        writer = None
+        while silent.poll() is None and writer is None:
+            time.sleep(0.1)
+            with suppress(OSError):  # nobody reads it yet
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.5)
+        silent.send_signal(signal.SIGINT)
+        try:
+            _, told = silent.communicate(timeout=30)
+        finally:
+            silent.kill()
+    assert silent.returncode == 130, told
 
 
 def test_a_closed_output_is_no_place_for_a_file(tmp_path):

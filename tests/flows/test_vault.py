@@ -283,6 +283,8 @@ def test_a_query_that_gives_no_versions_is_one_line(desk) -> None:
         "select null::int as version_id": "is null in 1 rows",
         "select 1.5 as version_id": "must be whole numbers",
         "select 'a' as version_id": "must be whole numbers",
+        "select -1 as version_id": "is -1 in a row, which is no id",
+        "select 18446744073709551615::ubigint as version_id": "is 18446744073709551615 in a row, which is no id",
         "select version_id from nowhere": "The query fails",
         "delete from account.vault_item": "The query fails: The tables are read-only",
         "set threads = 1": "The query fails: The tables are read-only",
@@ -401,6 +403,21 @@ def test_a_key_that_is_withdrawn_ends_the_run(desk) -> None:
     with pytest.raises(CivitaiEtlError, match="401"):
         apply(desk.settings())
     assert sum(desk.sent(since).values()) == 2
+
+
+@spec_alone
+def test_what_cannot_be_read_is_named_with_the_command_that_makes_it_anew(desk) -> None:
+    pull(desk.settings())
+    desk.plan(desk.versions[:1])
+    path = desk.settings().account / "plan.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(VaultError, match=f"^{path} cannot be read .Is a directory.: move it away"):
+        apply(desk.settings())
+    stored = desk.settings().account / "account_vault_item.parquet"
+    stored.write_bytes(b"no Parquet")
+    with pytest.raises(VaultError, match=f"^{stored} is damaged: run `civitai-etl vault pull`"):
+        desk.plan(desk.versions[:1])
 
 
 @spec_alone

@@ -168,6 +168,7 @@ def test_each_pause_is_told_and_grows(service: Service, settings: Settings, monk
             Reply(b"", 301, {"Location": "https://www.example.org/x?token=abc"}),
             "www.example.org: set CIVITAI_ETL_API_URL",
         ),
+        (Reply(b"", 302, {"Location": "http://[::1"}), "redirects to another address"),
         (Reply({"error": "Unauthorized"}, 401), "set CIVITAI_API_KEY"),
     ],
 )
@@ -434,6 +435,12 @@ def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
         client.list_page("/models", (), attempts=1)
     assert client.bytes < 2_000_000
     assert error.value.body == b" " * 100
+
+
+def test_no_memory_is_taken_for_what_an_answer_only_announces(service: Service, settings: Settings) -> None:
+    service.replies("/models", Reply(b"{}", 200, {"Content-Length": str(10**14)}))
+    with pytest.raises(BrokenAnswerError, match="its answer broke off"):
+        Client(settings).list_page("/models", (), attempts=1)
 
 
 def test_a_slow_answer_that_comes_in_time_is_taken(service: Service, tmp_path: Path) -> None:

@@ -176,6 +176,21 @@ def test_a_lake_belongs_to_one_data_directory_wherever_that_is_moved(tmp_path: P
         writer_lock(tmp_path / "moved", lake).__enter__()
 
 
+@pytest.mark.parametrize("damaged", ["identity", "lake/owner"])
+@pytest.mark.parametrize("content", [b"", b"\xf5\x00"], ids=["empty", "no text"])
+def test_a_damaged_name_is_said_to_be_that(tmp_path: Path, damaged: str, content: bytes) -> None:
+    lake = tmp_path / "lake"
+    with writer_lock(tmp_path, lake):
+        pass
+    (tmp_path / damaged).write_bytes(content)
+    with pytest.raises(StorageError, match=f"^{tmp_path / damaged} is damaged: delete "):
+        writer_lock(tmp_path, lake).__enter__()
+    (tmp_path / "identity").unlink()
+    (lake / "owner").unlink()
+    with writer_lock(tmp_path, lake):
+        pass
+
+
 OPEN = """
 import sys
 import duckdb

@@ -28,6 +28,15 @@ def test_a_counter_that_nobody_declared_is_warned_of_by_its_path(workshop: Works
     assert warning.endswith("Of 60 that were compared, it was: $.modelVersions[].viewCount (60).")
 
 
+def test_the_warning_has_the_same_words_whenever_it_is_made(workshop: Workshop) -> None:
+    # `compact` compares it with that of a rebuild, and Python's sets have another order in every process.
+    for day, number in ((DAYS[0], 1), (DAYS[1], 2)):
+        counts = dict.fromkeys("hgfedcba", number)
+        workshop.raw.crawl(day, model=[model(n, version(n * 10, **counts)) for n in range(1, 61)])
+        warnings = changes(workshop)
+    assert warnings[0].endswith("it was: " + ", ".join(f"$.modelVersions[].{name} (60)" for name in "abcde") + ".")
+
+
 @pytest.mark.parametrize(("changed", "warned"), [(12, False), (13, True)])
 def test_a_fifth_of_the_documents_may_change_in_a_day(workshop: Workshop, changed: int, warned: bool) -> None:
     workshop.raw.crawl(DAYS[0], model=catalogue())

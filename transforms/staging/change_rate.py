@@ -50,10 +50,12 @@ def churn(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> Churn:
 
 def tell(raw: RawReader, of_kind: Churn, on: date, share: float) -> str:
     """One line about a kind of which more than `share` changed: how many, and the paths that did it."""
-    some = of_kind.changed.gather_every(max(1, of_kind.changed.height // COMPARED))
+    # The same sentence whenever it is told: `compact` compares the warnings of a rebuild with the published ones.
+    some = of_kind.changed.sort("entity_id").gather_every(max(1, of_kind.changed.height // COMPARED))
     before, after = (_documents(raw, of_kind.kind, some, column) for column in ("before", "after"))
     paths = changed_paths((before[entity_id], after[entity_id]) for entity_id in some["entity_id"])
-    most = ", ".join(f"{path} ({times})" for path, times in paths.most_common(TOLD))
+    often = sorted(paths.items(), key=lambda path_and_times: (-path_and_times[1], path_and_times[0]))
+    most = ", ".join(f"{path} ({times})" for path, times in often[:TOLD])
     return (
         f"{of_kind.changed.height:,} of {of_kind.known:,} {of_kind.kind} documents changed by {on}, more than the "
         f"share of {share:.0%} of CIVITAI_ETL_MAX_CHANGE_SHARE. Of {some.height} that were compared, it was: {most}."
