@@ -22,7 +22,7 @@ from transforms.staging.stage import Staged, stage
 from transforms.star.base_models import describe
 from transforms.star.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
 from transforms.star.mart import Stock, base_model_day
-from transforms.star.scd2 import advance, natural_key, open_period, refresh
+from transforms.star.scd2 import merge, natural_key, open_period, upsert
 from transforms.tables import (
     BridgeModelTag,
     DimBaseModel,
@@ -161,7 +161,7 @@ class DayBuild:
         staged = {kind: self.stage(kind) for kind in KINDS}
         models = staged["model"]
         before = Stock(self.day.before.date, self.served_versions())
-        opened = self.advance_models(models)
+        opened = self.merge_models(models)
         self.add_names(staged, opened)
         self.add_images(staged)
         self.add_facts(staged, opened)
@@ -210,7 +210,7 @@ class DayBuild:
             pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing
         ).select(table.column_names())
 
-    def advance_models(self, models: Staged) -> dict[str, pl.DataFrame]:
+    def merge_models(self, models: Staged) -> dict[str, pl.DataFrame]:
         """Takes the tables of models, versions, files, hashes and tags to this date; returns their candidates.
 
         What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
@@ -259,11 +259,11 @@ class DayBuild:
             missing = held.join(lists, on=owner, how="semi").join(rows[table.table_name()], on=key, how="anti")
             return pl.concat([missing, held.join(removed, on=owner, how="semi")]).unique()
 
-        self.advance(DimModel, rows, buried)
-        self.advance(BridgeModelTag, rows, gone(BridgeModelTag))
-        self.advance(FileHash, rows, gone(FileHash))
-        self.refresh(DimFile, rows[DimFile.table_name()], gone(DimFile))
-        self.advance(DimModelVersion, rows, gone_versions)
+        self.merge(DimModel, rows, buried)
+        self.merge(BridgeModelTag, rows, gone(BridgeModelTag))
+        self.merge(FileHash, rows, gone(FileHash))
+        self.upsert(DimFile, rows[DimFile.table_name()], gone(DimFile))
+        self.merge(DimModelVersion, rows, gone_versions)
         self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
         return rows
 
@@ -300,18 +300,18 @@ class DayBuild:
         tombstones = self.raw.tombstones(self.on, "model").join(seen, on="entity_id", how="anti").select(MODEL_ID)
         return tombstones if self.day.is_complete else tombstones.clear()
 
-    def advance(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
+    def merge(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
         name = table.table_name()
         if rows[name].height or gone.height:
-            held, closed = advance(table, self.star.rows(name), rows[name], gone, self.on)
+            held, closed = merge(table, self.star.rows(name), rows[name], gone, self.on)
             self.star.replace(name, held)
             self.star.add(name, closed, self.on)
 
-    def refresh(self, table: type[Table], rows: pl.DataFrame, gone: pl.DataFrame | None = None) -> None:
+    def upsert(self, table: type[Table], rows: pl.DataFrame, gone: pl.DataFrame | None = None) -> None:
         name = table.table_name()
         gone = pl.DataFrame(schema=rows.select(natural_key(table)).schema) if gone is None else gone
         if rows.height or gone.height:
-            self.star.replace(name, refresh(table, self.star.rows(name), rows, gone, self.on))
+            self.star.replace(name, upsert(table, self.star.rows(name), rows, gone, self.on))
 
     def add(self, table: type[Table], rows: pl.DataFrame) -> None:
         self.star.add(table.table_name(), rows, self.on)
@@ -340,7 +340,7 @@ class DayBuild:
         # All of them, so that a name that was listed since is classified as it would be by a rebuild.
         known = self.star.rows(DimBaseModel.table_name()).select("base_model")
         base_models = pl.concat([known, opened[DimModelVersion.table_name()].select("base_model")]).unique()
-        self.refresh(DimBaseModel, describe(base_models.sort("base_model")))
+        self.upsert(DimBaseModel, describe(base_models.sort("base_model")))
 
     def spellings(self, kind: str, records: Staged) -> pl.DataFrame:
         """entity_id of the record that stands for each name of a kind: the one without white space around the name, and
@@ -357,7 +357,7 @@ class DayBuild:
         name, (key,) = table.table_name(), table.primary_key()
         known = self.star.rows(name)
         new = named.join(listed, on=key, how="anti").join(known, on=key, how="anti")
-        self.refresh(table, self.candidates(table, pl.concat([listed, new], how="diagonal")))
+        self.upsert(table, self.candidates(table, pl.concat([listed, new], how="diagonal")))
 
     def add_images(self, staged: dict[str, Staged]) -> None:
         """Images of showcases and of the gallery; one in both keeps its version and the gallery's attributes."""
@@ -614,7 +614,7 @@ class DayBuild:
             schema=OpsDrift.polars_schema(),
             orient="row",
         )
-        self.refresh(OpsDrift, drift.drop("first_seen_on"))
+        self.upsert(OpsDrift, drift.drop("first_seen_on"))
         share = self.limits.max_counter_collapse_share
         self.add(OpsWithheld, withheld_rows(self.collapses, self.on, share))
 

@@ -20,7 +20,7 @@ def natural_key(table: type[Table]) -> list[str]:
     return [name for name in table.primary_key() if name != "valid_from"]
 
 
-def advance(
+def merge(
     table: type[HistoryTable], open_rows: pl.DataFrame, incoming: pl.DataFrame, gone: pl.DataFrame, on: date
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Takes a type 2 table from one snapshot date to the next.
@@ -88,13 +88,13 @@ def open_period(table: type[HistoryTable], rows: pl.DataFrame, on: date) -> pl.D
     )
 
 
-def refresh(
+def upsert(
     table: type[Table], rows: pl.DataFrame, incoming: pl.DataFrame, gone: pl.DataFrame, on: date
 ) -> pl.DataFrame:
     """Takes a table without periods to the next snapshot date: new keys enter with `first_seen_on`, *latest* columns
     are corrected, keys that are gone get `removed_on` where the table has it, and keys that came back lose it.
 
-    Shapes as in `advance`; `gone` may be empty.
+    Shapes as in `merge`; `gone` may be empty.
     """
     key = natural_key(table)
     columns = table.column_names()
