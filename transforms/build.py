@@ -27,7 +27,7 @@ from transforms.day import NOTHING, Balance, DayBuild, SnapshotDay
 from transforms.day_checks import DEFECTS, Verdict, judge
 from transforms.lake.files import Lake, LakeFile, month_of
 from transforms.lake.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
-from transforms.lake.release import Generation
+from transforms.lake.release import Release
 from transforms.lookup_tables import add_lookups, replace_where_changed
 from transforms.staging.raw_reader import RawReader
 from transforms.tables import DimDate, OpsDecision, OpsSnapshot
@@ -145,7 +145,7 @@ def build(
             start, kept = [], files_before(published, min(news))
         else:
             days = [day for day in days if day.on in news]
-        with Generation(Lake(lake), published=start, kept=kept) as star:
+        with Release(Lake(lake), published=start, kept=kept) as star:
             folded = fold(star, raw, days, news, limits, progress, known)
             refused = folded.decisions(raw.decisions)
             add_lookups(star, raw)
@@ -161,13 +161,13 @@ def build(
 
 
 def _publish_changes(
-    warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Generation, RawReader], bool]]
+    warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Release, RawReader], bool]]
 ) -> BuildReport:
     """Takes the star through steps that fold no date, and publishes it if that changed any table, or if its views and
     macros are those of another version.
     """
     published = read_manifest(analytics)
-    with RawReader(warehouse) as raw, Generation(Lake(lake), published=published) as star:
+    with RawReader(warehouse) as raw, Release(Lake(lake), published=published) as star:
         changed = [step(star, raw) for step in steps]
         if any(changed) or has_other_analyses(analytics):
             files = star.finish()
@@ -222,7 +222,7 @@ def rebuild(
                 for file in files_before(published, min(news, default=date.max))
                 if (file.part, file.snapshot_date) not in covered
             ]
-        with Generation(Lake(lake), kept=kept) as star:
+        with Release(Lake(lake), kept=kept) as star:
             folded = fold(star, raw, days, remade, limits, progress)
             if folded.refusals:
                 raise folded.refusals[0].nothing_changed()
@@ -234,7 +234,7 @@ def rebuild(
 
 
 def fold(
-    star: Generation,
+    star: Release,
     raw: RawReader,
     days: Sequence[SnapshotDay],
     judged: Collection[date],
@@ -275,7 +275,7 @@ def fold(
     return folded
 
 
-def _take(star: Generation, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[Verdict, list[Balance]]:
+def _take(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[Verdict, list[Balance]]:
     """Adds a date to the star; gives what the checks say of it, and its balances."""
     work = DayBuild(star, raw, day, limits)
     balances = work.run()
@@ -288,7 +288,7 @@ def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:
     return tuple((new if new.height else day.crawls)["crawl_id"])
 
 
-def add_operations(star: Generation, raw: RawReader, refused: Sequence[Decision] = ()) -> bool:
+def add_operations(star: Release, raw: RawReader, refused: Sequence[Decision] = ()) -> bool:
     """Takes the tables of crawls and decisions, and the calendar, to what raw has and what was `refused` just now;
     whether that changed any.
     """

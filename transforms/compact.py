@@ -140,8 +140,8 @@ def refuse_difference(
         for number, table in enumerate(tables, start=1):
             name = table.table_name()
             one, other = (
-                [where.root / file.path for file in generation if file.table == name]
-                for where, generation in ((lake, files), (other_lake, other_files))
+                [where.root / file.path for file in release if file.table == name]
+                for where, release in ((lake, files), (other_lake, other_files))
             )
             # Files are named by their content.
             if {path.name for path in one} != {path.name for path in other}:
@@ -170,7 +170,7 @@ def workplace(warehouse: Path) -> Iterator[Path]:
 
 
 def measure(warehouse: Path, files: Sequence[LakeFile]) -> Sizes:
-    """Bytes of the raw layer, and of the star files of a generation."""
+    """Bytes of the raw layer, and of the star files of a release."""
     archive = sum(path.stat().st_size for path in archive_of(warehouse).rglob("*.parquet"))
     star = sum(file.bytes for file in files if file.path.startswith("star/"))
     return Sizes(warehouse.stat().st_size, archive, star)

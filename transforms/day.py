@@ -12,9 +12,9 @@ import polars as pl
 
 from pipelines.raw.tables import KINDS
 from pipelines.settings import Limits
-from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Generation
+from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Release
 from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
-from transforms.staging.change_rate import Churn, churn
+from transforms.staging.change_rate import ChangeRate, change_rate
 from transforms.staging.flatten import named
 from transforms.staging.quarantine import check, first_of_each, refused, rejected
 from transforms.staging.raw_reader import RawReader
@@ -133,7 +133,7 @@ class Balance:
 class DayBuild:
     """The work on one snapshot date."""
 
-    def __init__(self, star: Generation, raw: RawReader, day: SnapshotDay, limits: Limits) -> None:
+    def __init__(self, star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> None:
         self.star = star
         self.limits = limits
         self.raw = raw
@@ -143,7 +143,7 @@ class DayBuild:
         #: model_id of the models that list a version of another one: they are read every day, for it may become theirs.
         self.contested = pl.DataFrame(schema={"model_id": pl.Int64})
         #: Per kind: what became another document since it was seen last, once it has run.
-        self.churn: list[Churn] = []
+        self.change_rates: list[ChangeRate] = []
         #: The day's rows of each table that days only add to, once it has run.
         self.added: dict[str, pl.DataFrame] = {}
         #: The keys of each table that is only ever added to, with those of this day.
@@ -535,7 +535,7 @@ class DayBuild:
         """Counts what changed since it was seen last; comes before `note_entities` forgets that."""
         entities = self.star.rows(StateEntity.table_name())
         for kind, records in staged.items():
-            self.churn.append(churn(kind, entities, records.observations.filter("is_listed")))
+            self.change_rates.append(change_rate(kind, entities, records.observations.filter("is_listed")))
 
     def note_unread(self, models: Staged) -> None:
         """Remembers the models that a complete crawl met without reading their list item, since they answered by id

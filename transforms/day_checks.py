@@ -15,7 +15,7 @@ from transforms.day import Balance, DayBuild
 from transforms.lake.release import STATE_MEASURES
 from transforms.quality import checks
 from transforms.quality.checks import BrokenReferenceError, Warned
-from transforms.staging.change_rate import tell
+from transforms.staging.change_rate import describe
 from transforms.star.base_models import UNCLASSIFIED
 from transforms.star.facts import ENTITY_ID
 from transforms.tables import (
@@ -107,9 +107,9 @@ def judge(work: DayBuild, balances: Sequence[Balance]) -> Verdict:
             each.kind,
             each.changed.height / each.known,
             limits.max_change_share,
-            tell(work.raw, each, on, limits.max_change_share),
+            describe(work.raw, each, on, limits.max_change_share),
         )
-        for each in work.churn
+        for each in work.change_rates
         if each.is_over(limits.max_change_share)
     ]
     told = pl.DataFrame(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import polars as pl
 
 from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
-from transforms.lake.release import Generation
+from transforms.lake.release import Release
 from transforms.staging import payloads
 from transforms.staging.drift import unknown_paths
 from transforms.staging.flatten import columns_from, named
@@ -63,7 +63,7 @@ LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
 }
 
 
-def add_lookups(star: Generation, raw: RawReader) -> bool:
+def add_lookups(star: Release, raw: RawReader) -> bool:
     """Takes the tables of look-ups to what raw has; whether that changed any of them."""
     changed = False
     quarantine = [rejected(raw.rejects_of(LOOKUP_KINDS))]
@@ -85,7 +85,7 @@ def add_lookups(star: Generation, raw: RawReader) -> bool:
     return changed | replace_where_changed(star, OpsQuarantine, broken.sort(OpsQuarantine.column_names()))
 
 
-def replace_where_changed(star: Generation, table: type[Table], rows: pl.DataFrame) -> bool:
+def replace_where_changed(star: Release, table: type[Table], rows: pl.DataFrame) -> bool:
     """Replaces the rows of a table that may change, if they did."""
     if rows.equals(star.rows(table.table_name())):
         return False

@@ -673,7 +673,7 @@ MUTANTS = (
     ),
     Mutant(
         "half of a surrogate pair breaks its page",
-        "pipelines/raw/documents.py",
+        "pipelines/api/json_text.py",
         "copy = legible(text)",
         "copy = text",
         "pipelines/test_broken_pages.py::test_half_of_a_surrogate_pair_breaks_no_page",

@@ -102,7 +102,7 @@ class Lake:
         return LakeFile(table, "monthly", month_of(on), path, sum(file.rows for file in files), written.bytes)
 
     def own_files(self) -> list[Path]:
-        """Every file that `write` made or was about to make, whichever generation it is of."""
+        """Every file that `write` made or was about to make, of whichever release."""
         found = [path for area in AREAS for path in (self.root / area).glob("*/**/*") if OWN_NAME.fullmatch(path.name)]
         return [path for path in found if path.is_file()]
 

@@ -2,7 +2,7 @@
 
 It holds no rows, only views and macros: a view per table in schema `star` with an explicit list of immutable files, the
 views and table macros of `transforms.tables.macros` over them, and the words of `transforms.tables.dictionary` as
-comments. A reader therefore sees the whole old or the whole new generation, in one table and across tables.
+comments. A reader therefore sees the whole old or the whole new release, in one table and across tables.
 `star/manifest.json`, the list of files for other engines, and `star/datapackage.json`, which describes them, follow
 from it.
 
@@ -45,7 +45,7 @@ DATA_PACKAGE = "datapackage.json"
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
-    """The files of the generation that is published; none before the first publish.
+    """The files of the published release; none before the first publish.
 
     Raises:
         UnreadableStarError: the file is there and is no database of ours.
@@ -123,7 +123,7 @@ class NewerStarError(CivitaiEtlError):
 
 
 def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
-    """Makes `files` the published generation."""
+    """Makes `files` the published release."""
     aside = aside_of(analytics)
     for left_behind in aside.parent.glob(f".{real(analytics).name}.*.tmp*"):  # by a publish that was killed
         left_behind.unlink()

@@ -1,6 +1,6 @@
 """The star while it is being built: rows that may still change in memory, immutable parts as files.
 
-A generation starts from the published one (or from nothing), is taken from snapshot date to snapshot date by
+A release starts from the published one (or from nothing), is taken from snapshot date to snapshot date by
 `transforms.day`, and ends as the list of files to publish. A table that nothing changed keeps its file.
 """
 
@@ -61,7 +61,7 @@ STATE_KEYS = (
 CHANGING_PARTS = ("whole", "open")
 
 
-class Generation:
+class Release:
     """The rows and files of a star in the making."""
 
     def __init__(self, lake: Lake, published: Sequence[LakeFile] = (), kept: Sequence[LakeFile] = ()) -> None:
@@ -112,7 +112,7 @@ class Generation:
         return self.lake.scan(files, self._schema(table))
 
     def savepoint(self) -> Callable[[], None]:
-        """What takes the generation back to where it is now: a date that is refused leaves nothing behind."""
+        """What takes the release back to where it is now: a date that is refused leaves nothing behind."""
         files, writes = list(self._files), list(self._writes)
         changing, changed = dict(self._changing), set(self._changed)
 
@@ -129,7 +129,7 @@ class Generation:
         return self._files
 
     def finish(self) -> list[LakeFile]:
-        """Writes the rows that changed, and gives the files of the whole generation.
+        """Writes the rows that changed, and gives the files of the whole release.
 
         A table without rows has one empty file, so that its view has its columns.
         """

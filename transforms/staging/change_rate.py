@@ -25,7 +25,7 @@ REWRITTEN = "nothing but the way it is written (order of keys, spelling of value
 
 
 @dataclass(frozen=True)
-class Churn:
+class ChangeRate:
     """Of a kind: `known` are the day's records that were met before, `changed` those whose document is another one
     than then: entity_id, and the content hashes `before` and `after`.
     """
@@ -38,17 +38,17 @@ class Churn:
         return self.changed.height > max(CHANGES_TOLERATED, share * self.known)
 
 
-def churn(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> Churn:
+def change_rate(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> ChangeRate:
     """Compares the day's records (entity_id, content_hash) with what was seen last (rows of `StateEntity`)."""
     # A record that was set aside has no hash to compare with.
     seen = entities.filter((pl.col("kind") == kind) & (pl.col("content_hash") != ""))
     known = observed.select("entity_id", after="content_hash").join(
         seen.select("entity_id", before="content_hash"), on="entity_id", maintain_order="left"
     )
-    return Churn(kind, known.height, known.filter(pl.col("before") != pl.col("after")))
+    return ChangeRate(kind, known.height, known.filter(pl.col("before") != pl.col("after")))
 
 
-def tell(raw: RawReader, of_kind: Churn, on: date, share: float) -> str:
+def describe(raw: RawReader, of_kind: ChangeRate, on: date, share: float) -> str:
     """One line about a kind of which more than `share` changed: how many, and the paths that did it."""
     some = of_kind.changed.gather_every(max(1, of_kind.changed.height // COMPARED))
     before, after = (_documents(raw, of_kind.kind, some, column) for column in ("before", "after"))
