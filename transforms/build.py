@@ -2,7 +2,7 @@
 
 Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
 When raw has something new for a date that the star has already (a late re-run, a crawl that went on, a date that is
-excluded or included), the star is folded from the first date again: facts from that date on and every dimension may
+excluded or included), the star is replayed from the first date again: facts from that date on and every dimension may
 change, and files whose rows did not change keep their names. A month that `transforms.compact` merged stays merged if
 it was over before that date; later ones are daily files again until `compact` merges them, which gives the same bytes
 as if nothing had come late. What was looked up is no part of that fold: its tables are made anew from all of raw.
@@ -23,8 +23,8 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
-from transforms.day import NOTHING, Balance, DayBuild, SnapshotDay
-from transforms.day_checks import DEFECTS, Verdict, judge
+from transforms.day import NOTHING, DayBuild, RecordCounts, SnapshotDay
+from transforms.day_checks import DEFECTS, CheckResult, run_checks
 from transforms.lake.files import Lake, LakeFile, month_of
 from transforms.lake.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
 from transforms.lake.release import Release
@@ -49,7 +49,7 @@ class BuildReport:
 
     dates: tuple[date, ...]
     rows: dict[str, int]
-    balances: tuple[Balance, ...]
+    record_counts: tuple[RecordCounts, ...]
     published: bool
     warnings: tuple[str, ...] = ()
 
@@ -75,11 +75,11 @@ class Refusal:
 
 
 @dataclass
-class Folded:
+class Replayed:
     """What a fold over snapshot dates came to."""
 
     days: list[SnapshotDay] = field(default_factory=list)
-    balances: list[Balance] = field(default_factory=list)
+    record_counts: list[RecordCounts] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -146,18 +146,18 @@ def build(
         else:
             days = [day for day in days if day.on in news]
         with Release(Lake(lake), published=start, kept=kept) as star:
-            folded = fold(star, raw, days, news, limits, progress, known)
-            refused = folded.decisions(raw.decisions)
+            replayed = replay(star, raw, days, news, limits, progress, known)
+            refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
             add_operations(star, raw, refused)
             files = star.finish()
     decisions.store(warehouse, refused)
     # Where no date is left there is nothing to see, but what was published must not stay.
-    if folded.days or published:
+    if replayed.days or published:
         publish(Lake(lake), analytics, files)
-    if folded.refusals:
-        raise folded.refusals[0].left_out()
-    return _report(folded, files)
+    if replayed.refusals:
+        raise replayed.refusals[0].left_out()
+    return _report(replayed, files)
 
 
 def _publish_changes(
@@ -223,63 +223,63 @@ def rebuild(
                 if (file.part, file.snapshot_date) not in covered
             ]
         with Release(Lake(lake), kept=kept) as star:
-            folded = fold(star, raw, days, remade, limits, progress)
-            if folded.refusals:
-                raise folded.refusals[0].nothing_changed()
+            replayed = replay(star, raw, days, remade, limits, progress)
+            if replayed.refusals:
+                raise replayed.refusals[0].nothing_changed()
             add_lookups(star, raw)
             add_operations(star, raw)
             files = star.finish()
     publish(Lake(lake), analytics, files)
-    return _report(folded, files)
+    return _report(replayed, files)
 
 
-def fold(
+def replay(
     star: Release,
     raw: RawReader,
     days: Sequence[SnapshotDay],
-    judged: Collection[date],
+    checked: Collection[date],
     limits: Limits,
     progress: Progress,
     known: Known | None = None,
-) -> Folded:
-    """Takes the star through `days`, oldest first. Only a date in `judged` can be refused: it leaves nothing behind,
+) -> Replayed:
+    """Takes the star through `days`, oldest first. Only a date in `checked` can be refused: it leaves nothing behind,
     and the next one is compared with the one before it. Of a date that is `known` only what is new can be refused.
 
     Raises:
         CivitaiEtlError: a date that is published already has a defect.
     """
-    folded = Folded()
+    replayed = Replayed()
     before = days[0].before if days else NOTHING
     for number, planned in enumerate(days, start=1):
         day = replace(planned, before=before)
         roll_back = star.savepoint()
-        verdict, balances = _take(star, raw, day, limits)
-        if day.on in judged and verdict.errors:
+        result, record_counts = _take(star, raw, day, limits)
+        if day.on in checked and result.errors:
             roll_back()
-            refusal = Refusal(day.on, _new_crawls(day, known), verdict.errors[0])
-            folded.refusals.append(refusal)
+            refusal = Refusal(day.on, _new_crawls(day, known), result.errors[0])
+            replayed.refusals.append(refusal)
             raw.leave_out(refusal.crawl_ids)
             day = day.without(refusal.crawl_ids)
             if day.is_empty:
                 continue
-            verdict, balances = _take(star, raw, day, limits)
-        elif day.on in judged:
-            folded.warnings += [each.message for each in verdict.warnings]
-        for error in verdict.errors:
+            result, record_counts = _take(star, raw, day, limits)
+        elif day.on in checked:
+            replayed.warnings += [each.message for each in result.warnings]
+        for error in result.errors:
             if isinstance(error, DEFECTS):
                 raise error
-        folded.days.append(day)
-        folded.balances += balances
+        replayed.days.append(day)
+        replayed.record_counts += record_counts
         before = day.as_before
         progress.update("transform", number, len(days), unit="days")
-    return folded
+    return replayed
 
 
-def _take(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[Verdict, list[Balance]]:
-    """Adds a date to the star; gives what the checks say of it, and its balances."""
+def _take(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[CheckResult, list[RecordCounts]]:
+    """Adds a date to the star; gives what the checks say of it, and its record_counts."""
     work = DayBuild(star, raw, day, limits)
-    balances = work.run()
-    return judge(work, balances), balances
+    record_counts = work.run()
+    return run_checks(work, record_counts), record_counts
 
 
 def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:
@@ -376,8 +376,8 @@ def _dates_with_news(crawls: pl.DataFrame, taken: Sequence[Decision], known: Kno
     return {*new["snapshot_date"], *gone["snapshot_date"], *accepted}
 
 
-def _report(folded: Folded, files: Sequence[LakeFile]) -> BuildReport:
-    dates = tuple(day.on for day in folded.days)
+def _report(replayed: Replayed, files: Sequence[LakeFile]) -> BuildReport:
+    dates = tuple(day.on for day in replayed.days)
     return BuildReport(
-        dates, rows_per_table(files), tuple(folded.balances), published=True, warnings=tuple(folded.warnings)
+        dates, rows_per_table(files), tuple(replayed.record_counts), published=True, warnings=tuple(replayed.warnings)
     )

@@ -115,7 +115,7 @@ class SnapshotDay:
 
 
 @dataclass(frozen=True)
-class Balance:
+class RecordCounts:
     """What became of the records of a kind on a date; received = loaded + quarantined + duplicates."""
 
     snapshot_date: date
@@ -151,12 +151,12 @@ class DayBuild:
         #: The model types that were there before.
         self.types_before = star.rows(DimModel.table_name())["type"].unique()
         #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
-        self.books: dict[str, tuple[int, int]] = {}
+        self.fact_counts: dict[str, tuple[int, int]] = {}
         #: Counters that collapsed on the date, and of each counter how many of the entities with a known flow moved.
         self.collapses: list[Collapse] = []
         self.moved: dict[tuple[str, str], int] = {}
 
-    def run(self) -> list[Balance]:
+    def run(self) -> list[RecordCounts]:
         """Adds the day to the star. Returns one balance per kind that the day's crawls asked for."""
         staged = {kind: self.stage(kind) for kind in KINDS}
         models = staged["model"]
@@ -171,7 +171,7 @@ class DayBuild:
         self.note_unread(staged["model"])
         self.note_entities(staged)
         self.note_operations(staged)
-        return [self.balance(kind, staged[kind]) for kind in KINDS]
+        return [self.record_counts(kind, staged[kind]) for kind in KINDS]
 
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())
@@ -405,7 +405,7 @@ class DayBuild:
                 kind, pl.DataFrame(schema={name: observed.schema[name], "published_at": INSTANT})
             )
             rows = self.add_fact(fact, observed, published)
-            self.books[kind] = (of_records.height, of_records.join(rows, on=name, how="anti").height)
+            self.fact_counts[kind] = (of_records.height, of_records.join(rows, on=name, how="anti").height)
 
     def showcase_counters(self, models: Staged, gallery: pl.DataFrame) -> pl.DataFrame:
         """Counters of showcase images that carry any, of images that the gallery did not show on this date."""
@@ -618,18 +618,18 @@ class DayBuild:
         share = self.limits.max_counter_collapse_share
         self.add(OpsWithheld, withheld_rows(self.collapses, self.on, share))
 
-    def balance(self, kind: str, records: Staged) -> Balance:
+    def record_counts(self, kind: str, records: Staged) -> RecordCounts:
         """Sets what the crawls say that they received against what the star has of it."""
         said = [json.loads(text).get(kind, {}) for text in self.day.crawls["endpoints"]]
         received, rejected, distinct, repeated = (
             sum(counts.get(name, 0) for counts in said) for name in ("items", "rejected", "distinct_ids", "duplicates")
         )
         valid, bad = records.observations.height, records.quarantine.height
-        recorded, refused_rows = self.books.get(kind, (valid, 0))
+        recorded, refused_rows = self.fact_counts.get(kind, (valid, 0))
         # A date that was crawled again meets ids that it has already; but no crawl met more ids than the date has.
         most = max((counts.get("distinct_ids", 0) for counts in said), default=0)
         met_again = distinct - valid - bad if len(said) > 1 and most <= valid + bad <= distinct else 0
-        return Balance(
+        return RecordCounts(
             self.on,
             kind,
             received=received,

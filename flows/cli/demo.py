@@ -146,9 +146,9 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
     chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
     png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
     say(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
-    balances = [balance for run in runs for balance in run.build.balances]
+    record_counts = [counts for run in runs for counts in run.build.record_counts]
     for lines in (
-        report.balance_lines(balances),
+        report.record_count_lines(record_counts),
         ["Rows per table:", *report.row_lines(rows)],
         [f"{report.downloads_title(top)}, by base model:", *report.base_model_lines(top)],
         [*report.place_lines(settings), f"Charts:   {png}", f"          {html}"],

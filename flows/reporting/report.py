@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from transforms.build import BuildReport
     from transforms.compact import CompactReport
-    from transforms.day import Balance
+    from transforms.day import RecordCounts
 
 
 class NothingPublishedError(CivitaiEtlError):
@@ -132,15 +132,15 @@ def _effort(run: "SnapshotReport | RefreshReport", *items: str) -> str:
     return f"{', '.join(details)} in {duration(run.seconds)}"
 
 
-def balance_lines(balances: Iterable["Balance"]) -> list[str]:
+def record_count_lines(record_counts: Iterable["RecordCounts"]) -> list[str]:
     """Per kind: in = out + quarantined + duplicates, added up over the dates of the build."""
     lines = []
-    for kind, group in groupby(sorted(balances, key=lambda balance: balance.kind), key=lambda balance: balance.kind):
+    for kind, group in groupby(sorted(record_counts, key=lambda counts: counts.kind), key=lambda counts: counts.kind):
         of_kind = list(group)
-        received = sum(balance.received for balance in of_kind)
-        loaded = sum(balance.loaded for balance in of_kind)
-        quarantined = sum(balance.quarantined for balance in of_kind)
-        duplicates = sum(balance.duplicates for balance in of_kind)
+        received = sum(counts.received for counts in of_kind)
+        loaded = sum(counts.loaded for counts in of_kind)
+        quarantined = sum(counts.quarantined for counts in of_kind)
+        duplicates = sum(counts.duplicates for counts in of_kind)
         sign = "=" if received == loaded + quarantined + duplicates else "IS NOT"
         out = f"{loaded:,} out + {quarantined:,} quarantined + {duplicates:,} duplicates"
         lines.append(f"{kind + ':':9}{received:>9,} in {sign} {out}")
@@ -148,8 +148,8 @@ def balance_lines(balances: Iterable["Balance"]) -> list[str]:
 
 
 def build_lines(built: "BuildReport") -> list[str]:
-    """What a build has to say: its balance, and its warnings."""
-    return [*balance_lines(built.balances), *(f"WARNING: {warning}" for warning in built.warnings)]
+    """The record counts and the warnings of a build."""
+    return [*record_count_lines(built.record_counts), *(f"WARNING: {warning}" for warning in built.warnings)]
 
 
 def row_lines(rows: Mapping[str, int]) -> list[str]:

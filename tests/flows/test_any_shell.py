@@ -71,7 +71,7 @@ def test_an_error_is_one_line_without_any(analytics, tmp_path, monkeypatch, caps
 def test_markdown_has_text_of_the_service_as_text():
     days = date(2026, 1, 2), date(2026, 1, 9)
     top = [report.BaseModelDownloads("A|<img src=x> [a](b)\x1b`", *days, downloads=1, share=1)]
-    built = SimpleNamespace(balances=[], warnings=["a new type: ```\n# owned"])
+    built = SimpleNamespace(record_counts=[], warnings=["a new type: ```\n# owned"])
     text = report.markdown("A run", "It *ran*.", built, top)
     assert r"| A\|\<img src=x\> \[a\](b)\\u001b\` | 1 |" in text
     assert r"It \*ran\*." in text

@@ -571,7 +571,7 @@ MUTANTS = (
         "transforms/day.py",
         "duplicates=repeated + met_again + (valid - recorded),",
         "duplicates=met_again + (valid - recorded),",
-        BUILD + "duplicates_are_in_the_books",
+        BUILD + "duplicates_are_counted",
     ),
     Mutant(
         "what a second crawl of a date met again is not counted",
@@ -581,17 +581,17 @@ MUTANTS = (
         HISTORIES,
     ),
     Mutant(
-        "items without an id are in no book",
+        "items without an id are not counted",
         "transforms/day.py",
         "quarantined=bad + rejected + refused_rows",
         "quarantined=bad + refused_rows",
         BUILD + "broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_is_loaded",
     ),
     Mutant(
-        "books that do not balance are passed over",
+        "record counts that do not balance are passed over",
         "transforms/day_checks.py",
-        "if not books.is_even",
-        "if books is None",
+        "if not counts.is_even",
+        "if counts is None",
         BUILD + "observations_lost_on_a_date_of_two_crawls_are_noticed",
     ),
     Mutant(
@@ -695,8 +695,8 @@ MUTANTS = (
     Mutant(
         "a rebuild reads the last date only",
         "transforms/build.py",
-        "folded = fold(star, raw, days, remade, limits, progress)",
-        "folded = fold(star, raw, days[-1:], remade, limits, progress)",
+        "replayed = replay(star, raw, days, remade, limits, progress)",
+        "replayed = replay(star, raw, days[-1:], remade, limits, progress)",
         HISTORIES,
     ),
     Mutant(
@@ -1044,7 +1044,7 @@ MUTANTS = (
     Mutant(
         "a rebuild leaves out what its checks refuse",
         "transforms/build.py",
-        "raise folded.refusals[0].nothing_changed()",
+        "raise replayed.refusals[0].nothing_changed()",
         "pass",
         DECISIONS + "a_rebuild_decides_nothing",
     ),
