@@ -26,7 +26,7 @@ from pipelines.settings import Limits
 from transforms.day import NOTHING, DayBuild, RecordCounts, SnapshotDay
 from transforms.day_checks import DEFECTS, CheckResult, run_checks
 from transforms.lake.files import Lake, LakeFile, month_of
-from transforms.lake.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
+from transforms.lake.publish import has_other_analyses, is_outdated, post_commit, publish, read_manifest
 from transforms.lake.release import Release
 from transforms.lookup_tables import add_lookups, replace_where_changed
 from transforms.staging.raw_reader import RawReader
@@ -174,7 +174,7 @@ def _publish_changes(
             publish(star.lake, analytics, files)
             return BuildReport((), rows_per_table(files), (), published=True)
     if published:
-        follow(Lake(lake), published)
+        post_commit(Lake(lake), published)
     return BuildReport((), rows_per_table(published), (), published=False)
 
 
@@ -216,11 +216,11 @@ def rebuild(
             published = read_manifest(analytics)
             # What came late changes its date and every date after it.
             news = _dates_with_news(crawls, raw.decisions, _known(published, Lake(lake)))
-            covered = {(part, day) for on in remade for part, day in (("daily", on), ("monthly", month_of(on)))}
+            covered = {(role, day) for on in remade for role, day in (("daily", on), ("monthly", month_of(on)))}
             kept = [
                 file
                 for file in files_before(published, min(news, default=date.max))
-                if (file.part, file.snapshot_date) not in covered
+                if (file.role, file.snapshot_date) not in covered
             ]
         with Release(Lake(lake), kept=kept) as star:
             replayed = replay(star, raw, days, remade, limits, progress)
@@ -311,7 +311,7 @@ def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
     date changes none of their rows.
     """
     end = {"daily": late, "monthly": month_of(late)}
-    return [file for file in files if file.snapshot_date and file.part in end and file.snapshot_date < end[file.part]]
+    return [file for file in files if file.snapshot_date and file.role in end and file.snapshot_date < end[file.role]]
 
 
 def snapshot_days(crawls: pl.DataFrame, taken: Sequence[Decision]) -> list[SnapshotDay]:

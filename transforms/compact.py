@@ -106,10 +106,10 @@ def closed_months(files: Sequence[LakeFile], before: date) -> list[list[LakeFile
         assert file.snapshot_date is not None
         return file.table, month_of(file.snapshot_date)
 
-    dated = [file for file in files if file.part in {"daily", "monthly"}]
+    dated = [file for file in files if file.role in {"daily", "monthly"}]
     closed = [file for file in dated if file.snapshot_date and file.snapshot_date < before]
     months = [list(group) for _, group in groupby(sorted(closed, key=table_and_month), key=table_and_month)]
-    return [month for month in months if any(file.part == "daily" for file in month)]
+    return [month for month in months if any(file.role == "daily" for file in month)]
 
 
 def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress) -> list[LakeFile]:

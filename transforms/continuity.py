@@ -93,7 +93,7 @@ def published_observations(lake: Path, analytics: Path) -> dict[date, int]:
     try:
         rows = Lake(lake).read(of_crawls, OpsSnapshot.polars_schema(), partly=True)
     except UnreadableStarError:
-        daily = [file for file in files if file.part == "daily" and (lake / file.path).exists()]
+        daily = [file for file in files if file.role == "daily" and (lake / file.path).exists()]
         return {file.snapshot_date: 1 for file in daily if file.snapshot_date}
     of_date = rows.group_by("snapshot_date").agg(pl.col("observations").sum())
     return {on: observations for on, observations in of_date.iter_rows() if observations}

@@ -141,7 +141,7 @@ class DayBuild:
         self.on = day.on
         self.quarantine: list[pl.DataFrame] = []
         #: model_id of the models that list a version of another one: they are read every day, for it may become theirs.
-        self.contested = pl.DataFrame(schema={"model_id": pl.Int64})
+        self.conflicting = pl.DataFrame(schema={"model_id": pl.Int64})
         #: Per kind: what became another document since it was seen last, once it has run.
         self.change_rates: list[ChangeRate] = []
         #: The day's rows of each table that days only add to, once it has run.
@@ -160,13 +160,13 @@ class DayBuild:
         """Adds the day to the star. Returns one balance per kind that the day's crawls asked for."""
         staged = {kind: self.stage(kind) for kind in KINDS}
         models = staged["model"]
-        before = Stock(self.day.before.date, self.served_versions())
+        before = Stock(self.day.before.date, self.current_versions())
         opened = self.merge_models(models)
         self.add_names(staged, opened)
         self.add_images(staged)
         self.add_facts(staged, opened)
-        flows, births = self.add_version_facts(models, opened[DimModelVersion.table_name()])
-        self.add_mart(before, flows, births)
+        flows, new_versions = self.add_version_facts(models, opened[DimModelVersion.table_name()])
+        self.add_mart(before, flows, new_versions)
         self.note_changes(staged)
         self.note_unread(staged["model"])
         self.note_entities(staged)
@@ -217,12 +217,12 @@ class DayBuild:
         A model that no list had, but that answered when it was asked for by id, was seen. Nothing else is known of it,
         unless no list has shown it since it was last gone: then its answers by id are all there is, and count as lists.
         """
-        buried = self.buried_models(models)
-        owners = self.owners(models, buried)
+        deleted = self.deleted_models(models)
+        resolved = self.resolve_owners(models, deleted)
         # Everything about a version is its owner's: what others say of it, its files and its hashes is passed over.
         listed_by_owner = {
             table.table_name(): models.rows[table.table_name()].join(
-                owners, on=["version_id", "model_id"], how="semi", maintain_order="left"
+                resolved, on=["version_id", "model_id"], how="semi", maintain_order="left"
             )
             for table in (DimModelVersion, DimFile, FileHash)
         }
@@ -232,10 +232,10 @@ class DayBuild:
         listed = listed if self.day.is_complete else listed.clear()
 
         incoming = rows[DimModelVersion.table_name()]
-        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
-        unlisted = served.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
+        current = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
+        unlisted = current.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
         gone_versions = (
-            pl.concat([unlisted, served.join(buried, on="model_id", how="semi")])
+            pl.concat([unlisted, current.join(deleted, on="model_id", how="semi")])
             .select("version_id")
             .unique()
             .join(incoming, on="version_id", how="anti")
@@ -243,14 +243,14 @@ class DayBuild:
         listed_versions = pl.concat(
             [
                 incoming.join(listed, on="model_id", how="semi").select("version_id"),
-                served.join(listed, on="model_id", how="semi").select("version_id"),
+                current.join(listed, on="model_id", how="semi").select("version_id"),
             ]
         ).unique()
 
         def gone(table: type[Table]) -> pl.DataFrame:
             """Keys that the service no longer has, of a table that hangs on models or on versions."""
             owner, lists, removed = (
-                ("model_id", listed, buried)
+                ("model_id", listed, deleted)
                 if "model_id" in table.primary_key()
                 else ("version_id", listed_versions, gone_versions)
             )
@@ -259,7 +259,7 @@ class DayBuild:
             missing = held.join(lists, on=owner, how="semi").join(rows[table.table_name()], on=key, how="anti")
             return pl.concat([missing, held.join(removed, on=owner, how="semi")]).unique()
 
-        self.merge(DimModel, rows, buried)
+        self.merge(DimModel, rows, deleted)
         self.merge(BridgeModelTag, rows, gone(BridgeModelTag))
         self.merge(FileHash, rows, gone(FileHash))
         self.upsert(DimFile, rows[DimFile.table_name()], gone(DimFile))
@@ -267,32 +267,32 @@ class DayBuild:
         self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
         return rows
 
-    def owners(self, models: Staged, buried: pl.DataFrame) -> pl.DataFrame:
+    def resolve_owners(self, models: Staged, deleted: pl.DataFrame) -> pl.DataFrame:
         """version_id, model_id: whose each listed version is, by the rule that dim_model_version tells.
 
-        A model whose document was not read today lists what it listed, unless it is `buried`. Remembers since when
+        A model whose document was not read today lists what it listed, unless it is `deleted`. Remembers since when
         models list a version of another one.
         """
         decoded, key = models.decoded.select(MODEL_ID), ["version_id", "model_id"]
         known = self.star.rows(STATE_CLAIMS)
-        claims = models.rows[DimModelVersion.table_name()].select(key).drop_nulls().unique(maintain_order=True)
-        claims = claims.join(known, on=key, how="left", maintain_order="left")
-        claims = claims.with_columns(pl.col("since").fill_null(pl.lit(self.on)))
-        served = self.star.rows(DimModelVersion.table_name()).select(key)
-        first = served.join(claims, on="version_id", how="semi")
-        let_go = first.join(decoded, on="model_id", how="semi").join(claims, on=key, how="anti")
-        first = first.join(let_go, on="version_id", how="anti").join(buried, on="model_id", how="anti")
-        next_ones = claims.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True).select(key)
-        owners = pl.concat([first, next_ones.join(first, on="version_id", how="anti")])
+        candidates = models.rows[DimModelVersion.table_name()].select(key).drop_nulls().unique(maintain_order=True)
+        candidates = candidates.join(known, on=key, how="left", maintain_order="left")
+        candidates = candidates.with_columns(pl.col("since").fill_null(pl.lit(self.on)))
+        current = self.star.rows(DimModelVersion.table_name()).select(key)
+        first = current.join(candidates, on="version_id", how="semi")
+        let_go = first.join(decoded, on="model_id", how="semi").join(candidates, on=key, how="anti")
+        first = first.join(let_go, on="version_id", how="anti").join(deleted, on="model_id", how="anti")
+        successors = candidates.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True)
+        resolved = pl.concat([first, successors.select(key).join(first, on="version_id", how="anti")])
 
-        of_others = claims.join(owners, on=key, how="anti")
-        self.contested = of_others.select("model_id").unique()
-        unread = known.join(decoded, on="model_id", how="anti").join(buried, on="model_id", how="anti")
+        of_others = candidates.join(resolved, on=key, how="anti")
+        self.conflicting = of_others.select("model_id").unique()
+        unread = known.join(decoded, on="model_id", how="anti").join(deleted, on="model_id", how="anti")
         if known.height or of_others.height:
             self.star.replace(STATE_CLAIMS, pl.concat([unread, of_others]))
-        return owners
+        return resolved
 
-    def buried_models(self, models: Staged) -> pl.DataFrame:
+    def deleted_models(self, models: Staged) -> pl.DataFrame:
         """model_id of the models that answered 404; only a complete crawl may bury, and nothing that the date has seen,
         were it a record that was set aside.
         """
@@ -420,13 +420,13 @@ class DayBuild:
         return images.join(gallery, on="image_id", how="anti", maintain_order="left")
 
     def add_version_facts(self, models: Staged, opened: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """fact_model_version_daily. Returns version_id with downloads_delta, and the versions that are births."""
+        """fact_model_version_daily. Returns version_id with downloads_delta, and the new versions."""
         metrics = models.metrics.filter(pl.col("owner") == "version").with_columns(
             pl.col("id").cast(pl.Int64, strict=False).alias("version_id")
         )
-        served = self.star.rows(DimModelVersion.table_name())
+        current = self.star.rows(DimModelVersion.table_name())
         is_of_owner = pl.col("entity_id") == pl.col("model_id").cast(pl.String)
-        counted = metrics.join(served.select("version_id", "model_id"), on="version_id", maintain_order="left")
+        counted = metrics.join(current.select("version_id", "model_id"), on="version_id", maintain_order="left")
         counted = counted.filter(is_of_owner)
         observed = counted.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
             "version_id", keep="first", maintain_order=True
@@ -436,15 +436,15 @@ class DayBuild:
         unchanged = models.observations.filter("is_listed").join(models.decoded, on="entity_id", how="anti")
         of_unchanged = unchanged.select(MODEL_ID)
         listed = pl.concat(
-            [opened.select("version_id"), served.join(of_unchanged, on="model_id", how="semi").select("version_id")]
+            [opened.select("version_id"), current.join(of_unchanged, on="model_id", how="semi").select("version_id")]
         ).unique(maintain_order=True)
         silent = listed.join(observed, on="version_id", how="anti", maintain_order="left")
         observed = pl.concat([observed, silent], how="diagonal")
         rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "model_id", "published_at"))
-        return rows.select("version_id", "downloads_delta"), rows.filter("is_birth").select("version_id")
+        return rows.select("version_id", "downloads_delta"), rows.filter("is_new").select("version_id")
 
     def add_fact(self, fact: type[Table], observed: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
-        """Writes the day's rows of a fact, and returns them with `is_birth`."""
+        """Writes the day's rows of a fact, and returns them with `is_new`."""
         state_name, entity_id = f"state_{fact.table_name()}", ENTITY_ID[fact]
         known = self.star.rows(state_name)
         fallen = collapses(fact, observed, known, self.day.accepted, self.limits.max_counter_collapse_share)
@@ -496,19 +496,19 @@ class DayBuild:
 
     # Mart
 
-    def served_versions(self) -> pl.DataFrame:
+    def current_versions(self) -> pl.DataFrame:
         """The versions that are served now, with their last known counters; downloads are null while hidden."""
-        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "base_model")
+        current = self.star.rows(DimModelVersion.table_name()).select("version_id", "base_model")
         state = self.star.rows(f"state_{FactModelVersionDaily.table_name()}")
         return (
-            served.join(state, on="version_id", how="left", maintain_order="left")
+            current.join(state, on="version_id", how="left", maintain_order="left")
             .with_columns(pl.when("is_shown").then(DOWNLOADS).alias(DOWNLOADS))
             .select(
                 "version_id", "base_model", DOWNLOADS, "thumbs_up_count", "thumbs_down_count", "rating_count", "rating"
             )
         )
 
-    def add_mart(self, before: Stock, flows: pl.DataFrame, births: pl.DataFrame) -> None:
+    def add_mart(self, before: Stock, flows: pl.DataFrame, new_versions: pl.DataFrame) -> None:
         """The mart of the date. Downloads are compared with the last date that has them: it is kept while they are
         withheld.
         """
@@ -519,10 +519,8 @@ class DayBuild:
             self.star.replace(STATE_STOCK, counted.versions.with_columns(counted_on=pl.lit(counted.on)))
         elif kept.height:
             self.star.replace(STATE_STOCK, kept.clear())
-        known_births = births if self.day.before.complete else None
-        rows = base_model_day(
-            before, counted, self.served_versions(), flows, known_births, on=self.on, withheld=withheld
-        )
+        known_new = new_versions if self.day.before.complete else None
+        rows = base_model_day(before, counted, self.current_versions(), flows, known_new, on=self.on, withheld=withheld)
         self.add(MartBaseModelDaily, MartBaseModelDaily.validate(rows, cast=True))
 
     def withheld(self, fact: type[Table]) -> set[str]:
@@ -567,7 +565,7 @@ class DayBuild:
                     pl.lit(kind).alias("kind"), "entity_id", "content_hash", "is_valid", is_settled=is_settled
                 )
             )
-        contested = self.contested.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
+        conflicting = self.conflicting.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
         entities = self.star.rows(table)
         were_listed = entities.filter("is_listed").select("kind", "entity_id", was_listed=True)
         today = (
@@ -578,19 +576,19 @@ class DayBuild:
                 "entity_id",
                 "content_hash",
                 is_settled=pl.col("is_settled")
-                & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode()),
+                & ~pl.struct("kind", "entity_id").is_in(conflicting.to_struct("conflicting").implode()),
                 is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
             )
         )
-        buried = self.buried_models(staged["model"]).select(
-            kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
+        deleted = self.deleted_models(staged["model"]).select(
+            kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_deleted=True
         )
         earlier = entities.join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
-        earlier = earlier.join(buried, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
-            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null(),
-            is_listed=pl.col("is_listed") & pl.col("is_buried").is_null(),
+        earlier = earlier.join(deleted, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
+            is_settled=pl.col("is_settled") & pl.col("is_deleted").is_null(),
+            is_listed=pl.col("is_listed") & pl.col("is_deleted").is_null(),
         )
-        self.star.replace(table, pl.concat([earlier.drop("is_buried"), today]))
+        self.star.replace(table, pl.concat([earlier.drop("is_deleted"), today]))
 
     @staticmethod
     def all_records(records: Staged) -> pl.DataFrame:

@@ -120,7 +120,7 @@ MUTANTS = (
     Mutant(
         "the span of a birth is unknown",
         "transforms/star/facts.py",
-        'span(pl.when("is_birth").then(since).otherwise("observed_on"))',
+        'span(pl.when("is_new").then(since).otherwise("observed_on"))',
         'span(pl.col("observed_on"))',
         FACTS + "what_was_published_after_the_last_complete_crawl_began_is_flow_as_a_whole",
     ),
@@ -254,14 +254,14 @@ MUTANTS = (
     Mutant(
         "what answered 404 and then by id on a date has no list as its source any more",
         "transforms/day.py",
-        'self.buried_models(staged["model"]).select(',
+        'self.deleted_models(staged["model"]).select(',
         'self.raw.tombstones(self.on, "model").select(MODEL_ID).select(',
         HISTORY + "what_a_date_has_seen_in_any_way_is_not_gone_on_it",
     ),
     Mutant(
         "the versions of a buried model stay",
         "transforms/day.py",
-        'pl.concat([unlisted, served.join(buried, on="model_id", how="semi")])',
+        'pl.concat([unlisted, current.join(deleted, on="model_id", how="semi")])',
         "pl.concat([unlisted])",
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
@@ -275,7 +275,7 @@ MUTANTS = (
     Mutant(
         "a model that returns unchanged after a tombstone is not decoded",
         "transforms/day.py",
-        'is_settled=pl.col("is_settled") & pl.col("is_buried").is_null()',
+        'is_settled=pl.col("is_settled") & pl.col("is_deleted").is_null()',
         'is_settled=pl.col("is_settled")',
         FACTS + "a_flow_reaches_through_absence_and_tombstones",
     ),
@@ -328,22 +328,22 @@ MUTANTS = (
     Mutant(
         "a version that is let go is of the lowest id that lists it, whoever began first",
         "transforms/day.py",
-        'claims.sort("since", "model_id")',
-        'claims.sort("model_id")',
+        'candidates.sort("since", "model_id")',
+        'candidates.sort("model_id")',
         HISTORY + "a_version_that_is_let_go_is_of_the_model_that_began_next_to_list_it",
     ),
     Mutant(
         "a model that lists a version of another one needs no second look",
         "transforms/day.py",
-        '& ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode())',
+        '& ~pl.struct("kind", "entity_id").is_in(conflicting.to_struct("conflicting").implode())',
         "& pl.lit(True)",
         HISTORY + "a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it",
     ),
     Mutant(
         "a version stays with a model that let it go",
         "transforms/day.py",
-        'first.join(let_go, on="version_id", how="anti").join(buried, on="model_id", how="anti")',
-        'first.join(buried, on="model_id", how="anti")',
+        'first.join(let_go, on="version_id", how="anti").join(deleted, on="model_id", how="anti")',
+        'first.join(deleted, on="model_id", how="anti")',
         HISTORY + "a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it",
     ),
     Mutant(
@@ -406,7 +406,7 @@ MUTANTS = (
     Mutant(
         "a model that was gone and answers by id is as lists showed it",
         "transforms/day.py",
-        'is_listed=pl.col("is_listed") & pl.col("is_buried").is_null(),',
+        'is_listed=pl.col("is_listed") & pl.col("is_deleted").is_null(),',
         'is_listed=pl.col("is_listed"),',
         HISTORY + "a_model_that_was_buried_and_answers_by_id_has_returned",
     ),
@@ -512,7 +512,7 @@ MUTANTS = (
     Mutant(
         "births before any complete crawl are none instead of unknown",
         "transforms/star/mart.py",
-        'pl.when(pl.lit(births is not None)).then("versions_published")',
+        'pl.when(pl.lit(new_versions is not None)).then("versions_published")',
         'pl.col("versions_published")',
         MART + "nobody_knows_what_was_published_before_there_is_a_complete_crawl",
     ),
@@ -945,22 +945,22 @@ MUTANTS = (
     Mutant(
         "what is born on a withheld day has no flow when it is shown",
         "transforms/star/facts.py",
-        'pl.when(pl.col("is_birth") | is_awaited(name))',
-        'pl.when(pl.col("is_birth"))',
+        'pl.when(pl.col("is_new") | is_awaited(name))',
+        'pl.when(pl.col("is_new"))',
         GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
     ),
     Mutant(
         "everything first seen on a withheld day is born when it is shown",
         "transforms/star/facts.py",
-        'pl.when(pl.col("is_birth") & pl.col(f"{name}_given"))',
+        'pl.when(pl.col("is_new") & pl.col(f"{name}_given"))',
         'pl.when(pl.col("is_first") & pl.col(f"{name}_given"))',
         GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
     ),
     Mutant(
         "a hidden counter of what is born on a withheld day is awaited",
         "transforms/star/facts.py",
-        'pl.when(pl.col("is_birth") & pl.col(f"{name}_given"))',
-        'pl.when(pl.col("is_birth"))',
+        'pl.when(pl.col("is_new") & pl.col(f"{name}_given"))',
+        'pl.when(pl.col("is_new"))',
         GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
     ),
     Mutant(

@@ -26,12 +26,12 @@ OWN_NAME = re.compile(r"[0-9a-f]{32}\.parquet|\.[0-9]+\.tmp")
 
 @dataclass(frozen=True, order=True)
 class LakeFile:
-    """A file of the lake. `part` is whole, open, closed, appended, daily, monthly or empty; `snapshot_date` is the day
+    """A file of the lake. `role` is whole, open, closed, appended, daily, monthly or empty; `snapshot_date` is the day
     that it belongs to, if any, and of a monthly one the first of its month; `path` is relative to the lake.
     """
 
     table: str
-    part: str
+    role: str
     snapshot_date: date | None
     path: str
     rows: int
@@ -53,7 +53,7 @@ class Lake:
         frame: pl.DataFrame,
         table: str,
         *,
-        part: str,
+        role: str,
         key: list[str],
         area: str,
         on: date | None,
@@ -63,7 +63,7 @@ class Lake:
         and nullability.
         """
         folder = self.root / area / table
-        if part == "daily":
+        if role == "daily":
             folder /= f"snapshot_date={on}"
         metadata = None if schema is None else {k.decode(): v.decode() for k, v in schema.metadata.items()}
         with content_named(folder) as aside, aside.path.open("wb") as sink:
@@ -75,7 +75,7 @@ class Lake:
                 arrow_schema=schema,
                 metadata=metadata,
             )
-        return LakeFile(table, part, on, str(aside.path.relative_to(self.root)), frame.height, aside.bytes)
+        return LakeFile(table, role, on, str(aside.path.relative_to(self.root)), frame.height, aside.bytes)
 
     def merge(
         self, files: list[LakeFile], key: list[str], schema: pa.Schema, connection: duckdb.DuckDBPyConnection

@@ -133,7 +133,7 @@ def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
         replace_database(analytics, aside)
     finally:
         aside.unlink(missing_ok=True)
-    follow(lake, files)
+    post_commit(lake, files)
 
 
 def relocate(lake: Lake, analytics: Path) -> bool:
@@ -184,7 +184,7 @@ def _reading(view: str) -> Iterator[None]:
         ) from error
 
 
-def follow(lake: Lake, files: list[LakeFile]) -> None:
+def post_commit(lake: Lake, files: list[LakeFile]) -> None:
     """What comes after the commit, and is made up for when it was cut off: the manifest, and cleaning up."""
     write_manifests(lake, files)
     record_generation(lake, files)
@@ -205,7 +205,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile], analytics: Pat
         for table in TABLES:
             create_view(connection, table, lake, [file for file in files if file.table == table.table_name()])
         rows = ", ".join(
-            f"({literal(file.table)}, {literal(file.part)}, {literal(file.snapshot_date)}::DATE, {literal(file.path)}, "
+            f"({literal(file.table)}, {literal(file.role)}, {literal(file.snapshot_date)}::DATE, {literal(file.path)}, "
             f"{literal(lake.root / file.path)}, {file.rows}::BIGINT, {file.bytes}::BIGINT)"
             for file in files
         )

@@ -57,8 +57,8 @@ STATE_KEYS = (
     | {STATE_MEASURES: ["table_name", "column_name"]}
     | {STATE_STOCK: ["version_id"], STATE_UNREAD: ["model_id"], STATE_CLAIMS: ["version_id", "model_id"]}
 )
-#: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
-CHANGING_PARTS = ("whole", "open")
+#: The roles of files that a release writes again: all rows of a table, or the open rows of a type 2 table.
+CHANGING_ROLES = ("whole", "open")
 
 
 class Release:
@@ -71,7 +71,7 @@ class Release:
         # Parquet is compressed in the other thread while the day goes on.
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._writes: list[Future[LakeFile]] = []
-        self._kept = {(file.table, file.part, file.snapshot_date): file for file in kept}
+        self._kept = {(file.table, file.role, file.snapshot_date): file for file in kept}
         self._changing: dict[str, pl.DataFrame] = {}
         self._changed: set[str] = set()
 
@@ -86,7 +86,7 @@ class Release:
         """The rows that may still change: all of them, or the open ones of a type 2 table."""
         if table not in self._changing:
             # Changing parts are written at the end only, so there is no write under way to wait for.
-            files = [file for file in self._files if file.table == table and file.part in CHANGING_PARTS]
+            files = [file for file in self._files if file.table == table and file.role in CHANGING_ROLES]
             self._changing[table] = self.lake.read(files, self._schema(table))
         return self._changing[table]
 
@@ -98,17 +98,17 @@ class Release:
     def add(self, table: str, rows: pl.DataFrame, on: date) -> None:
         """Adds an immutable part that belongs to a snapshot date: the rows of a fact, closed rows, or new texts."""
         declared = STAR[table]
-        part = "closed" if declared.storage == "type2" else declared.storage
+        role = "closed" if declared.storage == "type2" else declared.storage
         kept = self._kept.get((table, "daily", on)) or self._kept.get((table, "monthly", month_of(on)))
         if kept:
             if kept not in self._files:
                 self._files.append(kept)
         elif rows.height:
-            self._write(table, rows.select(declared.column_names()), part, on)
+            self._write(table, rows.select(declared.column_names()), role, on)
 
     def immutable(self, table: str) -> pl.LazyFrame:
         """The rows of a table's immutable parts."""
-        files = [file for file in self.files() if file.table == table and file.part not in CHANGING_PARTS]
+        files = [file for file in self.files() if file.table == table and file.role not in CHANGING_ROLES]
         return self.lake.scan(files, self._schema(table))
 
     def savepoint(self) -> Callable[[], None]:
@@ -133,26 +133,26 @@ class Release:
 
         A table without rows has one empty file, so that its view has its columns.
         """
-        stale = [file for file in self.files() if file.table in self._changed and file.part in CHANGING_PARTS]
-        self._files = [file for file in self._files if file.part != "empty" and file not in stale]
+        stale = [file for file in self.files() if file.table in self._changed and file.role in CHANGING_ROLES]
+        self._files = [file for file in self._files if file.role != "empty" and file not in stale]
         for table in sorted(self._changed):
-            part = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
-            self._write(table, self._changing[table], part)
+            role = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
+            self._write(table, self._changing[table], role)
         self._changed.clear()
         filled = {file.table for file in self.files()}
         for table, declared in STAR.items():
             if table not in filled:
                 self._write(table, declared.empty(), "empty")
-        return sorted(self.files(), key=lambda file: (file.table, file.part, str(file.snapshot_date), file.path))
+        return sorted(self.files(), key=lambda file: (file.table, file.role, str(file.snapshot_date), file.path))
 
-    def _write(self, table: str, rows: pl.DataFrame, part: str, on: date | None = None) -> None:
+    def _write(self, table: str, rows: pl.DataFrame, role: str, on: date | None = None) -> None:
         if table in STAR:
             area, key = "star", STAR[table].primary_key() or STAR[table].column_names()
         else:
             area, key = "state", STATE_KEYS[table]
         schema = ARROW_SCHEMAS.get(table)
         self._writes.append(
-            self._writer.submit(self.lake.write, rows, table, part=part, key=key, area=area, on=on, schema=schema)
+            self._writer.submit(self.lake.write, rows, table, role=role, key=key, area=area, on=on, schema=schema)
         )
 
     @staticmethod

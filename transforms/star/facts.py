@@ -108,30 +108,30 @@ def daily_rows(
     rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
         is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
     )
-    of_births = published.select(entity_id, "published_at", "complete_on", "complete_from")
-    rows = rows.join(of_births, on=entity_id, how="left", maintain_order="left")
-    is_birth = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
+    publications = published.select(entity_id, "published_at", "complete_on", "complete_from")
+    rows = rows.join(publications, on=entity_id, how="left", maintain_order="left")
+    is_new = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
     since = pl.col("complete_on")
 
     def is_awaited(name: str) -> pl.Expr:
         """Whether an entity was born on a date that did not show this counter, and none has shown it since."""
         return pl.col("awaited").list.contains(name).fill_null(False) & pl.col(f"{name}_known").is_null()  # noqa: FBT003
 
-    rows = rows.with_columns(is_birth=is_birth).with_columns(
-        pl.when(pl.col("is_birth") | is_awaited(name))
+    rows = rows.with_columns(is_new=is_new).with_columns(
+        pl.when(pl.col("is_new") | is_awaited(name))
         .then(pl.col(name))
         .otherwise(pl.col(name) - pl.col(f"{name}_known"))
         .alias(flow)
         for name, flow in counters.items()
         if flow is not None
     )
-    rows = rows.with_columns(days_since_previous=span(pl.when("is_birth").then(since).otherwise("observed_on")))
+    rows = rows.with_columns(days_since_previous=span(pl.when("is_new").then(since).otherwise("observed_on")))
     if DOWNLOADS in counters:
         flow = counters[DOWNLOADS] or ""
-        start = pl.when("is_birth").then(since).when(is_awaited(DOWNLOADS)).then("born_after").otherwise("downloads_on")
+        start = pl.when("is_new").then(since).when(is_awaited(DOWNLOADS)).then("born_after").otherwise("downloads_on")
         rows = rows.with_columns(downloads_days=pl.when(pl.col(flow).is_not_null()).then(span(start)))
-    of_birth = [pl.when(pl.col("is_birth") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
-    awaited = pl.concat_list(of_birth).list.drop_nulls() if of_birth else pl.lit([], dtype=pl.List(pl.String))
+    awaits = [pl.when(pl.col("is_new") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
+    awaited = pl.concat_list(awaits).list.drop_nulls() if awaits else pl.lit([], dtype=pl.List(pl.String))
     rows = rows.with_columns(awaits=awaited).with_columns(is_awaiting=pl.col("awaits").list.len() > 0)
     seen = rows.select(
         entity_id,
