@@ -42,8 +42,8 @@ def publish(snapshot_date: date) -> Path:
     settings = Settings()
     built = steps.publish(settings, LoggedProgress())
     with report.open_analytics(settings.analytics) as connection:
-        told = report.crawl_record(connection, snapshot_date).line()
-    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", told, built)
+        sentence = report.crawl_record(connection, snapshot_date).line()
+    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", sentence, built)
     return settings.analytics
 
 

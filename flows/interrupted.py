@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 
-#: What Prefect's runner says of the runs that it cancels when it is told to end.
+#: What Prefect's runner says of the runs that it cancels when it has to end.
 _SHUTDOWN = "Runner is shutting down."
 
 

@@ -64,7 +64,7 @@ def run_daily_snapshot(
     Args:
         settings: where to read from and write to.
         snapshot_date: the UTC date to be photographed; None is today, the only date that a real service can answer for.
-        progress: is told about every phase.
+        progress: receives every phase.
         service_moved: the service may have another address than before.
 
     Raises:
@@ -131,14 +131,14 @@ def relocate_star(settings: Settings) -> bool:
         if is_outdated(settings.analytics):
             raise CivitaiEtlError(
                 f"{settings.analytics} was not made by this version of civitai-etl: run `civitai-etl rebuild`, which "
-                "makes it anew from raw."
+                "makes it again from raw."
             )
         return relocate(Lake(settings.lake), settings.analytics)
 
 
 def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
     with storage_errors(settings.data_dir, settings.lake):
-        with suppress(UnreadableStarError):  # a crawl need not wait for it; the build tells of it
+        with suppress(UnreadableStarError):  # a crawl need not wait for it; the build reports it
             if relocate(Lake(settings.lake), settings.analytics):
                 progress.note(f"{settings.data_dir} was moved or copied: the tables now name the files that are here")
         refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
@@ -168,15 +168,15 @@ def rebuild_star(
     forget_dates: Collection[date] = (),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there.
+    """Make the star tables again from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there.
 
     Args:
         settings: where to read from and write to.
-        from_date: first snapshot date to be made anew; None is the first there is.
-        to_date: last snapshot date to be made anew; None is the last there is.
+        from_date: first snapshot date to be made again; None is the first there is.
+        to_date: last snapshot date to be made again; None is the last there is.
         into: another directory to write to.
         forget_dates: exactly the published dates that raw lacks, to be let go.
-        progress: is told about every phase.
+        progress: receives every phase.
 
     Raises:
         CivitaiEtlError: a lock is held, raw lacks other dates, or the disk or the quality gate refuses.
@@ -241,8 +241,8 @@ def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
                 "select counter, snapshot_date from star.ops_withheld where not is_accepted order by all"
             ).fetchall()
     if (counter, on) not in withheld:
-        told = ", ".join(f"{name} on {day}" for name, day in withheld) or "nothing"
-        raise NotWithheldError(f"{counter} is not withheld on {on}; what is withheld: {told}.")
+        counters = ", ".join(f"{name} on {day}" for name, day in withheld) or "nothing"
+        raise NotWithheldError(f"{counter} is not withheld on {on}; what is withheld: {counters}.")
 
 
 def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:

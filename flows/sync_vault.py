@@ -42,7 +42,7 @@ def plan(sql: str) -> int:
 def carry_out() -> list[str]:
     """Apply the plan; returns what was not settled, line by line, and leaves an artifact of all outcomes."""
     applied = vault.apply(Settings(), LoggedProgress())
-    told, *unsettled = vault.applied_lines(applied)
+    summary, *unsettled = vault.applied_lines(applied)
     create_table_artifact(
         key="vault-changes",
         table=[
@@ -54,7 +54,7 @@ def carry_out() -> list[str]:
             }
             for outcome in applied.outcomes
         ],
-        description=told,
+        description=summary,
     )
     return unsettled
 

@@ -1,14 +1,14 @@
-"""From the raw layer to the published star: day by day (`build`), or all of it anew (`rebuild`).
+"""From the raw layer to the published star: incrementally (`build`), or from the first date (`rebuild`).
 
-Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
-When raw has something new for a date that the star has already (a late re-run, a crawl that went on, a date that is
-excluded or included), the star is replayed from the first date again: facts from that date on and every dimension may
-change, and files whose rows did not change keep their names. A month that `transforms.compact` merged stays merged if
-it was over before that date; later ones are daily files again until `compact` merges them, which gives the same bytes
-as if nothing had come late. What was looked up is no part of that fold: its tables are made anew from all of raw.
+Both apply the same step (`transforms.day`) to one snapshot date after the other, so both give the same files, byte for
+byte. If raw has something new for a date that the star already has (a late re-run, a crawl that went on, a date that is
+excluded or included), `build` replays all dates from the first. Facts from that date on and every dimension may change.
+Files whose rows did not change keep their names. A month that `transforms.compact` merged stays merged if it ended
+before that date. Later months are daily files until `compact` merges them again, which gives the same bytes as if
+nothing had come late. The tables of look-ups are not replayed: every build makes them from all of raw.
 
-A date that the checks refuse is a gap, never what the next date is compared with: `build` stores the refusal in raw and
-goes on, so that a healthy catalogue recovers by itself. `rebuild` decides nothing: it stops, and a person decides.
+A date that the checks refuse is a gap, and the next date is not compared with it. `build` stores the refusal in raw and
+goes on, so a healthy catalogue recovers by itself. `rebuild` stops instead, and a person decides.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -32,7 +32,7 @@ from transforms.lookup_tables import add_lookups, replace_where_changed
 from transforms.staging.raw_reader import RawReader
 from transforms.tables import DimDate, OpsDecision, OpsSnapshot
 
-#: By these a crawl is the same in raw and in the star.
+#: A crawl is the same in raw and in the star if these columns are equal.
 AS_IT_IS = ["crawl_id", "status", "observations"]
 
 _WAYS = (
@@ -43,8 +43,8 @@ _WAYS = (
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: the dates it folded, rows per table of the published star, one balance per date and kind, and
-    the warnings of the quality gate.
+    """What a build did: the dates it replayed, rows per table of the published star, record counts per date and kind,
+    and the warnings of the data-quality checks.
     """
 
     dates: tuple[date, ...]
@@ -76,7 +76,7 @@ class Refusal:
 
 @dataclass
 class Replayed:
-    """What a fold over snapshot dates came to."""
+    """The result of replaying snapshot dates."""
 
     days: list[SnapshotDay] = field(default_factory=list)
     record_counts: list[RecordCounts] = field(default_factory=list)
@@ -115,31 +115,31 @@ def build(
     limits: Limits = Limits(),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Adds to the star what raw has and the star has not, and publishes it; without news it does nothing.
+    """Adds what is new in raw to the star and publishes it. If nothing is new, it does nothing.
 
-    A star whose tables were declared otherwise, by an earlier version, is made anew as a whole.
+    If an earlier version declared the tables differently, the whole star is built again.
 
     Args:
-        warehouse: the raw DuckDB file; nobody else has it open for writing.
+        warehouse: the raw DuckDB file; no other process has it open for writing.
         lake: root directory of the star's files.
         analytics: the DuckDB file of views that is replaced.
         limits: how much may be out of the ordinary.
-        progress: is told of every date.
+        progress: receives every date.
 
     Raises:
-        CivitaiEtlError: the checks refuse a date. It is left out, all else is published.
+        CivitaiEtlError: the checks refuse a date. It is left out, everything else is published.
     """
-    published, anew = read_manifest(analytics), is_outdated(analytics)
+    published, outdated = read_manifest(analytics), is_outdated(analytics)
     with RawReader(warehouse) as raw:
         crawls = raw.crawls()
         known = _known(published, Lake(lake))
         news = _dates_with_news(crawls, raw.decisions, known)
-        if not news and not anew:
+        if not news and not outdated:
             return _publish_changes(warehouse, lake, analytics, (add_lookups, add_operations))
         days = snapshot_days(crawls, raw.decisions)
         start, kept = published, list[LakeFile]()
-        if anew:
-            progress.note("An earlier version made the tables: they are made anew from raw.")
+        if outdated:
+            progress.note("An earlier version made the tables: they are made again from raw.")
             start = []
         elif not known.crawls.is_empty() and min(news) <= known.crawls["snapshot_date"].max():  # type: ignore[operator]
             start, kept = [], files_before(published, min(news))
@@ -152,7 +152,7 @@ def build(
             add_operations(star, raw, refused)
             files = star.finish()
     decisions.store(warehouse, refused)
-    # Where no date is left there is nothing to see, but what was published must not stay.
+    # If no date is left there is nothing to publish, but an earlier release must be replaced.
     if replayed.days or published:
         publish(Lake(lake), analytics, files)
     if replayed.refusals:
@@ -163,8 +163,8 @@ def build(
 def _publish_changes(
     warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Release, RawReader], bool]]
 ) -> BuildReport:
-    """Takes the star through steps that fold no date, and publishes it if that changed any table, or if its views and
-    macros are those of another version.
+    """Applies steps that replay no date, and publishes the star if they changed a table, or if its views and macros
+    are those of another version.
     """
     published = read_manifest(analytics)
     with RawReader(warehouse) as raw, Release(Lake(lake), published=published) as star:
@@ -179,8 +179,8 @@ def _publish_changes(
 
 
 def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
-    """Takes only the tables of look-ups to what raw has, and publishes the star with them if that changed any. A star
-    whose tables were declared otherwise has to wait for the next `build`.
+    """Updates only the tables of look-ups from raw, and publishes the star if one changed. If an earlier version
+    declared the tables differently, this waits for the next `build`.
     """
     if is_outdated(analytics):
         return BuildReport((), rows_per_table(read_manifest(analytics)), (), published=False)
@@ -197,12 +197,12 @@ def rebuild(
     limits: Limits = Limits(),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Makes the star anew from raw and publishes it.
+    """Builds the star again from raw and publishes it.
 
     Args are those of `build`, and
-        from_date, to_date: daily files of earlier and of later dates, and files of earlier and of later months, stay
-            as they are published; by default all are made anew. A month that `compact` merged is made anew as a
-            whole, as daily files. The rest of the star always is, for history has no middle.
+        from_date, to_date: the dates to build again, by default all. Daily files of other dates, and merged files of
+            other months, stay as published. A month that `compact` merged is built again as a whole, as daily files.
+            Dimensions are always built again from the first date.
 
     Raises:
         CivitaiEtlError: the checks refuse a date; nothing is published.
@@ -242,11 +242,11 @@ def replay(
     progress: Progress,
     known: Known | None = None,
 ) -> Replayed:
-    """Takes the star through `days`, oldest first. Only a date in `checked` can be refused: it leaves nothing behind,
-    and the next one is compared with the one before it. Of a date that is `known` only what is new can be refused.
+    """Adds `days` to the star, oldest first. Only a date in `checked` can be refused. A refused date leaves no rows,
+    and the next date is compared with the one before it. Of a `known` date only the new crawls can be refused.
 
     Raises:
-        CivitaiEtlError: a date that is published already has a defect.
+        CivitaiEtlError: a date that is already published has a defect.
     """
     replayed = Replayed()
     before = days[0].before if days else NOTHING
@@ -276,21 +276,21 @@ def replay(
 
 
 def _take(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[CheckResult, list[RecordCounts]]:
-    """Adds a date to the star; gives what the checks say of it, and its record_counts."""
+    """Adds a date to the star; returns the result of its checks, and its record counts."""
     work = DayBuild(star, raw, day, limits)
     record_counts = work.run()
     return run_checks(work, record_counts), record_counts
 
 
 def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:
-    """The crawls of a date that the published star has not as they are; all of them if it has them so."""
+    """The crawls of a date that are new or changed since the last publish; all of them if none is."""
     new = day.crawls if known is None else day.crawls.join(known.standing, on=AS_IT_IS, how="anti")
     return tuple((new if new.height else day.crawls)["crawl_id"])
 
 
 def add_operations(star: Release, raw: RawReader, refused: Sequence[Decision] = ()) -> bool:
-    """Takes the tables of crawls and decisions, and the calendar, to what raw has and what was `refused` just now;
-    whether that changed any.
+    """Updates the tables of crawls and decisions, and the calendar, from raw and from what was just `refused`; returns
+    whether one changed.
     """
     taken = [*raw.decisions, *refused]
     crawls = raw.crawls(taken)
@@ -307,16 +307,14 @@ def add_operations(star: Release, raw: RawReader, refused: Sequence[Decision] = 
 
 
 def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
-    """The files of daily tables, a day's or a month's, all of whose dates are earlier than `late`: what came for that
-    date changes none of their rows.
-    """
+    """The daily and monthly files whose dates are all earlier than `late`. Rows that come for `late` do not change them."""
     end = {"daily": late, "monthly": month_of(late)}
     return [file for file in files if file.snapshot_date and file.role in end and file.snapshot_date < end[file.role]]
 
 
 def snapshot_days(crawls: pl.DataFrame, taken: Sequence[Decision]) -> list[SnapshotDay]:
-    """The snapshot dates of raw, oldest first, each with its crawls that count and what came before. A date without a
-    single observation is a gap: it makes no snapshot.
+    """The snapshot dates of raw, oldest first, each with its crawls that count and what came before. A date without
+    observations is a gap and no snapshot.
     """
     included = {crawl_id for each in taken for crawl_id in each.crawl_ids if each.verdict == "included"}
     days: list[SnapshotDay] = []
@@ -366,8 +364,8 @@ def _known(published: list[LakeFile], lake: Lake) -> Known:
 
 
 def _dates_with_news(crawls: pl.DataFrame, taken: Sequence[Decision], known: Known) -> set[date]:
-    """The dates that are not in the published star as they are now: of crawls that came, grew, or do not count any
-    more or again, and of counters that were accepted.
+    """The dates that differ from the published star: a crawl is new, has grown, or counts no longer or again; or a
+    counter was accepted.
     """
     counts = pl.col("verdict").is_null()
     new = crawls.filter(counts).join(known.standing, on=AS_IT_IS, how="anti")

@@ -70,7 +70,7 @@ def compact(
         lake: root directory of the star's files.
         analytics: the DuckDB file of views.
         limits: those under which the star was built.
-        progress: is told of every phase.
+        progress: receives every phase.
 
     Raises:
         LossError: a table would have other rows than before; nothing was changed.

@@ -85,7 +85,7 @@ def raw_observations(warehouse: Path) -> dict[date, int]:
 def published_observations(lake: Path, analytics: Path) -> dict[date, int]:
     """Of how many observations the published star was made, by snapshot date.
 
-    Where analytics.duckdb is lost, the manifest in the lake tells what was published. Where the table of crawls is
+    Where analytics.duckdb is lost, the manifest in the lake says what was published. Where the table of crawls is
     lost, a date with a file of its own had one observation at least.
     """
     files = _published_files(lake, analytics)
@@ -129,7 +129,7 @@ def put_back_decisions(warehouse: Path, lake: Path, analytics: Path, progress: P
 def _published_files(lake: Path, analytics: Path) -> list[LakeFile]:
     try:
         return read_manifest(analytics) or _files_of_manifest(lake)
-    except UnreadableStarError:  # a rebuild makes it anew
+    except UnreadableStarError:  # a rebuild makes it again
         return _files_of_manifest(lake)
 
 

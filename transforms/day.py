@@ -268,7 +268,7 @@ class DayBuild:
         return rows
 
     def resolve_owners(self, models: Staged, deleted: pl.DataFrame) -> pl.DataFrame:
-        """version_id, model_id: whose each listed version is, by the rule that dim_model_version tells.
+        """version_id, model_id: whose each listed version is, by the rule of dim_model_version.
 
         A model whose document was not read today lists what it listed, unless it is `deleted`. Remembers since when
         models list a version of another one.

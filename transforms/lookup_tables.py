@@ -1,6 +1,6 @@
 """What was looked up, as tables beside the star: one row per thing, as of the latest answer.
 
-They are made anew at each build from all of raw, day by day or not: no snapshot date, and no history, hangs on them. A
+They are made again at each build from all of raw, day by day or not: no snapshot date, and no history, hangs on them. A
 latest answer that does not decode is set aside, and its thing has no row until there is a better one; of one that has
 an odd value, only the value is.
 """

@@ -54,7 +54,7 @@ class _NotesOnly:
 
 
 def run_demo(days: int, models: int, data_dir: Path) -> int:
-    """Simulate, snapshot, publish, draw and tell; returns the exit code.
+    """Simulate, snapshot, publish, draw and summarize; returns the exit code.
 
     Raises:
         DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
@@ -88,7 +88,7 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
                 runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress), service_moved=True))
                 progress.update("simulated days", len(runs), len(missing), "days")
     with storage_errors(data_dir):
-        _tell(settings, runs, time.monotonic() - began)
+        _render_summary(settings, runs, time.monotonic() - began)
     return 0
 
 
@@ -137,7 +137,7 @@ def _real_services(warehouse: Path) -> list[str]:
     return [address for (address,) in addresses if not Settings(api_url=address).is_loopback]
 
 
-def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
+def _render_summary(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
     with report.open_analytics(settings.analytics) as connection:
         rows = report.published_rows(connection)
         dates = report.published_dates(connection)

@@ -81,7 +81,7 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
 
 
 def replay(settings: "Settings", progress: "Progress") -> str:
-    """Make the star anew if today's declarations read any record or value that is set aside; tells what came of it.
+    """Make the star again if today's declarations read any record or value that is set aside; reports the result.
 
     Raises:
         CivitaiEtlError: nothing is published, or the rebuild fails.

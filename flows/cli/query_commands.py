@@ -81,7 +81,7 @@ def identify(
         `table` is for reading; `json` has all there is, hashes included.
     """
     from flows.cli.identify import identify as identify_files
-    from flows.cli.identify import tell
+    from flows.cli.identify import render_files
     from flows.reporting.console import progress_display
 
     if not paths:
@@ -89,7 +89,7 @@ def identify(
     settings = read_settings()
     with progress_display() as progress:
         files = identify_files(settings, paths, offline=offline, progress=progress)
-    tell(files, format)
+    render_files(files, format)
     return 1 if any(file.status == "unreadable" for file in files) else 0
 
 
@@ -127,7 +127,7 @@ def show(kind: str, entity_id: str, /) -> int:
 
 @quarantine.command
 def replay() -> int:
-    """Take in what today's declarations can read: the star is made anew from raw with all of it at its dates."""
+    """Take in what today's declarations can read: the star is made again from raw with all of it at its dates."""
     from flows.cli.quarantine import replay as replay_records
     from flows.reporting.console import progress_display
 
@@ -154,7 +154,7 @@ def docs(table: str | None = None, /) -> int:
 
 @app.command
 def doctor() -> int:
-    """List all settings (secrets masked) and versions, try disk and service, and tell the next scheduled runs.
+    """List all settings (secrets masked) and versions, try disk and service, and list the next scheduled runs.
 
     Ends with code 1 if something would keep a snapshot from working.
     """

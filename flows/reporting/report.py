@@ -1,7 +1,7 @@
 """What a run did and what the published tables hold, in words: for the terminal as text, for Prefect as Markdown.
 
 Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that
-what is told is what an analyst will find.
+a run reports what an analyst finds.
 """
 
 import re
@@ -63,7 +63,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     except duckdb.Error as error:
         raise CivitaiEtlError(
             f"The tables published at {analytics} cannot be read ({str(error).splitlines()[0]}): run `civitai-etl "
-            "rebuild`, which makes them anew from raw."
+            "rebuild`, which makes them again from raw."
         ) from error
 
 
@@ -91,18 +91,18 @@ def coverage_line(crawl: "SnapshotReport") -> str:
 def refresh_line(refreshed: "RefreshReport") -> str:
     """One sentence about a refresh, with what it found per kind."""
     found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())
-    told = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
-    return f"New documents: {found}; {_effort(refreshed, *told)}."
+    rejected = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
+    return f"New documents: {found}; {_effort(refreshed, *rejected)}."
 
 
 def lookup_line(looked_up: "LookupReport") -> str:
     """One sentence about look-ups, with what came of each that was asked for."""
-    told = []
+    outcomes = []
     for name, found in looked_up.found.items():
         unknown, unanswered = len(looked_up.unknown[name]), len(looked_up.unanswered[name])
         lacking = [f"{unknown:,} not found"] * bool(unknown) + [f"{unanswered:,} without an answer"] * bool(unanswered)
-        told.append(f"{len(found):,} {name}" + (f" ({', '.join(lacking)})" if lacking else ""))
-    return f"Looked up: {', '.join(told)}; {looked_up.requests:,} requests in {duration(looked_up.seconds)}."
+        outcomes.append(f"{len(found):,} {name}" + (f" ({', '.join(lacking)})" if lacking else ""))
+    return f"Looked up: {', '.join(outcomes)}; {looked_up.requests:,} requests in {duration(looked_up.seconds)}."
 
 
 def build_line(built: "BuildReport") -> str:
@@ -119,9 +119,9 @@ def compact_lines(compacted: "CompactReport") -> list[str]:
     done = f"{compacted.rows_archived:,} observations archived, {compacted.files_merged:,} files of the star made into"
     lines = [f"Compacted the months before {compacted.closed_before}: {done} {compacted.files_made:,}."]
     sizes = {"star": "star", "warehouse": "warehouse.duckdb", "archive": "archive"}
-    for name, told in sizes.items():
+    for name, label in sizes.items():
         before, after = getattr(compacted.before, name), getattr(compacted.after, name)
-        lines.append(f"{told:17}{before / 1e6:>10,.1f} MB -> {after / 1e6:,.1f} MB")
+        lines.append(f"{label:17}{before / 1e6:>10,.1f} MB -> {after / 1e6:,.1f} MB")
     return lines
 
 
@@ -263,7 +263,7 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
     return CrawlRecord(*row)
 
 
-def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
+def markdown(title: str, sentence: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
     """The summary of a run as Markdown: what it did, in and out, the downloads of the last days as a bar chart."""
     bars = _bars([row.downloads for row in top])
     rows = [
@@ -272,7 +272,7 @@ def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseMode
     ]
     parts = [
         f"# {title}",
-        in_markdown(told),
+        in_markdown(sentence),
         "\n".join(in_a_block(build_lines(built) or ["nothing new to build"])),
         f"## {downloads_title(top)}",
         "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),

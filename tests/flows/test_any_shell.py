@@ -90,7 +90,7 @@ def test_a_file_whose_name_is_no_text_and_one_that_is_a_pipe_are_identified(tmp_
     os.wait()
     assert [file.status for file in files] == ["unknown", "unknown"]
     assert files[0].fingerprints.hashes["SHA256"] == files[1].fingerprints.hashes["SHA256"]
-    identify.tell(files, "table")
+    identify.render_files(files, "table")
     shown = capsys.readouterr().out
     assert r"\udcff\u001b[2J.safetensors" in shown
     assert not controls(shown)
@@ -98,7 +98,7 @@ def test_a_file_whose_name_is_no_text_and_one_that_is_a_pipe_are_identified(tmp_
         path = tmp_path / encoding
         with path.open("w", encoding=encoding) as file:
             monkeypatch.setattr(sys, "stdout", Output.of(file))
-            identify.tell(files, "json")
+            identify.render_files(files, "json")
             sys.stdout.flush()
         assert {Path(each["file"]) for each in json.loads(path.read_text(encoding))} == {odd, pipe}
 
@@ -109,7 +109,7 @@ def test_an_output_with_few_letters_has_tables_and_text(analytics, tmp_path, mon
     with path.open("w", encoding=encoding) as file:
         monkeypatch.setattr(sys, "stdout", Output.of(file))
         answer(analytics, "select 'é — 名' as a", "table", None)
-        identify.tell([], "table")
+        identify.render_files([], "table")
         sys.stdout.flush()
     shown = path.read_text(encoding)
     assert "+---------" in shown

@@ -122,7 +122,7 @@ def test_tables_that_are_damaged_are_one_line_with_the_way_out(tmp_path, spoiled
     for file in [place] if place.is_file() else place.rglob("*.parquet"):
         file.write_bytes(file.read_bytes()[:100])
     with (
-        pytest.raises(CivitaiEtlError, match=r"cannot be read .*: run `civitai-etl rebuild`, which makes them anew"),
+        pytest.raises(CivitaiEtlError, match=r"cannot be read .*: run `civitai-etl rebuild`, which makes them again"),
         report.open_analytics(workshop.analytics) as connection,
     ):
         connection.execute("select count(*) from star.dim_model").fetchall()

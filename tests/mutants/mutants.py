@@ -321,8 +321,8 @@ MUTANTS = (
     Mutant(
         "a version belongs to whoever lists it and has the lowest id",
         "transforms/day.py",
-        'pl.concat([first, next_ones.join(first, on="version_id", how="anti")])',
-        "next_ones",
+        'pl.concat([first, successors.select(key).join(first, on="version_id", how="anti")])',
+        "successors.select(key)",
         HISTORY + "a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it",
     ),
     Mutant(

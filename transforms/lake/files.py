@@ -136,7 +136,7 @@ class Lake:
             if not path.exists() or path.stat().st_size != file.bytes:
                 state = f"has {path.stat().st_size:,} bytes and had {file.bytes:,}" if path.exists() else "is gone"
                 raise UnreadableStarError(
-                    f"{path} {state}: run `civitai-etl rebuild`, which makes the star anew from raw."
+                    f"{path} {state}: run `civitai-etl rebuild`, which makes the star again from raw."
                 )
 
 

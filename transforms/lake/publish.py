@@ -76,7 +76,7 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise UnreadableStarError(
-            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
+            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it again from raw."
         ) from error
 
 
@@ -180,7 +180,7 @@ def _reading(view: str) -> Iterator[None]:
     except duckdb.Error as error:
         raise UnreadableStarError(
             f"star.{view} cannot be read ({str(error).splitlines()[0]}): the published tables stay as they were. Run "
-            "`civitai-etl rebuild`, which makes them anew from raw."
+            "`civitai-etl rebuild`, which makes them again from raw."
         ) from error
 
 

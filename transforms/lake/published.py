@@ -26,7 +26,7 @@ def is_there(analytics: Path) -> bool:
     """Whether anything is published.
 
     Raises:
-        CivitaiEtlError: it cannot be told, for the directory is closed to this user.
+        CivitaiEtlError: unknown, because the directory is closed to this user.
     """
     with _readers_errors(analytics):
         return analytics.exists()
@@ -61,7 +61,7 @@ def readable(analytics: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(analytics, folder))
-        # What cannot be opened either way tells of itself under its own name.
+        # What cannot be opened either way reports itself under its own name.
         yield copy if _opens(copy) else analytics
 
 

@@ -1,7 +1,7 @@
 """The quality gate: what a day's tables must hold before they are published, and what deserves a second look.
 
 A broken promise is an error, and the date is refused: a row that points to nothing, or a complete crawl that has lost a
-good part of the catalogue. What is merely out of the ordinary is a warning: it is told with the run and kept in
+good part of the catalogue. What is merely out of the ordinary is a warning: the run reports it and keeps it in
 ops_warning. How much is too much are settings (`pipelines.settings.Limits`).
 """
 

@@ -1,7 +1,7 @@
 """How many documents changed from one snapshot to the next, and at which JSON paths.
 
 A few per cent do. When it is a good part of them, the service has changed rather than the catalogue: a counter that
-nobody declared, or another order of keys, makes raw grow by whole catalogues. Nothing is refused for it; it is told.
+nobody declared, or another order of keys, makes raw grow by whole catalogues. It refuses nothing; it is a warning.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from transforms.staging.raw_reader import RawReader
 
 #: A handful of changes is no share of anything, however small the catalogue is.
 CHANGES_TOLERATED = 10
-#: About how many of the changed documents are compared, and how many paths are told.
-COMPARED, TOLD = 100, 5
+#: About how many of the changed documents are compared, and how many paths are reported.
+COMPARED, REPORTED = 100, 5
 
 REWRITTEN = "nothing but the way it is written (order of keys, spelling of values)"
 
@@ -53,7 +53,7 @@ def describe(raw: RawReader, of_kind: ChangeRate, on: date, share: float) -> str
     some = of_kind.changed.gather_every(max(1, of_kind.changed.height // COMPARED))
     before, after = (_documents(raw, of_kind.kind, some, column) for column in ("before", "after"))
     paths = changed_paths((before[entity_id], after[entity_id]) for entity_id in some["entity_id"])
-    most = ", ".join(f"{path} ({times})" for path, times in paths.most_common(TOLD))
+    most = ", ".join(f"{path} ({times})" for path, times in paths.most_common(REPORTED))
     return (
         f"{of_kind.changed.height:,} of {of_kind.known:,} {of_kind.kind} documents changed by {on}, more than the "
         f"share of {share:.0%} of CIVITAI_ETL_MAX_CHANGE_SHARE. Of {some.height} that were compared, it was: {most}."
