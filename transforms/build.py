@@ -307,7 +307,7 @@ def add_operations(star: Release, raw: RawReader, refused: Sequence[Decision] = 
 
 
 def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
-    """The daily and monthly files whose dates are all earlier than `late`. Rows that come for `late` do not change them."""
+    """The daily and monthly files whose dates are all earlier than `late`: it does not change them."""
     end = {"daily": late, "monthly": month_of(late)}
     return [file for file in files if file.snapshot_date and file.role in end and file.snapshot_date < end[file.role]]
 

@@ -1,7 +1,7 @@
-"""The quality gate at work: one day of a star in the making is held against the rules of `transforms.quality.checks`.
+"""Runs the data-quality checks of `transforms.quality.checks` on one day of a release.
 
-What makes a date implausible (far too little, far too much set aside) a person can waive, by including it; rows that
-point nowhere and counts that do not balance are defects, and nobody can.
+A person can waive the checks that find a date implausible (far too few rows, far too many quarantined records) by
+including it. Rows that point nowhere and record counts that do not balance are defects, which nobody can waive.
 """
 
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ from transforms.tables import (
     Table,
 )
 
-#: Beside the facts, the tables whose columns are measured.
+#: The tables whose columns are measured, besides the facts.
 MEASURED: tuple[type[Table], ...] = (DimModel, DimModelVersion, DimFile)
 
-#: Tables that are written when all days are folded.
+#: Tables that are written after the last day.
 WRITTEN_LAST = {DimDate.table_name(), OpsSnapshot.table_name(), OpsDecision.table_name()}
 
 
-#: A handful of broken records refuses nothing, however small the catalogue is.
+#: Up to so many broken records refuse no date, however small the catalogue is.
 QUARANTINE_TOLERATED = 10
 
 
@@ -50,7 +50,7 @@ class UnevenCountsError(CivitaiEtlError):
 
 
 class QuarantineError(CivitaiEtlError):
-    """More records of a day were set aside than the settings allow."""
+    """More records of a day were quarantined than the settings allow."""
 
 
 #: What no setting and no person can waive.
@@ -59,14 +59,14 @@ DEFECTS = (UnevenCountsError, BrokenReferenceError)
 
 @dataclass
 class CheckResult:
-    """What the gate says of a day: errors, each of which refuses the date, and warnings."""
+    """The errors of a day, each of which refuses the date, and its warnings."""
 
     errors: list[CivitaiEtlError] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
 
 
 def run_checks(work: DayBuild, record_counts: Sequence[RecordCounts]) -> CheckResult:
-    """Holds a day that was folded against the rules, and keeps its warnings in ops_warning."""
+    """Checks a day that was added to the star, and adds its warnings to ops_warning."""
     star, on, limits, result = work.star, work.day.on, work.limits, CheckResult()
     result.errors += [*_uneven_counts(record_counts), *_broken_references(work)]
     doubts = _too_much_quarantine(record_counts, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
@@ -140,7 +140,7 @@ def _too_much_quarantine(
     number = sum(counts.quarantined for counts in record_counts)
     if number <= max(QUARANTINE_TOLERATED, most * received):
         return []
-    # A record of which a value was set aside counts all the same.
+    # A record with a quarantined value is loaded.
     records = quarantined.filter(pl.col("level") != "value")
     reasons = records.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
     kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
@@ -173,7 +173,7 @@ def _new_values(work: DayBuild) -> list[Warned]:
 
 
 def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
-    """An error for each reference of rows that are new today to a row that is not there, open or closed."""
+    """An error for each reference whose new rows point to a row that does not exist, open or closed."""
     errors: list[CivitaiEtlError] = []
     for table in TABLES:
         name = table.table_name()
@@ -184,7 +184,7 @@ def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
             target = reference.target
             missing = reference.orphans(rows, work.keys[target] if target in work.keys else work.star.rows(target))
             if missing.len():
-                # Closed rows are in files, and hardly ever what is pointed to.
+                # References to closed rows are rare, and reading closed rows is slow.
                 closed = work.star.immutable(target).select(reference.target_column).collect()
                 missing = reference.orphans(missing.to_frame(), closed)
             if missing.len():
