@@ -1,8 +1,8 @@
 """The sequence of steps behind a daily snapshot, the same for the command line and for Prefect.
 
 First the crawl fills the raw warehouse and the watch list is looked up, then the transforms add what is new to the star
-schema and publish it. All of it happens under the writer lock of the data directory: whoever comes second is told who
-is at work.
+schema and publish it. All of it happens under the writer lock of the data directory: a second process gets
+an error that names the first.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -33,7 +33,7 @@ from transforms.quality.counter_guard import counter_names
 
 
 class WatchListError(CivitaiEtlError):
-    """The snapshot is there, but the service stopped answering before all of the watch list was looked up."""
+    """The snapshot is published, but the service stopped answering before the whole watch list was looked up."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"The snapshot is published, but the watch list was not looked up to its end: {problem}")
@@ -68,7 +68,7 @@ def run_daily_snapshot(
         service_moved: the service may have another address than before.
 
     Raises:
-        CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
+        CivitaiEtlError: the lock is held, the service or the disk fails, or the data-quality checks refuse a date.
     """
     with writer_lock(settings.data_dir, settings.lake):
         crawled = crawl(settings, snapshot_date, progress, service_moved=service_moved)
@@ -112,7 +112,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
 
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
-    """Add the dates that raw has and the star has not. The caller holds the writer lock, with the lake."""
+    """Add the new dates of raw to the star. The caller holds the writer lock, with the lake."""
     _refuse_lost_dates(settings, progress)
     return _build(settings, progress)
 
@@ -179,7 +179,8 @@ def rebuild_star(
         progress: receives every phase.
 
     Raises:
-        CivitaiEtlError: a lock is held, raw lacks other dates, or the disk or the quality gate refuses.
+        CivitaiEtlError: a lock is held, raw lacks other dates, the disk fails, or the data-quality checks refuse a
+        date.
     """
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None

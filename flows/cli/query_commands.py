@@ -93,15 +93,13 @@ def identify(
     return 1 if any(file.status == "unreadable" for file in files) else 0
 
 
-quarantine = App(
-    name="quarantine", help="What was set aside: list it, show a record or its values, take it in once it can be read."
-)
+quarantine = App(name="quarantine", help="Quarantined records and values: list, show and replay them.")
 app.command(quarantine)
 
 
 @quarantine.default
 def listed() -> int:
-    """List what is set aside: what was wrong, how often, on which dates, and an example."""
+    """List the quarantine by reason: how often, on which dates, and an example."""
     from flows.cli.quarantine import group_lines
 
     say(*group_lines(read_settings()))
@@ -110,7 +108,7 @@ def listed() -> int:
 
 @quarantine.command
 def show(kind: str, entity_id: str, /) -> int:
-    """Show a record that was set aside, or what was of it, as it was received, with what was expected and found.
+    """Show a quarantined record, or its quarantined values, as received, with what was expected and found.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The files of the star: immutable Parquet, named by their content.
 
-A file is written aside and moved to its name, `star/<table>/[snapshot_date=D/]<hash>.parquet`, so that a name always
-stands for whole bytes. The same rows give the same bytes: sorted by key, in one chunk, with fixed row groups and an
-eager write (stack-notes.md).
+A file is written under a temporary name and moved to `star/<table>/[snapshot_date=D/]<hash>.parquet`, so a name always
+stands for the whole content. The same rows give the same bytes: sorted by key, in one chunk, with fixed row groups and
+an eager write (stack-notes.md).
 """
 
 import re

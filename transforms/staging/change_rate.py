@@ -1,7 +1,7 @@
 """How many documents changed from one snapshot to the next, and at which JSON paths.
 
-A few per cent do. When it is a good part of them, the service has changed rather than the catalogue: a counter that
-nobody declared, or another order of keys, makes raw grow by whole catalogues. It refuses nothing; it is a warning.
+A few per cent are normal. If many change, the service has changed rather than the catalogue: an undeclared counter, or
+another order of keys, makes raw grow by the whole catalogue every day. That is a warning and refuses nothing.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ import polars as pl
 
 from transforms.staging.raw_reader import RawReader
 
-#: A handful of changes is no share of anything, however small the catalogue is.
+#: So few changes never exceed the limit, however small the catalogue is.
 CHANGES_TOLERATED = 10
 #: About how many of the changed documents are compared, and how many paths are reported.
 COMPARED, REPORTED = 100, 5
@@ -26,8 +26,8 @@ REWRITTEN = "nothing but the way it is written (order of keys, spelling of value
 
 @dataclass(frozen=True)
 class ChangeRate:
-    """Of a kind: `known` are the day's records that were met before, `changed` those whose document is another one
-    than then: entity_id, and the content hashes `before` and `after`.
+    """Of a kind: `known` counts the day's records that were observed before. `changed` has those with another document:
+    entity_id, and the content hashes `before` and `after`.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class ChangeRate:
 
 def change_rate(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> ChangeRate:
     """Compares the day's records (entity_id, content_hash) with what was seen last (rows of `StateEntity`)."""
-    # A record that was set aside has no hash to compare with.
+    # A quarantined record has no hash.
     seen = entities.filter((pl.col("kind") == kind) & (pl.col("content_hash") != ""))
     known = observed.select("entity_id", after="content_hash").join(
         seen.select("entity_id", before="content_hash"), on="entity_id", maintain_order="left"
@@ -49,7 +49,7 @@ def change_rate(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> Ch
 
 
 def describe(raw: RawReader, of_kind: ChangeRate, on: date, share: float) -> str:
-    """One line about a kind of which more than `share` changed: how many, and the paths that did it."""
+    """One line about a kind if more than `share` changed: how many documents, and the changed paths."""
     some = of_kind.changed.gather_every(max(1, of_kind.changed.height // COMPARED))
     before, after = (_documents(raw, of_kind.kind, some, column) for column in ("before", "after"))
     paths = changed_paths((before[entity_id], after[entity_id]) for entity_id in some["entity_id"])
@@ -71,7 +71,7 @@ def changed_paths(pairs: Iterable[tuple[str, str]]) -> Counter[str]:
     for before, after in pairs:
         try:
             found.update(set(_differences(msgspec.json.decode(before), msgspec.json.decode(after), "$")) or {REWRITTEN})
-        except (msgspec.DecodeError, RecursionError):  # what is set aside, or nested too deeply
+        except (msgspec.DecodeError, RecursionError):  # quarantined, or nested too deeply
             found["$"] += 1
     return found
 

@@ -1,4 +1,4 @@
-"""mart_base_model_daily: the stocks and flows of each base model's versions, balanced term by term."""
+"""mart_base_model_daily: stocks and flows of each base model's versions; the terms add up to the stock."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from transforms.star.facts import DOWNLOADS
 Z = 1.959963984540054
 
 
-#: What is null where the counter that it is made of is withheld.
+#: The columns that are null while the counter that they are computed from is withheld.
 MADE_OF: dict[str, tuple[str, ...]] = {
     "download_count": (
         *("download_count", "downloads_delta", "downloads_entered", "downloads_left", "downloads_reclassified"),
@@ -27,7 +27,7 @@ MADE_OF: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Stock:
-    """The versions that were served at a snapshot, and its date: version_id, base_model, download_count (null while
+    """The current versions at a snapshot, and its date: version_id, base_model, download_count (null while
     hidden). `on` is None before the first snapshot.
     """
 
@@ -48,16 +48,16 @@ def base_model_day(
     """One snapshot date of the mart.
 
     Args:
-        before: the versions at the snapshot before, with which those of today are compared.
+        before: the versions at the snapshot before.
         counted: the versions at the last snapshot whose downloads were not withheld: the terms of downloads are the
             differences from there. The same as `before` but after dates with withheld downloads.
-        after: the versions that are served on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
+        after: the current versions on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
             and rating.
         flows: version_id and downloads_delta of the versions observed on `on`.
         new_versions: version_id of versions first seen on `on` and published since the last complete crawl; None if
             there was no complete crawl yet.
         on: the snapshot date.
-        withheld: the counters of versions that are withheld on it; what is made of them is null.
+        withheld: the counters of versions that are withheld on it; columns computed from them are null.
     """
     published = flows.clear() if new_versions is None else new_versions
     versions = (
