@@ -1,4 +1,4 @@
-"""A night that is cut off because `civitai-etl serve` ends (a restart of the machine, say) goes on when it is back."""
+"""Continues a nightly run that was cut off because `civitai-etl serve` ended, for example with the machine."""
 
 from datetime import UTC, datetime, time
 
@@ -27,7 +27,7 @@ async def go_on(deployment_name: str, *, is_alone: bool) -> str | None:
             ),
             sort=FlowRunSort.START_TIME_DESC,
         )
-        # A run that was turned away never began, whatever its start time says.
+        # A rejected run never began, whatever its start time says.
         begun = [(run, run.state) for run in runs if run.state and not _was_turned_away(run.state)]
         if not begun or not was_cut_off(begun[0][1], is_alone=is_alone):
             return None

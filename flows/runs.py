@@ -3,7 +3,7 @@
 The flows are thin shells around the steps of the command line. Tasks hand each other dates and paths, never tables;
 the client retries requests, and the daily run is tried again as a whole (`flows.retries`), so no task is. The writer
 lock guards the data directory across all flows and even against runs that no server knows of: who finds it taken ends
-cancelled, for a queue of writers helps nobody.
+cancelled, because a queue of writers is useless.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The Prefect flow `sync_vault`: the same as `civitai-etl vault pull`, `plan` and `apply`, watched by a Prefect server.
 
-It has no schedule of its own: what the vault is to hold is the query of whoever starts it or gives it one.
+It has no schedule of its own: the query of the person who starts or schedules it says what the vault must hold.
 """
 
 from prefect import flow, get_run_logger, task

@@ -116,7 +116,7 @@ def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFi
 
 
 def _is_file(path: Path) -> bool:
-    """Not a directory or a pipe. Of what cannot be seen, whoever reads it tells why."""
+    """Not a directory or a pipe. An unreadable path counts as a file: reading it reports why."""
     try:
         return path.is_file() or path.is_symlink()
     except OSError:

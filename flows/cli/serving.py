@@ -40,8 +40,8 @@ class PrefectServerError(CivitaiEtlError):
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
-    """What Prefect has to know before it is imported: its files lie in the data directory, it tells nobody, and no
-    proxy stands between it and its server on this machine.
+    """What Prefect has to know before it is imported: its files lie in the data directory, it sends no telemetry, and
+    no proxy stands between it and its server on this machine.
     """
     return {
         "PREFECT_HOME": str(settings.data_dir / "prefect"),

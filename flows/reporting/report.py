@@ -73,7 +73,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 def crawl_line(crawl: "SnapshotReport") -> str:
     """One sentence about the crawl, with its status."""
     if crawl.already_complete:
-        return f"Snapshot {crawl.snapshot_date} is complete already; nothing was asked of the service."
+        return f"Snapshot {crawl.snapshot_date} is complete already; no requests were made."
     status = crawl.status if crawl.status == "complete" else f"{crawl.status.upper()} ({crawl.reason})"
     return f"Snapshot {crawl.snapshot_date}: {status}; {_effort(crawl, f'{crawl.items:,} items')}."
 
@@ -264,7 +264,7 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
 
 
 def markdown(title: str, sentence: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
-    """The summary of a run as Markdown: what it did, in and out, the downloads of the last days as a bar chart."""
+    """The summary of a run as Markdown: what it did, in and out, and the downloads of the last days as a bar chart."""
     bars = _bars([row.downloads for row in top])
     rows = [
         f"| {in_markdown(row.base_model)} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
@@ -296,7 +296,7 @@ def in_a_block(lines: Iterable[str]) -> list[str]:
 
 
 def in_markdown(text: str) -> str:
-    """Text of the service, which nobody vouches for, as a part of a line in Markdown: none of it is a mark."""
+    """Untrusted text of the service as a part of a line in Markdown: its marks are escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain(text))
 
 

@@ -14,7 +14,7 @@ class MartBaseModelDaily(Table):
     """One row per base model and snapshot date: stocks, flows, share and ratings of its versions.
 
     A version counts while its row in dim_model_version is open, with its last known counters: a version that a crawl
-    did not reach keeps its stock, so a partial crawl never looks like a fall. The stock record_counts:
+    did not reach keeps its stock, so a partial crawl never looks like a fall. The stock balances:
     download_count = download_count of the date before + downloads_delta + downloads_entered - downloads_left
     + downloads_reclassified + downloads_hidden, and likewise version_count.
 
