@@ -67,7 +67,7 @@ def main() -> int:
         ("raw: observations, per day, in the archive", compacted.after.archive, days),
         ("star: daily tables, per day, as daily files", size(dated(daily, "daily", before)), days),
         ("star: daily tables, per day, compacted", size(dated(monthly, "monthly", before)), days),
-        ("star: everything else, on the last day", size(file for file in daily if file.part != "daily"), 1),
+        ("star: everything else, on the last day", size(file for file in daily if file.role != "daily"), 1),
         ("star: everything else, growth per day", growth(daily), arguments.days - 1),
     ]
     print(f"\n{arguments.days} days of {models:,} models; {days} of them are closed\n")
@@ -118,14 +118,14 @@ def raw_parts(raw: duckdb.DuckDBPyConnection, before: date) -> dict[str, int]:
     return sizes
 
 
-def dated(files: Iterable[LakeFile], part: str, before: date) -> list[LakeFile]:
-    """The files of a part that have dates of closed months."""
-    return [file for file in files if file.part == part and file.snapshot_date and file.snapshot_date < before]
+def dated(files: Iterable[LakeFile], role: str, before: date) -> list[LakeFile]:
+    """The files of a role that have dates of closed months."""
+    return [file for file in files if file.role == role and file.snapshot_date and file.snapshot_date < before]
 
 
 def growth(files: Iterable[LakeFile]) -> int:
     """Bytes that came after the first day to tables that keep what was: closed rows of a history, and new rows."""
-    later = [file for file in files if file.part in {"closed", "appended"} and file.snapshot_date]
+    later = [file for file in files if file.role in {"closed", "appended"} and file.snapshot_date]
     return size(file for file in later if file.snapshot_date != FIRST)
 
 

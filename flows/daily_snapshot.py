@@ -15,12 +15,12 @@ from pipelines.storage.lock import writer_lock
 
 
 class PartialSnapshotError(CivitaiEtlError):
-    """The snapshot is published but partial; its run ends failed, so that somebody looks."""
+    """The snapshot is published but partial; its run fails, so that alerts see it."""
 
 
 @task
 def crawl(snapshot_date: date) -> date:
-    """Photograph the service; returns the date of the snapshot."""
+    """Crawl the service; returns the date of the snapshot."""
     crawled = steps.crawl(Settings(), snapshot_date, LoggedProgress())
     get_run_logger().info(report.crawl_line(crawled))
     return crawled.snapshot_date
@@ -28,7 +28,7 @@ def crawl(snapshot_date: date) -> date:
 
 @task
 def look_up(snapshot_date: date) -> str | None:
-    """Look up what is watched; returns why that stopped early, if it did."""
+    """Look up the watch list; returns why that stopped early, if it did."""
     watched = steps.look_up_watched(Settings(), snapshot_date, LoggedProgress())
     if watched is None:
         return None
@@ -42,8 +42,8 @@ def publish(snapshot_date: date) -> Path:
     settings = Settings()
     built = steps.publish(settings, LoggedProgress())
     with report.open_analytics(settings.analytics) as connection:
-        told = report.crawl_record(connection, snapshot_date).line()
-    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", told, built)
+        sentence = report.crawl_record(connection, snapshot_date).line()
+    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", sentence, built)
     return settings.analytics
 
 
@@ -59,7 +59,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
             real service answers for no other.
 
     Raises:
-        PartialSnapshotError: what was seen is published, but not all was seen.
+        PartialSnapshotError: the snapshot is published, but partial.
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings = Settings()

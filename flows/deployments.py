@@ -53,9 +53,9 @@ class Deployment:
 
 def deployments(settings: Settings) -> tuple[Deployment, ...]:
     return (
-        # By default the crawl of a date begins when that date is three hours old,
+        # By default the crawl of a date begins at 03:00 UTC,
         Deployment("daily", daily_snapshot, settings.daily_cron),
-        # and half an hour apart from a refresh, which it must not find at work.
+        # half an hour apart from a refresh, because only one of them can run.
         Deployment("hourly", refresh, settings.refresh_cron),
         Deployment("on-demand", rebuild),
         Deployment("on-demand", sync_vault),

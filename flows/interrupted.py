@@ -1,4 +1,4 @@
-"""A night that is cut off because `civitai-etl serve` ends (a restart of the machine, say) goes on when it is back."""
+"""Continues a nightly run that was cut off because `civitai-etl serve` ended, for example with the machine."""
 
 from datetime import UTC, datetime, time
 
@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 
-#: What Prefect's runner says of the runs that it cancels when it is told to end.
+#: What Prefect's runner says of the runs that it cancels when it has to end.
 _SHUTDOWN = "Runner is shutting down."
 
 
@@ -27,7 +27,7 @@ async def go_on(deployment_name: str, *, is_alone: bool) -> str | None:
             ),
             sort=FlowRunSort.START_TIME_DESC,
         )
-        # A run that was turned away never began, whatever its start time says.
+        # A rejected run never began, whatever its start time says.
         begun = [(run, run.state) for run in runs if run.state and not _was_turned_away(run.state)]
         if not begun or not was_cut_off(begun[0][1], is_alone=is_alone):
             return None

@@ -14,11 +14,11 @@ from pipelines.settings import Settings
 @flow(name="rebuild")
 @one_writer
 def rebuild(from_date: date | None = None, to_date: date | None = None) -> Path:
-    """Make the star tables anew from what was loaded; returns the path of `analytics.duckdb`.
+    """Build the star tables again from raw; returns the path of `analytics.duckdb`.
 
     Args:
-        from_date: first snapshot date to be made anew; None is the first there is.
-        to_date: last snapshot date to be made anew; None is the last there is.
+        from_date: first snapshot date to build again; None is the first in raw.
+        to_date: last snapshot date to build again; None is the last in raw.
     """
     settings = Settings()
     built = steps.rebuild_star(settings, from_date, to_date, progress=LoggedProgress())

@@ -14,8 +14,8 @@ from pipelines.settings import Settings
 @flow(name="refresh")
 @one_writer
 def refresh() -> dict[str, int] | State[None]:
-    """Take in what is new since the last look; returns the number of new documents per kind. Before the first complete
-    snapshot a run ends cancelled: nothing has failed.
+    """Load what is new since the last refresh; returns the number of new documents per kind. Before the first complete
+    snapshot a run ends as cancelled, because nothing has failed.
     """
     try:
         refreshed = steps.refresh_documents(Settings(), LoggedProgress())
@@ -25,7 +25,7 @@ def refresh() -> dict[str, int] | State[None]:
     create_table_artifact(
         key="new-documents",
         table=[{"kind": kind, "documents": count} for kind, count in refreshed.documents.items()],
-        description="Documents of what is new since the last look.",
+        description="New documents since the last refresh.",
     )
     create_markdown_artifact(
         key="refresh", markdown=report.refresh_markdown(refreshed), description="What the refresh found."

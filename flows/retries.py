@@ -1,8 +1,8 @@
-"""A night that failed is tried again, later each time, until its date is over.
+"""Tries a failed nightly run again, with growing pauses, until its date is over.
 
-Prefect's own retries wait for a fixed time and know no end. But its server reads the policy of a run at the moment when
-the run fails: so a run that fails grants itself one more attempt and the pause before it. The server then shows the run
-as AwaitingRetry, with the reason and the time. Meanwhile nobody holds the writer lock, for the flow has returned.
+Prefect's own retries wait for a fixed time and have no end date. But its server reads the policy of a run when the run
+fails. So a failing run grants itself one more attempt and the pause before it. The server then shows the run as
+AwaitingRetry, with the reason and the time. The flow has returned, so the writer lock is free meanwhile.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 #: The pauses double from the first to the longest: most outages are short, and a long one ends at any hour.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(minutes=80)
-#: Answers that stay the same until a person does something: a wrong key, and a region without the service.
+#: Answers that only a person can change: a wrong key, and a region without the service.
 _FOR_A_PERSON = frozenset({401, 451})
 
 
@@ -72,7 +72,7 @@ def next_attempt(began: datetime, attempts: int, now: datetime) -> datetime | No
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether the same run can go well later although nobody does anything."""
+    """Whether the same run can succeed later without a person's help."""
     if isinstance(error, RefusedError):
         return error.status not in _FOR_A_PERSON
     return not isinstance(error, SettingsError | NetworkError | BarredError | OtherDateError | ForeignLakeError)

@@ -3,7 +3,7 @@
 The flows are thin shells around the steps of the command line. Tasks hand each other dates and paths, never tables;
 the client retries requests, and the daily run is tried again as a whole (`flows.retries`), so no task is. The writer
 lock guards the data directory across all flows and even against runs that no server knows of: who finds it taken ends
-cancelled, for a queue of writers helps nobody.
+cancelled, because a queue of writers is useless.
 """
 
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def one_writer(work: Callable[P, R]) -> Callable[P, R | State[None]]:
     return run
 
 
-def leave_star_artifacts(analytics: Path, key: str, title: str, told: str, built: BuildReport) -> None:
-    """The rows of every published table, and a summary in Markdown under `key`; `told` says what the run did."""
+def leave_star_artifacts(analytics: Path, key: str, title: str, sentence: str, built: BuildReport) -> None:
+    """The rows of every published table, and a summary in Markdown under `key`; `sentence` says what the run did."""
     with report.open_analytics(analytics) as connection:
         rows = report.published_rows(connection)
         create_table_artifact(
@@ -62,4 +62,4 @@ def leave_star_artifacts(analytics: Path, key: str, title: str, told: str, built
             description=f"{title}: rows of the published tables.",
         )
         top = report.top_base_models(connection)
-        create_markdown_artifact(key=key, markdown=report.markdown(title, told, built, top), description=title)
+        create_markdown_artifact(key=key, markdown=report.markdown(title, sentence, built, top), description=title)

@@ -1,8 +1,8 @@
 """The sequence of steps behind a daily snapshot, the same for the command line and for Prefect.
 
 First the crawl fills the raw warehouse and the watch list is looked up, then the transforms add what is new to the star
-schema and publish it. All of it happens under the writer lock of the data directory: whoever comes second is told who
-is at work.
+schema and publish it. All of it happens under the writer lock of the data directory: a second process gets
+an error that names the first.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -33,7 +33,7 @@ from transforms.quality.counter_guard import counter_names
 
 
 class WatchListError(CivitaiEtlError):
-    """The snapshot is there, but the service stopped answering before all of the watch list was looked up."""
+    """The snapshot is published, but the service stopped answering before the whole watch list was looked up."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"The snapshot is published, but the watch list was not looked up to its end: {problem}")
@@ -64,11 +64,11 @@ def run_daily_snapshot(
     Args:
         settings: where to read from and write to.
         snapshot_date: the UTC date to be photographed; None is today, the only date that a real service can answer for.
-        progress: is told about every phase.
+        progress: receives every phase.
         service_moved: the service may have another address than before.
 
     Raises:
-        CivitaiEtlError: the lock is held, the service or the disk does not play along, or the quality gate refuses.
+        CivitaiEtlError: the lock is held, the service or the disk fails, or the data-quality checks refuse a date.
     """
     with writer_lock(settings.data_dir, settings.lake):
         crawled = crawl(settings, snapshot_date, progress, service_moved=service_moved)
@@ -112,7 +112,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
 
 
 def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
-    """Add the dates that raw has and the star has not. The caller holds the writer lock, with the lake."""
+    """Add the new dates of raw to the star. The caller holds the writer lock, with the lake."""
     _refuse_lost_dates(settings, progress)
     return _build(settings, progress)
 
@@ -131,14 +131,14 @@ def relocate_star(settings: Settings) -> bool:
         if is_outdated(settings.analytics):
             raise CivitaiEtlError(
                 f"{settings.analytics} was not made by this version of civitai-etl: run `civitai-etl rebuild`, which "
-                "makes it anew from raw."
+                "makes it again from raw."
             )
         return relocate(Lake(settings.lake), settings.analytics)
 
 
 def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
     with storage_errors(settings.data_dir, settings.lake):
-        with suppress(UnreadableStarError):  # a crawl need not wait for it; the build tells of it
+        with suppress(UnreadableStarError):  # a crawl need not wait for it; the build reports it
             if relocate(Lake(settings.lake), settings.analytics):
                 progress.note(f"{settings.data_dir} was moved or copied: the tables now name the files that are here")
         refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
@@ -168,18 +168,19 @@ def rebuild_star(
     forget_dates: Collection[date] = (),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Make the star tables anew from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there.
+    """Make the star tables again from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there.
 
     Args:
         settings: where to read from and write to.
-        from_date: first snapshot date to be made anew; None is the first there is.
-        to_date: last snapshot date to be made anew; None is the last there is.
+        from_date: first snapshot date to be made again; None is the first there is.
+        to_date: last snapshot date to be made again; None is the last there is.
         into: another directory to write to.
         forget_dates: exactly the published dates that raw lacks, to be let go.
-        progress: is told about every phase.
+        progress: receives every phase.
 
     Raises:
-        CivitaiEtlError: a lock is held, raw lacks other dates, or the disk or the quality gate refuses.
+        CivitaiEtlError: a lock is held, raw lacks other dates, the disk fails, or the data-quality checks refuse a
+        date.
     """
     if into is not None and into.resolve() == settings.data_dir.resolve():
         into = None
@@ -241,8 +242,8 @@ def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
                 "select counter, snapshot_date from star.ops_withheld where not is_accepted order by all"
             ).fetchall()
     if (counter, on) not in withheld:
-        told = ", ".join(f"{name} on {day}" for name, day in withheld) or "nothing"
-        raise NotWithheldError(f"{counter} is not withheld on {on}; what is withheld: {told}.")
+        counters = ", ".join(f"{name} on {day}" for name, day in withheld) or "nothing"
+        raise NotWithheldError(f"{counter} is not withheld on {on}; what is withheld: {counters}.")
 
 
 def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:

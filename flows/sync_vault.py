@@ -1,6 +1,6 @@
 """The Prefect flow `sync_vault`: the same as `civitai-etl vault pull`, `plan` and `apply`, watched by a Prefect server.
 
-It has no schedule of its own: what the vault is to hold is the query of whoever starts it or gives it one.
+It has no schedule of its own: the query of the person who starts or schedules it says what the vault must hold.
 """
 
 from prefect import flow, get_run_logger, task
@@ -42,7 +42,7 @@ def plan(sql: str) -> int:
 def carry_out() -> list[str]:
     """Apply the plan; returns what was not settled, line by line, and leaves an artifact of all outcomes."""
     applied = vault.apply(Settings(), LoggedProgress())
-    told, *unsettled = vault.applied_lines(applied)
+    summary, *unsettled = vault.applied_lines(applied)
     create_table_artifact(
         key="vault-changes",
         table=[
@@ -54,7 +54,7 @@ def carry_out() -> list[str]:
             }
             for outcome in applied.outcomes
         ],
-        description=told,
+        description=summary,
     )
     return unsettled
 

@@ -281,7 +281,7 @@ def rehearse(settings: Settings) -> list[Change]:
 
 
 def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
-    """Toggle versions until the vault agrees with the plan, then store the account anew.
+    """Toggle versions until the vault agrees with the plan, then store the account again.
 
     Killed, it goes on when it is run again; no version is toggled twice (`pipelines.vault.sync`).
 
@@ -314,7 +314,7 @@ def _check_member(member: MemberOfKey, planned: Plan, settings: Settings) -> Non
     if (planned.api_url, planned.user_id) != (settings.api_url, user_id):
         raise VaultError(
             f"The plan is for member {planned.user_id} of {planned.api_url}, the key belongs to member {user_id} of "
-            f"{settings.api_url}: pull and plan anew."
+            f"{settings.api_url}: pull and plan again."
         )
 
 
@@ -347,9 +347,9 @@ def applied_lines(applied: Applied) -> list[str]:
     counts: dict[str, int] = {}
     for outcome in applied.outcomes:
         counts[outcome.result] = counts.get(outcome.result, 0) + 1
-    told = ", ".join(f"{count:,} {result}" for result, count in counts.items()) or "nothing to do"
+    summary = ", ".join(f"{count:,} {result}" for result, count in counts.items()) or "nothing to do"
     verdict = "vault and plan agree" if applied.is_settled else "VAULT AND PLAN DO NOT AGREE"
-    lines = [f"{told}: {verdict}."]
+    lines = [f"{summary}: {verdict}."]
     return lines + [
         f"  {outcome.change}: {outcome.result}: {outcome.why}" for outcome in applied.outcomes if not outcome.is_settled
     ]

@@ -1,14 +1,14 @@
-"""From the raw layer to the published star: day by day (`build`), or all of it anew (`rebuild`).
+"""From the raw layer to the published star: incrementally (`build`), or from the first date (`rebuild`).
 
-Both fold the same step (`transforms.day`) over the snapshot dates, so that they give the same files, byte for byte.
-When raw has something new for a date that the star has already (a late re-run, a crawl that went on, a date that is
-excluded or included), the star is folded from the first date again: facts from that date on and every dimension may
-change, and files whose rows did not change keep their names. A month that `transforms.compact` merged stays merged if
-it was over before that date; later ones are daily files again until `compact` merges them, which gives the same bytes
-as if nothing had come late. What was looked up is no part of that fold: its tables are made anew from all of raw.
+Both apply the same step (`transforms.day`) to one snapshot date after the other, so both give the same files, byte for
+byte. If raw has something new for a date that the star already has (a late re-run, a crawl that went on, a date that is
+excluded or included), `build` replays all dates from the first. Facts from that date on and every dimension may change.
+Files whose rows did not change keep their names. A month that `transforms.compact` merged stays merged if it ended
+before that date. Later months are daily files until `compact` merges them again, which gives the same bytes as if
+nothing had come late. The tables of look-ups are not replayed: every build makes them from all of raw.
 
-A date that the checks refuse is a gap, never what the next date is compared with: `build` stores the refusal in raw and
-goes on, so that a healthy catalogue recovers by itself. `rebuild` decides nothing: it stops, and a person decides.
+A date that the checks refuse is a gap, and the next date is not compared with it. `build` stores the refusal in raw and
+goes on, so a healthy catalogue recovers by itself. `rebuild` stops instead, and a person decides.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -23,16 +23,16 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
-from transforms.day import NOTHING, Balance, DayBuild, SnapshotDay
-from transforms.day_checks import DEFECTS, Verdict, judge
+from transforms.day import NOTHING, DayBuild, RecordCounts, SnapshotDay
+from transforms.day_checks import DEFECTS, CheckResult, run_checks
 from transforms.lake.files import Lake, LakeFile, month_of
-from transforms.lake.publish import follow, has_other_analyses, is_outdated, publish, read_manifest
-from transforms.lake.release import Generation
+from transforms.lake.publish import has_other_analyses, is_outdated, post_commit, publish, read_manifest
+from transforms.lake.release import Release
 from transforms.lookup_tables import add_lookups, replace_where_changed
 from transforms.staging.raw_reader import RawReader
 from transforms.tables import DimDate, OpsDecision, OpsSnapshot
 
-#: By these a crawl is the same in raw and in the star.
+#: A crawl is the same in raw and in the star if these columns are equal.
 AS_IT_IS = ["crawl_id", "status", "observations"]
 
 _WAYS = (
@@ -43,13 +43,13 @@ _WAYS = (
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: the dates it folded, rows per table of the published star, one balance per date and kind, and
-    the warnings of the quality gate.
+    """What a build did: the dates it replayed, rows per table of the published star, record counts per date and kind,
+    and the warnings of the data-quality checks.
     """
 
     dates: tuple[date, ...]
     rows: dict[str, int]
-    balances: tuple[Balance, ...]
+    record_counts: tuple[RecordCounts, ...]
     published: bool
     warnings: tuple[str, ...] = ()
 
@@ -75,11 +75,11 @@ class Refusal:
 
 
 @dataclass
-class Folded:
-    """What a fold over snapshot dates came to."""
+class Replayed:
+    """The result of replaying snapshot dates."""
 
     days: list[SnapshotDay] = field(default_factory=list)
-    balances: list[Balance] = field(default_factory=list)
+    record_counts: list[RecordCounts] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -115,72 +115,72 @@ def build(
     limits: Limits = Limits(),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Adds to the star what raw has and the star has not, and publishes it; without news it does nothing.
+    """Adds what is new in raw to the star and publishes it. If nothing is new, it does nothing.
 
-    A star whose tables were declared otherwise, by an earlier version, is made anew as a whole.
+    If an earlier version declared the tables differently, the whole star is built again.
 
     Args:
-        warehouse: the raw DuckDB file; nobody else has it open for writing.
+        warehouse: the raw DuckDB file; no other process has it open for writing.
         lake: root directory of the star's files.
         analytics: the DuckDB file of views that is replaced.
         limits: how much may be out of the ordinary.
-        progress: is told of every date.
+        progress: receives every date.
 
     Raises:
-        CivitaiEtlError: the checks refuse a date. It is left out, all else is published.
+        CivitaiEtlError: the checks refuse a date. It is left out, everything else is published.
     """
-    published, anew = read_manifest(analytics), is_outdated(analytics)
+    published, outdated = read_manifest(analytics), is_outdated(analytics)
     with RawReader(warehouse) as raw:
         crawls = raw.crawls()
         known = _known(published, Lake(lake))
         news = _dates_with_news(crawls, raw.decisions, known)
-        if not news and not anew:
+        if not news and not outdated:
             return _publish_changes(warehouse, lake, analytics, (add_lookups, add_operations))
         days = snapshot_days(crawls, raw.decisions)
         start, kept = published, list[LakeFile]()
-        if anew:
-            progress.note("An earlier version made the tables: they are made anew from raw.")
+        if outdated:
+            progress.note("An earlier version made the tables: they are made again from raw.")
             start = []
         elif not known.crawls.is_empty() and min(news) <= known.crawls["snapshot_date"].max():  # type: ignore[operator]
             start, kept = [], files_before(published, min(news))
         else:
             days = [day for day in days if day.on in news]
-        with Generation(Lake(lake), published=start, kept=kept) as star:
-            folded = fold(star, raw, days, news, limits, progress, known)
-            refused = folded.decisions(raw.decisions)
+        with Release(Lake(lake), published=start, kept=kept) as star:
+            replayed = replay(star, raw, days, news, limits, progress, known)
+            refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
             add_operations(star, raw, refused)
             files = star.finish()
     decisions.store(warehouse, refused)
-    # Where no date is left there is nothing to see, but what was published must not stay.
-    if folded.days or published:
+    # If no date is left there is nothing to publish, but an earlier release must be replaced.
+    if replayed.days or published:
         publish(Lake(lake), analytics, files)
-    if folded.refusals:
-        raise folded.refusals[0].left_out()
-    return _report(folded, files)
+    if replayed.refusals:
+        raise replayed.refusals[0].left_out()
+    return _report(replayed, files)
 
 
 def _publish_changes(
-    warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Generation, RawReader], bool]]
+    warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Release, RawReader], bool]]
 ) -> BuildReport:
-    """Takes the star through steps that fold no date, and publishes it if that changed any table, or if its views and
-    macros are those of another version.
+    """Applies steps that replay no date, and publishes the star if they changed a table, or if its views and macros
+    are those of another version.
     """
     published = read_manifest(analytics)
-    with RawReader(warehouse) as raw, Generation(Lake(lake), published=published) as star:
+    with RawReader(warehouse) as raw, Release(Lake(lake), published=published) as star:
         changed = [step(star, raw) for step in steps]
         if any(changed) or has_other_analyses(analytics):
             files = star.finish()
             publish(star.lake, analytics, files)
             return BuildReport((), rows_per_table(files), (), published=True)
     if published:
-        follow(Lake(lake), published)
+        post_commit(Lake(lake), published)
     return BuildReport((), rows_per_table(published), (), published=False)
 
 
 def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
-    """Takes only the tables of look-ups to what raw has, and publishes the star with them if that changed any. A star
-    whose tables were declared otherwise has to wait for the next `build`.
+    """Updates only the tables of look-ups from raw, and publishes the star if one changed. If an earlier version
+    declared the tables differently, this waits for the next `build`.
     """
     if is_outdated(analytics):
         return BuildReport((), rows_per_table(read_manifest(analytics)), (), published=False)
@@ -197,12 +197,12 @@ def rebuild(
     limits: Limits = Limits(),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Makes the star anew from raw and publishes it.
+    """Builds the star again from raw and publishes it.
 
     Args are those of `build`, and
-        from_date, to_date: daily files of earlier and of later dates, and files of earlier and of later months, stay
-            as they are published; by default all are made anew. A month that `compact` merged is made anew as a
-            whole, as daily files. The rest of the star always is, for history has no middle.
+        from_date, to_date: the dates to build again, by default all. Daily files of other dates, and merged files of
+            other months, stay as published. A month that `compact` merged is built again as a whole, as daily files.
+            Dimensions are always built again from the first date.
 
     Raises:
         CivitaiEtlError: the checks refuse a date; nothing is published.
@@ -216,81 +216,81 @@ def rebuild(
             published = read_manifest(analytics)
             # What came late changes its date and every date after it.
             news = _dates_with_news(crawls, raw.decisions, _known(published, Lake(lake)))
-            covered = {(part, day) for on in remade for part, day in (("daily", on), ("monthly", month_of(on)))}
+            covered = {(role, day) for on in remade for role, day in (("daily", on), ("monthly", month_of(on)))}
             kept = [
                 file
                 for file in files_before(published, min(news, default=date.max))
-                if (file.part, file.snapshot_date) not in covered
+                if (file.role, file.snapshot_date) not in covered
             ]
-        with Generation(Lake(lake), kept=kept) as star:
-            folded = fold(star, raw, days, remade, limits, progress)
-            if folded.refusals:
-                raise folded.refusals[0].nothing_changed()
+        with Release(Lake(lake), kept=kept) as star:
+            replayed = replay(star, raw, days, remade, limits, progress)
+            if replayed.refusals:
+                raise replayed.refusals[0].nothing_changed()
             add_lookups(star, raw)
             add_operations(star, raw)
             files = star.finish()
     publish(Lake(lake), analytics, files)
-    return _report(folded, files)
+    return _report(replayed, files)
 
 
-def fold(
-    star: Generation,
+def replay(
+    star: Release,
     raw: RawReader,
     days: Sequence[SnapshotDay],
-    judged: Collection[date],
+    checked: Collection[date],
     limits: Limits,
     progress: Progress,
     known: Known | None = None,
-) -> Folded:
-    """Takes the star through `days`, oldest first. Only a date in `judged` can be refused: it leaves nothing behind,
-    and the next one is compared with the one before it. Of a date that is `known` only what is new can be refused.
+) -> Replayed:
+    """Adds `days` to the star, oldest first. Only a date in `checked` can be refused. A refused date leaves no rows,
+    and the next date is compared with the one before it. Of a `known` date only the new crawls can be refused.
 
     Raises:
-        CivitaiEtlError: a date that is published already has a defect.
+        CivitaiEtlError: a date that is already published has a defect.
     """
-    folded = Folded()
+    replayed = Replayed()
     before = days[0].before if days else NOTHING
     for number, planned in enumerate(days, start=1):
         day = replace(planned, before=before)
         roll_back = star.savepoint()
-        verdict, balances = _take(star, raw, day, limits)
-        if day.on in judged and verdict.errors:
+        result, record_counts = _take(star, raw, day, limits)
+        if day.on in checked and result.errors:
             roll_back()
-            refusal = Refusal(day.on, _new_crawls(day, known), verdict.errors[0])
-            folded.refusals.append(refusal)
+            refusal = Refusal(day.on, _new_crawls(day, known), result.errors[0])
+            replayed.refusals.append(refusal)
             raw.leave_out(refusal.crawl_ids)
             day = day.without(refusal.crawl_ids)
             if day.is_empty:
                 continue
-            verdict, balances = _take(star, raw, day, limits)
-        elif day.on in judged:
-            folded.warnings += [each.message for each in verdict.warnings]
-        for error in verdict.errors:
+            result, record_counts = _take(star, raw, day, limits)
+        elif day.on in checked:
+            replayed.warnings += [each.message for each in result.warnings]
+        for error in result.errors:
             if isinstance(error, DEFECTS):
                 raise error
-        folded.days.append(day)
-        folded.balances += balances
+        replayed.days.append(day)
+        replayed.record_counts += record_counts
         before = day.as_before
         progress.update("transform", number, len(days), unit="days")
-    return folded
+    return replayed
 
 
-def _take(star: Generation, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[Verdict, list[Balance]]:
-    """Adds a date to the star; gives what the checks say of it, and its balances."""
+def _take(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[CheckResult, list[RecordCounts]]:
+    """Adds a date to the star; returns the result of its checks, and its record counts."""
     work = DayBuild(star, raw, day, limits)
-    balances = work.run()
-    return judge(work, balances), balances
+    record_counts = work.run()
+    return run_checks(work, record_counts), record_counts
 
 
 def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:
-    """The crawls of a date that the published star has not as they are; all of them if it has them so."""
+    """The crawls of a date that are new or changed since the last publish; all of them if none is."""
     new = day.crawls if known is None else day.crawls.join(known.standing, on=AS_IT_IS, how="anti")
     return tuple((new if new.height else day.crawls)["crawl_id"])
 
 
-def add_operations(star: Generation, raw: RawReader, refused: Sequence[Decision] = ()) -> bool:
-    """Takes the tables of crawls and decisions, and the calendar, to what raw has and what was `refused` just now;
-    whether that changed any.
+def add_operations(star: Release, raw: RawReader, refused: Sequence[Decision] = ()) -> bool:
+    """Updates the tables of crawls and decisions, and the calendar, from raw and from what was just `refused`; returns
+    whether one changed.
     """
     taken = [*raw.decisions, *refused]
     crawls = raw.crawls(taken)
@@ -307,16 +307,14 @@ def add_operations(star: Generation, raw: RawReader, refused: Sequence[Decision]
 
 
 def files_before(files: Sequence[LakeFile], late: date) -> list[LakeFile]:
-    """The files of daily tables, a day's or a month's, all of whose dates are earlier than `late`: what came for that
-    date changes none of their rows.
-    """
+    """The daily and monthly files whose dates are all earlier than `late`: it does not change them."""
     end = {"daily": late, "monthly": month_of(late)}
-    return [file for file in files if file.snapshot_date and file.part in end and file.snapshot_date < end[file.part]]
+    return [file for file in files if file.snapshot_date and file.role in end and file.snapshot_date < end[file.role]]
 
 
 def snapshot_days(crawls: pl.DataFrame, taken: Sequence[Decision]) -> list[SnapshotDay]:
-    """The snapshot dates of raw, oldest first, each with its crawls that count and what came before. A date without a
-    single observation is a gap: it makes no snapshot.
+    """The snapshot dates of raw, oldest first, each with its crawls that count and what came before. A date without
+    observations is a gap and no snapshot.
     """
     included = {crawl_id for each in taken for crawl_id in each.crawl_ids if each.verdict == "included"}
     days: list[SnapshotDay] = []
@@ -366,8 +364,8 @@ def _known(published: list[LakeFile], lake: Lake) -> Known:
 
 
 def _dates_with_news(crawls: pl.DataFrame, taken: Sequence[Decision], known: Known) -> set[date]:
-    """The dates that are not in the published star as they are now: of crawls that came, grew, or do not count any
-    more or again, and of counters that were accepted.
+    """The dates that differ from the published star: a crawl is new, has grown, or counts no longer or again; or a
+    counter was accepted.
     """
     counts = pl.col("verdict").is_null()
     new = crawls.filter(counts).join(known.standing, on=AS_IT_IS, how="anti")
@@ -376,8 +374,8 @@ def _dates_with_news(crawls: pl.DataFrame, taken: Sequence[Decision], known: Kno
     return {*new["snapshot_date"], *gone["snapshot_date"], *accepted}
 
 
-def _report(folded: Folded, files: Sequence[LakeFile]) -> BuildReport:
-    dates = tuple(day.on for day in folded.days)
+def _report(replayed: Replayed, files: Sequence[LakeFile]) -> BuildReport:
+    dates = tuple(day.on for day in replayed.days)
     return BuildReport(
-        dates, rows_per_table(files), tuple(folded.balances), published=True, warnings=tuple(folded.warnings)
+        dates, rows_per_table(files), tuple(replayed.record_counts), published=True, warnings=tuple(replayed.warnings)
     )

@@ -1,13 +1,13 @@
 """Retention: closed months of the daily tables become one file each, and their raw observations leave the warehouse.
 
-The grain stays, and so does every row. Facts of a month, one file a day, are written as one file sorted by key and
-date, where what hardly changes from day to day lies together (docs/operations.md has what that saves); raw observations
-go to the archive (`pipelines.raw.archive`). A build and a rebuild read the archive as if nothing had moved, and write
-daily files again for a month that something came late for: compacted once more, it has the same bytes as any other way.
+The grain and all rows stay. The daily files of a month become one file sorted by key and date, which compresses better
+(docs/operations.md has the numbers). Raw observations go to the archive (`pipelines.raw.archive`). A build and a
+rebuild read the archive like the warehouse. If rows come late for a month, they write daily files for it again; the
+next `compact` gives the same bytes as if nothing had come late.
 
-Nothing is replaced before it is proven: the star is rebuilt from the new warehouse and its archive in a folder of its
-own, and every table has to have the rows of the published one. Then the warehouse is replaced and the star published,
-one rename each. Killed between the two, the next run finds the raw layer done and does the rest.
+Before anything is replaced, the star is rebuilt from the new warehouse and its archive in a separate folder, and every
+table must have the rows of the published one. Then the warehouse is replaced and the star is published, one rename
+each. If the run is killed between the two, the next run finds the raw layer done and does the rest.
 """
 
 import shutil
@@ -31,13 +31,13 @@ from transforms.lake.publish import publish, read_manifest
 from transforms.lake.release import ARROW_SCHEMAS, STAR
 from transforms.tables import OpsDrift
 
-#: Of a sample of documents, in the order in which raw has them: its examples may be others after a rebuild.
+#: Made from a sample of documents in raw's order: a rebuild may have other examples.
 NOT_COMPARED = {OpsDrift.table_name()}
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of the files that a data directory cannot do without."""
+    """Bytes of the files that a data directory needs."""
 
     warehouse: int
     archive: int
@@ -61,16 +61,16 @@ class CompactReport:
 def compact(
     warehouse: Path, lake: Path, analytics: Path, *, limits: Limits = Limits(), progress: Progress = Silent()
 ) -> CompactReport:
-    """Merges closed months of the published star and archives their observations; a second time it does nothing.
+    """Merges closed months of the published star and archives their observations; a second call does nothing.
 
-    The caller holds the writer lock; no load package is pending, and the star has all that raw has.
+    The caller holds the writer lock. No load package is pending, and the star is up to date with raw.
 
     Args:
         warehouse: the raw DuckDB file.
         lake: root directory of the star's files.
         analytics: the DuckDB file of views.
         limits: those under which the star was built.
-        progress: is told of every phase.
+        progress: receives every phase.
 
     Raises:
         LossError: a table would have other rows than before; nothing was changed.
@@ -106,10 +106,10 @@ def closed_months(files: Sequence[LakeFile], before: date) -> list[list[LakeFile
         assert file.snapshot_date is not None
         return file.table, month_of(file.snapshot_date)
 
-    dated = [file for file in files if file.part in {"daily", "monthly"}]
+    dated = [file for file in files if file.role in {"daily", "monthly"}]
     closed = [file for file in dated if file.snapshot_date and file.snapshot_date < before]
     months = [list(group) for _, group in groupby(sorted(closed, key=table_and_month), key=table_and_month)]
-    return [month for month in months if any(file.part == "daily" for file in month)]
+    return [month for month in months if any(file.role == "daily" for file in month)]
 
 
 def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress) -> list[LakeFile]:
@@ -140,8 +140,8 @@ def refuse_difference(
         for number, table in enumerate(tables, start=1):
             name = table.table_name()
             one, other = (
-                [where.root / file.path for file in generation if file.table == name]
-                for where, generation in ((lake, files), (other_lake, other_files))
+                [where.root / file.path for file in release if file.table == name]
+                for where, release in ((lake, files), (other_lake, other_files))
             )
             # Files are named by their content.
             if {path.name for path in one} != {path.name for path in other}:
@@ -170,7 +170,7 @@ def workplace(warehouse: Path) -> Iterator[Path]:
 
 
 def measure(warehouse: Path, files: Sequence[LakeFile]) -> Sizes:
-    """Bytes of the raw layer, and of the star files of a generation."""
+    """Bytes of the raw layer, and of the star files of a release."""
     archive = sum(path.stat().st_size for path in archive_of(warehouse).rglob("*.parquet"))
     star = sum(file.bytes for file in files if file.path.startswith("star/"))
     return Sizes(warehouse.stat().st_size, archive, star)

@@ -1,8 +1,8 @@
-"""No published date vanishes in silence: what the star has of each snapshot date, raw has to have as well.
+"""Protects published dates: raw must have the observations of every published snapshot date.
 
-The star is made of raw, so a raw layer that is lost, or was put back from an older backup, would make the next publish
-drop what it lacks, and the service cannot be asked for it again. Observations are only ever added: a date of which raw
-has fewer than the star was made of has lost some.
+The star is built from raw. If raw is lost, or restored from an older backup, the next publish would drop dates, which
+the service cannot give again. Observations are only ever added: if raw has fewer observations of a date than the star
+was built from, some are lost.
 """
 
 import json
@@ -25,7 +25,7 @@ from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.publish import MANIFEST, read_manifest
 from transforms.tables import OpsDecision, OpsSnapshot
 
-#: Dates that are named one by one.
+#: How many dates a message names.
 NAMED = 3
 
 _DAY = re.compile(r"snapshot_date=(\d{4}-\d\d-\d\d)/")
@@ -36,7 +36,7 @@ class LostDatesError(CivitaiEtlError):
 
 
 def refuse_lost_dates(warehouse: Path, lake: Path, analytics: Path, forgotten: Collection[date] = ()) -> None:
-    """Sees that raw has all that the star was made of, but for the dates to be forgotten.
+    """Checks that raw has all observations of the star, except those of the dates to be forgotten.
 
     Args:
         warehouse: the raw DuckDB file; without one, raw has nothing.
@@ -46,7 +46,7 @@ def refuse_lost_dates(warehouse: Path, lake: Path, analytics: Path, forgotten: C
 
     Raises:
         LostDatesError: raw lacks other dates than these, or has one of them.
-        CivitaiEtlError: raw cannot be read, or nobody can know what is published.
+        CivitaiEtlError: raw cannot be read, or it is unknown what is published.
     """
     published = published_observations(lake, analytics)
     lost = lost_dates(raw_observations(warehouse), published) if published else []
@@ -66,7 +66,7 @@ def refuse_lost_dates(warehouse: Path, lake: Path, analytics: Path, forgotten: C
 
 
 def lost_dates(raw: Mapping[date, int], published: Mapping[date, int]) -> list[date]:
-    """The dates of which raw has fewer observations than are published."""
+    """The dates with fewer observations in raw than published."""
     return sorted(on for on, observations in published.items() if observations > raw.get(on, 0))
 
 
@@ -83,17 +83,17 @@ def raw_observations(warehouse: Path) -> dict[date, int]:
 
 
 def published_observations(lake: Path, analytics: Path) -> dict[date, int]:
-    """Of how many observations the published star was made, by snapshot date.
+    """The number of observations in the published star, by snapshot date.
 
-    Where analytics.duckdb is lost, the manifest in the lake tells what was published. Where the table of crawls is
-    lost, a date with a file of its own had one observation at least.
+    If analytics.duckdb is lost, the manifest in the lake says what was published. If the table of crawls is lost, a
+    date with a file had at least one observation.
     """
     files = _published_files(lake, analytics)
     of_crawls = [file for file in files if file.table == OpsSnapshot.table_name()]
     try:
         rows = Lake(lake).read(of_crawls, OpsSnapshot.polars_schema(), partly=True)
     except UnreadableStarError:
-        daily = [file for file in files if file.part == "daily" and (lake / file.path).exists()]
+        daily = [file for file in files if file.role == "daily" and (lake / file.path).exists()]
         return {file.snapshot_date: 1 for file in daily if file.snapshot_date}
     of_date = rows.group_by("snapshot_date").agg(pl.col("observations").sum())
     return {on: observations for on, observations in of_date.iter_rows() if observations}
@@ -129,7 +129,7 @@ def put_back_decisions(warehouse: Path, lake: Path, analytics: Path, progress: P
 def _published_files(lake: Path, analytics: Path) -> list[LakeFile]:
     try:
         return read_manifest(analytics) or _files_of_manifest(lake)
-    except UnreadableStarError:  # a rebuild makes it anew
+    except UnreadableStarError:  # a rebuild makes it again
         return _files_of_manifest(lake)
 
 

@@ -1,6 +1,6 @@
-"""One snapshot date of the star: what the day's crawls brought becomes history, facts and the mart.
+"""One snapshot date of the star: an incremental build from the day's crawls to history, facts and the mart.
 
-Reads top to bottom as the day goes: stage every kind, take the dimensions forward, write the facts, balance the mart.
+The steps stand in their order: stage every kind, merge the dimensions, write the facts, write the mart.
 """
 
 import json
@@ -12,9 +12,9 @@ import polars as pl
 
 from pipelines.raw.tables import KINDS
 from pipelines.settings import Limits
-from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Generation
+from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Release
 from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
-from transforms.staging.change_rate import Churn, churn
+from transforms.staging.change_rate import ChangeRate, change_rate
 from transforms.staging.flatten import named
 from transforms.staging.quarantine import check, first_of_each, refused, rejected
 from transforms.staging.raw_reader import RawReader
@@ -22,7 +22,7 @@ from transforms.staging.stage import Staged, stage
 from transforms.star.base_models import describe
 from transforms.star.facts import DOWNLOADS, ENTITY_ID, CompleteCrawl, counters_of, daily_rows, stats_columns
 from transforms.star.mart import Stock, base_model_day
-from transforms.star.scd2 import advance, natural_key, open_period, refresh
+from transforms.star.scd2 import merge, natural_key, open_period, upsert
 from transforms.tables import (
     BridgeModelTag,
     DimBaseModel,
@@ -48,10 +48,10 @@ from transforms.tables import (
 )
 from transforms.tables.state import StateEntity
 
-#: What hangs on the documents of models, in the order of their levels.
+#: The tables of the documents of models, in the order of their levels.
 MODEL_TABLES: tuple[type[Table], ...] = (DimModel, ModelText, DimModelVersion, DimFile, FileHash, BridgeModelTag)
 INSTANT = pl.Datetime("us", "UTC")
-#: The id of a model, from the text that raw keys it by.
+#: The id of a model, from its text in raw.
 MODEL_ID = pl.col("entity_id").cast(pl.Int64).alias("model_id")
 
 #: The payload kind whose records each fact counts, and the record's id in the fact.
@@ -79,8 +79,8 @@ NOTHING = Before(None, None)
 class SnapshotDay:
     """A snapshot date: its crawls that count (rows of raw.snapshots), and what came before it.
 
-    `accepted` are counters of facts whose collapse on the date is real. With `is_included` a person decided that the
-    date counts however implausible it looks.
+    `accepted` are counters of facts whose collapse on the date is real. `is_included` says that a person included the
+    date, although the checks find it implausible.
     """
 
     on: date
@@ -115,7 +115,7 @@ class SnapshotDay:
 
 
 @dataclass(frozen=True)
-class Balance:
+class RecordCounts:
     """What became of the records of a kind on a date; received = loaded + quarantined + duplicates."""
 
     snapshot_date: date
@@ -133,45 +133,46 @@ class Balance:
 class DayBuild:
     """The work on one snapshot date."""
 
-    def __init__(self, star: Generation, raw: RawReader, day: SnapshotDay, limits: Limits) -> None:
+    def __init__(self, star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> None:
         self.star = star
         self.limits = limits
         self.raw = raw
         self.day = day
         self.on = day.on
         self.quarantine: list[pl.DataFrame] = []
-        #: model_id of the models that list a version of another one: they are read every day, for it may become theirs.
-        self.contested = pl.DataFrame(schema={"model_id": pl.Int64})
-        #: Per kind: what became another document since it was seen last, once it has run.
-        self.churn: list[Churn] = []
-        #: The day's rows of each table that days only add to, once it has run.
+        #: model_id of the models that list a version of another model. They are read every day, because the version may
+        #: become theirs.
+        self.conflicting = pl.DataFrame(schema={"model_id": pl.Int64})
+        #: Per kind: the documents that changed since they were last observed. Filled by `run`.
+        self.change_rates: list[ChangeRate] = []
+        #: The day's rows of each append-only table. Filled by `run`.
         self.added: dict[str, pl.DataFrame] = {}
-        #: The keys of each table that is only ever added to, with those of this day.
+        #: The keys of each append-only table, including those of this day.
         self.keys: dict[str, pl.DataFrame] = {}
-        #: The model types that were there before.
+        #: The model types before this day.
         self.types_before = star.rows(DimModel.table_name())["type"].unique()
-        #: Per kind: how many records a fact has rows of, and how many of these rows the fact's rules refused.
-        self.books: dict[str, tuple[int, int]] = {}
+        #: Per kind: how many records became rows of a fact, and how many of these rows the fact's rules rejected.
+        self.fact_counts: dict[str, tuple[int, int]] = {}
         #: Counters that collapsed on the date, and of each counter how many of the entities with a known flow moved.
         self.collapses: list[Collapse] = []
         self.moved: dict[tuple[str, str], int] = {}
 
-    def run(self) -> list[Balance]:
-        """Adds the day to the star. Returns one balance per kind that the day's crawls asked for."""
+    def run(self) -> list[RecordCounts]:
+        """Adds the day to the star. Returns the record counts of each kind."""
         staged = {kind: self.stage(kind) for kind in KINDS}
         models = staged["model"]
-        before = Stock(self.day.before.date, self.served_versions())
-        opened = self.advance_models(models)
+        before = Stock(self.day.before.date, self.current_versions())
+        opened = self.merge_models(models)
         self.add_names(staged, opened)
         self.add_images(staged)
         self.add_facts(staged, opened)
-        flows, births = self.add_version_facts(models, opened[DimModelVersion.table_name()])
-        self.add_mart(before, flows, births)
+        flows, new_versions = self.add_version_facts(models, opened[DimModelVersion.table_name()])
+        self.add_mart(before, flows, new_versions)
         self.note_changes(staged)
         self.note_unread(staged["model"])
         self.note_entities(staged)
         self.note_operations(staged)
-        return [self.balance(kind, staged[kind]) for kind in KINDS]
+        return [self.record_counts(kind, staged[kind]) for kind in KINDS]
 
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())
@@ -182,9 +183,9 @@ class DayBuild:
     # Dimensions
 
     def candidates(self, table: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
-        """The candidate rows of a table that can become rows: one per natural key, and none that breaks a rule.
+        """The candidate rows of a table that are accepted: one per natural key, and none that breaks a rule.
 
-        A row that stands twice to the letter is one row; a second row with another content is set aside.
+        Two equal rows are one row. A second row with the same key and other content is quarantined.
         """
         good, bad = check(table, self.completed(table, rows))
         if bad.is_empty():
@@ -210,19 +211,19 @@ class DayBuild:
             pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing
         ).select(table.column_names())
 
-    def advance_models(self, models: Staged) -> dict[str, pl.DataFrame]:
-        """Takes the tables of models, versions, files, hashes and tags to this date; returns their candidates.
+    def merge_models(self, models: Staged) -> dict[str, pl.DataFrame]:
+        """Merges the tables of models, versions, files, hashes and tags; returns their candidates.
 
-        What a model no longer lists is gone if the crawl was complete; what hangs on a model that answered 404 is gone.
-        A model that no list had, but that answered when it was asked for by id, was seen. Nothing else is known of it,
-        unless no list has shown it since it was last gone: then its answers by id are all there is, and count as lists.
+        What a model no longer lists is gone if the crawl was complete. Everything of a model that answered 404 is gone.
+        A model that was in no list but answered by id was observed, and its answer changes nothing. If no list has
+        shown the model since it was last gone, its answers by id count as lists.
         """
-        buried = self.buried_models(models)
-        owners = self.owners(models, buried)
-        # Everything about a version is its owner's: what others say of it, its files and its hashes is passed over.
+        deleted = self.deleted_models(models)
+        resolved = self.resolve_owners(models, deleted)
+        # A version, its files and its hashes come from the owner only. What other models list of them is ignored.
         listed_by_owner = {
             table.table_name(): models.rows[table.table_name()].join(
-                owners, on=["version_id", "model_id"], how="semi", maintain_order="left"
+                resolved, on=["version_id", "model_id"], how="semi", maintain_order="left"
             )
             for table in (DimModelVersion, DimFile, FileHash)
         }
@@ -232,10 +233,10 @@ class DayBuild:
         listed = listed if self.day.is_complete else listed.clear()
 
         incoming = rows[DimModelVersion.table_name()]
-        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
-        unlisted = served.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
+        current = self.star.rows(DimModelVersion.table_name()).select("version_id", "model_id")
+        unlisted = current.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
         gone_versions = (
-            pl.concat([unlisted, served.join(buried, on="model_id", how="semi")])
+            pl.concat([unlisted, current.join(deleted, on="model_id", how="semi")])
             .select("version_id")
             .unique()
             .join(incoming, on="version_id", how="anti")
@@ -243,14 +244,14 @@ class DayBuild:
         listed_versions = pl.concat(
             [
                 incoming.join(listed, on="model_id", how="semi").select("version_id"),
-                served.join(listed, on="model_id", how="semi").select("version_id"),
+                current.join(listed, on="model_id", how="semi").select("version_id"),
             ]
         ).unique()
 
         def gone(table: type[Table]) -> pl.DataFrame:
-            """Keys that the service no longer has, of a table that hangs on models or on versions."""
+            """Keys that the service no longer has, of a table below models or versions."""
             owner, lists, removed = (
-                ("model_id", listed, buried)
+                ("model_id", listed, deleted)
                 if "model_id" in table.primary_key()
                 else ("version_id", listed_versions, gone_versions)
             )
@@ -259,59 +260,59 @@ class DayBuild:
             missing = held.join(lists, on=owner, how="semi").join(rows[table.table_name()], on=key, how="anti")
             return pl.concat([missing, held.join(removed, on=owner, how="semi")]).unique()
 
-        self.advance(DimModel, rows, buried)
-        self.advance(BridgeModelTag, rows, gone(BridgeModelTag))
-        self.advance(FileHash, rows, gone(FileHash))
-        self.refresh(DimFile, rows[DimFile.table_name()], gone(DimFile))
-        self.advance(DimModelVersion, rows, gone_versions)
+        self.merge(DimModel, rows, deleted)
+        self.merge(BridgeModelTag, rows, gone(BridgeModelTag))
+        self.merge(FileHash, rows, gone(FileHash))
+        self.upsert(DimFile, rows[DimFile.table_name()], gone(DimFile))
+        self.merge(DimModelVersion, rows, gone_versions)
         self.add_new(ModelText, rows[ModelText.table_name()], ["model_id", "description_hash"])
         return rows
 
-    def owners(self, models: Staged, buried: pl.DataFrame) -> pl.DataFrame:
-        """version_id, model_id: whose each listed version is, by the rule that dim_model_version tells.
+    def resolve_owners(self, models: Staged, deleted: pl.DataFrame) -> pl.DataFrame:
+        """version_id, model_id: the owner of each listed version, by the rule of dim_model_version.
 
-        A model whose document was not read today lists what it listed, unless it is `buried`. Remembers since when
-        models list a version of another one.
+        A model whose document was not read today lists what it listed before, unless it is `deleted`. Stores since when
+        a model lists a version of another model.
         """
         decoded, key = models.decoded.select(MODEL_ID), ["version_id", "model_id"]
         known = self.star.rows(STATE_CLAIMS)
-        claims = models.rows[DimModelVersion.table_name()].select(key).drop_nulls().unique(maintain_order=True)
-        claims = claims.join(known, on=key, how="left", maintain_order="left")
-        claims = claims.with_columns(pl.col("since").fill_null(pl.lit(self.on)))
-        served = self.star.rows(DimModelVersion.table_name()).select(key)
-        first = served.join(claims, on="version_id", how="semi")
-        let_go = first.join(decoded, on="model_id", how="semi").join(claims, on=key, how="anti")
-        first = first.join(let_go, on="version_id", how="anti").join(buried, on="model_id", how="anti")
-        next_ones = claims.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True).select(key)
-        owners = pl.concat([first, next_ones.join(first, on="version_id", how="anti")])
+        candidates = models.rows[DimModelVersion.table_name()].select(key).drop_nulls().unique(maintain_order=True)
+        candidates = candidates.join(known, on=key, how="left", maintain_order="left")
+        candidates = candidates.with_columns(pl.col("since").fill_null(pl.lit(self.on)))
+        current = self.star.rows(DimModelVersion.table_name()).select(key)
+        first = current.join(candidates, on="version_id", how="semi")
+        let_go = first.join(decoded, on="model_id", how="semi").join(candidates, on=key, how="anti")
+        first = first.join(let_go, on="version_id", how="anti").join(deleted, on="model_id", how="anti")
+        successors = candidates.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True)
+        resolved = pl.concat([first, successors.select(key).join(first, on="version_id", how="anti")])
 
-        of_others = claims.join(owners, on=key, how="anti")
-        self.contested = of_others.select("model_id").unique()
-        unread = known.join(decoded, on="model_id", how="anti").join(buried, on="model_id", how="anti")
+        of_others = candidates.join(resolved, on=key, how="anti")
+        self.conflicting = of_others.select("model_id").unique()
+        unread = known.join(decoded, on="model_id", how="anti").join(deleted, on="model_id", how="anti")
         if known.height or of_others.height:
             self.star.replace(STATE_CLAIMS, pl.concat([unread, of_others]))
-        return owners
+        return resolved
 
-    def buried_models(self, models: Staged) -> pl.DataFrame:
-        """model_id of the models that answered 404; only a complete crawl may bury, and nothing that the date has seen,
-        were it a record that was set aside.
+    def deleted_models(self, models: Staged) -> pl.DataFrame:
+        """model_id of the models that answered 404. Only a complete crawl marks a model as deleted, and never one that
+        was observed on the date, even as a quarantined record.
         """
         seen = pl.concat([models.observations.select("entity_id"), models.quarantine.select("entity_id")])
         tombstones = self.raw.tombstones(self.on, "model").join(seen, on="entity_id", how="anti").select(MODEL_ID)
         return tombstones if self.day.is_complete else tombstones.clear()
 
-    def advance(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
+    def merge(self, table: type[HistoryTable], rows: dict[str, pl.DataFrame], gone: pl.DataFrame) -> None:
         name = table.table_name()
         if rows[name].height or gone.height:
-            held, closed = advance(table, self.star.rows(name), rows[name], gone, self.on)
+            held, closed = merge(table, self.star.rows(name), rows[name], gone, self.on)
             self.star.replace(name, held)
             self.star.add(name, closed, self.on)
 
-    def refresh(self, table: type[Table], rows: pl.DataFrame, gone: pl.DataFrame | None = None) -> None:
+    def upsert(self, table: type[Table], rows: pl.DataFrame, gone: pl.DataFrame | None = None) -> None:
         name = table.table_name()
         gone = pl.DataFrame(schema=rows.select(natural_key(table)).schema) if gone is None else gone
         if rows.height or gone.height:
-            self.star.replace(name, refresh(table, self.star.rows(name), rows, gone, self.on))
+            self.star.replace(name, upsert(table, self.star.rows(name), rows, gone, self.on))
 
     def add(self, table: type[Table], rows: pl.DataFrame) -> None:
         self.star.add(table.table_name(), rows, self.on)
@@ -326,7 +327,7 @@ class DayBuild:
         self.keys[name] = pl.concat([known, new.select(key)])
 
     def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
-        """Creators, tags and base models: those that models name, and those that the service lists itself."""
+        """Creators, tags and base models: those that models name, and those that the service lists."""
         creators, tags = (
             staged[kind]
             .rows[table.table_name()]
@@ -337,14 +338,14 @@ class DayBuild:
         named = opened[DimModel.table_name()].select("username").unique()
         self.enter(DimCreator, creators, named)
         self.enter(DimTag, tags, opened[BridgeModelTag.table_name()].select("tag").unique())
-        # All of them, so that a name that was listed since is classified as it would be by a rebuild.
+        # All names, so that one that was added to the file since is classified as in a rebuild.
         known = self.star.rows(DimBaseModel.table_name()).select("base_model")
         base_models = pl.concat([known, opened[DimModelVersion.table_name()].select("base_model")]).unique()
-        self.refresh(DimBaseModel, describe(base_models.sort("base_model")))
+        self.upsert(DimBaseModel, describe(base_models.sort("base_model")))
 
     def spellings(self, kind: str, records: Staged) -> pl.DataFrame:
-        """entity_id of the record that stands for each name of a kind: the one without white space around the name, and
-        else the first in the alphabet, of all that were ever there. The other spellings of a name are duplicates.
+        """entity_id of the record that represents each name of a kind: the one without white space around the name, or
+        else the first in the alphabet, of all that were ever observed. The other spellings are duplicates.
         """
         entities = self.star.rows(StateEntity.table_name()).filter(pl.col("kind") == kind)
         met = pl.concat([entities.select("entity_id"), records.observations.select("entity_id")]).unique()
@@ -353,14 +354,14 @@ class DayBuild:
         return ordered.unique("name", keep="first", maintain_order=True).select("entity_id")
 
     def enter(self, table: type[Table], listed: pl.DataFrame, named: pl.DataFrame) -> None:
-        """Refreshes a table of names: `listed` brings attributes, `named` only names that may be new."""
+        """Upserts a table of names: `listed` has attributes, `named` only names that may be new."""
         name, (key,) = table.table_name(), table.primary_key()
         known = self.star.rows(name)
         new = named.join(listed, on=key, how="anti").join(known, on=key, how="anti")
-        self.refresh(table, self.candidates(table, pl.concat([listed, new], how="diagonal")))
+        self.upsert(table, self.candidates(table, pl.concat([listed, new], how="diagonal")))
 
     def add_images(self, staged: dict[str, Staged]) -> None:
-        """Images of showcases and of the gallery; one in both keeps its version and the gallery's attributes."""
+        """Images of showcases and of the gallery. An image in both has its version and the gallery's attributes."""
         showcase = staged["model"].rows[DimImage.table_name()]
         showcase = showcase.filter(pl.col("image_id").is_null() | pl.col("image_id").is_first_distinct())
         gallery = staged["image"].rows[DimImage.table_name()]
@@ -405,10 +406,10 @@ class DayBuild:
                 kind, pl.DataFrame(schema={name: observed.schema[name], "published_at": INSTANT})
             )
             rows = self.add_fact(fact, observed, published)
-            self.books[kind] = (of_records.height, of_records.join(rows, on=name, how="anti").height)
+            self.fact_counts[kind] = (of_records.height, of_records.join(rows, on=name, how="anti").height)
 
     def showcase_counters(self, models: Staged, gallery: pl.DataFrame) -> pl.DataFrame:
-        """Counters of showcase images that carry any, of images that the gallery did not show on this date."""
+        """Counters of showcase images that have any and that the gallery did not show on this date."""
         listed = models.observations.filter("is_listed")
         metrics = models.metrics.filter(pl.col("owner") == "image").join(
             listed, on="entity_id", how="semi", maintain_order="left"
@@ -420,31 +421,31 @@ class DayBuild:
         return images.join(gallery, on="image_id", how="anti", maintain_order="left")
 
     def add_version_facts(self, models: Staged, opened: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """fact_model_version_daily. Returns version_id with downloads_delta, and the versions that are births."""
+        """fact_model_version_daily. Returns version_id with downloads_delta, and the new versions."""
         metrics = models.metrics.filter(pl.col("owner") == "version").with_columns(
             pl.col("id").cast(pl.Int64, strict=False).alias("version_id")
         )
-        served = self.star.rows(DimModelVersion.table_name())
+        current = self.star.rows(DimModelVersion.table_name())
         is_of_owner = pl.col("entity_id") == pl.col("model_id").cast(pl.String)
-        counted = metrics.join(served.select("version_id", "model_id"), on="version_id", maintain_order="left")
+        counted = metrics.join(current.select("version_id", "model_id"), on="version_id", maintain_order="left")
         counted = counted.filter(is_of_owner)
         observed = counted.select("version_id", *stats_columns(FactModelVersionDaily)).unique(
             "version_id", keep="first", maintain_order=True
         )
-        # Versions without counters were observed too: those of today's documents, and those of documents that did not
-        # change since a complete crawl, which are all that their model has.
+        # Versions without counters were observed too: those of today's documents, and those of documents that have not
+        # changed since a complete crawl, which list all versions of their model.
         unchanged = models.observations.filter("is_listed").join(models.decoded, on="entity_id", how="anti")
         of_unchanged = unchanged.select(MODEL_ID)
         listed = pl.concat(
-            [opened.select("version_id"), served.join(of_unchanged, on="model_id", how="semi").select("version_id")]
+            [opened.select("version_id"), current.join(of_unchanged, on="model_id", how="semi").select("version_id")]
         ).unique(maintain_order=True)
         silent = listed.join(observed, on="version_id", how="anti", maintain_order="left")
         observed = pl.concat([observed, silent], how="diagonal")
         rows = self.add_fact(FactModelVersionDaily, observed, opened.select("version_id", "model_id", "published_at"))
-        return rows.select("version_id", "downloads_delta"), rows.filter("is_birth").select("version_id")
+        return rows.select("version_id", "downloads_delta"), rows.filter("is_new").select("version_id")
 
     def add_fact(self, fact: type[Table], observed: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
-        """Writes the day's rows of a fact, and returns them with `is_birth`."""
+        """Writes the day's rows of a fact, and returns them with `is_new`."""
         state_name, entity_id = f"state_{fact.table_name()}", ENTITY_ID[fact]
         known = self.star.rows(state_name)
         fallen = collapses(fact, observed, known, self.day.accepted, self.limits.max_counter_collapse_share)
@@ -476,7 +477,7 @@ class DayBuild:
         return rows.join(good, on=entity_id, how="semi", maintain_order="left") if bad.height else rows
 
     def with_complete_crawl(self, entities: pl.DataFrame) -> pl.DataFrame:
-        """Adds the last complete crawl before that could have listed each entity: `complete_on`, `complete_from`."""
+        """Adds the last earlier complete crawl that could have listed each entity: `complete_on`, `complete_from`."""
         complete = self.day.before.complete
         last = entities.with_columns(
             complete_on=pl.lit(complete and complete.snapshot_date, dtype=pl.Date),
@@ -496,21 +497,21 @@ class DayBuild:
 
     # Mart
 
-    def served_versions(self) -> pl.DataFrame:
-        """The versions that are served now, with their last known counters; downloads are null while hidden."""
-        served = self.star.rows(DimModelVersion.table_name()).select("version_id", "base_model")
+    def current_versions(self) -> pl.DataFrame:
+        """The current versions, with their last known counters. Downloads are null while hidden."""
+        current = self.star.rows(DimModelVersion.table_name()).select("version_id", "base_model")
         state = self.star.rows(f"state_{FactModelVersionDaily.table_name()}")
         return (
-            served.join(state, on="version_id", how="left", maintain_order="left")
+            current.join(state, on="version_id", how="left", maintain_order="left")
             .with_columns(pl.when("is_shown").then(DOWNLOADS).alias(DOWNLOADS))
             .select(
                 "version_id", "base_model", DOWNLOADS, "thumbs_up_count", "thumbs_down_count", "rating_count", "rating"
             )
         )
 
-    def add_mart(self, before: Stock, flows: pl.DataFrame, births: pl.DataFrame) -> None:
-        """The mart of the date. Downloads are compared with the last date that has them: it is kept while they are
-        withheld.
+    def add_mart(self, before: Stock, flows: pl.DataFrame, new_versions: pl.DataFrame) -> None:
+        """The mart of the date. Downloads are compared with the last date that has them, whose versions are stored
+        while downloads are withheld.
         """
         withheld = self.withheld(FactModelVersionDaily)
         kept = self.star.rows(STATE_STOCK)
@@ -519,10 +520,8 @@ class DayBuild:
             self.star.replace(STATE_STOCK, counted.versions.with_columns(counted_on=pl.lit(counted.on)))
         elif kept.height:
             self.star.replace(STATE_STOCK, kept.clear())
-        known_births = births if self.day.before.complete else None
-        rows = base_model_day(
-            before, counted, self.served_versions(), flows, known_births, on=self.on, withheld=withheld
-        )
+        known_new = new_versions if self.day.before.complete else None
+        rows = base_model_day(before, counted, self.current_versions(), flows, known_new, on=self.on, withheld=withheld)
         self.add(MartBaseModelDaily, MartBaseModelDaily.validate(rows, cast=True))
 
     def withheld(self, fact: type[Table]) -> set[str]:
@@ -532,19 +531,19 @@ class DayBuild:
     # Bookkeeping
 
     def note_changes(self, staged: dict[str, Staged]) -> None:
-        """Counts what changed since it was seen last; comes before `note_entities` forgets that."""
+        """Counts the documents that changed since they were last observed; runs before `note_entities`."""
         entities = self.star.rows(StateEntity.table_name())
         for kind, records in staged.items():
-            self.churn.append(churn(kind, entities, records.observations.filter("is_listed")))
+            self.change_rates.append(change_rate(kind, entities, records.observations.filter("is_listed")))
 
     def note_unread(self, models: Staged) -> None:
-        """Remembers the models that a complete crawl met without reading their list item, since they answered by id
-        only or their record was broken: it was not there to see what is new of them.
+        """Stores the models whose list item a complete crawl did not read, because they answered by id only or their
+        record was broken. That crawl could not see their new versions.
         """
         if not self.day.is_complete:
             return
         answered = models.observations.filter(~pl.col("is_listed")).join(models.decoded, on="entity_id", how="anti")
-        # An id beyond 64 bits, which early crawls kept, is no model's.
+        # Early crawls kept ids beyond 64 bits, which no model has.
         met = pl.concat([frame.select("entity_id") for frame in (answered, models.quarantine)]).select(
             pl.col("entity_id").cast(pl.Int64, strict=False).alias("model_id")
         )
@@ -554,7 +553,7 @@ class DayBuild:
             self.star.replace(STATE_UNREAD, unread)
 
     def note_entities(self, staged: dict[str, Staged]) -> None:
-        """Remembers which documents need no second look: those of which nothing was set aside."""
+        """Stores which documents are already processed: those without quarantined values."""
         table = StateEntity.table_name()
         seen = []
         for kind, records in staged.items():
@@ -567,7 +566,7 @@ class DayBuild:
                     pl.lit(kind).alias("kind"), "entity_id", "content_hash", "is_valid", is_settled=is_settled
                 )
             )
-        contested = self.contested.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
+        conflicting = self.conflicting.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
         entities = self.star.rows(table)
         were_listed = entities.filter("is_listed").select("kind", "entity_id", was_listed=True)
         today = (
@@ -578,23 +577,23 @@ class DayBuild:
                 "entity_id",
                 "content_hash",
                 is_settled=pl.col("is_settled")
-                & ~pl.struct("kind", "entity_id").is_in(contested.to_struct("contested").implode()),
+                & ~pl.struct("kind", "entity_id").is_in(conflicting.to_struct("conflicting").implode()),
                 is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
             )
         )
-        buried = self.buried_models(staged["model"]).select(
-            kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_buried=True
+        deleted = self.deleted_models(staged["model"]).select(
+            kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String), is_deleted=True
         )
         earlier = entities.join(today, on=["kind", "entity_id"], how="anti", maintain_order="left")
-        earlier = earlier.join(buried, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
-            is_settled=pl.col("is_settled") & pl.col("is_buried").is_null(),
-            is_listed=pl.col("is_listed") & pl.col("is_buried").is_null(),
+        earlier = earlier.join(deleted, on=["kind", "entity_id"], how="left", maintain_order="left").with_columns(
+            is_settled=pl.col("is_settled") & pl.col("is_deleted").is_null(),
+            is_listed=pl.col("is_listed") & pl.col("is_deleted").is_null(),
         )
-        self.star.replace(table, pl.concat([earlier.drop("is_buried"), today]))
+        self.star.replace(table, pl.concat([earlier.drop("is_deleted"), today]))
 
     @staticmethod
     def all_records(records: Staged) -> pl.DataFrame:
-        """entity_id, content_hash and is_valid of all records of a kind that a list had, set aside or not."""
+        """entity_id, content_hash and is_valid of all listed records of a kind, quarantined or not."""
         valid = records.observations.filter("is_listed").select("entity_id", "content_hash", is_valid=True)
         bad = records.quarantine.select("entity_id").with_columns(content_hash=pl.lit(""), is_valid=pl.lit(False))  # noqa: FBT003
         return pl.concat([valid, bad])
@@ -614,22 +613,22 @@ class DayBuild:
             schema=OpsDrift.polars_schema(),
             orient="row",
         )
-        self.refresh(OpsDrift, drift.drop("first_seen_on"))
+        self.upsert(OpsDrift, drift.drop("first_seen_on"))
         share = self.limits.max_counter_collapse_share
         self.add(OpsWithheld, withheld_rows(self.collapses, self.on, share))
 
-    def balance(self, kind: str, records: Staged) -> Balance:
-        """Sets what the crawls say that they received against what the star has of it."""
+    def record_counts(self, kind: str, records: Staged) -> RecordCounts:
+        """Compares what the crawls received with what the star has of it."""
         said = [json.loads(text).get(kind, {}) for text in self.day.crawls["endpoints"]]
         received, rejected, distinct, repeated = (
             sum(counts.get(name, 0) for counts in said) for name in ("items", "rejected", "distinct_ids", "duplicates")
         )
         valid, bad = records.observations.height, records.quarantine.height
-        recorded, refused_rows = self.books.get(kind, (valid, 0))
-        # A date that was crawled again meets ids that it has already; but no crawl met more ids than the date has.
+        recorded, refused_rows = self.fact_counts.get(kind, (valid, 0))
+        # A second crawl of a date meets ids again; but no crawl met more ids than the date has.
         most = max((counts.get("distinct_ids", 0) for counts in said), default=0)
         met_again = distinct - valid - bad if len(said) > 1 and most <= valid + bad <= distinct else 0
-        return Balance(
+        return RecordCounts(
             self.on,
             kind,
             received=received,

@@ -1,7 +1,7 @@
-"""The quality gate at work: one day of a star in the making is held against the rules of `transforms.quality.checks`.
+"""Runs the data-quality checks of `transforms.quality.checks` on one day of a release.
 
-What makes a date implausible (far too little, far too much set aside) a person can waive, by including it; rows that
-point nowhere and books that do not balance are defects, and nobody can.
+A person can waive the checks that find a date implausible (far too few rows, far too many quarantined records) by
+including it. Rows that point nowhere and record counts that do not balance are defects, which nobody can waive.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import polars as pl
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import variable
-from transforms.day import Balance, DayBuild
+from transforms.day import DayBuild, RecordCounts
 from transforms.lake.release import STATE_MEASURES
 from transforms.quality import checks
 from transforms.quality.checks import BrokenReferenceError, Warned
-from transforms.staging.change_rate import tell
+from transforms.staging.change_rate import describe
 from transforms.star.base_models import UNCLASSIFIED
 from transforms.star.facts import ENTITY_ID
 from transforms.tables import (
@@ -34,42 +34,42 @@ from transforms.tables import (
     Table,
 )
 
-#: Beside the facts, the tables whose columns are measured.
+#: The tables whose columns are measured, besides the facts.
 MEASURED: tuple[type[Table], ...] = (DimModel, DimModelVersion, DimFile)
 
-#: Tables that are written when all days are folded.
+#: Tables that are written after the last day.
 WRITTEN_LAST = {DimDate.table_name(), OpsSnapshot.table_name(), OpsDecision.table_name()}
 
 
-#: A handful of broken records refuses nothing, however small the catalogue is.
+#: Up to so many broken records refuse no date, however small the catalogue is.
 QUARANTINE_TOLERATED = 10
 
 
-class UnevenBooksError(CivitaiEtlError):
+class UnevenCountsError(CivitaiEtlError):
     """Records in and records out of a day do not agree."""
 
 
 class QuarantineError(CivitaiEtlError):
-    """More records of a day were set aside than the settings allow."""
+    """More records of a day were quarantined than the settings allow."""
 
 
 #: What no setting and no person can waive.
-DEFECTS = (UnevenBooksError, BrokenReferenceError)
+DEFECTS = (UnevenCountsError, BrokenReferenceError)
 
 
 @dataclass
-class Verdict:
-    """What the gate says of a day: errors, each of which refuses the date, and warnings."""
+class CheckResult:
+    """The errors of a day, each of which refuses the date, and its warnings."""
 
     errors: list[CivitaiEtlError] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
 
 
-def judge(work: DayBuild, balances: Sequence[Balance]) -> Verdict:
-    """Holds a day that was folded against the rules, and keeps its warnings in ops_warning."""
-    star, on, limits, verdict = work.star, work.day.on, work.limits, Verdict()
-    verdict.errors += [*_uneven_books(balances), *_broken_references(work)]
-    doubts = _too_much_quarantine(balances, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
+def run_checks(work: DayBuild, record_counts: Sequence[RecordCounts]) -> CheckResult:
+    """Checks a day that was added to the star, and adds its warnings to ops_warning."""
+    star, on, limits, result = work.star, work.day.on, work.limits, CheckResult()
+    result.errors += [*_uneven_counts(record_counts), *_broken_references(work)]
+    doubts = _too_much_quarantine(record_counts, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
     facts = {fact: work.added[fact.table_name()] for fact in ENTITY_ID}
     today = checks.measure(facts | {table: star.rows(table.table_name()) for table in MEASURED}, work.moved)
     before = star.rows(STATE_MEASURES)
@@ -78,14 +78,14 @@ def judge(work: DayBuild, balances: Sequence[Balance]) -> Verdict:
         kept = checks.carried(before, today, withheld)
         if before.height:
             doubts += checks.lost_rows(before, today, on, limits)
-            verdict.warnings += checks.risen_nulls(before, kept, limits)
-            verdict.warnings += checks.frozen_counters(before, today, withheld)
+            result.warnings += checks.risen_nulls(before, kept, limits)
+            result.warnings += checks.frozen_counters(before, today, withheld)
         star.replace(STATE_MEASURES, kept)
     if work.day.is_included:
-        verdict.warnings += [Warned("waived check", str(on), None, None, str(doubt)) for doubt in doubts]
+        result.warnings += [Warned("waived check", str(on), None, None, str(doubt)) for doubt in doubts]
     else:
-        verdict.errors += doubts
-    verdict.warnings += [
+        result.errors += doubts
+    result.warnings += [
         Warned(
             "withheld counter",
             each.subject,
@@ -97,56 +97,58 @@ def judge(work: DayBuild, balances: Sequence[Balance]) -> Verdict:
         if not each.is_accepted
     ]
     for fact, rows in facts.items():
-        verdict.warnings += checks.fallen_counters(fact, rows, limits)
+        result.warnings += checks.fallen_counters(fact, rows, limits)
     if work.day.before.date:
-        verdict.warnings += _new_values(work)
-    verdict.warnings += checks.new_paths(_new_rows(OpsDrift, star.rows(OpsDrift.table_name()), work))
-    verdict.warnings += [
+        result.warnings += _new_values(work)
+    result.warnings += checks.new_paths(_new_rows(OpsDrift, star.rows(OpsDrift.table_name()), work))
+    result.warnings += [
         Warned(
             "changed documents",
             each.kind,
             each.changed.height / each.known,
             limits.max_change_share,
-            tell(work.raw, each, on, limits.max_change_share),
+            describe(work.raw, each, on, limits.max_change_share),
         )
-        for each in work.churn
+        for each in work.change_rates
         if each.is_over(limits.max_change_share)
     ]
-    told = pl.DataFrame(
-        [(on, each.rule, each.subject, each.found, each.limit, each.message) for each in verdict.warnings],
+    warned = pl.DataFrame(
+        [(on, each.rule, each.subject, each.found, each.limit, each.message) for each in result.warnings],
         schema=OpsWarning.polars_schema(),
         orient="row",
     )
-    star.add(OpsWarning.table_name(), OpsWarning.validate(told, cast=True), on)
-    return verdict
+    star.add(OpsWarning.table_name(), OpsWarning.validate(warned, cast=True), on)
+    return result
 
 
-def _uneven_books(balances: Sequence[Balance]) -> list[CivitaiEtlError]:
+def _uneven_counts(record_counts: Sequence[RecordCounts]) -> list[CivitaiEtlError]:
     return [
-        UnevenBooksError(
-            f"The books of {books.snapshot_date} do not balance for {books.kind}: received {books.received}, but "
-            f"loaded {books.loaded} + quarantined {books.quarantined} + duplicates {books.duplicates}. Please report "
-            "this with the row of raw.snapshots."
+        UnevenCountsError(
+            f"The record counts of {counts.snapshot_date} do not balance for {counts.kind}: received "
+            f"{counts.received}, but loaded {counts.loaded} + quarantined {counts.quarantined} + duplicates "
+            f"{counts.duplicates}. Please report this with the row of raw.snapshots."
         )
-        for books in balances
-        if not books.is_even
+        for counts in record_counts
+        if not counts.is_even
     ]
 
 
-def _too_much_quarantine(balances: Sequence[Balance], quarantined: pl.DataFrame, most: float) -> list[CivitaiEtlError]:
-    received = sum(books.received for books in balances)
-    number = sum(books.quarantined for books in balances)
+def _too_much_quarantine(
+    record_counts: Sequence[RecordCounts], quarantined: pl.DataFrame, most: float
+) -> list[CivitaiEtlError]:
+    received = sum(counts.received for counts in record_counts)
+    number = sum(counts.quarantined for counts in record_counts)
     if number <= max(QUARANTINE_TOLERATED, most * received):
         return []
-    # A record of which a value was set aside counts all the same.
+    # A record with a quarantined value is loaded.
     records = quarantined.filter(pl.col("level") != "value")
     reasons = records.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
     kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
     return [
         QuarantineError(
-            f"{number} of {received} records of {balances[0].snapshot_date} do not fit their declaration, more than "
-            f"the share of {most:.1%} that {variable('max_quarantine_share')} allows. {times} times, first in {kind} "
-            f"{entity_id}: {reason}. Raw keeps every record for when the declaration is mended."
+            f"{number} of {received} records of {record_counts[0].snapshot_date} do not fit their declaration, more "
+            f"than the share of {most:.1%} that {variable('max_quarantine_share')} allows. {times} times, first in "
+            f"{kind} {entity_id}: {reason}. Raw keeps every record for when the declaration is fixed."
         )
     ]
 
@@ -171,7 +173,7 @@ def _new_values(work: DayBuild) -> list[Warned]:
 
 
 def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
-    """An error for each reference of rows that are new today to a row that is not there, open or closed."""
+    """An error for each reference whose new rows point to a row that does not exist, open or closed."""
     errors: list[CivitaiEtlError] = []
     for table in TABLES:
         name = table.table_name()
@@ -182,7 +184,7 @@ def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
             target = reference.target
             missing = reference.orphans(rows, work.keys[target] if target in work.keys else work.star.rows(target))
             if missing.len():
-                # Closed rows are in files, and hardly ever what is pointed to.
+                # References to closed rows are rare, and reading closed rows is slow.
                 closed = work.star.immutable(target).select(reference.target_column).collect()
                 missing = reference.orphans(missing.to_frame(), closed)
             if missing.len():

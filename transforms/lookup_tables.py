@@ -1,8 +1,7 @@
-"""What was looked up, as tables beside the star: one row per thing, as of the latest answer.
+"""The tables of look-ups: one row per entity, as of the latest answer.
 
-They are made anew at each build from all of raw, day by day or not: no snapshot date, and no history, hangs on them. A
-latest answer that does not decode is set aside, and its thing has no row until there is a better one; of one that has
-an odd value, only the value is.
+Every build makes them from all of raw. They have no snapshot date and no history. If the latest answer does not decode,
+it is quarantined, and its entity has no row until a better answer comes. An odd value is quarantined alone.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from collections.abc import Callable
 import polars as pl
 
 from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
-from transforms.lake.release import Generation
+from transforms.lake.release import Release
 from transforms.staging import payloads
 from transforms.staging.drift import unknown_paths
 from transforms.staging.flatten import columns_from, named
@@ -63,8 +62,8 @@ LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
 }
 
 
-def add_lookups(star: Generation, raw: RawReader) -> bool:
-    """Takes the tables of look-ups to what raw has; whether that changed any of them."""
+def add_lookups(star: Release, raw: RawReader) -> bool:
+    """Updates the tables of look-ups from raw; returns whether one changed."""
     changed = False
     quarantine = [rejected(raw.rejects_of(LOOKUP_KINDS))]
     for kind, (table, flatten) in LOOKUPS.items():
@@ -85,8 +84,8 @@ def add_lookups(star: Generation, raw: RawReader) -> bool:
     return changed | replace_where_changed(star, OpsQuarantine, broken.sort(OpsQuarantine.column_names()))
 
 
-def replace_where_changed(star: Generation, table: type[Table], rows: pl.DataFrame) -> bool:
-    """Replaces the rows of a table that may change, if they did."""
+def replace_where_changed(star: Release, table: type[Table], rows: pl.DataFrame) -> bool:
+    """Replaces the rows of a table if they changed; returns whether they did."""
     if rows.equals(star.rows(table.table_name())):
         return False
     star.replace(table.table_name(), rows)

@@ -104,7 +104,7 @@ def account_tables(
         AccountMe: [_me(me, observed_at)],
         AccountVault: [_vault(vault, observed_at)],
         AccountVaultItem: [_item(item) for item in items],
-        AccountPermission: [_permission(version_id, told) for version_id, told in permissions.items()],
+        AccountPermission: [_permission(version_id, document) for version_id, document in permissions.items()],
     }
     return {table: _checked(table, rows[table]) for table in ACCOUNT_TABLES}
 
@@ -150,16 +150,16 @@ def _me(document: bytes, observed_at: datetime) -> dict[str, Any]:
 
 
 def _vault(document: bytes, observed_at: datetime) -> dict[str, Any]:
-    told = _decoded("account_vault", Vault, document)
+    found = _decoded("account_vault", Vault, document)
     row: dict[str, Any] = {"updated_at": None, "observed_at": observed_at}
-    if told.vault is msgspec.UNSET:
-        if told.subscribed is None:
+    if found.vault is msgspec.UNSET:
+        if found.subscribed is None:
             raise UnreadableAccountError("account_vault: neither `vault` nor `subscribed` says whether there is one.")
-        figures = {"storage_kb": told.storageLimitKb, "used_storage_kb": told.storageUsedKb}
-        return row | {"has_vault": told.subscribed} | figures
-    if told.vault is None:
+        figures = {"storage_kb": found.storageLimitKb, "used_storage_kb": found.storageUsedKb}
+        return row | {"has_vault": found.subscribed} | figures
+    if found.vault is None:
         return row | {"has_vault": False, "storage_kb": None, "used_storage_kb": None}
-    vault = told.vault
+    vault = found.vault
     figures = {"storage_kb": vault.storageKb, "used_storage_kb": vault.usedStorageKb}
     return row | {"has_vault": True, "updated_at": _utc(vault.updatedAt)} | figures
 
@@ -188,8 +188,8 @@ def _item(document: bytes) -> dict[str, Any]:
 
 
 def _permission(version_id: int, document: bytes) -> dict[str, Any]:
-    told = _decoded("account_permission", dict[str, Any], document)
-    if set(told) == {str(version_id)}:
+    found = _decoded("account_permission", dict[str, Any], document)
+    if set(found) == {str(version_id)}:
         generate = _decoded("account_permission", dict[str, bool | None], document)[str(version_id)]
         return {"version_id": version_id, "can_generate": generate} | dict.fromkeys(_RIGHTS.values())
     rights = _decoded("account_permission", Permission, document)

@@ -72,17 +72,17 @@ def accept(counter: str, snapshot_date: date, /, *, because: Because) -> int:
     from flows.steps import accept_collapse
 
     settings = read_settings()
-    told = f"The collapse of {counter} on {snapshot_date} is accepted."
-    _print_decision(told, lambda progress: accept_collapse(settings, counter, snapshot_date, because, progress))
+    sentence = f"The collapse of {counter} on {snapshot_date} is accepted."
+    _print_decision(sentence, lambda progress: accept_collapse(settings, counter, snapshot_date, because, progress))
     return 0
 
 
-def _print_decision(told: str, decide: "Callable[[Progress], BuildReport]") -> None:
+def _print_decision(sentence: str, decide: "Callable[[Progress], BuildReport]") -> None:
     from flows.reporting import report
     from flows.reporting.console import progress_display
 
     with progress_display() as progress:
         built = decide(progress)
-    say(told)
+    say(sentence)
     say(report.build_line(built))
     say(*report.build_lines(built))

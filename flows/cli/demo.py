@@ -54,7 +54,7 @@ class _NotesOnly:
 
 
 def run_demo(days: int, models: int, data_dir: Path) -> int:
-    """Simulate, snapshot, publish, draw and tell; returns the exit code.
+    """Simulate, snapshot, publish, draw and summarize; returns the exit code.
 
     Raises:
         DirectoryInUseError: `data_dir` holds snapshots of a real service, or of another simulated catalogue.
@@ -88,7 +88,7 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
                 runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress), service_moved=True))
                 progress.update("simulated days", len(runs), len(missing), "days")
     with storage_errors(data_dir):
-        _tell(settings, runs, time.monotonic() - began)
+        _render_summary(settings, runs, time.monotonic() - began)
     return 0
 
 
@@ -137,7 +137,7 @@ def _real_services(warehouse: Path) -> list[str]:
     return [address for (address,) in addresses if not Settings(api_url=address).is_loopback]
 
 
-def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
+def _render_summary(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
     with report.open_analytics(settings.analytics) as connection:
         rows = report.published_rows(connection)
         dates = report.published_dates(connection)
@@ -146,9 +146,9 @@ def _tell(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
     chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
     png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
     say(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
-    balances = [balance for run in runs for balance in run.build.balances]
+    record_counts = [counts for run in runs for counts in run.build.record_counts]
     for lines in (
-        report.balance_lines(balances),
+        report.record_count_lines(record_counts),
         ["Rows per table:", *report.row_lines(rows)],
         [f"{report.downloads_title(top)}, by base model:", *report.base_model_lines(top)],
         [*report.place_lines(settings), f"Charts:   {png}", f"          {html}"],

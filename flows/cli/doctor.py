@@ -92,7 +92,7 @@ def _published(settings: Settings) -> str:
 
 
 def _service(settings: Settings) -> str:
-    # One attempt: a doctor tells what is, a crawl waits for better times.
+    # One attempt: a doctor reports the present state, a crawl waits for a better one.
     client = Client(settings, patience_seconds=0)
     page = client.list_page("/models", (("limit", "1"),))
     check_clocks(page.answered_at, settings)

@@ -62,7 +62,7 @@ class Match:
     """The version that a file is, by `algorithm`.
 
     `update` is the newest version of the same model that was published after it. It is None where there is none, and
-    `update_is_known` tells that from not knowing. `other_version_ids` have the same file.
+    `update_is_known` separates that from not knowing. `other_version_ids` have the same file.
     """
 
     algorithm: str

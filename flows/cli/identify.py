@@ -65,7 +65,7 @@ def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progre
         settings: where the published tables and the service are.
         paths: files, and directories that are searched for model files.
         offline: whether to do without the service.
-        progress: is told how many bytes are hashed.
+        progress: receives how many bytes are hashed.
 
     Raises:
         CivitaiEtlError: a path does not exist, or cannot be read.
@@ -118,7 +118,7 @@ def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFi
 
 
 def _is_file(path: Path) -> bool:
-    """Not a directory or a pipe. Of what cannot be seen, whoever reads it tells why."""
+    """Not a directory or a pipe. An unreadable path counts as a file: reading it reports why."""
     try:
         return path.is_file() or path.is_symlink()
     except OSError:
@@ -152,15 +152,15 @@ def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # told when it is read
+    except OSError:  # reported when it is read
         return 0
 
 
 class _ByteCounter:
     """Adds up what the threads have read, and ends their reading when it is stopped."""
 
-    def __init__(self, tell: Callable[[int], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self._report = report
         self._lock = threading.Lock()
         self._done = 0
         self.stopped = False
@@ -170,7 +170,7 @@ class _ByteCounter:
             raise InterruptedError("the run was interrupted")
         with self._lock:
             self._done += length
-            self._tell(self._done)
+            self._report(self._done)
 
 
 @contextmanager
@@ -229,12 +229,12 @@ def _from_service(settings: Settings, files: list[LocalFile], progress: Progress
 # ----------------------------------------------------------------------------------------------------------- telling
 
 
-def tell(files: Sequence[LocalFile], form: Format) -> None:
+def render_files(files: Sequence[LocalFile], form: Format) -> None:
     """Print the answers, and how many files there are of which status."""
     if form == "json":
         is_ascii = sys.stdout.encoding.lower() != "utf-8"
-        told = json.dumps([record(file) for file in files], indent=1, default=_as_text, ensure_ascii=is_ascii)
-        say(*told.splitlines())
+        rendered = json.dumps([record(file) for file in files], indent=1, default=_as_text, ensure_ascii=is_ascii)
+        say(*rendered.splitlines())
         print(count_line(files), file=sys.stderr)
         return
     if files:
@@ -245,8 +245,8 @@ def tell(files: Sequence[LocalFile], form: Format) -> None:
 def count_line(files: Sequence[LocalFile]) -> str:
     """Such as `3 files: 2 known, 1 unknown`."""
     counts = Counter(file.status for file in files)
-    told = [f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]]
-    return f"{len(files):,} {'file' if len(files) == 1 else 'files'}" + (f": {', '.join(told)}" if told else "")
+    counted = [f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]]
+    return f"{len(files):,} {'file' if len(files) == 1 else 'files'}" + (f": {', '.join(counted)}" if counted else "")
 
 
 def record(file: LocalFile) -> dict[str, Any]:
@@ -291,26 +291,26 @@ def _print_table(files: Sequence[LocalFile]) -> None:
         table.add_row(*(Text(plain(cell)) for cell in _cells(file)))
     # Where no terminal sets a width, every cell stands on one line.
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
-    for told in map(record, files):
-        if told["note"]:
-            say(f"{told['file']}: {told['note']}")
+    for row in map(record, files):
+        if row["note"]:
+            say(f"{row['file']}: {row['note']}")
 
 
 def _cells(file: LocalFile) -> list[str]:
-    told = record(file)
+    row = record(file)
     if file.match is None:
-        return [told["file"], file.status, "", "", "", ""]
-    perhaps = f"perhaps, by {told['matched_by']}: " if file.status == "hint" else ""
-    others = f" and {len(told['other_version_ids'])} more" if told["other_version_ids"] else ""
-    update = {True: "yes", False: "no", None: "not known"}[told["update_available"]]
+        return [row["file"], file.status, "", "", "", ""]
+    perhaps = f"perhaps, by {row['matched_by']}: " if file.status == "hint" else ""
+    others = f" and {len(row['other_version_ids'])} more" if row["other_version_ids"] else ""
+    update = {True: "yes", False: "no", None: "not known"}[row["update_available"]]
     if newer := file.match.update:
         update = f"{_named(newer.version, newer.version_id)}, {newer.base_model}"
     return [
-        told["file"],
-        perhaps + _named(told["model"], told["model_id"]),
-        _named(told["version"], told["version_id"]) + others,
-        told["base_model"] or "not known",
-        told["licence"],
+        row["file"],
+        perhaps + _named(row["model"], row["model_id"]),
+        _named(row["version"], row["version_id"]) + others,
+        row["base_model"] or "not known",
+        row["licence"],
         update,
     ]
 

@@ -22,7 +22,7 @@ class NotFoundError(CivitaiEtlError):
     """Something that was looked up was not found, or there was no answer."""
 
 
-def tell(looked_up: "LookupReport") -> None:
+def render_lookups(looked_up: "LookupReport") -> None:
     """Print a line for each document that was found.
 
     Raises:

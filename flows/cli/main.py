@@ -85,7 +85,7 @@ def _interruptions() -> Iterator[None]:
 
 
 def _refuse_lost_letters(arguments: Sequence[str]) -> None:
-    """Keeps a Python that was told not to take arguments for UTF-8 from writing to paths that nobody named."""
+    """Keeps a Python that does not read arguments as UTF-8 from writing to wrong paths."""
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8" and not all(map(str.isascii, arguments)):
         raise CivitaiEtlError(f"Python takes arguments for {encoding} here: unset PYTHONUTF8, or set a UTF-8 locale.")

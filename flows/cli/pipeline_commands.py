@@ -52,7 +52,7 @@ def snapshot(
 
     A date that is complete already is not asked for again. What is watched (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`,
     `_USERS`) is looked up with it. Ends with code 3 if the snapshot is partial: what was seen
-    is published, and the reason is told.
+    is published, and the reason is reported.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def look_up(name: str, /, *texts: str) -> int:
     texts
         The ids, names or hashes.
     """
-    from flows.cli.look_up import tell
+    from flows.cli.look_up import render_lookups
     from flows.reporting.console import progress_display
     from flows.steps import look_up_by_hand
 
@@ -132,7 +132,7 @@ def look_up(name: str, /, *texts: str) -> int:
         raise CivitaiEtlError(f"Nothing to look up: give ids, names or hashes after {name!r}.")
     with progress_display() as progress:
         looked_up = look_up_by_hand(read_settings(), name, texts, progress)
-    tell(looked_up)
+    render_lookups(looked_up)
     return 0
 
 
@@ -144,14 +144,14 @@ def rebuild(
     into: NamedPath | None = None,
     forget_dates: str | None = None,
 ) -> int:
-    """Make the star tables anew from what was loaded; the service is not asked.
+    """Make the star tables again from what was loaded; the service is not asked.
 
     Parameters
     ----------
     from_date
-        First snapshot date to be made anew. Default: the first there is.
+        First snapshot date to be made again. Default: the first there is.
     to_date
-        Last snapshot date to be made anew. Default: the last there is.
+        Last snapshot date to be made again. Default: the last there is.
     into
         Write `lake` and `analytics.duckdb` under this directory instead of the data directory.
     forget_dates

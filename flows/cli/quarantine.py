@@ -1,4 +1,4 @@
-"""What was set aside: listed, shown, and taken in once the declarations can read it."""
+"""Lists, shows and replays quarantined records and values."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ SHOWN = 3
 _COUNT = "select count(*) from star.ops_quarantine"
 
 
-class NotSetAsideError(CivitaiEtlError):
+class NotQuarantinedError(CivitaiEtlError):
     """No record of that kind and id is in quarantine."""
 
 
@@ -35,7 +35,7 @@ def group_lines(settings: "Settings") -> list[str]:
             """
         ).fetchall()
     if not groups:
-        return ["Nothing is set aside."]
+        return ["Nothing is quarantined."]
     counts: Counter[str] = Counter()
     lines = []
     for kind, level, reason, count, first, last, example in groups:
@@ -56,11 +56,11 @@ def _of(level: str, count: int) -> str:
 
 
 def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
-    """A record as it was received, or the values of it that were set aside, newest first, with the reason; JSON is laid
+    """A record as it was received, or its quarantined values, newest first, with the reason; JSON is laid
     out.
 
     Raises:
-        NotSetAsideError: it is not there.
+        NotQuarantinedError: it is not there.
     """
     with open_analytics(settings.analytics) as connection:
         records = connection.execute(
@@ -69,7 +69,7 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
             [kind, entity_id],
         ).fetchall()
     if not records:
-        raise NotSetAsideError(f"No {kind} {entity_id} is set aside: `civitai-etl quarantine` lists what is.")
+        raise NotQuarantinedError(f"No {kind} {entity_id} is quarantined: `civitai-etl quarantine` lists what is.")
     lines = []
     for snapshot_date, crawl_id, level, reason, payload in records[:SHOWN]:
         what = f"a {level} of {kind}" if level in ("row", "value") else kind
@@ -81,7 +81,7 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
 
 
 def replay(settings: "Settings", progress: "Progress") -> str:
-    """Make the star anew if today's declarations read any record or value that is set aside; tells what came of it.
+    """Make the star again if today's declarations read any quarantined record or value; reports the result.
 
     Raises:
         CivitaiEtlError: nothing is published, or the rebuild fails.
@@ -96,19 +96,17 @@ def replay(settings: "Settings", progress: "Progress") -> str:
         ).fetchall()
         before = connection.execute(_COUNT).fetchall()[0][0]
     # An item never became a document; a row that a table refused is judged again by any rebuild.
-    is_mended = any(
+    is_readable = any(
         reason_now(kind, level, entity_id, reason, text.encode()) is None
         for kind, level, entity_id, reason, text in rows
         if level in ("record", "value") and kind in PAYLOADS
     )
-    if not is_mended:
-        return f"Nothing of what is set aside ({before:,} times) can be read by today's declarations."
+    if not is_readable:
+        return f"Today's declarations can read none of the {before:,} quarantined records and values."
     rebuild_star(settings, progress=progress)
     with open_analytics(settings.analytics) as connection:
         left = connection.execute(_COUNT).fetchall()[0][0]
-    return (
-        f"Of {before:,} that were set aside, {before - left:,} were taken in at their dates; {left:,} stay set aside."
-    )
+    return f"Of {before:,} in quarantine, {before - left:,} were added to their dates; {left:,} stay in quarantine."
 
 
 def _laid_out(payload: str) -> str:

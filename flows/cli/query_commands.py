@@ -80,7 +80,7 @@ def identify(
         `table` is for reading; `json` has all there is, hashes included.
     """
     from flows.cli.identify import identify as identify_files
-    from flows.cli.identify import tell
+    from flows.cli.identify import render_files
     from flows.reporting.console import progress_display
 
     if not paths:
@@ -88,19 +88,17 @@ def identify(
     settings = read_settings()
     with progress_display() as progress:
         files = identify_files(settings, paths, offline=offline, progress=progress)
-    tell(files, format)
+    render_files(files, format)
     return 1 if any(file.status == "unreadable" for file in files) else 0
 
 
-quarantine = App(
-    name="quarantine", help="What was set aside: list it, show a record or its values, take it in once it can be read."
-)
+quarantine = App(name="quarantine", help="Quarantined records and values: list, show and replay them.")
 app.command(quarantine)
 
 
 @quarantine.default
 def listed() -> int:
-    """List what is set aside: what was wrong, how often, on which dates, and an example."""
+    """List the quarantine by reason: how often, on which dates, and an example."""
     from flows.cli.quarantine import group_lines
 
     say(*group_lines(read_settings()))
@@ -109,7 +107,7 @@ def listed() -> int:
 
 @quarantine.command
 def show(kind: str, entity_id: str, /) -> int:
-    """Show a record that was set aside, or what was of it, as it was received, with what was expected and found.
+    """Show a quarantined record, or its quarantined values, as received, with what was expected and found.
 
     Parameters
     ----------
@@ -126,7 +124,7 @@ def show(kind: str, entity_id: str, /) -> int:
 
 @quarantine.command
 def replay() -> int:
-    """Take in what today's declarations can read: the star is made anew from raw with all of it at its dates."""
+    """Take in what today's declarations can read: the star is made again from raw with all of it at its dates."""
     from flows.cli.quarantine import replay as replay_records
     from flows.reporting.console import progress_display
 
@@ -153,7 +151,7 @@ def docs(table: str | None = None, /) -> int:
 
 @app.command
 def doctor() -> int:
-    """List all settings (secrets masked) and versions, try disk and service, and tell the next scheduled runs.
+    """List all settings (secrets masked) and versions, try disk and service, and list the next scheduled runs.
 
     Ends with code 1 if something would keep a snapshot from working.
     """

@@ -38,7 +38,7 @@ def ask(settings: Settings, wanted: Mapping[Any, Fingerprints], progress: Progre
     Args:
         settings: the service, and the data directory whose raw layer keeps the answers.
         wanted: the hashes of each file, by any key.
-        progress: is told about the look-ups.
+        progress: receives the look-ups.
 
     Raises:
         LockedError: another process writes to the data directory.
@@ -89,7 +89,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def _models(client: Client, model_ids: set[int | None], progress: Progress) -> dict[int | None, Model]:
-    """The models that the service has; why it does not tell about another one is a note."""
+    """The models that the service has; a note says why another one has no answer."""
     models: dict[int | None, Model] = {}
     asked = sorted(model_id for model_id in model_ids if model_id is not None)
     for done, model_id in enumerate(asked, 1):

@@ -65,7 +65,7 @@ def emulator(
     faults
         What goes wrong, by script or by seeded chance; `python -m emulator serve --help` has the grammar.
     control
-        Offer `/control`, which sets the clock, orders faults and tells what the simulation did.
+        Offer `/control`, which sets the clock, orders faults and reports what the simulation did.
     """
     from emulator.server import CannotServeError
     from emulator.server import serve as serve_emulator

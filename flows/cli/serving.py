@@ -40,8 +40,8 @@ class PrefectServerError(CivitaiEtlError):
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
-    """What Prefect has to know before it is imported: its files lie in the data directory, it tells nobody, and no
-    proxy stands between it and its server on this machine.
+    """What Prefect has to know before it is imported: its files lie in the data directory, it sends no telemetry, and
+    no proxy stands between it and its server on this machine.
     """
     return {
         "PREFECT_HOME": str(settings.data_dir / "prefect"),
@@ -131,7 +131,7 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     lines = [one.line() for one in to_serve]
     lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    # What it says of a server that is gone is a traceback; whether the server is gone is told below, in one line.
+    # What it says of a server that is gone is a traceback; whether the server is gone is reported below, in one line.
     logging.getLogger("prefect.FlowRunCancellingObserver").setLevel(logging.ERROR)
     try:
         reason = asyncio.run(_run_watched(runner, [one.full_name for one in to_serve], server))
@@ -245,7 +245,7 @@ def is_taken(port: int) -> bool:
 
 
 def api_url_file(settings: Settings) -> Path:
-    """Where the address of the server that `serve` started is told as long as it runs."""
+    """Where the address of the server that `serve` started is written as long as it runs."""
     return settings.data_dir / "prefect" / "api_url"
 
 

@@ -1,6 +1,6 @@
 """Sees whether what `civitai-etl serve` started does its work, and says what does not, so that `serve` can end.
 
-A Prefect server that answers can be useless all the same: its scheduler can fail every minute and tell nobody but its
+A Prefect server that answers can be useless all the same: its scheduler can fail every minute and report it only in its
 log. So it is judged by what it should have done: schedules have a next run, and a run begins when it is due. The log is
 read, too, where `serve` started the server. What is amiss may pass, as it does when a machine is busy: only what lasts
 is a reason to end.
@@ -89,7 +89,7 @@ def failing_services(log: str) -> set[str]:
 
 
 def lasting(since: Mapping[str, float], found: Iterable[str], now: float) -> dict[str, float]:
-    """Since when each of these things has been amiss; what was well in between begins anew."""
+    """Since when each of these things has been amiss; what was well in between begins again."""
     return {sentence: since.get(sentence, now) for sentence in found}
 
 

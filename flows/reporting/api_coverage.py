@@ -1,6 +1,6 @@
 """docs/api-coverage.md, made of the declarations: operation by operation of the Site API, what becomes of it.
 
-    python -m flows.reporting.api_coverage            write it anew (`make docs`)
+    python -m flows.reporting.api_coverage            write it again (`make docs`)
     python -m flows.reporting.api_coverage --check    end with 1 if it is not what the declarations say (`make check`)
 
 Only the list of operations stands here (a test holds it against the specification); resources come from the dialects,

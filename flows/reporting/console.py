@@ -3,7 +3,7 @@
 Progress is bars on a terminal and plain lines in a log. Both show the same: how far the phase is, how fast it goes and,
 where the total is known, how long it still takes.
 
-Much of what is told is text of the service, which anybody may have written: a terminal gets none of its control
+Much of the output is text of the service, which anybody may have written: a terminal gets none of its control
 characters.
 """
 

@@ -27,7 +27,7 @@ def show_documentation(name: str | None) -> None:
     """Print the list of all that the dictionary has, or what `name` is.
 
     Raises:
-        NoSuchTableError: nothing is called so; names that are like it are told.
+        NoSuchTableError: nothing is called so; the message lists similar names.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_OF_A_FILE
     console = Console(width=width, highlight=False)

@@ -50,7 +50,7 @@ def parse_age(text: str) -> timedelta:
 
 
 def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
-    """Coverage as `star.ops_snapshot` tells it; a date is complete when one of its crawls is."""
+    """Coverage as `star.ops_snapshot` has it; a date is complete when one of its crawls is."""
     columns = {name for (name, *_) in connection.execute("describe star.ops_snapshot").fetchall()}
     crawls = (
         "star.ops_snapshot"

@@ -1,7 +1,7 @@
 """What a run did and what the published tables hold, in words: for the terminal as text, for Prefect as Markdown.
 
 Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that
-what is told is what an analyst will find.
+a run reports what an analyst finds.
 """
 
 import re
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from transforms.build import BuildReport
     from transforms.compact import CompactReport
-    from transforms.day import Balance
+    from transforms.day import RecordCounts
 
 
 class NothingPublishedError(CivitaiEtlError):
@@ -63,7 +63,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     except duckdb.Error as error:
         raise CivitaiEtlError(
             f"The tables published at {analytics} cannot be read ({str(error).splitlines()[0]}): run `civitai-etl "
-            "rebuild`, which makes them anew from raw."
+            "rebuild`, which makes them again from raw."
         ) from error
 
 
@@ -73,7 +73,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 def crawl_line(crawl: "SnapshotReport") -> str:
     """One sentence about the crawl, with its status."""
     if crawl.already_complete:
-        return f"Snapshot {crawl.snapshot_date} is complete already; nothing was asked of the service."
+        return f"Snapshot {crawl.snapshot_date} is complete already; no requests were made."
     status = crawl.status if crawl.status == "complete" else f"{crawl.status.upper()} ({crawl.reason})"
     return f"Snapshot {crawl.snapshot_date}: {status}; {_effort(crawl, f'{crawl.items:,} items')}."
 
@@ -91,18 +91,18 @@ def coverage_line(crawl: "SnapshotReport") -> str:
 def refresh_line(refreshed: "RefreshReport") -> str:
     """One sentence about a refresh, with what it found per kind."""
     found = ", ".join(f"{count:,} of {kind}s" for kind, count in refreshed.documents.items())
-    told = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
-    return f"New documents: {found}; {_effort(refreshed, *told)}."
+    rejected = [f"{refreshed.rejected:,} items without a readable id"] if refreshed.rejected else []
+    return f"New documents: {found}; {_effort(refreshed, *rejected)}."
 
 
 def lookup_line(looked_up: "LookupReport") -> str:
     """One sentence about look-ups, with what came of each that was asked for."""
-    told = []
+    outcomes = []
     for name, found in looked_up.found.items():
         unknown, unanswered = len(looked_up.unknown[name]), len(looked_up.unanswered[name])
         lacking = [f"{unknown:,} not found"] * bool(unknown) + [f"{unanswered:,} without an answer"] * bool(unanswered)
-        told.append(f"{len(found):,} {name}" + (f" ({', '.join(lacking)})" if lacking else ""))
-    return f"Looked up: {', '.join(told)}; {looked_up.requests:,} requests in {duration(looked_up.seconds)}."
+        outcomes.append(f"{len(found):,} {name}" + (f" ({', '.join(lacking)})" if lacking else ""))
+    return f"Looked up: {', '.join(outcomes)}; {looked_up.requests:,} requests in {duration(looked_up.seconds)}."
 
 
 def build_line(built: "BuildReport") -> str:
@@ -119,9 +119,9 @@ def compact_lines(compacted: "CompactReport") -> list[str]:
     done = f"{compacted.rows_archived:,} observations archived, {compacted.files_merged:,} files of the star made into"
     lines = [f"Compacted the months before {compacted.closed_before}: {done} {compacted.files_made:,}."]
     sizes = {"star": "star", "warehouse": "warehouse.duckdb", "archive": "archive"}
-    for name, told in sizes.items():
+    for name, label in sizes.items():
         before, after = getattr(compacted.before, name), getattr(compacted.after, name)
-        lines.append(f"{told:17}{before / 1e6:>10,.1f} MB -> {after / 1e6:,.1f} MB")
+        lines.append(f"{label:17}{before / 1e6:>10,.1f} MB -> {after / 1e6:,.1f} MB")
     return lines
 
 
@@ -132,15 +132,15 @@ def _effort(run: "SnapshotReport | RefreshReport", *items: str) -> str:
     return f"{', '.join(details)} in {duration(run.seconds)}"
 
 
-def balance_lines(balances: Iterable["Balance"]) -> list[str]:
+def record_count_lines(record_counts: Iterable["RecordCounts"]) -> list[str]:
     """Per kind: in = out + quarantined + duplicates, added up over the dates of the build."""
     lines = []
-    for kind, group in groupby(sorted(balances, key=lambda balance: balance.kind), key=lambda balance: balance.kind):
+    for kind, group in groupby(sorted(record_counts, key=lambda counts: counts.kind), key=lambda counts: counts.kind):
         of_kind = list(group)
-        received = sum(balance.received for balance in of_kind)
-        loaded = sum(balance.loaded for balance in of_kind)
-        quarantined = sum(balance.quarantined for balance in of_kind)
-        duplicates = sum(balance.duplicates for balance in of_kind)
+        received = sum(counts.received for counts in of_kind)
+        loaded = sum(counts.loaded for counts in of_kind)
+        quarantined = sum(counts.quarantined for counts in of_kind)
+        duplicates = sum(counts.duplicates for counts in of_kind)
         sign = "=" if received == loaded + quarantined + duplicates else "IS NOT"
         out = f"{loaded:,} out + {quarantined:,} quarantined + {duplicates:,} duplicates"
         lines.append(f"{kind + ':':9}{received:>9,} in {sign} {out}")
@@ -148,8 +148,8 @@ def balance_lines(balances: Iterable["Balance"]) -> list[str]:
 
 
 def build_lines(built: "BuildReport") -> list[str]:
-    """What a build has to say: its balance, and its warnings."""
-    return [*balance_lines(built.balances), *(f"WARNING: {warning}" for warning in built.warnings)]
+    """The record counts and the warnings of a build."""
+    return [*record_count_lines(built.record_counts), *(f"WARNING: {warning}" for warning in built.warnings)]
 
 
 def row_lines(rows: Mapping[str, int]) -> list[str]:
@@ -263,8 +263,8 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
     return CrawlRecord(*row)
 
 
-def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
-    """The summary of a run as Markdown: what it did, in and out, the downloads of the last days as a bar chart."""
+def markdown(title: str, sentence: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
+    """The summary of a run as Markdown: what it did, in and out, and the downloads of the last days as a bar chart."""
     bars = _bars([row.downloads for row in top])
     rows = [
         f"| {in_markdown(row.base_model)} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
@@ -272,7 +272,7 @@ def markdown(title: str, told: str, built: "BuildReport", top: Sequence[BaseMode
     ]
     parts = [
         f"# {title}",
-        in_markdown(told),
+        in_markdown(sentence),
         "\n".join(in_a_block(build_lines(built) or ["nothing new to build"])),
         f"## {downloads_title(top)}",
         "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
@@ -296,7 +296,7 @@ def in_a_block(lines: Iterable[str]) -> list[str]:
 
 
 def in_markdown(text: str) -> str:
-    """Text of the service, which nobody vouches for, as a part of a line in Markdown: none of it is a mark."""
+    """Untrusted text of the service as a part of a line in Markdown: its marks are escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain(text))
 
 

@@ -53,7 +53,7 @@ def test_a_date_that_is_complete_takes_one_line_and_asks_nothing(published):
     published.settings["CIVITAI_ETL_API_URL"] = "http://127.0.0.1:9/api/v1"
     ended = published.run("snapshot", "--date", "2026-01-01", "--service-moved")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "Snapshot 2026-01-01 is complete already; nothing was asked of the service.\n"
+    assert ended.stdout == "Snapshot 2026-01-01 is complete already; no requests were made.\n"
 
 
 def test_a_partial_snapshot_is_published_says_why_and_ends_with_three(civitai_etl, looping_service):

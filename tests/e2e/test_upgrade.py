@@ -64,7 +64,7 @@ def test_an_earlier_directory_is_made_anew_and_its_unfinished_crawl_begun_again(
     assert (summary.snapshot.status, summary.snapshot.crawl_id) == ("complete", "2026-01-03.2")
     assert published(settings) == before
     assert "2026-01-03.1 was begun by another version of civitai-etl: it is begun again" in notes.lines
-    assert "An earlier version made the tables: they are made anew from raw." in notes.lines
+    assert "An earlier version made the tables: they are made again from raw." in notes.lines
     with duckdb.connect(str(settings.analytics), read_only=True) as connection:
         dates = connection.execute("select date from star.dim_date where has_snapshot order by 1").fetchall()
         coverage = connection.execute("select count(*) from star.snapshot_coverage()").fetchall()

@@ -97,7 +97,7 @@ def test_ctrl_c_before_the_command_line_is_there_is_one_line(tmp_path):
 def test_markdown_has_text_of_the_service_as_text():
     days = date(2026, 1, 2), date(2026, 1, 9)
     top = [report.BaseModelDownloads("A|<img src=x> [a](b)\x1b`", *days, downloads=1, share=1)]
-    built = SimpleNamespace(balances=[], warnings=["a new type: ```\n# owned"])
+    built = SimpleNamespace(record_counts=[], warnings=["a new type: ```\n# owned"])
     text = report.markdown("A run", "It *ran*.", built, top)
     assert r"| A\|\<img src=x\> \[a\](b)\\u001b\` | 1 |" in text
     assert r"It \*ran\*." in text
@@ -116,7 +116,7 @@ def test_a_file_whose_name_is_no_text_and_one_that_is_a_pipe_are_identified(tmp_
     os.wait()
     assert [file.status for file in files] == ["unknown", "unknown"]
     assert files[0].fingerprints.hashes["SHA256"] == files[1].fingerprints.hashes["SHA256"]
-    identify.tell(files, "table")
+    identify.render_files(files, "table")
     shown = capsys.readouterr().out
     assert r"\udcff\u001b[2J.safetensors" in shown
     assert not controls(shown)
@@ -124,7 +124,7 @@ def test_a_file_whose_name_is_no_text_and_one_that_is_a_pipe_are_identified(tmp_
         path = tmp_path / encoding
         with path.open("w", encoding=encoding) as file:
             monkeypatch.setattr(sys, "stdout", Output.of(file))
-            identify.tell(files, "json")
+            identify.render_files(files, "json")
             sys.stdout.flush()
         assert {Path(each["file"]) for each in json.loads(path.read_text(encoding))} == {odd, pipe}
 
@@ -135,7 +135,7 @@ def test_an_output_with_few_letters_has_tables_and_text(analytics, tmp_path, mon
     with path.open("w", encoding=encoding) as file:
         monkeypatch.setattr(sys, "stdout", Output.of(file))
         answer(analytics, "select 'é — 名' as a", "table", None)
-        identify.tell([], "table")
+        identify.render_files([], "table")
         sys.stdout.flush()
     shown = path.read_text(encoding)
     assert "+---------" in shown

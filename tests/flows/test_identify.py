@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli.identify import count_line, identify, model_files, record, tell
+from flows.cli.identify import count_line, identify, model_files, record, render_files
 from pipelines.errors import CivitaiEtlError
 from pipelines.file_hashes import fingerprint
 from pipelines.progress import Silent
@@ -263,11 +263,11 @@ def test_without_a_snapshot_every_file_is_unknown_and_that_is_said(desk: Desk, c
     desk.file("b.pt", b"2")
     files = identify(Settings(data_dir=desk.workshop.folder), [desk.disk], offline=True, progress=Silent())
     assert count_line(files) == "2 files: 2 unknown"
-    tell(files, "json")
+    render_files(files, "json")
     told = capsys.readouterr()
     assert [one["status"] for one in json.loads(told.out)] == ["unknown", "unknown"]
     assert told.err == "2 files: 2 unknown\n"
-    tell(files, "table")
+    render_files(files, "table")
     assert "2 files: 2 unknown" in capsys.readouterr().out
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import pytest
 
-from flows.cli.quarantine import NotSetAsideError, group_lines, record_lines, replay
+from flows.cli.quarantine import NotQuarantinedError, group_lines, record_lines, replay
 from pipelines.progress import Silent
 from pipelines.settings import Settings
 from tests.transforms.conftest import DAYS, Workshop, model, workshop
@@ -40,7 +40,7 @@ def test_one_is_shown_as_it_was_received(settings: Settings) -> None:
     assert '"modelVersions": "none"' in told
     told = "\n".join(record_lines(settings, "model", "4"))
     assert told.startswith("a value of model 4 of 2026-01-02 (crawl 2026-01-02.1): Expected 0 to 10000000000, got")
-    with pytest.raises(NotSetAsideError, match="No model 1 is set aside"):
+    with pytest.raises(NotQuarantinedError, match="No model 1 is quarantined"):
         record_lines(settings, "model", "1")
 
 
@@ -55,7 +55,7 @@ def test_whatever_a_value_is_it_is_shown(workshop: Workshop, odd: str) -> None:
 def test_nothing_is_made_anew_while_nothing_is_mended(settings: Settings) -> None:
     before = settings.analytics.stat().st_mtime_ns
     assert replay(settings, Silent()) == (
-        "Nothing of what is set aside (10 times) can be read by today's declarations."
+        "Today's declarations can read none of the 10 quarantined records and values."
     )
     assert settings.analytics.stat().st_mtime_ns == before
 
@@ -65,7 +65,7 @@ def test_a_bound_that_was_widened_takes_the_value_in_at_its_dates(
 ) -> None:
     column = FactModelDaily.columns()["comment_count"]
     monkeypatch.setitem(column.metadata, "most", 10**12)
-    assert replay(settings, Silent()) == "Of 10 that were set aside, 2 were taken in at their dates; 8 stay set aside."
+    assert replay(settings, Silent()) == "Of 10 in quarantine, 2 were added to their dates; 8 stay in quarantine."
     rows = workshop.sql("SELECT comment_count FROM star.fact_model_daily WHERE model_id = 4")
     assert rows == [(10**11,), (10**11,)]
 
@@ -116,6 +116,6 @@ def test_what_a_mended_declaration_reads_is_taken_in_at_its_dates(
         stats: Mended | None = None
 
     monkeypatch.setattr(payloads, "Metric", MendedMetric)
-    assert replay(settings, Silent()) == "Of 10 that were set aside, 4 were taken in at their dates; 6 stay set aside."
+    assert replay(settings, Silent()) == "Of 10 in quarantine, 4 were added to their dates; 6 stay in quarantine."
     rows = workshop.sql("SELECT snapshot_date, download_count FROM star.fact_model_daily WHERE model_id = 2 ORDER BY 1")
     assert rows == [(DAYS[0], None), (DAYS[1], None)]

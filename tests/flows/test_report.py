@@ -9,20 +9,20 @@ from pipelines.errors import CivitaiEtlError
 from tests.transforms.conftest import Workshop, model, version
 
 
-def balance(kind, received, loaded, quarantined=0, duplicates=0):
+def counts(kind, received, loaded, quarantined=0, duplicates=0):
     return SimpleNamespace(kind=kind, received=received, loaded=loaded, quarantined=quarantined, duplicates=duplicates)
 
 
-def test_the_balance_is_one_line_per_kind_over_all_dates():
-    lines = report.balance_lines([balance("tag", 5, 5), balance("model", 1003, 1000, 2, 1), balance("model", 10, 10)])
+def test_record_counts_are_one_line_per_kind_over_all_dates():
+    lines = report.record_count_lines([counts("tag", 5, 5), counts("model", 1003, 1000, 2, 1), counts("model", 10, 10)])
     assert lines == [
         "model:       1,013 in = 1,010 out + 2 quarantined + 1 duplicates",
         "tag:             5 in = 5 out + 0 quarantined + 0 duplicates",
     ]
 
 
-def test_a_balance_that_does_not_add_up_says_so():
-    assert "IS NOT" in report.balance_lines([balance("model", 10, 9)])[0]
+def test_record_counts_that_do_not_add_up_say_so():
+    assert "IS NOT" in report.record_count_lines([counts("model", 10, 9)])[0]
 
 
 def test_rows_are_told_dimensions_first_and_added_up_over_the_files_of_a_table(analytics):
@@ -95,7 +95,7 @@ def test_the_markdown_summary_has_balance_and_bars():
         report.BaseModelDownloads("A", *days, downloads=3000, share=0.6),
         report.BaseModelDownloads("B", *days, downloads=None, share=None),
     ]
-    built = SimpleNamespace(balances=[balance("model", 3, 3)], warnings=["Much changed."])
+    built = SimpleNamespace(record_counts=[counts("model", 3, 3)], warnings=["Much changed."])
     text = report.markdown("A run", "It ran.", built, top)
     assert text.startswith("# A run\n\nIt ran.\n")
     assert "## Downloads in the 7 days to 2026-01-09\n" in text
@@ -122,7 +122,7 @@ def test_tables_that_are_damaged_are_one_line_with_the_way_out(tmp_path, spoiled
     for file in [place] if place.is_file() else place.rglob("*.parquet"):
         file.write_bytes(file.read_bytes()[:100])
     with (
-        pytest.raises(CivitaiEtlError, match=r"cannot be read .*: run `civitai-etl rebuild`, which makes them anew"),
+        pytest.raises(CivitaiEtlError, match=r"cannot be read .*: run `civitai-etl rebuild`, which makes them again"),
         report.open_analytics(workshop.analytics) as connection,
     ):
         connection.execute("select count(*) from star.dim_model").fetchall()

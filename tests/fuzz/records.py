@@ -170,24 +170,24 @@ def lost(endpoints: dict[str, dict[str, int]], listed: dict[str, int]) -> Iterat
 
 def uneven(connection: duckdb.DuckDBPyConnection, built: BuildReport, on: date) -> Iterator[str]:
     """Books that do not balance, or are not what the tables have."""
-    for books in built.balances:
-        if books.snapshot_date != on:
+    for counts in built.record_counts:
+        if counts.snapshot_date != on:
             continue
-        if not books.is_even:
-            yield f"uneven: {books}"
+        if not counts.is_even:
+            yield f"uneven: {counts}"
         aside = connection.execute(
             "SELECT count(*) FROM star.ops_quarantine "
             "WHERE snapshot_date = ? AND kind = ? AND level IN ('item', 'record')",
-            [on, books.kind],
+            [on, counts.kind],
         ).fetchall()[0][0]
-        if aside != books.quarantined:
-            yield f"{aside} are in quarantine: {books}"
-        if fact := FACTS.get(books.kind):
+        if aside != counts.quarantined:
+            yield f"{aside} are in quarantine: {counts}"
+        if fact := FACTS.get(counts.kind):
             rows = connection.execute(f"SELECT count(*) FROM star.{fact} WHERE snapshot_date = ?", [on]).fetchall()[0][
                 0
             ]
-            if rows != books.loaded:
-                yield f"{fact} has {rows} rows: {books}"
+            if rows != counts.loaded:
+                yield f"{fact} has {rows} rows: {counts}"
 
 
 def missing(connection: duckdb.DuckDBPyConnection, on: date, sound: set[int]) -> Iterator[str]:

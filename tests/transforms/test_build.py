@@ -32,8 +32,8 @@ BROKEN = {
 
 def test_broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_is_loaded(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), *BROKEN.values(), model(2)])
-    (books, *_) = workshop.build().balances
-    assert (books.received, books.loaded, books.quarantined, books.duplicates) == (7, 2, 5, 0)
+    (counts, *_) = workshop.build().record_counts
+    assert (counts.received, counts.loaded, counts.quarantined, counts.duplicates) == (7, 2, 5, 0)
     assert workshop.sql("SELECT model_id FROM star.fact_model_daily ORDER BY 1") == [(1,), (2,)]
     assert workshop.sql("SELECT model_id FROM star.dim_model ORDER BY 1") == [(1,), (2,)]
     assert workshop.sql("SELECT level, count(*) FROM star.ops_quarantine GROUP BY 1 ORDER BY 1") == [
@@ -58,8 +58,8 @@ def test_a_counter_that_is_none_is_set_aside_as_a_value_and_the_other_counters_c
     ]
     for day in DAYS[:2]:
         workshop.raw.crawl(day, model=[record.encode() for record in records])
-        books = workshop.build().balances[0]
-        assert (books.received, books.loaded, books.quarantined) == (8, 8, 0)
+        counts = workshop.build().record_counts[0]
+        assert (counts.received, counts.loaded, counts.quarantined) == (8, 8, 0)
     for fact in ("fact_model_daily", "fact_model_version_daily"):
         assert workshop.sql(f"SELECT download_count, thumbs_up_count FROM star.{fact}") == [(None, 3)] * 16
     rows = workshop.sql(
@@ -83,8 +83,8 @@ def test_odd_values_of_a_document_are_set_aside_on_every_day_and_the_rest_of_it_
     odd = model(1, version(10, base_model=" Pony ", files=files, publishedAt="soon"), tags=[None, " sea ", 3], poi="no")
     for day in DAYS[:2]:
         workshop.raw.crawl(day, model=[odd, model(2, version(20, base_model=" "))])
-        books = workshop.build().balances[0]
-        assert (books.loaded, books.quarantined) == (2, 0)
+        counts = workshop.build().record_counts[0]
+        assert (counts.loaded, counts.quarantined) == (2, 0)
     place = "$.modelVersions[0]"
     assert workshop.sql(
         "SELECT day(snapshot_date), regexp_extract(reason, '`([^`]*)`$', 1), payload FROM star.ops_quarantine "
@@ -164,8 +164,8 @@ def test_a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_co
             for n, field in enumerate(odd, start=1)
         ]
         workshop.raw.crawl(day, model=models)
-        books = workshop.build().balances[0]
-        assert (books.received, books.loaded, books.quarantined) == (5, 5, 0)
+        counts = workshop.build().record_counts[0]
+        assert (counts.received, counts.loaded, counts.quarantined) == (5, 5, 0)
     for n, field in enumerate(odd, start=1):
         column = re.sub("([A-Z])", r"_\1", field).lower()
         known = sound[field]
@@ -193,7 +193,7 @@ def test_odd_counters_of_every_owner_are_set_aside_with_their_path(workshop: Wor
         creator=[{"username": "ada", "modelCount": -5}],
         tag=[{"name": "landscape", "modelCount": 10**11}],
     )
-    assert {balance.quarantined for balance in workshop.build().balances} == {0}
+    assert {counts.quarantined for counts in workshop.build().record_counts} == {0}
     assert workshop.sql(
         "SELECT kind, payload, split_part(reason, '`', 2) FROM star.ops_quarantine "
         "WHERE kind != 'dim_image' ORDER BY ALL"
@@ -214,8 +214,8 @@ def test_a_record_that_stays_broken_is_in_quarantine_on_every_day_and_never_buri
     broken = BROKEN["an object where a list should be"]
     for day in DAYS[:2]:
         workshop.raw.crawl(day, model=[model(1), broken])
-        (books, *_) = workshop.build().balances
-        assert (books.received, books.loaded, books.quarantined) == (2, 1, 1)
+        (counts, *_) = workshop.build().record_counts
+        assert (counts.received, counts.loaded, counts.quarantined) == (2, 1, 1)
     assert workshop.sql("SELECT day(snapshot_date), entity_id FROM star.ops_quarantine ORDER BY 1") == [
         (1, "8"),
         (2, "8"),
@@ -505,8 +505,8 @@ def test_a_second_crawl_that_brings_no_row_still_completes_its_date(workshop: Wo
     workshop.build()
     assert workshop.value("SELECT count(*) FROM star.model_version") == 2
     workshop.raw.crawl(DAYS[1], number=2, model=[model(1, version(10))])
-    (books, *_) = [books for books in workshop.build().balances if books.snapshot_date == DAYS[1]]
-    assert (books.received, books.loaded, books.duplicates) == (2, 1, 1)
+    (counts, *_) = [counts for counts in workshop.build().record_counts if counts.snapshot_date == DAYS[1]]
+    assert (counts.received, counts.loaded, counts.duplicates) == (2, 1, 1)
     assert workshop.sql("SELECT version_id FROM star.model_version") == [(10,)]
     assert workshop.value("SELECT is_complete FROM star.dim_date WHERE date = DATE '2026-01-02'")
 
@@ -579,10 +579,10 @@ def test_coverage_is_what_was_met_of_what_the_lists_announced(listed: dict[str, 
     assert coverage(met | {"model": {"distinct_ids": 5}}, {"model": 4}) == 1, "what came meanwhile is no cover"
 
 
-def test_duplicates_are_in_the_books(workshop: Workshop) -> None:
+def test_duplicates_are_counted(workshop: Workshop) -> None:
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2), model(1, name="seen again")])
-    (books,) = [books for books in workshop.build().balances if books.kind == "model"]
-    assert (books.received, books.loaded, books.quarantined, books.duplicates) == (3, 2, 0, 1)
+    (counts,) = [counts for counts in workshop.build().record_counts if counts.kind == "model"]
+    assert (counts.received, counts.loaded, counts.quarantined, counts.duplicates) == (3, 2, 0, 1)
 
 
 def test_a_date_without_a_single_observation_is_a_gap(workshop: Workshop) -> None:

@@ -150,7 +150,7 @@ def test_creators_tags_and_images_have_facts_of_their_own(workshop: Workshop) ->
         (3, None, None),
         (5, 2, None),
     ]
-    assert {(books.kind, books.duplicates) for books in report.balances if books.duplicates} == {("tag", 1)}
+    assert {(counts.kind, counts.duplicates) for counts in report.record_counts if counts.duplicates} == {("tag", 1)}
 
 
 def test_an_image_is_as_old_as_its_upload_wherever_it_is_met(workshop: Workshop) -> None:

@@ -183,7 +183,8 @@ def test_a_broken_answer_to_a_reconcile_is_set_aside_and_its_model_stays(worksho
     workshop.raw.crawl(DAYS[0], model=[model(1), model(2)])
     workshop.raw.crawl(DAYS[1], model=[model(2)], reconciled=(too_deep,))
     report = workshop.build()
-    assert [(books.loaded, books.quarantined) for books in report.balances if books.kind == "model"] == [(2, 0), (1, 1)]
+    of_models = [counts for counts in report.record_counts if counts.kind == "model"]
+    assert [(counts.loaded, counts.quarantined) for counts in of_models] == [(2, 0), (1, 1)]
     assert periods(workshop, "dim_model", "model_id") == [(1, 1, None, True), (2, 1, None, True)]
 
 
@@ -441,7 +442,7 @@ def test_names_that_differ_in_white_space_around_them_are_one_name_and_a_blank_i
     workshop.build()
     workshop.raw.crawl(DAYS[1], model=[listed, nobody], tag=[blanks, plain, *nothing], creator=[spaced, ada])
     workshop.raw.crawl(DAYS[2], status="partial", model=[listed, nobody], tag=[blanks], creator=[spaced])
-    books = workshop.build().balances
+    counts = workshop.build().record_counts
     assert workshop.sql("SELECT tag, link FROM star.dim_tag ORDER BY 1") == [("X", None), ("x", "L")]
     assert workshop.sql("SELECT username, link FROM star.dim_creator ORDER BY 1") == [
         ("(unknown)", None),
@@ -453,7 +454,7 @@ def test_names_that_differ_in_white_space_around_them_are_one_name_and_a_blank_i
         ("x", 4, None), ("x", 4, 0),
     ]  # fmt: skip
     assert workshop.sql("SELECT model_count FROM star.fact_creator_daily ORDER BY snapshot_date") == [(2,), (2,)]
-    assert [(each.loaded, each.quarantined, each.duplicates) for each in books if each.kind == "tag"] == [
+    assert [(each.loaded, each.quarantined, each.duplicates) for each in counts if each.kind == "tag"] == [
         (1, 1, 1), (0, 0, 1),
     ]  # fmt: skip
     assert workshop.sql("SELECT DISTINCT kind, entity_id FROM star.ops_quarantine") == [("tag", "  ")]

@@ -246,7 +246,7 @@ def test_a_broken_answer_that_is_no_document_is_told_in_the_quarantine_and_count
     }
     workshop.raw._insert({REJECTS.name: [row]}, {REJECTS.name: REJECTS})
     report = workshop.build()
-    assert all(books.quarantined == 0 for books in report.balances)
+    assert all(counts.quarantined == 0 for counts in report.record_counts)
     assert workshop.sql("SELECT kind, reason, payload FROM star.ops_quarantine") == [
         ("version", "it answered 500 - item 0 of /model-versions/5", "<html>")
     ]

@@ -13,7 +13,7 @@ from transforms.tables import TABLES, Table
 from transforms.tables.macros import MACROS, VIEWS
 
 #: Raised with every change of a table, of what is carried from day to day, or of a rule wherever it stands: a star that
-#: was made under an earlier one is made anew from raw. 1 is what was before there was a number.
+#: was made under an earlier one is made again from raw. 1 is what was before there was a number.
 DECLARATIONS_VERSION = 3
 
 #: What the metadata of a column say to people alone.
@@ -29,7 +29,7 @@ def tables_fingerprint() -> str:
 
 @cache
 def analyses_fingerprint() -> str:
-    """Of the views and macros over the tables, which a publish makes anew."""
+    """Of the views and macros over the tables, which a publish makes again."""
     views = [f"{view.name} {view.sql}" for view in VIEWS]
     return _fingerprint([*views, *(f"{macro.signature} {macro.sql}" for macro in MACROS)])
 

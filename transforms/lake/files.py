@@ -1,8 +1,8 @@
 """The files of the star: immutable Parquet, named by their content.
 
-A file is written aside and moved to its name, `star/<table>/[snapshot_date=D/]<hash>.parquet`, so that a name always
-stands for whole bytes. The same rows give the same bytes: sorted by key, in one chunk, with fixed row groups and an
-eager write (stack-notes.md).
+A file is written under a temporary name and moved to `star/<table>/[snapshot_date=D/]<hash>.parquet`, so a name always
+stands for the whole content. The same rows give the same bytes: sorted by key, in one chunk, with fixed row groups and
+an eager write (stack-notes.md).
 """
 
 import re
@@ -26,12 +26,12 @@ OWN_NAME = re.compile(r"[0-9a-f]{32}\.parquet|\.[0-9]+\.tmp")
 
 @dataclass(frozen=True, order=True)
 class LakeFile:
-    """A file of the lake. `part` is whole, open, closed, appended, daily, monthly or empty; `snapshot_date` is the day
+    """A file of the lake. `role` is whole, open, closed, appended, daily, monthly or empty; `snapshot_date` is the day
     that it belongs to, if any, and of a monthly one the first of its month; `path` is relative to the lake.
     """
 
     table: str
-    part: str
+    role: str
     snapshot_date: date | None
     path: str
     rows: int
@@ -53,7 +53,7 @@ class Lake:
         frame: pl.DataFrame,
         table: str,
         *,
-        part: str,
+        role: str,
         key: list[str],
         area: str,
         on: date | None,
@@ -63,7 +63,7 @@ class Lake:
         and nullability.
         """
         folder = self.root / area / table
-        if part == "daily":
+        if role == "daily":
             folder /= f"snapshot_date={on}"
         metadata = None if schema is None else {k.decode(): v.decode() for k, v in schema.metadata.items()}
         with content_named(folder) as aside, aside.path.open("wb") as sink:
@@ -75,7 +75,7 @@ class Lake:
                 arrow_schema=schema,
                 metadata=metadata,
             )
-        return LakeFile(table, part, on, str(aside.path.relative_to(self.root)), frame.height, aside.bytes)
+        return LakeFile(table, role, on, str(aside.path.relative_to(self.root)), frame.height, aside.bytes)
 
     def merge(
         self, files: list[LakeFile], key: list[str], schema: pa.Schema, connection: duckdb.DuckDBPyConnection
@@ -102,7 +102,7 @@ class Lake:
         return LakeFile(table, "monthly", month_of(on), path, sum(file.rows for file in files), written.bytes)
 
     def own_files(self) -> list[Path]:
-        """Every file that `write` made or was about to make, whichever generation it is of."""
+        """Every file that `write` made or was about to make, of whichever release."""
         found = [path for area in AREAS for path in (self.root / area).glob("*/**/*") if OWN_NAME.fullmatch(path.name)]
         return [path for path in found if path.is_file()]
 
@@ -136,7 +136,7 @@ class Lake:
             if not path.exists() or path.stat().st_size != file.bytes:
                 state = f"has {path.stat().st_size:,} bytes and had {file.bytes:,}" if path.exists() else "is gone"
                 raise UnreadableStarError(
-                    f"{path} {state}: run `civitai-etl rebuild`, which makes the star anew from raw."
+                    f"{path} {state}: run `civitai-etl rebuild`, which makes the star again from raw."
                 )
 
 

@@ -1,12 +1,11 @@
-"""Publishing: `analytics.duckdb` is built aside, read, synced and renamed into place: that rename is the only commit.
+"""Publishing: builds `analytics.duckdb` beside its place, reads it, syncs it and renames it: that rename is the commit.
 
 It holds no rows, only views and macros: a view per table in schema `star` with an explicit list of immutable files, the
-views and table macros of `transforms.tables.macros` over them, and the words of `transforms.tables.dictionary` as
-comments. A reader therefore sees the whole old or the whole new generation, in one table and across tables.
-`star/manifest.json`, the list of files for other engines, and `star/datapackage.json`, which describes them, follow
-from it.
+views and table macros of `transforms.tables.macros` over them, and the texts of `transforms.tables.dictionary` as
+comments. A reader therefore sees the whole old or the whole new release, in one table and across tables. The files
+`star/manifest.json` and `star/datapackage.json`, for other engines, are written after it.
 
-What a reader puts into the file goes with the next publish, write-ahead log included. It never stops one.
+The next publish removes what a reader puts into the file, with its write-ahead log. It never stops a publish.
 """
 
 import json
@@ -31,10 +30,10 @@ from transforms.tables import TABLES, HistoryTable, Table
 from transforms.tables.dictionary import column_comments, data_package
 from transforms.tables.macros import MACROS, VIEWS
 
-#: A publish keeps what the last three name, and what was published within the last day: a reader may still be on it.
+#: A publish keeps the files of the last three and those of the last day, because a reader may still use them.
 GENERATIONS_KEPT = 3
 FILES_KEPT_FOR = timedelta(days=1)
-#: Names of the lists of what each publish named, in their order.
+#: Names of the file lists of publishes, in order.
 GENERATION_NAME = "%Y%m%dT%H%M%S.%f"
 
 #: Lets DuckDB 1.x open what 2.x wrote.
@@ -45,10 +44,10 @@ DATA_PACKAGE = "datapackage.json"
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
-    """The files of the generation that is published; none before the first publish.
+    """The files of the published release; empty before the first publish.
 
     Raises:
-        UnreadableStarError: the file is there and is no database of ours.
+        UnreadableStarError: the file exists and is another database.
     """
     if not analytics.exists():
         return []
@@ -64,10 +63,10 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published database, attached as `published`.
 
     `duckdb.connect(path)` would share the database with every connection that this process holds to that path, also
-    to a file that was since renamed over. An attached one is read from the disk.
+    if the file was replaced since. An attached database is read from the disk.
 
     Raises:
-        UnreadableStarError: it is no database of ours, or a damaged one.
+        UnreadableStarError: it is another database, or a damaged one.
     """
     try:
         with readable(analytics) as path, duckdb.connect(":memory:") as connection:
@@ -76,15 +75,15 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise UnreadableStarError(
-            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it anew from raw."
+            f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it again from raw."
         ) from error
 
 
 def is_outdated(analytics: Path) -> bool:
-    """Whether the published star was made under other declarations than those of this program; not if there is none.
+    """Whether the published star has other declarations than this program; False if there is none.
 
     Raises:
-        NewerStarError: they are those of a later version.
+        NewerStarError: a later version made it.
     """
     if not analytics.exists():
         return False
@@ -98,13 +97,13 @@ def is_outdated(analytics: Path) -> bool:
 
 
 def has_other_analyses(analytics: Path) -> bool:
-    """Whether the published views and macros are not those of this program, though its tables may be."""
+    """Whether the published views and macros differ from those of this program."""
     return analytics.exists() and _declared(analytics).get("analyses") != analyses_fingerprint()
 
 
 def _declared(analytics: Path) -> dict[str, Any]:
     """What the published star was declared as: `version`, and the fingerprints of `tables` and `analyses`. Earlier
-    versions of this program noted less, or nothing.
+    versions stored less, or nothing.
     """
     with open_published(analytics) as connection:
         found = connection.execute(
@@ -123,7 +122,7 @@ class NewerStarError(CivitaiEtlError):
 
 
 def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
-    """Makes `files` the published generation."""
+    """Makes `files` the published release."""
     aside = aside_of(analytics)
     for left_behind in aside.parent.glob(f".{real(analytics).name}.*.tmp*"):  # by a publish that was killed
         left_behind.unlink()
@@ -133,15 +132,15 @@ def publish(lake: Lake, analytics: Path, files: list[LakeFile]) -> None:
         replace_database(analytics, aside)
     finally:
         aside.unlink(missing_ok=True)
-    follow(lake, files)
+    post_commit(lake, files)
 
 
 def relocate(lake: Lake, analytics: Path) -> bool:
-    """Has the views read the files of `lake`, if the data directory was moved or copied since they were published, or
-    the lake was; returns whether that was so.
+    """Publishes again with the paths of `lake` if the data directory or the lake was moved or copied; returns whether
+    that was so.
 
     Raises:
-        UnreadableStarError: a file is not there, or is not the one that was published.
+        UnreadableStarError: a file does not exist, or is not the published one.
     """
     if not analytics.exists() or is_outdated(analytics):
         return False
@@ -161,7 +160,7 @@ def refuse_unreadable(path: Path) -> None:
     """Reads a row of every view of a database that is about to be published.
 
     Raises:
-        UnreadableStarError: one of them gives none.
+        UnreadableStarError: a view cannot be read.
     """
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET enable_progress_bar = false")
@@ -180,12 +179,12 @@ def _reading(view: str) -> Iterator[None]:
     except duckdb.Error as error:
         raise UnreadableStarError(
             f"star.{view} cannot be read ({str(error).splitlines()[0]}): the published tables stay as they were. Run "
-            "`civitai-etl rebuild`, which makes them anew from raw."
+            "`civitai-etl rebuild`, which makes them again from raw."
         ) from error
 
 
-def follow(lake: Lake, files: list[LakeFile]) -> None:
-    """What comes after the commit, and is made up for when it was cut off: the manifest, and cleaning up."""
+def post_commit(lake: Lake, files: list[LakeFile]) -> None:
+    """The steps after the commit: manifests and cleaning up. The next publish repeats them if they were cut off."""
     write_manifests(lake, files)
     record_generation(lake, files)
     delete_superseded(lake, files)
@@ -205,7 +204,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile], analytics: Pat
         for table in TABLES:
             create_view(connection, table, lake, [file for file in files if file.table == table.table_name()])
         rows = ", ".join(
-            f"({literal(file.table)}, {literal(file.part)}, {literal(file.snapshot_date)}::DATE, {literal(file.path)}, "
+            f"({literal(file.table)}, {literal(file.role)}, {literal(file.snapshot_date)}::DATE, {literal(file.path)}, "
             f"{literal(lake.root / file.path)}, {file.rows}::BIGINT, {file.bytes}::BIGINT)"
             for file in files
         )
@@ -276,13 +275,13 @@ def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
 
 
 def _replace_other(path: Path, text: str) -> None:
-    """Replaces a file if its text is another."""
+    """Replaces a file if its text differs."""
     if not path.exists() or path.read_bytes() != text.encode():
         replace_text(path, text)
 
 
 def record_generation(lake: Lake, files: list[LakeFile]) -> None:
-    """Adds the list of what this publish names, state included, unless it is the newest list already.
+    """Adds the list of this publish's files, state included, unless the newest list is the same.
 
     The name is later than that of every other list, also when the clock was put back in between.
     """

@@ -1,7 +1,7 @@
 """The published `analytics.duckdb`, opened beside other programs.
 
-A program may have it open for writing, or may have left a write-ahead log beside it that does not belong to it. Its
-readers are not to fail for that: the file has no rows, so a copy of it is made in a moment.
+A program may have it open for writing, or may have left a write-ahead log beside it that does not belong to it. Readers
+must not fail for that. The file has no rows, so a copy is quick.
 """
 
 import shutil
@@ -26,7 +26,7 @@ def is_there(analytics: Path) -> bool:
     """Whether anything is published.
 
     Raises:
-        CivitaiEtlError: it cannot be told, for the directory is closed to this user.
+        CivitaiEtlError: unknown, because the directory is closed to this user.
     """
     with _readers_errors(analytics):
         return analytics.exists()
@@ -34,7 +34,7 @@ def is_there(analytics: Path) -> bool:
 
 @contextmanager
 def _readers_errors(analytics: Path) -> Iterator[None]:
-    """Who reads what another user publishes needs a permission from that one."""
+    """Turns a missing permission into one line."""
     try:
         yield
     except OSError as error:
@@ -61,7 +61,7 @@ def readable(analytics: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(analytics, folder))
-        # What cannot be opened either way tells of itself under its own name.
+        # What cannot be opened either way reports itself under its own name.
         yield copy if _opens(copy) else analytics
 
 

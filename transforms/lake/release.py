@@ -1,7 +1,7 @@
-"""The star while it is being built: rows that may still change in memory, immutable parts as files.
+"""The star while it is being built: rows that may still change are in memory, immutable rows are in files.
 
-A generation starts from the published one (or from nothing), is taken from snapshot date to snapshot date by
-`transforms.day`, and ends as the list of files to publish. A table that nothing changed keeps its file.
+A release starts from the published one (or from nothing), `transforms.day` adds one snapshot date after the other, and
+it ends as the list of files to publish. An unchanged table keeps its file.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ STAR = {table.table_name(): table for table in TABLES}
 ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 #: The measures of the last complete crawl.
 STATE_MEASURES = "state_measures"
-#: The versions at the last snapshot whose downloads were not withheld, while they are withheld; else no row.
+#: While downloads are withheld: the versions at the last snapshot with downloads. Otherwise no row.
 STATE_STOCK = "state_stock"
-#: The models of which the last complete crawls read no list item, each with the last one that could have listed it.
+#: The models whose list item the last complete crawls did not read, each with the last crawl that could have listed it.
 STATE_UNREAD = "state_unread"
-#: Which models list a version that is another one's, and since when.
+#: Which models list a version of another model, and since when.
 STATE_CLAIMS = "state_claims"
-#: What the build carries from day to day: the documents seen last, the counters known last of each daily fact, and
-#: what the quality gate compares with.
+#: What the build carries from day to day: the documents observed last, the last known counters of each daily fact, and
+#: what the data-quality checks compare with.
 STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
     {StateEntity.table_name(): StateEntity.polars_schema()}
     | {f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID}
@@ -57,21 +57,21 @@ STATE_KEYS = (
     | {STATE_MEASURES: ["table_name", "column_name"]}
     | {STATE_STOCK: ["version_id"], STATE_UNREAD: ["model_id"], STATE_CLAIMS: ["version_id", "model_id"]}
 )
-#: The part that is one file and is written again: all rows of a table, or the open rows of a type 2 table.
-CHANGING_PARTS = ("whole", "open")
+#: The roles of files that a release writes again: all rows of a table, or the open rows of a type 2 table.
+CHANGING_ROLES = ("whole", "open")
 
 
-class Generation:
-    """The rows and files of a star in the making."""
+class Release:
+    """The rows and files of a star while it is being built."""
 
     def __init__(self, lake: Lake, published: Sequence[LakeFile] = (), kept: Sequence[LakeFile] = ()) -> None:
-        """Starts from the `published` files; where `kept` has a day of a fact or its month, that file stands for it."""
+        """Starts from the `published` files; if `kept` has a day of a fact or its month, that file is used."""
         self.lake = lake
         self._files = list(published)
-        # Parquet is compressed in the other thread while the day goes on.
+        # The other thread compresses Parquet meanwhile.
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._writes: list[Future[LakeFile]] = []
-        self._kept = {(file.table, file.part, file.snapshot_date): file for file in kept}
+        self._kept = {(file.table, file.role, file.snapshot_date): file for file in kept}
         self._changing: dict[str, pl.DataFrame] = {}
         self._changed: set[str] = set()
 
@@ -79,45 +79,45 @@ class Generation:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Waits for the write under way: when a build ends, by an error too, nothing of it goes on."""
+        """Waits for the write under way, so that nothing continues after a build, even a failed one."""
         self._writer.shutdown(cancel_futures=True)
 
     def rows(self, table: str) -> pl.DataFrame:
         """The rows that may still change: all of them, or the open ones of a type 2 table."""
         if table not in self._changing:
             # Changing parts are written at the end only, so there is no write under way to wait for.
-            files = [file for file in self._files if file.table == table and file.part in CHANGING_PARTS]
+            files = [file for file in self._files if file.table == table and file.role in CHANGING_ROLES]
             self._changing[table] = self.lake.read(files, self._schema(table))
         return self._changing[table]
 
     def replace(self, table: str, rows: pl.DataFrame) -> None:
-        """Takes `rows` for what `rows(table)` gave."""
+        """Replaces the rows that `rows(table)` returned."""
         self._changing[table] = rows.select(list(self._schema(table)))
         self._changed.add(table)
 
     def add(self, table: str, rows: pl.DataFrame, on: date) -> None:
-        """Adds an immutable part that belongs to a snapshot date: the rows of a fact, closed rows, or new texts."""
+        """Adds immutable rows of a snapshot date: the rows of a fact, closed rows, or new texts."""
         declared = STAR[table]
-        part = "closed" if declared.storage == "type2" else declared.storage
+        role = "closed" if declared.storage == "type2" else declared.storage
         kept = self._kept.get((table, "daily", on)) or self._kept.get((table, "monthly", month_of(on)))
         if kept:
             if kept not in self._files:
                 self._files.append(kept)
         elif rows.height:
-            self._write(table, rows.select(declared.column_names()), part, on)
+            self._write(table, rows.select(declared.column_names()), role, on)
 
     def immutable(self, table: str) -> pl.LazyFrame:
-        """The rows of a table's immutable parts."""
-        files = [file for file in self.files() if file.table == table and file.part not in CHANGING_PARTS]
+        """The rows of a table's immutable files."""
+        files = [file for file in self.files() if file.table == table and file.role not in CHANGING_ROLES]
         return self.lake.scan(files, self._schema(table))
 
     def savepoint(self) -> Callable[[], None]:
-        """What takes the generation back to where it is now: a date that is refused leaves nothing behind."""
+        """Returns a function that restores the present state: a refused date leaves no rows."""
         files, writes = list(self._files), list(self._writes)
         changing, changed = dict(self._changing), set(self._changed)
 
         def roll_back() -> None:
-            self.files()  # nothing goes on being written
+            self.files()  # waits for writes under way
             self._files, self._writes, self._changing, self._changed = files, writes, changing, changed
 
         return roll_back
@@ -129,30 +129,30 @@ class Generation:
         return self._files
 
     def finish(self) -> list[LakeFile]:
-        """Writes the rows that changed, and gives the files of the whole generation.
+        """Writes the changed rows and returns the files of the whole release.
 
         A table without rows has one empty file, so that its view has its columns.
         """
-        stale = [file for file in self.files() if file.table in self._changed and file.part in CHANGING_PARTS]
-        self._files = [file for file in self._files if file.part != "empty" and file not in stale]
+        stale = [file for file in self.files() if file.table in self._changed and file.role in CHANGING_ROLES]
+        self._files = [file for file in self._files if file.role != "empty" and file not in stale]
         for table in sorted(self._changed):
-            part = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
-            self._write(table, self._changing[table], part)
+            role = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
+            self._write(table, self._changing[table], role)
         self._changed.clear()
         filled = {file.table for file in self.files()}
         for table, declared in STAR.items():
             if table not in filled:
                 self._write(table, declared.empty(), "empty")
-        return sorted(self.files(), key=lambda file: (file.table, file.part, str(file.snapshot_date), file.path))
+        return sorted(self.files(), key=lambda file: (file.table, file.role, str(file.snapshot_date), file.path))
 
-    def _write(self, table: str, rows: pl.DataFrame, part: str, on: date | None = None) -> None:
+    def _write(self, table: str, rows: pl.DataFrame, role: str, on: date | None = None) -> None:
         if table in STAR:
             area, key = "star", STAR[table].primary_key() or STAR[table].column_names()
         else:
             area, key = "state", STATE_KEYS[table]
         schema = ARROW_SCHEMAS.get(table)
         self._writes.append(
-            self._writer.submit(self.lake.write, rows, table, part=part, key=key, area=area, on=on, schema=schema)
+            self._writer.submit(self.lake.write, rows, table, role=role, key=key, area=area, on=on, schema=schema)
         )
 
     @staticmethod

@@ -1,8 +1,8 @@
-"""The quality gate: what a day's tables must hold before they are published, and what deserves a second look.
+"""The data-quality checks: a day is published only if its tables pass them.
 
-A broken promise is an error, and the date is refused: a row that points to nothing, or a complete crawl that has lost a
-good part of the catalogue. What is merely out of the ordinary is a warning: it is told with the run and kept in
-ops_warning. How much is too much are settings (`pipelines.settings.Limits`).
+An error refuses the date: a row that points to nothing, or a complete crawl that has lost a large part of the
+catalogue. Anything else that is unusual is a warning: the run reports it and keeps it in ops_warning. The limits are
+settings (`pipelines.settings.Limits`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Limits, variable
 from transforms.tables import FactModelDaily, FactModelVersionDaily, Table
 
-#: A handful is no share of anything, however small the catalogue is.
+#: So few rows never exceed a limit, however small the catalogue is.
 ROWS_TOLERATED = 10
 
 #: One row per measured column: how many rows the table has, how many of them have no value and, of a counter with a
@@ -28,10 +28,10 @@ MEASURES: dict[str, pl.DataType] = {
     "moved": pl.Int64(),
 }
 
-#: A counter that moved for fewer may well stand still for a day.
+#: A counter that moved for fewer entities may stand still for a day.
 MOVED_AT_LEAST = 50
 
-#: The facts that have a row for all that the catalogue lists: fewer rows are a smaller catalogue.
+#: The facts with a row for everything that the catalogue lists: fewer rows are a smaller catalogue.
 CATALOGUE_FACTS = (FactModelDaily, FactModelVersionDaily)
 
 
@@ -40,12 +40,12 @@ class LostRowsError(CivitaiEtlError):
 
 
 class BrokenReferenceError(CivitaiEtlError):
-    """Rows point to rows that are not there."""
+    """Rows point to rows that do not exist."""
 
 
 @dataclass(frozen=True)
 class Warned:
-    """A warning: which rule, of what (a column, a path, a payload kind), what was found, and where the limit is."""
+    """A warning: its rule, its subject (a column, a path, a payload kind), the value found, and the limit."""
 
     rule: str
     subject: str
@@ -55,8 +55,8 @@ class Warned:
 
 
 def measure(tables: Mapping[type[Table], pl.DataFrame], moved: Mapping[tuple[str, str], int]) -> pl.DataFrame:
-    """The MEASURES of tables: of the columns that are read from payloads, for flows may well be unknown. `moved` says
-    of a counter, by table and column, for how many entities it moved on the day.
+    """The MEASURES of tables, for the columns that are read from payloads (flows may be unknown). `moved` says, by
+    table and column, for how many entities a counter moved on the day.
     """
     rows = [
         (
@@ -74,8 +74,8 @@ def measure(tables: Mapping[type[Table], pl.DataFrame], moved: Mapping[tuple[str
 
 
 def carried(before: pl.DataFrame, today: pl.DataFrame, withheld: Collection[str]) -> pl.DataFrame:
-    """The MEASURES that the next complete crawl is compared with: those of `today`, but what a withheld counter
-    (table.column) or one that stands still had `before`.
+    """The MEASURES that the next complete crawl is compared with: those of `today`, but those of
+    `before` for a counter (table.column) that is withheld or stands still.
     """
     both = today.join(before, on=["table_name", "column_name"], how="left", suffix="_before", maintain_order="left")
     is_withheld = pl.concat_str("table_name", "column_name", separator=".").is_in(list(withheld))
@@ -92,8 +92,8 @@ def carried(before: pl.DataFrame, today: pl.DataFrame, withheld: Collection[str]
 
 
 def frozen_counters(before: pl.DataFrame, today: pl.DataFrame, withheld: Collection[str]) -> list[Warned]:
-    """Counters that moved for many at the last complete crawls and stand still for all today: the service seems to give
-    old numbers. They are as observed: nothing is withheld.
+    """Counters that moved for many entities at the last complete crawls and for none today: the service may give old
+    numbers. Nothing is withheld.
     """
     both = today.join(before, on=["table_name", "column_name"], suffix="_before").filter(
         (pl.col("moved") == 0) & (pl.col("moved_before") >= MOVED_AT_LEAST)
@@ -149,7 +149,7 @@ class Reference:
         return f"{self.table}.{self.column} -> {self.target}.{self.target_column}"
 
     def orphans(self, rows: pl.DataFrame, targets: pl.DataFrame) -> pl.Series:
-        """The values of `rows` that `targets` lacks; no value points nowhere and is no orphan."""
+        """The values of `rows` that `targets` lacks; null is no orphan."""
         pointing = rows.select(self.column).drop_nulls().unique()
         here, there = self.column, self.target_column
         return pointing.join(targets.select(there), left_on=here, right_on=there, how="anti")[here].sort()
@@ -196,7 +196,7 @@ def risen_nulls(before: pl.DataFrame, today: pl.DataFrame, limits: Limits) -> li
 
 
 def fallen_counters(fact: type[Table], rows: pl.DataFrame, limits: Limits) -> list[Warned]:
-    """Counters of a day's fact that fell for more entities than is ordinary; no fall is mended."""
+    """Counters of a day's fact that fell for unusually many entities; the values stay as they are."""
     warned = []
     for name, metadata in fact.with_metadata(counter=True).items():
         if metadata["flow"] is None:
@@ -218,7 +218,7 @@ def fallen_counters(fact: type[Table], rows: pl.DataFrame, limits: Limits) -> li
 
 
 def new_values(column: str, values: Iterable[str], remark: str) -> list[Warned]:
-    """Values of a column that no snapshot has had before."""
+    """Values of a column that no earlier snapshot had."""
     return [
         Warned("new value", column, None, None, f"{column} has a value that is new: {value}. {remark}")
         for value in sorted(values)
@@ -226,7 +226,7 @@ def new_values(column: str, values: Iterable[str], remark: str) -> list[Warned]:
 
 
 def new_paths(rows: pl.DataFrame) -> list[Warned]:
-    """Rows of ops_drift that are new: the service sends what no declaration knows."""
+    """New rows of ops_drift: the service sends paths that no declaration knows."""
     return [
         Warned(
             "unknown path",

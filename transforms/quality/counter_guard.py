@@ -1,8 +1,8 @@
-"""The counter guard: a counter that collapses for a good part of its entities in one day is a broken counter.
+"""The counter guard: a counter that collapses for many of its entities in one day is broken.
 
-In March 2026 the service answered 0 for every counter of /images. As flows that is a fall of everything, and a rise of
-everything a day later. So the date's values of such a counter are withheld: they are null in the fact, a row of
-ops_withheld says so, raw keeps them, and the next flow spans the day. A collapse that is real is accepted by a person
+In March 2026 the service answered 0 for every counter of /images. The flows would show a fall of everything, and a rise
+a day later. So the values of such a counter are withheld on that date: they are null in the fact, a row of ops_withheld
+says so, raw keeps them, and the next flow spans the day. A person can accept a real collapse
 (`pipelines.raw.decisions`).
 """
 
@@ -16,7 +16,7 @@ from pipelines.settings import variable
 from transforms.star.facts import ENTITY_ID, counters_of
 from transforms.tables import OpsWithheld, Table
 
-#: Fewer than these are no share of anything, however small the catalogue is.
+#: A fall of fewer entities is no collapse, however small the catalogue is.
 ENTITIES_AT_LEAST = 50
 
 
@@ -39,7 +39,7 @@ class Collapse:
         return self.fell / self.known
 
     def message(self, on: date, max_share: float) -> str:
-        """The collapse as a sentence, with what was made of it."""
+        """The collapse as a sentence, with its consequence."""
         found = (
             f"{self.subject} fell to less than half for {self.fell:,} of the {self.known:,} that had any, more than "
             f"the share of {max_share:.0%} of {variable('max_counter_collapse_share')}"
@@ -53,7 +53,7 @@ class Collapse:
 
 
 def counter_name(fact: type[Table], counter: str) -> str:
-    """How a counter is named in decisions and in ops_withheld."""
+    """The name of a counter in decisions and in ops_withheld."""
     return f"{fact.table_name()}.{counter}"
 
 
@@ -72,7 +72,7 @@ def collapses(
         observed: id and counters of the entities that were observed.
         state: what was known of them before (`facts.empty_state`).
         accepted: names of counters whose collapse on that day is real.
-        max_share: what part may fall to less than half.
+        max_share: the share that may fall to less than half.
     """
     entity_id, counters = ENTITY_ID[fact], list(counters_of(fact))
     both = observed.select(entity_id, *counters).join(

@@ -1,7 +1,7 @@
 """How many documents changed from one snapshot to the next, and at which JSON paths.
 
-A few per cent do. When it is a good part of them, the service has changed rather than the catalogue: a counter that
-nobody declared, or another order of keys, makes raw grow by whole catalogues. Nothing is refused for it; it is told.
+A few per cent are normal. If many change, the service has changed rather than the catalogue: an undeclared counter, or
+another order of keys, makes raw grow by the whole catalogue every day. That is a warning and refuses nothing.
 """
 
 from collections import Counter
@@ -16,18 +16,18 @@ import polars as pl
 
 from transforms.staging.raw_reader import RawReader
 
-#: A handful of changes is no share of anything, however small the catalogue is.
+#: So few changes never exceed the limit, however small the catalogue is.
 CHANGES_TOLERATED = 10
-#: About how many of the changed documents are compared, and how many paths are told.
-COMPARED, TOLD = 100, 5
+#: About how many of the changed documents are compared, and how many paths are reported.
+COMPARED, REPORTED = 100, 5
 
 REWRITTEN = "nothing but the way it is written (order of keys, spelling of values)"
 
 
 @dataclass(frozen=True)
-class Churn:
-    """Of a kind: `known` are the day's records that were met before, `changed` those whose document is another one
-    than then: entity_id, and the content hashes `before` and `after`.
+class ChangeRate:
+    """Of a kind: `known` counts the day's records that were observed before. `changed` has those with another document:
+    entity_id, and the content hashes `before` and `after`.
     """
 
     kind: str
@@ -38,24 +38,24 @@ class Churn:
         return self.changed.height > max(CHANGES_TOLERATED, share * self.known)
 
 
-def churn(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> Churn:
+def change_rate(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> ChangeRate:
     """Compares the day's records (entity_id, content_hash) with what was seen last (rows of `StateEntity`)."""
-    # A record that was set aside has no hash to compare with.
+    # A quarantined record has no hash.
     seen = entities.filter((pl.col("kind") == kind) & (pl.col("content_hash") != ""))
     known = observed.select("entity_id", after="content_hash").join(
         seen.select("entity_id", before="content_hash"), on="entity_id", maintain_order="left"
     )
-    return Churn(kind, known.height, known.filter(pl.col("before") != pl.col("after")))
+    return ChangeRate(kind, known.height, known.filter(pl.col("before") != pl.col("after")))
 
 
-def tell(raw: RawReader, of_kind: Churn, on: date, share: float) -> str:
-    """One line about a kind of which more than `share` changed: how many, and the paths that did it."""
-    # The same sentence whenever it is told: `compact` compares the warnings of a rebuild with the published ones.
+def describe(raw: RawReader, of_kind: ChangeRate, on: date, share: float) -> str:
+    """One line about a kind if more than `share` changed: how many documents, and the changed paths."""
+    # The same sentence every time: `compact` compares the warnings of a rebuild with the published ones.
     some = of_kind.changed.sort("entity_id").gather_every(max(1, of_kind.changed.height // COMPARED))
     before, after = (_documents(raw, of_kind.kind, some, column) for column in ("before", "after"))
     paths = changed_paths((before[entity_id], after[entity_id]) for entity_id in some["entity_id"])
     often = sorted(paths.items(), key=lambda path_and_times: (-path_and_times[1], path_and_times[0]))
-    most = ", ".join(f"{path} ({times})" for path, times in often[:TOLD])
+    most = ", ".join(f"{path} ({times})" for path, times in often[:REPORTED])
     return (
         f"{of_kind.changed.height:,} of {of_kind.known:,} {of_kind.kind} documents changed by {on}, more than the "
         f"share of {share:.0%} of CIVITAI_ETL_MAX_CHANGE_SHARE. Of {some.height} that were compared, it was: {most}."
@@ -73,7 +73,7 @@ def changed_paths(pairs: Iterable[tuple[str, str]]) -> Counter[str]:
     for before, after in pairs:
         try:
             found.update(set(_differences(msgspec.json.decode(before), msgspec.json.decode(after), "$")) or {REWRITTEN})
-        except (msgspec.DecodeError, RecursionError):  # what is set aside, or nested too deeply
+        except (msgspec.DecodeError, RecursionError):  # quarantined, or nested too deeply
             found["$"] += 1
     return found
 

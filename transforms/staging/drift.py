@@ -44,7 +44,7 @@ def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[st
     """The paths that documents have and `kind` does not declare, each with a value found there, shortened."""
     found: dict[str, str] = {}
     for document in documents:
-        # What is no JSON, or is nested too deeply, is set aside with its own reason.
+        # What is no JSON, or is nested too deeply, is quarantined with its own reason.
         with suppress(ValueError, RecursionError):
             _walk(kind, payloads.loosely(document.encode()), "$", found)
     return found

@@ -6,8 +6,8 @@ document and write what the structs declare back as canonical JSON, in which eve
 decode that.
 
 A document that msgspec refuses is read again member by member (`_Mender`). A value that is not what its field declares
-is set aside alone: it is null, or dropped from its list. A required field, or one that is declared `WHOLE`, takes the
-object that it stands in with it; where that is the document, the record is set aside.
+is quarantined alone: it is null, or dropped from its list. A required field, or one that is declared `WHOLE`, takes the
+object that it stands in with it; if that is the document, the record is quarantined.
 
 Fields have the service's own names. A field whose type differs between generations declares the type that it has after
 `__post_init__` with `Canonical`. Sources: ../shared/civitai-api.md, sections 2 to 7, and the recorded payloads.
@@ -45,7 +45,7 @@ def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotati
     return Meta(extra={"canonical": kind})
 
 
-#: A value that is nested deeper is not set aside alone. How deep Python reads is another number in every process.
+#: A value that is nested deeper is not quarantined alone. How deep Python reads is another number in every process.
 DEEPEST = 100
 
 #: Browsing levels are bits (civitai-api.md, 13); the gallery and 2023 say them in words.
@@ -391,7 +391,7 @@ def canonical_type(kind: Any) -> Any:
 
 
 class Odd(NamedTuple):
-    """A value that is set aside alone: its JSON path, what is wrong with it, and the value as JSON."""
+    """A value that is quarantined alone: its JSON path, what is wrong with it, and the value as JSON."""
 
     path: str
     message: str
@@ -419,7 +419,7 @@ class Validated:
 
     `canonical`: the canonical JSON of every document that can be read, in order. `errors`: of every other one its
     position and what is wrong with it, with the JSON path ("Expected `int`, got `str` - at `$.id`"). `odd`: the values
-    that are set aside in a document that can be read, by its position.
+    that are quarantined in a readable document, by its position.
     """
 
     canonical: list[bytes] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a table refuses: rows that break a declared rule, and second rows of one key, go to ops_quarantine as JSON."""
+"""Rejected rows: those that break a declared rule, and second rows of one key, go to ops_quarantine as JSON."""
 
 from datetime import date
 
@@ -37,7 +37,7 @@ def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
 
 
 def reason_now(kind: str, level: str, entity_id: str, reason: str, received: bytes) -> str | None:
-    """What today's declarations find wrong with a record or a value that was set aside; None: nothing any more."""
+    """Why today's declarations reject a quarantined record or value; None if they accept it."""
     if level == "value":
         return value_now(kind, payloads.path_in(reason), received)
     try:
@@ -52,14 +52,14 @@ def reason_now(kind: str, level: str, entity_id: str, reason: str, received: byt
 
 
 def value_now(kind: str, path: str, received: bytes) -> str | None:
-    """What today's declarations find wrong with the value at a path of a document; None: nothing any more."""
+    """Why today's declarations reject the value at a path of a document; None if they accept it."""
     declared = declared_at(kind, path)
     if declared is None:
         return f"no declaration has `{path}`"
     found = payloads.validate(declared.kind, [received])
     for message in [*found.errors.values(), *(odd.reason for odd in found.odd.get(0, []))]:
         return message
-    # A declaration that reads more than numbers makes of them what it wants.
+    # A declaration that also reads other types may convert them.
     if declared.bounds and not found.canonical[0].startswith((b'"', b"null")):
         least, most = declared.bounds
         if not least <= float(found.canonical[0]) <= most:

@@ -1,9 +1,9 @@
 """raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened.
 
-Documents are decoded only when they are news (`StateEntity.is_settled`); counters are decoded every day, from the small
-metrics column. A value that is not what it is declared to be, or a counter that cannot be true, is set aside alone: its
-record counts. A record that cannot be read without the value (`transforms.staging.payloads`) is set aside whole, with
-its reason and its payload as received. The rest of the day goes on.
+Documents are decoded only if they are not yet processed (`StateEntity.is_settled`); counters are decoded every day,
+from the small metrics column. A value of another type than declared, or a counter that cannot be true, is quarantined
+alone: its record counts. A record that cannot be read without the value (`transforms.staging.payloads`) is quarantined
+whole, with its reason and its payload as received. The rest of the day goes on.
 """
 
 import re
@@ -72,7 +72,7 @@ _OWNER_PATHS = {
 
 
 class LostDocumentsError(CivitaiEtlError):
-    """Observations point to documents that are not there."""
+    """Observations point to documents that do not exist."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Staged:
     `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
     answered when it was asked for by id, and only its counters count (`pipelines.raw.tables.RECONCILE_PASS`).
     `metrics`: entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the
-    records whose document was decoded, and `is_sound`: no value of it was set aside. `rows`: candidate rows by table.
-    `quarantine`: rows of ops_quarantine, one per record that was set aside. `odd`: likewise, one per value that was;
+    records whose document was decoded, and `is_sound`: no value of it was quarantined. `rows`: candidate rows by table.
+    `quarantine`: rows of ops_quarantine, one per quarantined record. `odd`: likewise, one per value that was;
     its record counts. `drift`: path and example of unknown paths.
     """
 
@@ -99,8 +99,8 @@ class Staged:
 def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl.DataFrame) -> Staged:
     """Stages a kind on a date.
 
-    `settled` has entity_id and content_hash of documents that need no second look, `listed` the entity_id of what lists
-    have shown: of the others an answer to a question by id is the only source, and read like an item of a list.
+    `settled` has entity_id and content_hash of documents that are already processed, `listed` the entity_id of what
+    lists have shown. For the others an answer by id is the only source, and it is read like an item of a list.
     """
     observations = raw.observations(kind, on)
     metrics, metric_errors, odd_counters = decode_metrics(kind, on, observations)

@@ -5,13 +5,13 @@ The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
 * a flow is the counter minus its last non-null value at any earlier observation, through absence and tombstones; null
   if either is missing, so between two dates with known counters the flows add up to the difference;
 * at an entity's first observation the flow is null, unless it was published after the last complete crawl before it
-  began: then the whole counter is flow and the span runs from that crawl. A crawl that could not have listed the entity
-  says nothing of it: one that read no list item of its model;
+  began: then the whole counter is flow and the span runs from that crawl. A crawl that read no list item of
+  the entity's model does not count;
 * a counter that falls gives a negative flow; nothing is clipped and nothing is interpolated;
-* a counter that is withheld on a date (`transforms.quality.counter_guard`) is null on it like a hidden one, but an
-  entity first observed on that date counts as first observed, for that counter, on the first date that shows it.
+* a counter that is withheld on a date (`transforms.quality.counter_guard`) is null like a hidden one. If an entity is
+  first observed on that date, the first date that shows the counter counts as its first observation.
 
-What was last known of each entity is carried in a state frame (`empty_state`), so that a day costs what the day has.
+A state frame (`empty_state`) carries the last known values of each entity, so that a day needs no earlier files.
 """
 
 from collections.abc import Collection
@@ -44,7 +44,7 @@ DOWNLOADS = "download_count"
 
 @dataclass(frozen=True)
 class CompleteCrawl:
-    """The last complete crawl before a snapshot date: what was published after it began was not there for it to see."""
+    """The last complete crawl before a snapshot date. It could not see what was published after it began."""
 
     snapshot_date: date
     started_at: datetime
@@ -75,7 +75,7 @@ def empty_state(fact: type[Table]) -> pl.DataFrame:
     schema |= {name: columns[name].dtype for name in counters_of(fact)}
     if DOWNLOADS in counters_of(fact):
         schema |= {"downloads_on": pl.Date, "is_shown": pl.Boolean}
-    # Of an entity that was born on a date with withheld counters: which they were, and the complete crawl before.
+    # For a new entity on a date with withheld counters: these counters, and the complete crawl before.
     schema |= {"born_after": pl.Date, "awaited": pl.List(pl.String)}
     return pl.DataFrame(schema=schema)
 
@@ -98,40 +98,40 @@ def daily_rows(
             them `complete_on` and `complete_from`, the date and the start of the last complete crawl before `on` that
             could have listed the entity; null if there was none.
         on: the snapshot date.
-        withheld: the counters that are null on this date because the service's values are not believed.
+        withheld: the counters that are null on this date because the service's values are implausible.
     """
     entity_id, counters = ENTITY_ID[fact], counters_of(fact)
     known = state.rename({name: f"{name}_known" for name in counters})
-    # Whether the service gave a number, which a withheld one hides.
+    # Whether the service gave a number; needed after withheld values become null.
     observed = observed.with_columns(pl.col(name).is_not_null().alias(f"{name}_given") for name in counters)
     observed = observed.with_columns(pl.lit(None, dtype=observed.schema[name]).alias(name) for name in withheld)
     rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
         is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
     )
-    of_births = published.select(entity_id, "published_at", "complete_on", "complete_from")
-    rows = rows.join(of_births, on=entity_id, how="left", maintain_order="left")
-    is_birth = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
+    publications = published.select(entity_id, "published_at", "complete_on", "complete_from")
+    rows = rows.join(publications, on=entity_id, how="left", maintain_order="left")
+    is_new = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
     since = pl.col("complete_on")
 
     def is_awaited(name: str) -> pl.Expr:
-        """Whether an entity was born on a date that did not show this counter, and none has shown it since."""
+        """Whether an entity was new on a date that withheld this counter, and no date has shown it since."""
         return pl.col("awaited").list.contains(name).fill_null(False) & pl.col(f"{name}_known").is_null()  # noqa: FBT003
 
-    rows = rows.with_columns(is_birth=is_birth).with_columns(
-        pl.when(pl.col("is_birth") | is_awaited(name))
+    rows = rows.with_columns(is_new=is_new).with_columns(
+        pl.when(pl.col("is_new") | is_awaited(name))
         .then(pl.col(name))
         .otherwise(pl.col(name) - pl.col(f"{name}_known"))
         .alias(flow)
         for name, flow in counters.items()
         if flow is not None
     )
-    rows = rows.with_columns(days_since_previous=span(pl.when("is_birth").then(since).otherwise("observed_on")))
+    rows = rows.with_columns(days_since_previous=span(pl.when("is_new").then(since).otherwise("observed_on")))
     if DOWNLOADS in counters:
         flow = counters[DOWNLOADS] or ""
-        start = pl.when("is_birth").then(since).when(is_awaited(DOWNLOADS)).then("born_after").otherwise("downloads_on")
+        start = pl.when("is_new").then(since).when(is_awaited(DOWNLOADS)).then("born_after").otherwise("downloads_on")
         rows = rows.with_columns(downloads_days=pl.when(pl.col(flow).is_not_null()).then(span(start)))
-    of_birth = [pl.when(pl.col("is_birth") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
-    awaited = pl.concat_list(of_birth).list.drop_nulls() if of_birth else pl.lit([], dtype=pl.List(pl.String))
+    awaits = [pl.when(pl.col("is_new") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
+    awaited = pl.concat_list(awaits).list.drop_nulls() if awaits else pl.lit([], dtype=pl.List(pl.String))
     rows = rows.with_columns(awaits=awaited).with_columns(is_awaiting=pl.col("awaits").list.len() > 0)
     seen = rows.select(
         entity_id,

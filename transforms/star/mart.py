@@ -1,4 +1,4 @@
-"""mart_base_model_daily: the stocks and flows of each base model's versions, balanced term by term."""
+"""mart_base_model_daily: stocks and flows of each base model's versions; the terms add up to the stock."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from transforms.star.facts import DOWNLOADS
 Z = 1.959963984540054
 
 
-#: What is null where the counter that it is made of is withheld.
+#: The columns that are null while the counter that they are computed from is withheld.
 MADE_OF: dict[str, tuple[str, ...]] = {
     "download_count": (
         *("download_count", "downloads_delta", "downloads_entered", "downloads_left", "downloads_reclassified"),
@@ -27,7 +27,7 @@ MADE_OF: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Stock:
-    """The versions that were served at a snapshot, and its date: version_id, base_model, download_count (null while
+    """The current versions at a snapshot, and its date: version_id, base_model, download_count (null while
     hidden). `on` is None before the first snapshot.
     """
 
@@ -40,7 +40,7 @@ def base_model_day(
     counted: Stock,
     after: pl.DataFrame,
     flows: pl.DataFrame,
-    births: pl.DataFrame | None,
+    new_versions: pl.DataFrame | None,
     *,
     on: date,
     withheld: Collection[str] = (),
@@ -48,18 +48,18 @@ def base_model_day(
     """One snapshot date of the mart.
 
     Args:
-        before: the versions at the snapshot before, with which those of today are compared.
+        before: the versions at the snapshot before.
         counted: the versions at the last snapshot whose downloads were not withheld: the terms of downloads are the
             differences from there. The same as `before` but after dates with withheld downloads.
-        after: the versions that are served on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
+        after: the current versions on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
             and rating.
         flows: version_id and downloads_delta of the versions observed on `on`.
-        births: version_id of versions first seen on `on` and published since the last complete crawl; None where there
-            was none yet, so that nobody knows.
+        new_versions: version_id of versions first seen on `on` and published since the last complete crawl; None if
+            there was no complete crawl yet.
         on: the snapshot date.
-        withheld: the counters of versions that are withheld on it; what is made of them is null.
+        withheld: the counters of versions that are withheld on it; columns computed from them are null.
     """
-    born = flows.clear() if births is None else births
+    published = flows.clear() if new_versions is None else new_versions
     versions = (
         before.versions.select("version_id", base_model_before="base_model", was_there=True)
         .join(
@@ -72,8 +72,8 @@ def base_model_day(
         )
         .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
         .join(flows, on="version_id", how="left")
-        .join(born.select("version_id", is_birth=True), on="version_id", how="left")
-        .with_columns(pl.col("was_there", "was_counted", "is_there", "is_birth").fill_null(False))  # noqa: FBT003
+        .join(published.select("version_id", is_new=True), on="version_id", how="left")
+        .with_columns(pl.col("was_there", "was_counted", "is_there", "is_new").fill_null(False))  # noqa: FBT003
     )
     stock, stock_before, flow = pl.col(DOWNLOADS), pl.col("stock_before"), pl.col("downloads_delta").fill_null(0)
     entered = ~pl.col("was_there") & pl.col("is_there")
@@ -95,7 +95,7 @@ def base_model_day(
         .group_by("base_model")
         .agg(
             version_count=pl.len().cast(pl.Int64),
-            versions_published=pl.col("is_birth").sum().cast(pl.Int64),
+            versions_published=pl.col("is_new").sum().cast(pl.Int64),
             versions_entered=entered.sum().cast(pl.Int64),
             versions_moved_in=moved.sum().cast(pl.Int64),
             download_count=stock.sum(),
@@ -141,7 +141,7 @@ def base_model_day(
             snapshot_date=pl.lit(on),
             days_since_previous=days,
             downloads_days=downloads_days,
-            versions_published=pl.when(pl.lit(births is not None)).then("versions_published"),
+            versions_published=pl.when(pl.lit(new_versions is not None)).then("versions_published"),
             versions_reclassified=pl.col("versions_moved_in") - pl.col("versions_moved_out"),
             downloads_reclassified=pl.col("downloads_moved_in") - pl.col("downloads_moved_out"),
             downloads_hidden=pl.col("downloads_shown") - pl.col("downloads_hid"),

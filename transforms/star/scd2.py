@@ -1,8 +1,8 @@
 """Type 2 history: pure functions from the open rows of a table and one day's candidates to open and closed rows.
 
-A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). What opens a row is a change of
-a *tracked* column; a *latest* column is corrected in place; days without news leave no trace. Nothing here knows what a
-crawl is: the caller says which keys are gone.
+A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). A change of a *tracked* column
+opens a row; a *latest* column is corrected in place; a day without changes changes nothing. The caller says
+which keys are gone.
 """
 
 from datetime import date
@@ -20,10 +20,10 @@ def natural_key(table: type[Table]) -> list[str]:
     return [name for name in table.primary_key() if name != "valid_from"]
 
 
-def advance(
+def merge(
     table: type[HistoryTable], open_rows: pl.DataFrame, incoming: pl.DataFrame, gone: pl.DataFrame, on: date
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Takes a type 2 table from one snapshot date to the next.
+    """SCD type 2 merge: takes a type 2 table from one snapshot date to the next.
 
     Args:
         table: the declaration.
@@ -39,7 +39,7 @@ def advance(
     seen = open_rows.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left")
     tracked = table.with_metadata(history="tracked")
     is_changed = pl.any_horizontal(
-        pl.lit(False),  # noqa: FBT003 (a table without tracked columns has only its key to change)
+        pl.lit(False),  # noqa: FBT003 (a table may have no tracked columns)
         *(pl.col(name).ne_missing(pl.col(name + INCOMING)) for name in tracked),
     )
     changed = seen.filter(is_changed).select(key)
@@ -88,13 +88,13 @@ def open_period(table: type[HistoryTable], rows: pl.DataFrame, on: date) -> pl.D
     )
 
 
-def refresh(
+def upsert(
     table: type[Table], rows: pl.DataFrame, incoming: pl.DataFrame, gone: pl.DataFrame, on: date
 ) -> pl.DataFrame:
-    """Takes a table without periods to the next snapshot date: new keys enter with `first_seen_on`, *latest* columns
-    are corrected, keys that are gone get `removed_on` where the table has it, and keys that came back lose it.
+    """SCD type 1 upsert of a table without periods: new keys get `first_seen_on`, *latest* columns are corrected, keys
+    that are gone get `removed_on` if the table has it, and keys that came back lose it.
 
-    Shapes as in `advance`; `gone` may be empty.
+    Shapes as in `merge`; `gone` may be empty.
     """
     key = natural_key(table)
     columns = table.column_names()
