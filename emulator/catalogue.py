@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 #: Days back from now that a `period` reaches; AllTime has no bound.
 PERIOD_DAYS = {"Day": 1, "Week": 7, "Month": 30, "Year": 365}
-#: The browsing levels that each value of /images `nsfw` lets through: the named one and all below (civitai-api.md, 13).
+#: The browsing levels that each value of /images `nsfw` lets through: the named one and all below
+#: (docs/api-notes.md, 13).
 IMAGE_LEVELS = {"None": 1, "Soft": 3, "Mature": 7, "X": 31}
 
 

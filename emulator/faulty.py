@@ -226,7 +226,7 @@ class Faulty:
 
 
 def _live_error(status: int, path: str, headers: dict[str, str]) -> Response:
-    """An error in the form of the live service (civitai-api.md, 1)."""
+    """An error in the form of the live service (docs/api-notes.md, 1)."""
     if status == 451:
         return json_response(_encode({"error": REGION_BLOCKED, "code": "REGION_BLOCKED"}), 451, headers)
     if status == 503:
@@ -285,7 +285,7 @@ def _repeat(metadata: dict[str, Any], scope: Scope) -> None:
 
 
 def _undate(metadata: dict[str, Any]) -> None:
-    """Makes the cursor one of a row whose moment is null (civitai-api.md, 1)."""
+    """Makes the cursor one of a row whose moment is null (docs/api-notes.md, 1)."""
     cursor = metadata["nextCursor"]
     metadata["nextCursor"] = f"|{cursor.rpartition('|')[2]}"
     metadata["nextPage"] = metadata["nextPage"].replace(quote_plus(cursor), quote_plus(metadata["nextCursor"]))

@@ -1,7 +1,7 @@
 """From what the service says of the member of the key to the `account_*` tables, files of their own beside the star.
 
-One struct per payload kind covers both dialects, whose shapes differ (civitai-api.md, 8 to 10). The tables say how it
-is now: each pull replaces them, and what was is in raw.
+One struct per payload kind covers both dialects, whose shapes differ (docs/api-notes.md, 8 to 10). The tables say how
+it is now: each pull replaces them, and what was is in raw.
 """
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
+from pipelines.api.moments import with_zone
 from pipelines.errors import CivitaiEtlError
 from pipelines.storage.replacement import replacing
 from transforms.staging.payloads import Integer
@@ -209,7 +210,4 @@ def _decoded(kind: str, payload: type[Any], document: bytes) -> Any:
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """A moment without a zone is UTC (civitai-api.md, 0.9)."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment and with_zone(moment).astimezone(UTC)

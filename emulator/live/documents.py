@@ -1,4 +1,4 @@
-"""The simulated catalogue's JSON as the live service writes it (civitai-api.md, 2 to 5).
+"""The simulated catalogue's JSON as the live service writes it (docs/api-notes.md, 2 to 5).
 
 A live document says the same as the specification's one in another shape: other names, nulls instead of absence, other
 counters, what the specification does not know. Model documents are kept as frames, like the specification's.

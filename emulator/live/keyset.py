@@ -1,4 +1,4 @@
-"""The order of live /models and its cursors (civitai-api.md, 1 and 0.2).
+"""The order of live /models and its cursors (docs/api-notes.md, 1 and 0.2).
 
 A page asks for one row more than its limit; the cursor is made of the sort columns of that extra row, and the next page
 starts there: with `>=`, so that the row is on it, but for `Newest`, whose strict `<` loses the row.

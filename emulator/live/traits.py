@@ -1,8 +1,9 @@
 """What the live service has beyond its specification, as further columns of the same simulated catalogue.
 
 Every trait is computed like the simulation itself, so the two dialects show one world: the same models, versions and
-counters. Numbers in brackets are sections of civitai-api.md. Models that carry an excluded tag bear no visible mark of
-it. Mature models are never minor or excluded, so that each listed model is in at least one of the two listings (0.3).
+counters. Numbers in brackets are sections of docs/api-notes.md. Models that carry an excluded tag bear no visible mark
+of it. Mature models are never minor or excluded, so that each listed model is in at least one of the two listings
+(0.3).
 """
 
 from datetime import date

@@ -5,7 +5,7 @@ holds on a day is a comparison of event columns with that day's number, so any d
 `EPOCH`; a thing that happens on day d bears a time stamp in the 24 hours before noon of d, which is the emulator's time
 on that day.
 
-Shapes follow catalogue-statistics.md; distributions are given by their quantiles.
+Shapes follow the real catalogue (docs/api-notes.md, 15); distributions are given by their quantiles.
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -19,7 +19,7 @@ MODEL_TYPES = (
     ("Hypernetwork", 0.007),
     ("AestheticGradient", 0.003),
 )
-#: The specification's types as the AIR writes them (civitai-api.md, 12); all others are "unknown".
+#: The specification's types as the AIR writes them (docs/api-notes.md, 12); all others are "unknown".
 AIR_TYPES = {
     "AestheticGradient": "ag",
     "Checkpoint": "checkpoint",
@@ -30,7 +30,7 @@ AIR_TYPES = {
     "Controlnet": "controlnet",
 }
 FILE_TYPES = ("Model", "VAE", "Config", "Negative", "Training Data", "Archive", "Other")
-#: What the live service knows (civitai-api.md, 11).
+#: What the live service knows (docs/api-notes.md, 11).
 LIVE_MODEL_TYPES = (
     "Checkpoint", "TextualInversion", "Hypernetwork", "AestheticGradient", "LORA", "LoCon", "DoRA", "Controlnet",
     "Upscaler", "MotionModule", "VAE", "TextEncoder", "UNet", "CLIPVision", "Poses", "Wildcards", "Workflows",

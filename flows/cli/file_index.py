@@ -3,7 +3,7 @@
 SHA256, BLAKE3, AUTOV3 and AUTOV2 decide, the first of them that is known. AUTOV1 and CRC32 have 32 bits, which many of
 a million files share: they are a hint, and none where the file of the version is known to have another SHA256. One file
 can stand under several versions: those that are still there come first, then the oldest publication, as the service
-answers (civitai-api.md, 4).
+answers (docs/api-notes.md, 4).
 """
 
 from collections.abc import Mapping

@@ -15,6 +15,7 @@ import msgspec
 
 from flows.cli.file_index import DECISIVE, Licence, Match, NamedVersion
 from pipelines.api.client import Client, NotFoundError, ServiceError
+from pipelines.api.moments import with_zone
 from pipelines.crawl.lookups import look_up
 from pipelines.file_hashes import Fingerprints
 from pipelines.progress import Progress
@@ -78,14 +79,13 @@ def _version(item: bytes) -> Version:
 
 
 def _by_age(version: Version) -> tuple[bool, datetime, int]:
-    """Oldest publication first, as the service has it (civitai-api.md, 4)."""
+    """Oldest publication first, as the service has it (docs/api-notes.md, 4)."""
     published = _utc(version.publishedAt)
     return published is None, published or datetime.max.replace(tzinfo=UTC), version.id
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """A moment without a zone is UTC (civitai-api.md, 0.9)."""
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment and with_zone(moment)
 
 
 def _models(client: Client, model_ids: set[int | None], progress: Progress) -> dict[int | None, Model]:

@@ -30,6 +30,7 @@ from urllib3.response import BaseHTTPResponse
 from pipelines.api.connections import failure_of, open_pool, reason_of, refusal_of_proxy
 from pipelines.api.dialects import Arguments
 from pipelines.api.json_text import decoded, verbatim
+from pipelines.api.moments import with_zone
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import proxy_for
 from pipelines.progress import Progress, Silent
@@ -696,8 +697,7 @@ def _span(seconds: float) -> str:
 
 def _http_date(value: str | None) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value or "")
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return with_zone(parsedate_to_datetime(value or "")).astimezone(UTC)
     except (ValueError, OverflowError):  # OverflowError: by its own time zone it lies beyond the last year
         return None
 

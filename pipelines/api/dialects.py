@@ -1,7 +1,7 @@
 """Per dialect: the list endpoints of a snapshot, how the service pages them, and the look-ups that it offers.
 
 `spec` is the service as its specification describes it (pages of 200), `live` the service as it answers today
-(civitai-api.md: cursors, pages of 100 models, orders that lose nothing). A new list endpoint or look-up is one
+(docs/api-notes.md: cursors, pages of 100 models, orders that lose nothing). A new list endpoint or look-up is one
 declaration. Decoding never depends on the dialect.
 """
 
@@ -99,7 +99,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class MemberApi:
-    """The endpoints of the member of the key, besides /me (`pipelines.vault.member`; civitai-api.md, 8 to 10).
+    """The endpoints of the member of the key, besides /me (`pipelines.vault.member`; docs/api-notes.md, 8 to 10).
 
     `vault` reports the size of the vault and the space used. /vault/all lists its items, all at once or `item_limit` a
     page. `check` reports whether a version is in the vault; without it the items are read. The version to toggle is
@@ -131,7 +131,7 @@ class Dialect:
     member: MemberApi
 
 
-#: The same in both dialects, though the shapes of the answers differ (civitai-api.md, 4).
+#: The same in both dialects, though the shapes of the answers differ (docs/api-notes.md, 4).
 _VERSION_LOOKUPS = (
     Lookup("versions", "version", "/model-versions/{}", "id"),
     Lookup("minis", "version_mini", "/model-versions/mini/{}", "id"),
@@ -169,15 +169,15 @@ SPEC = Dialect(
     ),
 )
 
-#: `period` is that of the latest version (civitai-api.md, 2).
+#: `period` is that of the latest version (docs/api-notes.md, 2).
 _LAST_DAY: tuple[Arguments, ...] = (
     (("sort", "Oldest"), ("period", "Day"), ("nsfw", "true")),
     (("sort", "Oldest"), ("period", "Day")),
 )
 
-#: `Oldest` is the only order of models that loses none at a page boundary (civitai-api.md, 0.2). With `nsfw=true` the
-#: list lacks models that the default has, and the other way round (0.3): the whole list is the union of both. /creators
-#: comes in no order (6), and /tags never says that it has another page (7).
+#: `Oldest` is the only order of models that loses none at a page boundary (docs/api-notes.md, 0.2). With `nsfw=true`
+#: the list lacks models that the default has, and the other way round (0.3): the whole list is the union of both.
+#: /creators comes in no order (6), and /tags never says that it has another page (7).
 LIVE = Dialect(
     "live",
     (
@@ -203,7 +203,7 @@ LIVE = Dialect(
         Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (
-        # By name it is a search for a beginning that gives five users, by id it is exact (civitai-api.md, 8).
+        # By name it is a search for a beginning that gives five users, by id it is exact (docs/api-notes.md, 8).
         Lookup("users", "user", "/users", "name", argument="query", shows=5),
         Lookup("user-ids", "user", "/users", "id", argument="ids", batch_size=100),
         *_VERSION_LOOKUPS,

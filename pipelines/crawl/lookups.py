@@ -340,7 +340,7 @@ class LookupBatch:
         kind, buffer = self.lookup.kind, self.run.buffer(self.lookup.kind, moment)
         is_whole = True
         for position, item in enumerate([body] if "{}" in self.lookup.path else _elements(body)):
-            if item == b"null":  # a version without its file, but which one? (civitai-api.md, 4)
+            if item == b"null":  # a version without its file, but which one? (docs/api-notes.md, 4)
                 is_whole = False
                 continue
             try:
@@ -384,7 +384,7 @@ class LookupBatch:
                 return [key for key in keys if key in hashes]
 
     def _take_ids(self, keys: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
-        """Collect the versions of the hashes, from a list of objects or from a map (civitai-api.md, 4)."""
+        """Collect the versions of the hashes, from a list of objects or from a map (docs/api-notes.md, 4)."""
         is_whole = True
         found = _IDS.decode(body)
         entries = (

@@ -533,7 +533,7 @@ def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: 
 def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
     """A cursor of our own instead of "|id", that of a record whose moment is null, which the service refuses.
 
-    Such records come last (civitai-api.md, 1), so the rest is available from the latest moment on the page.
+    Such records come last (docs/api-notes.md, 1), so the rest is available from the latest moment on the page.
     """
     found = positions(endpoint.kind, page.items)
     latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pipelines.api.client import UNREADABLE
+from pipelines.api.moments import with_zone
 
 #: A publication further in the future is implausible: clocks differ by less than a day.
 _AHEAD = timedelta(days=1)
@@ -37,9 +38,8 @@ class _Numbered(msgspec.Struct):
 
 
 def as_mark(moment: datetime) -> str:
-    """Text of one length, so that marks compare as moments do; naive means UTC (civitai-api.md, 0.9)."""
-    zoned = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return zoned.isoformat(timespec="microseconds")
+    """Text of one length, so that marks compare as moments do."""
+    return with_zone(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:

@@ -20,7 +20,7 @@ SCHEMA_NAME = "raw"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 #: The `crawl_pass` of what no list showed and was answered when it was asked for by id; 1, 2, ... are passes through
-#: the list. Such an answer has another shape than an item of the list (civitai-api.md, 0.8): its entity was seen and
+#: the list. Such an answer has another shape than an item of the list (docs/api-notes.md, 0.8): its entity was seen and
 #: its counters count, but what it has more or less than the list's item is no news.
 RECONCILE_PASS = 0
 

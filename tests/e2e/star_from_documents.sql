@@ -1,5 +1,5 @@
 -- The star, made by DuckDB alone from the documents that the service showed on each snapshot date, all of them complete:
--- the oracle of tests/e2e/test_every_table.py. It shares nothing with the transforms but the rules of DESIGN 5, which it
+-- the oracle of tests/e2e/test_every_table.py. It shares nothing with the transforms but the rules of docs/architecture.md, which it
 -- states in another way: with whole histories and window functions, where they go from day to day.
 --
 -- Given: days (n, day, started_at, is_asked), files {{documents}}/<kind>/<day>.ndjson, the list of base models

@@ -1,8 +1,8 @@
 """Every column of every table, against DuckDB straight from the documents that the emulator showed.
 
 The oracle is `star_from_documents.sql`: it reads what the emulator's own state gives for each date, writes the tables
-that DESIGN 5 promises, and shares no code with the transforms. Both directions are compared row by row, duplicates
-counted: for the real catalogue of 2023-07-04 (one date), and for 30 simulated snapshots with gaps.
+that docs/architecture.md promises, and shares no code with the transforms. Both directions are compared row by row,
+duplicates counted: for the real catalogue of 2023-07-04 (one date), and for 30 simulated snapshots with gaps.
 """
 
 import hashlib

@@ -148,7 +148,8 @@ def test_statuses_come_with_the_errors_of_the_service_and_retry_after(client, em
 
 
 def test_blocks_and_overload_look_as_the_dialect_has_them(client, emulator, is_live):
-    """civitai-api.md, 1: live has 451 with a code, 503 with Retry-After 2 and no-store, and says what is overloaded."""
+    """docs/api-notes.md, 1: live has 451 with a code, 503 with Retry-After 2 and no-store, and says what is
+    overloaded."""
     emulator.order_faults("451")
     assert json.loads(client.get("/enums")[2])["code"] == ("REGION_BLOCKED" if is_live else "HTTP_451")
     emulator.order_faults("503")

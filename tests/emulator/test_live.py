@@ -1,4 +1,4 @@
-"""The live dialect, quirk for quirk. Numbers in the docstrings are sections of civitai-api.md."""
+"""The live dialect, quirk for quirk. Numbers in the docstrings are sections of docs/api-notes.md."""
 
 import json
 import re

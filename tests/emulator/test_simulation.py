@@ -129,7 +129,7 @@ def test_a_day_does_not_depend_on_the_days_that_were_asked_before():
 
 
 def test_the_catalogue_looks_like_the_real_one(day, models):
-    """Loosely, against catalogue-statistics.md."""
+    """Loosely, against statistics of the real catalogue."""
 
     def between(values, share, low, high):
         assert low <= np.quantile(values, share) <= high, (share, np.quantile(values, share))

@@ -1,4 +1,4 @@
-"""What the star has to say of a generated catalogue, by the rules of DESIGN.md and of the data dictionary.
+"""What the star has to say of a generated catalogue, by the rules of docs/architecture.md and of the data dictionary.
 
 It walks the catalogue date by date, in plain Python, and shares no code with `transforms` or with another oracle. A
 table is a dictionary from key to row; a row has the names and types that the star has, but days of publication are

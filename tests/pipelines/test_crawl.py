@@ -674,7 +674,7 @@ def test_two_data_directories_never_know_of_each_other(service: Service, setting
 
 
 def undated_last(undated: int, size: int = 4) -> Callable[[dict[str, str]], Reply]:
-    """Three models with a date and then some without one, walked as live /models: civitai-api.md, 1."""
+    """Three models with a date and then some without one, walked as live /models: docs/api-notes.md, 1."""
     models: list[dict[str, Any]] = [
         {"id": n, "modelVersions": [{"publishedAt": f"2025-12-0{n}T00:00:00.500Z"}]} for n in (1, 2, 3)
     ]

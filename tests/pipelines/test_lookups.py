@@ -209,7 +209,7 @@ def test_one_that_breaks_a_batch_is_found_by_halves(quick: Settings, service: Se
 def test_the_ids_of_hashes_come_as_a_list_or_as_a_map(
     shape: str, settings: Settings, service: Service, raw: Raw
 ) -> None:
-    """civitai-api.md, 4: a list; the specification: a map."""
+    """docs/api-notes.md, 4: a list; the specification: a map."""
     listed = [
         {"modelVersionId": 21, "modelId": 2, "hash": SHA[1]},
         {"modelVersionId": 12, "modelId": 1, "hash": SHA[0]},

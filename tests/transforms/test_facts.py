@@ -1,4 +1,4 @@
-"""The rules about flows (DESIGN 5, Facts), each through raw tables and the published star."""
+"""The rules about flows (docs/architecture.md, Numbers), each through raw tables and the published star."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The rules of type 2 history (DESIGN 5), through raw tables and the published star."""
+"""The rules of type 2 history (docs/architecture.md, History), through raw tables and the published star."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ import pytest
 from pipelines.raw.tables import REJECTS
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
-#: As GET /model-versions/{id} answers (civitai-api.md, 4).
+#: As GET /model-versions/{id} answers (docs/api-notes.md, 4).
 DETAIL = {
     "id": 10,
     "modelId": 1,

@@ -2,7 +2,7 @@
 
 A file is written under a temporary name and moved to `star/<table>/[snapshot_date=D/]<hash>.parquet`, so a name always
 stands for the whole content. The same rows give the same bytes: sorted by key, in one chunk, with fixed row groups and
-an eager write (stack-notes.md).
+an eager write.
 """
 
 import re

@@ -46,7 +46,7 @@ def columns_from(table: type[Table], prefix: str) -> list[pl.Expr]:
 
 
 def typed(expression: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Canonical JSON as column values: ISO text to UTC (naive means UTC, civitai-api.md, 0.9), no list to empty."""
+    """Canonical JSON as column values: ISO text to UTC (naive means UTC, docs/api-notes.md, 0.9), no list to empty."""
     if isinstance(dtype, pl.Datetime):
         zoned = expression.str.replace(r"(T[\d:.]+)$", "${1}Z")
         return zoned.str.to_datetime("%+", time_unit="us", time_zone="UTC")
@@ -130,7 +130,7 @@ def is_first(key: list[str]) -> pl.Expr:
 def flatten_hashes(files: pl.DataFrame) -> pl.DataFrame:
     """model_id, version_id, file_id, algorithm, hash: one row per hash.
 
-    A hash is trimmed and in upper case here; a few are not (civitai-api.md, 2).
+    A hash is trimmed and in upper case here; a few are not (docs/api-notes.md, 2).
     """
     wide = files.select("model_id", "version_id", pl.col("id").alias("file_id"), pl.col("hashes").struct.unnest())
     algorithms = [name for name in wide.columns if name.upper() in HASH_ALGORITHMS]

@@ -10,7 +10,7 @@ is quarantined alone: it is null, or dropped from its list. A required field, or
 object that it stands in with it; if that is the document, the record is quarantined.
 
 Fields have the service's own names. A field whose type differs between generations declares the type that it has after
-`__post_init__` with `Canonical`. Sources: ../shared/civitai-api.md, sections 2 to 7, and the recorded payloads.
+`__post_init__` with `Canonical`. Sources: docs/api-notes.md, sections 2 to 7, and the recorded payloads.
 """
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
@@ -48,7 +48,7 @@ def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotati
 #: A value that is nested deeper is not quarantined alone. How deep Python reads is another number in every process.
 DEEPEST = 100
 
-#: Browsing levels are bits (civitai-api.md, 13); the gallery and 2023 say them in words.
+#: Browsing levels are bits (docs/api-notes.md, 13); the gallery and 2023 say them in words.
 BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
 
 
@@ -157,7 +157,7 @@ class Image(Payload):
         elif not isinstance(self.nsfwLevel, int):
             word = self.nsfwLevel if self.nsfwLevel is not None else self.nsfw
             self.nsfwLevel = BROWSING_LEVELS.get(word) if isinstance(word, str) else None
-        # Details and early lists have no id; the file name in the address is the id (civitai-api.md, 2).
+        # Details and early lists have no id; the file name in the address is the id (docs/api-notes.md, 2).
         if self.id is None and self.url is not None:
             digits = self.url.rsplit("/", 1)[-1].split(".", 1)[0]
             if digits.isascii() and digits.isdigit() and len(digits) < 19:
@@ -259,7 +259,7 @@ class Enums(Payload):
 
 
 class User(Payload):
-    """A user of GET /users; the specification has a tier and a date, the service neither (civitai-api.md, 8)."""
+    """A user of GET /users; the specification has a tier and a date, the service neither (docs/api-notes.md, 8)."""
 
     id: Integer
     username: str | None = None
@@ -283,7 +283,7 @@ class PaidAccess(Payload):
 
 
 class VersionDetail(Version):
-    """The answer of GET /model-versions/{id}, and of the look-ups by hash (civitai-api.md, 4)."""
+    """The answer of GET /model-versions/{id}, and of the look-ups by hash (docs/api-notes.md, 4)."""
 
     model: VersionModel | None = None
     status: str | None = None
@@ -296,7 +296,7 @@ class VersionDetail(Version):
 
 
 class VersionMini(Payload):
-    """The answer of GET /model-versions/mini/{id}; it names neither itself nor its model by id (civitai-api.md, 4).
+    """The answer of GET /model-versions/mini/{id}; it names neither itself nor its model by id (docs/api-notes.md, 4).
 
     In the specification it does, and calls `versionName` `name`.
     """

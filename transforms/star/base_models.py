@@ -1,4 +1,4 @@
-"""Family, ecosystem and modality of a base model, from `base_models.csv` (civitai-api.md, 12; 2026-08-08).
+"""Family, ecosystem and modality of a base model, from `base_models.csv` (docs/api-notes.md, 12; 2026-08-08).
 
 The service adds names several times a month. One that is not listed yet is Unclassified until the file knows it; it is
 never dropped.

@@ -1,6 +1,6 @@
 """Daily facts: counters as observed, and flows against the last known value.
 
-The rules (DESIGN 5), each with a test in tests/transforms/test_facts.py:
+The rules (docs/architecture.md, Numbers), each with a test in tests/transforms/test_facts.py:
 
 * a flow is the counter minus its last non-null value at any earlier observation, through absence and tombstones; null
   if either is missing, so between two dates with known counters the flows add up to the difference;

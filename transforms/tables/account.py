@@ -1,6 +1,6 @@
 """What belongs to the member of the key, as of the last `civitai-etl vault pull`: apart from the star, one file each.
 
-The two dialects answer in shapes of their own (civitai-api.md, 8 to 10); a column that one of them does not have is
+The two dialects answer in shapes of their own (docs/api-notes.md, 8 to 10); a column that one of them does not have is
 null there.
 """
 

@@ -1,10 +1,10 @@
 """The views and table macros of `analytics.duckdb`: questions that analysts ask first, answered once and by the rules.
 
-The rules on numbers are those of the facts (DESIGN 5): null is not zero, a gap is a gap, and a crawl that did not see
-everything never looks like a fall. So windows of days run from one complete snapshot to another and tell how many days
-they span, rates are per day of that span, and stocks are those of complete snapshots only. A snapshot whose downloads
-are withheld (ops_withheld) is no end of a window and has no stock. Days count back from the newest complete snapshot,
-not from the wall clock.
+The rules on numbers are those of the facts (docs/architecture.md, Numbers): null is not zero, a gap is a gap, and a
+crawl that did not see everything never looks like a fall. So windows of days run from one complete snapshot to another
+and tell how many days they span, rates are per day of that span, and stocks are those of complete snapshots only. A
+snapshot whose downloads are withheld (ops_withheld) is no end of a window and has no stock. Days count back from the
+newest complete snapshot, not from the wall clock.
 
 A flow that began before a window counts in it by its share of days: of 3,000 downloads that were hidden for 25 days and
 then shown, a day has 120, wherever the window begins. Facts and mart have flows whole, as they were observed, for their

@@ -1,6 +1,6 @@
 """What answers of the live service have in common: errors in their bodies, pages, regions, cache headers.
 
-Numbers in brackets are sections of civitai-api.md.
+Numbers in brackets are sections of docs/api-notes.md.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""The routes of the Site API as the live service answers today (`--dialect live`), after civitai-api.md.
+"""The routes of the Site API as the live service answers today (`--dialect live`), after docs/api-notes.md.
 
 Numbers in brackets, in this folder, are its sections. Errors have the many shapes of the service. A wrong key makes the
 reader anonymous where reading needs no key, and gets a 401 where it does. The country of a reader is that of the edge's
