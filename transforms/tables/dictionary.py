@@ -202,7 +202,7 @@ def description(table: type[Table]) -> str:
 
 
 HEAD = """\
-<!-- Written by `make docs` from transforms/tables and transforms/tables/macros.py: change those. -->
+<!-- Written by `make docs` from transforms/tables and transforms/tables/macros: change those. -->
 
 # Data dictionary
 

@@ -1,0 +1,26 @@
+-- Downloads gained per row of a key of a fact ({flows FACT KEY}) in both windows, each flow by its share of days, and
+-- the days of these shares. Needs {windows}.
+spans AS (
+    SELECT
+        fact.{2},
+        fact.downloads_delta,
+        fact.downloads_days,
+        fact.snapshot_date - greatest(fact.snapshot_date - fact.downloads_days, w.since) AS days_recent,
+        CASE WHEN w.before IS NOT NULL THEN
+            least(fact.snapshot_date, w.since) - greatest(fact.snapshot_date - fact.downloads_days, w.before)
+        END AS days_before
+    FROM star.{1} AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
+    WHERE fact.downloads_delta IS NOT NULL
+),
+flows AS (
+    SELECT
+        spans.{2},
+        sum(spans.downloads_delta * spans.days_recent / spans.downloads_days) FILTER (spans.days_recent > 0)
+            AS downloads,
+        CAST(sum(spans.days_recent) FILTER (spans.days_recent > 0) AS BIGINT) AS days_recent,
+        sum(spans.downloads_delta * spans.days_before / spans.downloads_days) FILTER (spans.days_before > 0)
+            AS downloads_before,
+        sum(spans.days_before) FILTER (spans.days_before > 0) AS days_before
+    FROM spans
+    GROUP BY spans.{2}
+)

@@ -1,0 +1,40 @@
+-- How downloads of a version grow with its age: the spread over the versions of a base model that were watched from
+-- their beginning: published since the complete crawl before the one that saw them first. Every age has the versions
+-- that were observed at it with a known number, fewer at greater ages; nothing is filled in. One row per age.
+--
+-- @argument base: The base model, as a version states it now or stated it last.
+-- @column age_days: Days from the day of publication to the snapshot, both in UTC. A version that is seen before the
+--   day that it states was published when it was first seen.
+-- @column versions: Versions that were observed at that age with a known number.
+-- @column downloads_lower_quartile: A quarter of them had at most so many downloads of all time.
+-- @column downloads_median: Half of them had at most so many downloads of all time.
+-- @column downloads_upper_quartile: Three quarters of them had at most so many downloads of all time.
+WITH versions AS (
+    SELECT
+        history.version_id,
+        min(history.valid_from) AS first_seen_on,
+        min(history.published_at) AS published_at,
+        arg_max(history.base_model, history.valid_from) AS base_model
+    FROM star.dim_model_version AS history
+    GROUP BY history.version_id
+),
+cohort AS (
+    SELECT
+        versions.version_id,
+        -- By way of microseconds, so that the day is one of UTC in every session.
+        least(CAST(make_timestamp(epoch_us(versions.published_at)) AS DATE), versions.first_seen_on) AS published_on
+    FROM versions JOIN star.fact_model_version_daily AS first_row
+        ON first_row.version_id = versions.version_id AND first_row.snapshot_date = versions.first_seen_on
+    -- A first row has a span only if the version was published since the complete crawl before.
+    WHERE versions.base_model = base AND first_row.days_since_previous IS NOT NULL
+)
+SELECT
+    fact.snapshot_date - cohort.published_on AS age_days,
+    count(*) AS versions,
+    quantile_cont(fact.download_count, 0.25) AS downloads_lower_quartile,
+    quantile_cont(fact.download_count, 0.5) AS downloads_median,
+    quantile_cont(fact.download_count, 0.75) AS downloads_upper_quartile
+FROM star.fact_model_version_daily AS fact JOIN cohort ON cohort.version_id = fact.version_id
+WHERE fact.download_count IS NOT NULL
+GROUP BY age_days
+ORDER BY age_days
