@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled
 
-from pipelines.api.client import BarredError, RefusedError
+from pipelines.api.errors import BarredError, RefusedError
 from pipelines.crawl.snapshot import OtherDateError
 from pipelines.network import NetworkError
 from pipelines.settings import SettingsError

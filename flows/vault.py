@@ -15,7 +15,7 @@ import polars as pl
 
 from flows.reporting.query import QueryError, ask
 from flows.reporting.report import open_analytics
-from pipelines.api.client import UNREADABLE
+from pipelines.api.answers import UNREADABLE
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from flows.cli.file_index import DECISIVE, Licence, Match, NamedVersion
-from pipelines.api.client import Client, NotFoundError, ServiceError
+from pipelines.api.client import Client
+from pipelines.api.errors import NotFoundError, ServiceError
 from pipelines.api.moments import with_zone
 from pipelines.crawl.lookups import look_up
 from pipelines.file_hashes import Fingerprints

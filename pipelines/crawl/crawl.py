@@ -10,8 +10,9 @@ from dataclasses import asdict, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from pipelines.api.client import Client, OutageError, ServiceError
+from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS
+from pipelines.api.errors import OutageError, ServiceError
 from pipelines.crawl.existence_check import ExistenceCheck, ExistenceCheckState
 from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl, PaginationState
 from pipelines.errors import CivitaiEtlError

@@ -15,8 +15,10 @@ from typing import Any
 import dlt
 from dlt.extract.resource import DltResource
 
-from pipelines.api.client import BrokenAnswerError, Client, Page, ServiceError
+from pipelines.api.answers import Page
+from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Arguments, Endpoint
+from pipelines.api.errors import BrokenAnswerError, ServiceError
 from pipelines.crawl.pagination import following_query
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError

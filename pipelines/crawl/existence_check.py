@@ -12,8 +12,10 @@ from datetime import date, datetime
 
 import msgspec
 
-from pipelines.api.client import BrokenAnswerError, Client, NotFoundError, Page, RefusedError
+from pipelines.api.answers import Page
+from pipelines.api.client import Client
 from pipelines.api.dialects import ExistenceCheckEndpoint
+from pipelines.api.errors import BrokenAnswerError, NotFoundError, RefusedError
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import RECONCILE_PASS

@@ -20,8 +20,10 @@ import dlt
 import msgspec
 from dlt.extract.resource import DltResource
 
-from pipelines.api.client import UNREADABLE, BrokenAnswerError, Client, NotFoundError, Page, RefusedError, ServiceError
+from pipelines.api.answers import UNREADABLE, Page
+from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Lookup
+from pipelines.api.errors import BrokenAnswerError, NotFoundError, RefusedError, ServiceError
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent

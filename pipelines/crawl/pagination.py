@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from pipelines.api.client import BrokenAnswerError, Client, Page, RefusedError, next_page_query
+from pipelines.api.answers import Page, next_page_query
+from pipelines.api.client import Client
 from pipelines.api.dialects import Arguments, Endpoint
+from pipelines.api.errors import BrokenAnswerError, RefusedError
 from pipelines.raw.high_water_mark import plausible, plausible_ids, positions
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, NewRows, RowBuffer
 from pipelines.raw.warehouse import Known

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pipelines.api.client import UNREADABLE
+from pipelines.api.answers import UNREADABLE
 from pipelines.api.moments import with_zone
 
 #: A publication further in the future is implausible: clocks differ by less than a day.

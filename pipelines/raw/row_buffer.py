@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.api.client import BrokenAnswerError, Page
+from pipelines.api.answers import Page
+from pipelines.api.errors import BrokenAnswerError
 from pipelines.raw.documents import Document, UnreadableItemError, split
 from pipelines.raw.tables import (
     RECONCILE_PASS,

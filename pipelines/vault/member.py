@@ -12,8 +12,10 @@ from typing import TypeVar
 
 import msgspec
 
-from pipelines.api.client import UNREADABLE, Client, RefusedError
+from pipelines.api.answers import UNREADABLE
+from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, MemberApi
+from pipelines.api.errors import RefusedError
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split

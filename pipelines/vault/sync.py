@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from pipelines.api.client import RefusedError, UnconfirmedError
+from pipelines.api.errors import RefusedError, UnconfirmedError
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
 from pipelines.storage.directory import storage_errors

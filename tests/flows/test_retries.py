@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.retries import may_pass, next_attempt
-from pipelines.api.client import Answer, BarredError, RefusedError, ServiceError
+from pipelines.api.answers import Answer
+from pipelines.api.errors import BarredError, RefusedError, ServiceError
 from pipelines.crawl.snapshot import OtherDateError
 from pipelines.network import NetworkError
 from pipelines.settings import SettingsError

@@ -253,9 +253,9 @@ def hurried(run: Run) -> Iterator[None]:
     endpoints = tuple(replace(each, limit=each.limit and run.limit) for each in dialect.endpoints)
     rules = replace(dialect.existence_check, batch_size=dialect.existence_check.batch_size and 5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.api.client._FIRST_WAIT", FIRST_WAIT)
-        patch.setattr("pipelines.api.client._FIRST_WAIT_REFUSED", FIRST_WAIT)
-        patch.setattr("pipelines.api.client._LONGEST_WAIT", LONGEST_WAIT)
+        patch.setattr("pipelines.api.pacing._FIRST_WAIT", FIRST_WAIT)
+        patch.setattr("pipelines.api.pacing._FIRST_WAIT_REFUSED", FIRST_WAIT)
+        patch.setattr("pipelines.api.pacing._LONGEST_WAIT", LONGEST_WAIT)
         patch.setitem(DIALECTS, run.dialect, replace(dialect, endpoints=endpoints, reconcile=rules))
         yield
 

@@ -132,8 +132,8 @@ def pages(items: list[str]) -> Route:
 @contextmanager
 def short_waits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
-        patch.setattr("pipelines.api.client._LONGEST_WAIT", 0.001)
+        patch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.001)
+        patch.setattr("pipelines.api.pacing._LONGEST_WAIT", 0.001)
         yield
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.api.client import OutageError, ServiceError
+from pipelines.api.errors import OutageError, ServiceError
 from pipelines.crawl.crawl import Crawl
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.progress import Silent
@@ -26,8 +26,8 @@ FAULTS = [Reply(b"<html>Internal error</html>", 500), Reply(b'{"items": [{"id": 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
-    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.pacing._LONGEST_WAIT", 0.02)
 
 
 @pytest.fixture

@@ -13,15 +13,10 @@ from statistics import median
 
 import pytest
 
-from pipelines.api.client import (
-    BrokenAnswerError,
-    Client,
-    NotFoundError,
-    OutageError,
-    RequestBudget,
-    ServiceError,
-    next_page_query,
-)
+from pipelines.api.answers import next_page_query
+from pipelines.api.client import Client
+from pipelines.api.errors import BrokenAnswerError, NotFoundError, OutageError, ServiceError
+from pipelines.api.pacing import RequestBudget
 from pipelines.settings import Settings
 from tests.pipelines.conftest import Notes, settings_for
 from tests.pipelines.service import Reply, Service, running_service
@@ -47,13 +42,13 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The one that the client goes by."""
     clock = Clock()
-    monkeypatch.setattr("pipelines.api.client.time", clock)
+    monkeypatch.setattr("pipelines.api.pacing.time", clock)
     return clock
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.02)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.02)
 
 
 @pytest.fixture
@@ -142,12 +137,12 @@ def test_the_set_time_begins_anew_with_each_good_answer_and_not_while_nothing_is
 
 
 def test_each_pause_is_told_and_grows(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.api.client._TRIVIAL_PAUSE", 0.1)
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.06)
-    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.3)
+    monkeypatch.setattr("pipelines.api.pacing._TRIVIAL_PAUSE", 0.1)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.06)
+    monkeypatch.setattr("pipelines.api.pacing._LONGEST_WAIT", 0.3)
     service.replies("/models", *6 * [Reply(b"busy", 503)], PAGE)
     notes, pauses, sleep = Notes(), list[float](), time.sleep
-    monkeypatch.setattr("pipelines.api.client.time.sleep", lambda seconds: (pauses.append(seconds), sleep(seconds)))
+    monkeypatch.setattr("pipelines.api.pacing.time.sleep", lambda seconds: (pauses.append(seconds), sleep(seconds)))
     Client(settings, patience_seconds=60, progress=notes).list_page("/models", ())
     pattern = r"/models: it answered 503 busy; trying again in \d s, until \d\d:\d\d UTC"
     assert [note for note in notes.lines if not re.fullmatch(pattern, note)] == []
@@ -206,7 +201,7 @@ def test_a_retry_after_is_never_undercut(service: Service, client: Client, retry
 def test_a_retry_after_never_takes_the_back_off_away(
     service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch, retry_after: str, first: float
 ) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", first)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", first)
     service.replies("/models", Reply(b"", 502, {"Retry-After": retry_after}), PAGE)
     Client(settings).list_page("/models", ())
     one, other = service.requests
@@ -230,7 +225,7 @@ def test_requests_keep_to_the_budget(service: Service, tmp_path: Path, clock: Cl
 
 
 def test_ctrl_c_ends_a_pause_at_once(service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 60)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 60)
 
     def interrupt(_: dict[str, str]) -> Reply:
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.api.client import ServiceError
 from pipelines.api.dialects import DIALECTS
+from pipelines.api.errors import ServiceError
 from pipelines.crawl.snapshot import SnapshotReport, take_snapshot
 from pipelines.settings import Settings
 from tests.pipelines.conftest import DAY, rows, settings_for
@@ -463,8 +463,8 @@ WITHOUT = [
 def test_a_page_that_does_not_say_what_follows_is_broken_and_no_end(
     service: Service, live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
-    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.pacing._LONGEST_WAIT", 0.01)
     service.replies("/models", cursor_page([1], "a"), *map(Reply, WITHOUT), cursor_page([2]), **FIRST)
     report = take_snapshot(live.model_copy(update={"max_attempts": len(WITHOUT) + 1}), DAY)
     assert (report.status, report.endpoints["model"]["distinct_ids"]) == ("complete", 2)

@@ -25,7 +25,7 @@ EFFORT = {"pages", "items", "duplicates", "endpoints"}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.005)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.005)
 
 
 @pytest.fixture(scope="module", params=["spec", "live"])

@@ -136,8 +136,8 @@ def test_a_service_that_answers_nothing_usable_ends_it_and_what_came_before_is_l
 def test_an_outage_has_nothing_set_aside(
     settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch, number: int, length: int
 ) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
-    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.pacing._LONGEST_WAIT", 0.01)
     wanted = [str(n) for n in range(1, number + 1)]
     for text in wanted[:-1]:
         service.replies(f"/model-versions/{text}", Reply(version(int(text))))

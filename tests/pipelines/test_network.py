@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipelines.api.client import BarredError, Client, OutageError, RefusedError, ServiceError, UnconfirmedError
+from pipelines.api.client import Client
+from pipelines.api.errors import BarredError, OutageError, RefusedError, ServiceError, UnconfirmedError
 from pipelines.network import VARIABLES, NetworkError, check_network, proxy_for, shown, with_direct_loopback
 from tests.pipelines.conftest import settings_for
 from tests.pipelines.networks import HOST, Authority, RunningProxy, running_proxy
@@ -22,7 +23,7 @@ PLAIN, SECURE = f"http://{HOST}/api/v1", f"https://{HOST}/api/v1"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.02)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.02)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.launch import launch
-from pipelines.api.client import ServiceError
+from pipelines.api.errors import ServiceError
 from pipelines.crawl.snapshot import SnapshotReport, take_snapshot
 from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.settings import Settings

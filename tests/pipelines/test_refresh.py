@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from pipelines.api.client import ServiceError
+from pipelines.api.errors import ServiceError
 from pipelines.crawl.discovery import refresh
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
@@ -210,8 +210,8 @@ def test_what_a_simulated_catalogue_published_since_the_snapshot_is_found(tmp_pa
 def test_an_outage_is_waited_for(
     service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
-    monkeypatch.setattr("pipelines.api.client._LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.pacing._LONGEST_WAIT", 0.01)
     take_snapshot(settings, DAY)
     models[:0] = [published(n, f"2026-01-01T13:00:{n}.000Z") for n in (23, 22, 21)]
     service.outage(2, length)
@@ -221,7 +221,7 @@ def test_an_outage_is_waited_for(
 def test_a_page_that_stays_broken_while_the_service_is_well_ends_its_list_of_news(
     service: Service, settings: Settings, models: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.api.client._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("pipelines.api.pacing._FIRST_WAIT", 0.001)
     take_snapshot(settings, DAY)
     models[:0] = [published(n, f"2026-01-01T13:00:{n}.000Z") for n in (23, 22, 21)]
     sound = service.routes["/models"]

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from msgspec import Struct
 
-from pipelines.api.client import Answer, _decode_list, _TransientError
+from pipelines.api.answers import Answer, decode_list
+from pipelines.api.errors import TransientError
 from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
 from transforms.member import Me, Vault, VaultItem
 from transforms.staging.payloads import (
@@ -115,8 +116,8 @@ def test_a_recorded_error_is_no_document_and_no_page(name: str) -> None:
         if owner.id is not None:
             with pytest.raises(UnreadableItemError):
                 split(kind, body)
-    with pytest.raises(_TransientError, match="no page of items"):
-        _decode_list(Answer(body, datetime.now(UTC)))
+    with pytest.raises(TransientError, match="no page of items"):
+        decode_list(Answer(body, datetime.now(UTC)))
 
 
 @needs_real
