@@ -420,7 +420,7 @@ MUTANTS = (
     Mutant(
         "an unknown thumbs-down is zero",
         "transforms/star/mart.py",
-        'pl.col("thumbs_up_count").filter(is_judged)',
+        'pl.col("thumbs_up_count").filter(_IS_JUDGED)',
         'pl.col("thumbs_up_count")',
         MART + "approval_counts_only_versions_both_of_whose_numbers_are_known",
     ),
@@ -477,8 +477,8 @@ MUTANTS = (
     Mutant(
         "a version that changes its base model is not reclassified",
         "transforms/star/mart.py",
-        'changed = stayed & (pl.col("base_model") != pl.col("base_model_counted"))',
-        "changed = stayed & stock.is_null() & stock.is_not_null()",
+        '_CHANGED = _STAYED & (pl.col("base_model") != pl.col("base_model_counted"))',
+        "_CHANGED = _STAYED & pl.col(DOWNLOADS).is_null() & pl.col(DOWNLOADS).is_not_null()",
         HISTORIES,
     ),
     Mutant(
@@ -498,15 +498,15 @@ MUTANTS = (
     Mutant(
         "the terms of the mart lack what left",
         "transforms/star/mart.py",
-        "downloads_left=amount(went, stock_before)",
-        "downloads_left=amount(went, stock)",
+        "downloads_left=amount(_WENT, stock_before)",
+        "downloads_left=amount(_WENT, pl.col(DOWNLOADS))",
         HISTORIES,
     ),
     Mutant(
         "what enters is counted as flow and as entered",
         "transforms/star/mart.py",
-        "downloads_entered=amount(came, stock - flow)",
-        "downloads_entered=amount(came, stock)",
+        "downloads_entered=amount(_CAME, stock - flow)",
+        "downloads_entered=amount(_CAME, stock)",
         HISTORIES,
     ),
     Mutant(

@@ -25,6 +25,23 @@ MADE_OF: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Versions by what happened to them since the snapshot before, and since the last one that counted downloads.
+_ENTERED = ~pl.col("was_there") & pl.col("is_there")
+_LEFT = pl.col("was_there") & ~pl.col("is_there")
+_MOVED = pl.col("was_there") & pl.col("is_there") & (pl.col("base_model") != pl.col("base_model_before"))
+_STAYED = pl.col("was_counted") & pl.col("is_there")
+_CAME = ~pl.col("was_counted") & pl.col("is_there")
+_WENT = pl.col("was_counted") & ~pl.col("is_there")
+_CHANGED = _STAYED & (pl.col("base_model") != pl.col("base_model_counted"))
+#: An unknown number is not zero: only a version with both numbers says which part of its reviews recommend it.
+_IS_JUDGED = pl.col("thumbs_up_count").is_not_null() & pl.col("thumbs_down_count").is_not_null()
+_TERMS = [
+    *("version_count", "versions_entered", "versions_moved_in", "versions_left", "versions_moved_out"),
+    *("download_count", "downloads_entered", "downloads_moved_in", "downloads_shown"),
+    *("downloads_left", "downloads_moved_out", "downloads_hid", "versions_published"),
+]
+
+
 @dataclass(frozen=True)
 class Stock:
     """The current versions at a snapshot, and its date: version_id, base_model, download_count (null while
@@ -59,84 +76,17 @@ def base_model_day(
         on: the snapshot date.
         withheld: the counters of versions that are withheld on it; columns computed from them are null.
     """
-    published = flows.clear() if new_versions is None else new_versions
-    versions = (
-        before.versions.select("version_id", base_model_before="base_model", was_there=True)
-        .join(
-            counted.versions.select(
-                "version_id", base_model_counted="base_model", stock_before=DOWNLOADS, was_counted=True
-            ),
-            on="version_id",
-            how="full",
-            coalesce=True,
-        )
-        .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
-        .join(flows, on="version_id", how="left")
-        .join(published.select("version_id", is_new=True), on="version_id", how="left")
-        .with_columns(pl.col("was_there", "was_counted", "is_there", "is_new").fill_null(False))  # noqa: FBT003
-    )
-    stock, stock_before, flow = pl.col(DOWNLOADS), pl.col("stock_before"), pl.col("downloads_delta").fill_null(0)
-    entered = ~pl.col("was_there") & pl.col("is_there")
-    left = pl.col("was_there") & ~pl.col("is_there")
-    moved = pl.col("was_there") & pl.col("is_there") & (pl.col("base_model") != pl.col("base_model_before"))
-    stayed = pl.col("was_counted") & pl.col("is_there")
-    came = ~pl.col("was_counted") & pl.col("is_there")
-    went = pl.col("was_counted") & ~pl.col("is_there")
-    changed = stayed & (pl.col("base_model") != pl.col("base_model_counted"))
-    shown = stayed & stock_before.is_null()
-    # An unknown number is not zero: only a version with both numbers says which part of its reviews recommend it.
-    is_judged = pl.col("thumbs_up_count").is_not_null() & pl.col("thumbs_down_count").is_not_null()
-
-    def amount(condition: pl.Expr, value: pl.Expr) -> pl.Expr:
-        return value.filter(condition).fill_null(0).sum().cast(pl.Int64)
-
-    arrivals = (
-        versions.filter("is_there")
-        .group_by("base_model")
-        .agg(
-            version_count=pl.len().cast(pl.Int64),
-            versions_published=pl.col("is_new").sum().cast(pl.Int64),
-            versions_entered=entered.sum().cast(pl.Int64),
-            versions_moved_in=moved.sum().cast(pl.Int64),
-            download_count=stock.sum(),
-            downloads_delta=pl.when(pl.col("downloads_delta").count() > 0).then(pl.col("downloads_delta").sum()),
-            downloads_entered=amount(came, stock - flow),
-            downloads_moved_in=amount(changed, stock_before),
-            downloads_shown=amount(shown, stock - flow),
-            downloads_hid=amount(stayed & stock.is_null(), stock_before),
-            thumbs_up_count=total("thumbs_up_count"),
-            thumbs_down_count=total("thumbs_down_count"),
-            ups_judged=pl.col("thumbs_up_count").filter(is_judged).sum(),
-            downs_judged=pl.col("thumbs_down_count").filter(is_judged).sum(),
-            rating_count=total("rating_count"),
-            rating_points=((pl.col("rating") * 100).round().cast(pl.Int64) * pl.col("rating_count")).sum(),
-            ratings_with_points=pl.col("rating_count").filter(pl.col("rating").is_not_null()).sum(),
-        )
-    )
-    departures = (
-        versions.filter("was_there")
-        .group_by(base_model="base_model_before")
-        .agg(versions_left=left.sum().cast(pl.Int64), versions_moved_out=moved.sum().cast(pl.Int64))
-    )
-    departures_counted = (
-        versions.filter("was_counted")
-        .group_by(base_model="base_model_counted")
-        .agg(downloads_left=amount(went, stock_before), downloads_moved_out=amount(changed, stock_before))
-    )
-    terms = [
-        *("version_count", "versions_entered", "versions_moved_in", "versions_left", "versions_moved_out"),
-        *("download_count", "downloads_entered", "downloads_moved_in", "downloads_shown"),
-        *("downloads_left", "downloads_moved_out", "downloads_hid", "versions_published"),
-    ]
+    versions = _versions(before, counted, after, flows, new_versions)
     days, downloads_days = (
         pl.lit(None if since.on is None else (on - since.on).days, dtype=pl.Int32) for since in (before, counted)
     )
     up = pl.col("ups_judged")
     votes = up + pl.col("downs_judged")
     return (
-        arrivals.join(departures, on="base_model", how="full", coalesce=True)
-        .join(departures_counted, on="base_model", how="full", coalesce=True)
-        .with_columns(pl.col(terms).fill_null(0))
+        _arrivals(versions)
+        .join(_departures(versions), on="base_model", how="full", coalesce=True)
+        .join(_departures_of_downloads(versions), on="base_model", how="full", coalesce=True)
+        .with_columns(pl.col(_TERMS).fill_null(0))
         .with_columns(
             snapshot_date=pl.lit(on),
             days_since_previous=days,
@@ -155,6 +105,80 @@ def base_model_day(
         )
         .sort("base_model")
     )
+
+
+def _versions(
+    before: Stock, counted: Stock, after: pl.DataFrame, flows: pl.DataFrame, new_versions: pl.DataFrame | None
+) -> pl.DataFrame:
+    """One row per version of any of the three stocks, with what it was in each; arguments as in `base_model_day`."""
+    published = flows.clear() if new_versions is None else new_versions
+    return (
+        before.versions.select("version_id", base_model_before="base_model", was_there=True)
+        .join(
+            counted.versions.select(
+                "version_id", base_model_counted="base_model", stock_before=DOWNLOADS, was_counted=True
+            ),
+            on="version_id",
+            how="full",
+            coalesce=True,
+        )
+        .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
+        .join(flows, on="version_id", how="left")
+        .join(published.select("version_id", is_new=True), on="version_id", how="left")
+        .with_columns(pl.col("was_there", "was_counted", "is_there", "is_new").fill_null(False))  # noqa: FBT003
+    )
+
+
+def _arrivals(versions: pl.DataFrame) -> pl.DataFrame:
+    """Stocks, flows, and what came to each base model."""
+    stock, stock_before, flow = pl.col(DOWNLOADS), pl.col("stock_before"), pl.col("downloads_delta").fill_null(0)
+    return (
+        versions.filter("is_there")
+        .group_by("base_model")
+        .agg(
+            version_count=pl.len().cast(pl.Int64),
+            versions_published=pl.col("is_new").sum().cast(pl.Int64),
+            versions_entered=_ENTERED.sum().cast(pl.Int64),
+            versions_moved_in=_MOVED.sum().cast(pl.Int64),
+            download_count=stock.sum(),
+            downloads_delta=pl.when(pl.col("downloads_delta").count() > 0).then(pl.col("downloads_delta").sum()),
+            downloads_entered=amount(_CAME, stock - flow),
+            downloads_moved_in=amount(_CHANGED, stock_before),
+            downloads_shown=amount(_STAYED & stock_before.is_null(), stock - flow),
+            downloads_hid=amount(_STAYED & stock.is_null(), stock_before),
+            thumbs_up_count=total("thumbs_up_count"),
+            thumbs_down_count=total("thumbs_down_count"),
+            ups_judged=pl.col("thumbs_up_count").filter(_IS_JUDGED).sum(),
+            downs_judged=pl.col("thumbs_down_count").filter(_IS_JUDGED).sum(),
+            rating_count=total("rating_count"),
+            rating_points=((pl.col("rating") * 100).round().cast(pl.Int64) * pl.col("rating_count")).sum(),
+            ratings_with_points=pl.col("rating_count").filter(pl.col("rating").is_not_null()).sum(),
+        )
+    )
+
+
+def _departures(versions: pl.DataFrame) -> pl.DataFrame:
+    """The versions that left each base model."""
+    return (
+        versions.filter("was_there")
+        .group_by(base_model="base_model_before")
+        .agg(versions_left=_LEFT.sum().cast(pl.Int64), versions_moved_out=_MOVED.sum().cast(pl.Int64))
+    )
+
+
+def _departures_of_downloads(versions: pl.DataFrame) -> pl.DataFrame:
+    """The downloads that left each base model with their versions."""
+    stock_before = pl.col("stock_before")
+    return (
+        versions.filter("was_counted")
+        .group_by(base_model="base_model_counted")
+        .agg(downloads_left=amount(_WENT, stock_before), downloads_moved_out=amount(_CHANGED, stock_before))
+    )
+
+
+def amount(condition: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """The sum of the values of some versions; 0 if there are none."""
+    return value.filter(condition).fill_null(0).sum().cast(pl.Int64)
 
 
 def total(column: str) -> pl.Expr:
