@@ -34,7 +34,7 @@ def duckdb(documents: str, star: str) -> None:
 
     script = Path(__file__).with_name("duckdb_alone.sql").read_text()
     Path(star).mkdir(parents=True)
-    base_models = str(Path("transforms/base_models.csv").absolute())
+    base_models = str(Path("transforms/star/base_models.csv").absolute())
     for name, value in {"documents": documents, "star": star, "on": str(ON), "base_models": base_models}.items():
         script = script.replace("{{" + name + "}}", value)
     duckdb.connect().execute(script)

@@ -15,7 +15,7 @@ ROOMS = {
         "network",
         "storage",
         "settings",
-        "file_hashes",
+        "local_file_hashes",
         "api",
         "raw",
         "crawl",

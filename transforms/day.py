@@ -1,6 +1,7 @@
 """One snapshot date of the star: an incremental build from the day's crawls to history, facts and the mart.
 
-The steps stand in their order: stage every kind, merge the dimensions, write the facts, write the mart.
+The steps stand in their order: stage every kind, merge the dimensions, write the facts, write the mart. Which models,
+versions, files and tags are gone is decided in `DayBuild.merge_models`.
 """
 
 import json

@@ -161,7 +161,7 @@ def _new_values(work: DayBuild) -> list[Warned]:
         *checks.new_values(
             "dim_base_model.base_model",
             base_models.filter(is_unknown)["base_model"],
-            f"Its family is {UNCLASSIFIED} until transforms/base_models.csv knows it.",
+            f"Its family is {UNCLASSIFIED} until transforms/star/base_models.csv knows it.",
         ),
         *checks.new_values(
             "dim_base_model.base_model", base_models.filter(~is_unknown)["base_model"], "Its family is known."

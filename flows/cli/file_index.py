@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.file_hashes import Fingerprints
+from pipelines.local_file_hashes import Fingerprints
 
 if TYPE_CHECKING:
     import duckdb

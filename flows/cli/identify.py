@@ -20,7 +20,7 @@ from flows.cli.file_index import Match, find
 from flows.reporting.console import plain, say
 from flows.reporting.report import open_analytics
 from pipelines.errors import CivitaiEtlError
-from pipelines.file_hashes import MODEL_SUFFIXES, Fingerprints, fingerprint
+from pipelines.local_file_hashes import MODEL_SUFFIXES, Fingerprints, fingerprint
 from pipelines.progress import Progress
 from pipelines.settings import Settings
 from pipelines.storage.lock import LockedError

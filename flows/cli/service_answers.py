@@ -18,7 +18,7 @@ from pipelines.api.client import Client
 from pipelines.api.errors import NotFoundError, ServiceError
 from pipelines.api.moments import with_zone
 from pipelines.crawl.lookups import look_up
-from pipelines.file_hashes import Fingerprints
+from pipelines.local_file_hashes import Fingerprints
 from pipelines.progress import Progress
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.settings import Settings

@@ -1,4 +1,4 @@
-"""How fast requests may follow each other, and how long a service that does not answer is retried."""
+"""The request budget, the back-off between retries, and how long a service that does not answer is retried."""
 
 import math
 import random

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(900)
 
 REAL_CATALOGUE = Path(__file__).parents[3] / "shared" / "real" / "models-2023-07.ndjson.zst"
 ORACLE = Path(__file__).with_name("star_from_documents.sql")
-BASE_MODELS = Path(__file__).parents[2] / "transforms" / "base_models.csv"
+BASE_MODELS = Path(__file__).parents[2] / "transforms" / "star" / "base_models.csv"
 
 #: 30 snapshots, two days in a row and then a gap; on these days of this catalogue there are changes of every kind.
 DATES = [date(2025, 7, 1) + timedelta(days=number + number // 2 * 6) for number in range(30)]

@@ -15,7 +15,7 @@ import pytest
 
 from flows.cli.identify import count_line, identify, model_files, record, render_files
 from pipelines.errors import CivitaiEtlError
-from pipelines.file_hashes import fingerprint
+from pipelines.local_file_hashes import fingerprint
 from pipelines.progress import Silent
 from pipelines.settings import Settings
 from tests.pipelines.test_storage import as_nobody, open_path

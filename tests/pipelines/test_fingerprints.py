@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.file_hashes import MODEL_SUFFIXES, Fingerprints, fingerprint
+from pipelines.local_file_hashes import MODEL_SUFFIXES, Fingerprints, fingerprint
 
 MIB = 2**20
 

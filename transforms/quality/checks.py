@@ -1,4 +1,4 @@
-"""The data-quality checks: a day is published only if its tables pass them.
+"""The data-quality checks: a date is published only if its tables pass them, and refused if too many rows vanished.
 
 An error refuses the date: a row that points to nothing, or a complete crawl that has lost a large part of the
 catalogue. Anything else that is unusual is a warning: the run reports it and keeps it in ops_warning. The limits are

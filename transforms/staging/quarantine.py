@@ -1,4 +1,7 @@
-"""Rejected rows: those that break a declared rule, and second rows of one key, go to ops_quarantine as JSON."""
+"""Rejected rows of tables: those that break a declared rule, and second rows of one key, go to ops_quarantine as JSON.
+
+Records that cannot be decoded at all are quarantined in `transforms.staging.stage`.
+"""
 
 from datetime import date
 

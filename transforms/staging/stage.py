@@ -1,4 +1,5 @@
-"""raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened.
+"""raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened; a record that cannot be
+decoded becomes a row of ops_quarantine here.
 
 Documents are decoded only if they are not yet processed (`StateEntity.is_settled`); counters are decoded every day,
 from the small metrics column. A value of another type than declared, or a counter that cannot be true, is quarantined

@@ -93,20 +93,26 @@ class DimBaseModel(Table):
     )
     family = dy.String(
         description="Who publishes the architecture; Unclassified for a name that our list does not have yet.",
-        metadata=made("transforms/base_models.csv", history="latest", example="Black Forest Labs"),
+        metadata=made("transforms/star/base_models.csv", history="latest", example="Black Forest Labs"),
     )
     ecosystem = dy.String(
         nullable=True,
         description="Root architecture whose models work together, as AIR identifiers spell it.",
         metadata=made(
-            "transforms/base_models.csv", history="latest", example="flux1", null="our list does not have the name yet"
+            "transforms/star/base_models.csv",
+            history="latest",
+            example="flux1",
+            null="our list does not have the name yet",
         ),
     )
     modality = dy.String(
         nullable=True,
         description="What the architecture produces: image, video, audio or 3d.",
         metadata=made(
-            "transforms/base_models.csv", history="latest", example="image", null="our list does not have the name yet"
+            "transforms/star/base_models.csv",
+            history="latest",
+            example="image",
+            null="our list does not have the name yet",
         ),
     )
     first_seen_on = first_seen_on()
