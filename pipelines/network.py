@@ -109,7 +109,7 @@ def check_network() -> None:
 
 
 def with_direct_loopback() -> dict[str, str]:
-    """The proxies as variables for this process and its children. Their other libraries would use them for loopback.
+    """The proxies as variables for this process and its children, so that no other library uses them for loopback.
 
     In lower case, which has priority, and with the system's own settings, which a set variable replaces.
     """

@@ -298,7 +298,7 @@ def _refuse_unreadable_file() -> None:
     except OSError as error:
         raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
     if "\0" in text:
-        raise SettingsError(f"{ENV_FILE} is no UTF-8 text: save it in UTF-8, for its settings are not read else.")
+        raise SettingsError(f"{ENV_FILE} is no UTF-8 text: save it in UTF-8, or its settings are not read.")
 
 
 def variable(field: str) -> str:

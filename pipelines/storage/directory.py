@@ -75,7 +75,7 @@ def _refuse_name(directory: Path, setting: str, *patterns: re.Pattern[str]) -> N
         for pattern in patterns:
             if found := pattern.search(path):
                 raise StorageError(
-                    f"{path!r} cannot be used, for it has {found[0]!r} in it, which DuckDB or dlt cannot have in a "
+                    f"{path!r} cannot be used because it has {found[0]!r} in it, which DuckDB or dlt cannot have in a "
                     f"path: set {setting} to a directory with another name."
                 )
 
@@ -141,7 +141,7 @@ def _takes_no_more(text: str, data_dir: Path, lake: Path) -> str:
 
 def _other_kind(error: OSError, data_dir: Path, lake: Path) -> str:
     if error.errno == errno.EISDIR:
-        return f"{error.filename2 or error.filename} is a directory, where a file belongs: move it away and run again."
+        return f"{error.filename2 or error.filename} is a directory instead of a file: move it away and run again."
     directory = min(data_dir, lake, key=lambda path: existing(path).is_dir())
     return f"{directory} is no directory: set {_setting(directory, data_dir)} to a directory."
 

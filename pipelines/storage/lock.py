@@ -73,7 +73,7 @@ def _claim(lake: Path, data_dir: Path) -> None:
     for path, text in ((identity, name), (owner, owner_name)):
         if not _NAME.fullmatch(text):
             raise StorageError(
-                f"{path} is damaged: delete {identity} and {owner}, and run again. Both are made anew, and nothing is "
+                f"{path} is damaged: delete {identity} and {owner}, and run again. Both are made again, and nothing is "
                 "lost with them."
             )
     if owner_name != name or (
