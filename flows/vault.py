@@ -260,7 +260,7 @@ def read_plan(settings: Settings) -> Plan:
     except OSError as error:
         raise VaultError(f"{path} cannot be read ({error.strerror}): move it away and make a plan again.") from None
     except msgspec.MsgspecError as error:
-        raise VaultError(f"{path} is no plan ({error}): make one with `civitai-etl vault plan --sql ...`.") from None
+        raise VaultError(f"{path} is not a plan ({error}): make one with `civitai-etl vault plan --sql ...`.") from None
 
 
 # ---------------------------------------------------------------------------------------------------------- applying
@@ -300,7 +300,7 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
         try:
             _store(settings, fetch_member(member, progress), progress)
         except LockedError as error:
-            progress.note(f"the account tables are not renewed ({error}); run `civitai-etl vault pull` after that")
+            progress.note(f"the account tables are not updated ({error}); run `civitai-etl vault pull` later")
             return Applied(outcomes, refreshed=False)
     return Applied(outcomes, refreshed=True)
 

@@ -27,7 +27,7 @@ def examine(settings: Settings) -> int:
     say("Settings (from the environment or .env):")
     for line in setting_lines(settings):
         say(f"  {line}")
-    say("", "Network (from the environment, as other programs have it):")
+    say("", "Network (from the environment, as in other programs):")
     for variable_name, meaning in VARIABLES.items():
         value = shown(variable_name)
         say(f"  {variable_name} = {value or 'not set'}  ({'set' if value else 'default'}) {meaning}")
@@ -67,7 +67,7 @@ def setting_lines(settings: Settings) -> list[str]:
 def _data_directory(settings: Settings) -> str:
     with writer_lock(settings.data_dir):
         free = shutil.disk_usage(settings.data_dir).free
-    return f"{settings.data_dir} can be written, nobody else is writing, {free / 1e9:,.1f} GB free"
+    return f"{settings.data_dir} can be written, no other process is writing, {free / 1e9:,.1f} GB free"
 
 
 def _lake(settings: Settings) -> str:
@@ -118,7 +118,7 @@ def _schedules(settings: Settings) -> str:
     try:
         seen = asyncio.run(look(scheduled))
     except NoAnswerError as error:
-        raise CivitaiEtlError(f"{error}: see whether `civitai-etl serve` is running.") from error
+        raise CivitaiEtlError(f"{error}: check whether `civitai-etl serve` is running.") from error
     problems = [f"no runner asks for {one.name}" for one in seen if one.is_registered and not one.is_served]
     problems += sorted(amiss([replace(one, overdue=None) for one in seen], datetime.now(UTC)))
     if problems:

@@ -59,13 +59,13 @@ def _run(arguments: list[str] | None) -> int:
         return 1
     except MemoryError:
         print(
-            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or run "
-            "it where there is more.",
+            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or use "
+            "a larger machine.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
+        print("civitai-etl: interrupted; the next run continues from what was loaded.", file=sys.stderr)
         return INTERRUPTED
     return code or 0  # the help has no code
 

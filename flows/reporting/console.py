@@ -70,7 +70,7 @@ def _output_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"Standard output cannot be written ({error.strerror}): what it has is not whole.") from error
+        raise OutputError(f"Standard output cannot be written ({error.strerror}): the output is incomplete.") from error
 
 
 def open_standard_streams() -> None:

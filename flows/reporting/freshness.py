@@ -42,7 +42,7 @@ def parse_age(text: str) -> timedelta:
     """`90m`, `36h` or `7d` as a span of time."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhd])", text.strip())
     if match is None:
-        raise CivitaiEtlError(f"--max-age {text!r} is no age: give a number and m, h or d, such as 36h.")
+        raise CivitaiEtlError(f"--max-age {text!r} is not an age: give a number and m, h or d, such as 36h.")
     try:
         return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
     except OverflowError:

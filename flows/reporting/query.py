@@ -89,8 +89,7 @@ def ask(connection: "duckdb.DuckDBPyConnection", query: str) -> "duckdb.DuckDBPy
     statements = connection.extract_statements(query)
     if len(statements) != 1 or not _only_reads(connection, statements[0]):
         raise QueryError(
-            "The tables are read-only, and so is what is asked of them: give one query, with select, from, show, "
-            "describe or explain."
+            "The tables are read-only: give one query that only reads, with select, from, show, describe or explain."
         )
     relation = connection.sql(query)
     assert relation is not None

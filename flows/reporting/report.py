@@ -55,7 +55,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     try:
         with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
             if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'star'").fetchall():
-                raise CivitaiEtlError(f"{analytics} has no published tables: move it away if it is another program's.")
+                raise CivitaiEtlError(f"{analytics} has no published tables: move it away if another program made it.")
             refuse_moved(connection, analytics)
             # Days are UTC days in every time zone.
             connection.execute("set TimeZone = 'UTC'")
