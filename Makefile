@@ -6,10 +6,10 @@ UV     := $(BIN)/uv
 # Compiled bytecode: an install without it triples import times, and `civitai-etl --help` would be slow.
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
-# The virtual environment of this folder is meant, whichever one is active in the caller's shell.
+# Use the virtual environment of this folder, not the one that is active in the caller's shell.
 unexport VIRTUAL_ENV
-# Behind a certificate authority of one's own: uv takes what the system trusts, or SSL_CERT_FILE; pip, which brings uv
-# here, takes REQUESTS_CA_BUNDLE. Whoever has set one of the two means both.
+# For networks with their own certificate authority: uv uses the system's authorities or SSL_CERT_FILE; pip, which
+# installs uv, uses REQUESTS_CA_BUNDLE. If only one of the two is set, it counts for both.
 export UV_SYSTEM_CERTS ?= true
 ifneq ($(SSL_CERT_FILE)$(REQUESTS_CA_BUNDLE),)
 export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
@@ -21,7 +21,7 @@ endif
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
 
-setup: $(VENV)/installed ## make .venv with everything in it (needs Python 3.11 or newer)
+setup: $(VENV)/installed ## install everything in .venv (needs Python 3.11 or newer)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -45,22 +45,22 @@ test-lowest: $(UV) ## run the tests on the lowest versions that pyproject.toml a
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group dev
 	.venv-lowest/bin/pytest -n 3 --dist loadgroup
 
-fuzz: setup ## 500 generated histories, 200 crawls of a hostile service, 10,000 odd documents (docs/testing.md); SEED=1 takes those again
+fuzz: setup ## 500 generated histories, 200 crawls of a hostile service, 10,000 odd documents (docs/testing.md); SEED=1 repeats a run
 	$(BIN)/python -m tests.fuzz.histories $(SEED)
 	$(BIN)/python -m tests.fuzz.crawls $(SEED)
 	$(BIN)/python -m tests.fuzz.records $(SEED)
 
-soak: setup ## kill snapshots fifty times, in both dialects, and compare what they leave (docs/testing.md); a year of days
+soak: setup ## kill snapshots fifty times, in both dialects, and compare the results; build a year of days (docs/testing.md)
 	$(BIN)/python -m tests.soak
 	$(BIN)/python -m tests.soak.year
 
-soak-schedule: setup ## let `serve` run by the clock for five minutes, on SQLite and on PostgreSQL (docs/testing.md)
+soak-schedule: setup ## run `serve` on its schedule for five minutes, on SQLite and on PostgreSQL (docs/testing.md)
 	$(BIN)/python -m tests.soak.schedule
 
-mutants: setup ## break every rule of the transforms in a copy, one at a time, and see that its test notices
+mutants: setup ## break every rule of the transforms in a copy, one at a time, and check that its test fails
 	$(BIN)/python -m tests.mutants
 
-check: setup ## lint, formatting, types, and documents that are generated
+check: setup ## check lint, formatting, types and generated documents
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -68,7 +68,7 @@ check: setup ## lint, formatting, types, and documents that are generated
 	$(BIN)/python -m flows.reporting.api_coverage --check
 	$(BIN)/python -m tests.mutants.table --check
 
-fix: setup ## mend what ruff can mend
+fix: setup ## fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -80,13 +80,13 @@ docs: setup ## write the generated documents: data dictionary, API coverage, and
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
 
-bench-year: setup ## time every table macro over a year of 100,000 models (writes and builds for most of an hour)
+bench-year: setup ## time every table macro over a year of 100,000 models (takes most of an hour)
 	$(BIN)/python -m benchmarks.year
 
-bench-retention: setup ## measure what a day costs on disk, before and after compact (docs/operations.md)
+bench-retention: setup ## measure the disk space of a day before and after compact (docs/operations.md)
 	$(BIN)/python -m benchmarks.retention
 
-requirements: | $(UV) ## pin requirements.txt anew from pyproject.toml, for all platforms, with hashes
+requirements: | $(UV) ## update requirements.txt from pyproject.toml, for all platforms, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 		--group dev pyproject.toml --output-file requirements.txt

@@ -1,1 +1,1 @@
-"""A Civitai for one machine: the Site API on loopback, from a simulated or a given catalogue."""
+"""A Civitai on one machine: the Site API on loopback, from a simulated or a given catalogue."""

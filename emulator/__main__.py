@@ -1,4 +1,4 @@
-"""`python -m emulator serve|dump`: the emulator without the rest of the project. Without a command it serves."""
+"""`python -m emulator serve|dump`: the emulator without the rest of the project. The default is `serve`."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in ("serve", "dump", "-h", "--help"):
         arguments = ["serve", *arguments]
-    parser = argparse.ArgumentParser(prog="python -m emulator", description="A Civitai for one machine.")
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="A Civitai on one machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     simulation = argparse.ArgumentParser(add_help=False)
     simulation.add_argument("--models", type=int, default=2000, help="models on 2026-01-01 (2000)")
@@ -36,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--dialect", choices=DIALECTS, default="spec", help="as specified, or as it answers today (spec)"
     )
     server.add_argument("--catalogue", type=Path, help="serve these documents (NDJSON, .zst or not)")
-    server.add_argument("--key", default="test-key", help="the bearer key that is right (test-key)")
-    server.add_argument("--faults", default="", metavar="SPEC", help="what goes wrong, see below")
+    server.add_argument("--key", default="test-key", help="the valid bearer key (test-key)")
+    server.add_argument("--faults", default="", metavar="SPEC", help="faults to make, see below")
     server.add_argument("--control", action="store_true", help="offer /control: clock, account, faults, requests")
     server.add_argument("--attached", action="store_true", help="end when standard input is closed")
     dump = commands.add_parser("dump", parents=[simulation], help="write a day's model documents as NDJSON")
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _end_with_standard_input() -> None:
-    """Waits for the end of standard input: it comes when the process at its other end stops, however it does."""
-    while os.read(sys.stdin.fileno(), 65_536):  # not by way of sys.stdin, whose lock would stop the interpreter's end
+    """Waits for the end of standard input, which comes when the process at its other end stops in any way."""
+    while os.read(sys.stdin.fileno(), 65_536):  # sys.stdin has a lock that would block the interpreter's exit
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

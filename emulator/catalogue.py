@@ -1,6 +1,6 @@
-"""What the routes ask of a catalogue, simulated or given.
+"""The interface of the routes to a catalogue, simulated or given.
 
-A catalogue answers a query with a `Listing`: how many items there are, in order, and the bytes of any stretch of them.
+A catalogue answers a query with a `Listing`: the items in order, their number, and the bytes of any range of them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 #: Days back from now that a `period` reaches; AllTime has no bound.
 PERIOD_DAYS = {"Day": 1, "Week": 7, "Month": 30, "Year": 365}
-#: The browsing levels that each value of /images `nsfw` lets through: the named one and all below
+#: The browsing levels that each value of /images `nsfw` includes: the named one and all below
 #: (docs/api-notes.md, 13).
 IMAGE_LEVELS = {"None": 1, "Soft": 3, "Mature": 7, "X": 31}
 
@@ -43,7 +43,7 @@ class ImageQuery:
 
 @dataclass(frozen=True)
 class Listing:
-    """Items in order: `rows` are the catalogue's own handles, `document` makes the JSON of one."""
+    """Items in order: `rows` are the catalogue's handles, `document` makes the JSON of one."""
 
     rows: Sequence[Any]
     document: Callable[[Any], bytes]
@@ -56,7 +56,7 @@ class Listing:
 
 
 class Catalogue(Protocol):
-    """The state of a catalogue at one moment. Anything that it returns as bytes is JSON."""
+    """The state of a catalogue at one moment. All bytes that it returns are JSON."""
 
     @property
     def now(self) -> datetime:
@@ -72,28 +72,28 @@ class Catalogue(Protocol):
     def images(self, query: ImageQuery) -> Listing: ...
 
     def creators(self, text: str | None) -> Listing:
-        """Creators by name; with `text` those whose name contains it, whatever the case."""
+        """Creators by name; with `text` only names that contain it, in any case."""
         ...
 
     def tags(self, text: str | None) -> Listing:
-        """Tags, the commonest first; with `text` those whose name contains it, whatever the case."""
+        """Tags, most frequent first; with `text` only names that contain it, in any case."""
         ...
 
     def enums(self) -> bytes: ...
 
     def owner(self, version_id: int) -> bytes | None:
-        """The document of the model that a version stands in, or None if no shown model has it."""
+        """The document of a version's model, or None if no shown model has the version."""
         ...
 
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
-        """Hash -> ids of the versions with such a file, the first published first; unknown hashes are left out.
+        """Hash -> ids of the versions with such a file, the oldest first; unknown hashes are left out.
 
-        A hash is any of a file's (AutoV1 to BLAKE3), in upper or lower case; the keys are as they were asked.
+        A hash is any of a file's (AutoV1 to BLAKE3), in upper or lower case; the keys are as requested.
         """
         ...
 
     def users(self, text: str | None) -> Listing:
-        """Users by name; with `text` those whose name begins with it, whatever the case."""
+        """Users by name; with `text` only names that begin with it, in any case."""
         ...
 
     def has_image(self, image_id: int) -> bool: ...

@@ -25,7 +25,7 @@ def read_lines(path: Path) -> list[bytes]:
 def write_day(path: Path, *, models: int, seed: int, on: date) -> int:
     """Writes the documents of all models of a simulated day, in the order of their ids, and returns how many.
 
-    A file is replaced when it is whole, also behind a link; a pipe is written into.
+    A file is replaced when it is complete, also behind a link; a pipe is written into.
 
     Raises:
         OSError: the file cannot be written. NotSimulatedError: the simulation has no such date.

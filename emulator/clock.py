@@ -1,4 +1,4 @@
-"""The emulator's clock and the catalogue that it shows: set the date, and every answer is of that date."""
+"""The emulator's clock and its catalogue: every answer is of the date that is set."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from emulator.spec.catalogue import SimulatedDay, SimulatedWorld
 
 
 class Clock:
-    """Gives the catalogue at the present moment of the emulator.
+    """The catalogue at the present moment of the emulator.
 
     Args:
         world: a simulated world or a given catalogue.
@@ -24,14 +24,14 @@ class Clock:
         self._world = world
         self._date = on
         self._day: SimulatedDay | None = None
-        self.catalogue()  # a date that the catalogue does not have is refused at once
+        self.catalogue()  # refuse a date at once that the catalogue does not have
 
     @property
     def today(self) -> date:
         return self._date or datetime.now(UTC).date()
 
     def set(self, on: date) -> None:
-        """Shows another date; an impossible one raises NotSimulatedError and changes nothing."""
+        """Set another date; an impossible one raises NotSimulatedError and changes nothing."""
         if isinstance(self._world, SimulatedWorld):
             self._day = self._world.on(on)
         self._date = on
@@ -44,7 +44,7 @@ class Clock:
         return self._day
 
     def simulated(self, on: date) -> SimulatedDay:
-        """The state of a simulated catalogue on any date, whatever the clock says.
+        """The state of a simulated catalogue on any date, without the clock.
 
         Raises:
             NotSimulatedError: the catalogue is a given one, or has no such date.
@@ -55,7 +55,7 @@ class Clock:
 
 
 def open_world(models: int, seed: int, catalogue: Path | None) -> SimulatedWorld | GivenCatalogue:
-    """The world that the options ask for.
+    """The world of the options.
 
     Raises:
         NotSimulatedError: no such simulation. OSError: the file cannot be read.

@@ -1,8 +1,8 @@
-"""Faults on order: what goes wrong, and when, as a small language.
+"""A small language for faults: what goes wrong, and when.
 
     SPEC      = "" | PART { ";" PART }
-    PART      = RULE | "seed=" N                      (of chance; 1 unless it is given)
-    RULE      = KIND [ "=" ARGUMENT ] { CONDITION }   (the first rule that strikes a request decides; spaces in between)
+    PART      = RULE | "seed=" N                      (of `chance`; default 1)
+    RULE      = KIND [ "=" ARGUMENT ] { CONDITION }   (the first rule that matches a request decides; spaces in between)
 
     KIND        what the answer is                                            ARGUMENT
     400 .. 599  that status, with the service's own body                      seconds of Retry-After; +SECONDS: a date
@@ -33,7 +33,7 @@
 
 Example: `429=1 chance=0.05; reset nth=3 path=/models; poison=1008:broken; seed=7`.
 
-A rule counts the requests that no rule before it has struck. A poisoned page is a 500, or 200 with broken JSON. Alone
+A rule counts the requests that no earlier rule has matched. A poisoned page is a 500, or 200 with broken JSON. Alone
 on its page the record is served as it is, or spoiled (its name is no text), or the page always fails.
 """
 
@@ -58,17 +58,17 @@ KINDS = (
     "later",
     "poison",
 )
-#: Kinds that take the answer of the service, and most of them change it; the others stand for it.
+#: Kinds that use the service's answer, and mostly change it. The others replace it.
 CHANGING = tuple(kind for kind in KINDS if kind not in {"html", "reset", "poison"})
 
 
 class BadFaultsError(ValueError):
-    """The order of faults is not in the language; the text says which part, and what is expected."""
+    """The faults are not valid; the text names the part and what is expected."""
 
 
 @dataclass(frozen=True)
 class Poison:
-    """Which record it is, how its pages fail, and what becomes of it on a page of its own."""
+    """The record, how its pages fail, and its fate on a page of its own."""
 
     record: str
     broken: bool = False
@@ -77,7 +77,7 @@ class Poison:
 
 @dataclass
 class Rule:
-    """One rule, and how often it was met and has struck."""
+    """One rule, and how many requests it has seen and changed."""
 
     text: str
     kind: str
@@ -95,12 +95,12 @@ class Rule:
     struck: int = field(default=0, init=False)
 
     def strikes(self, address: str, seed: int, place: int) -> bool:
-        """Whether this request is one of its own; counts it.
+        """Whether the rule matches this request; counts it.
 
         Args:
             address: path below /api/v1, and query.
             seed: of chance.
-            place: of the rule in its order.
+            place: of the rule in its list.
         """
         if not self.path.match(address):
             return False
@@ -118,14 +118,14 @@ class Rule:
 
 @dataclass
 class Faults:
-    """An order of faults; an empty one lets everything pass."""
+    """The list of faults; an empty one changes nothing."""
 
     text: str
     rules: list[Rule]
     seed: int
 
     def next(self, address: str) -> Rule | None:
-        """The rule that decides about a request, if any does; poison is none of them."""
+        """The rule that decides about a request, if any; never poison."""
         return next(
             (
                 rule
@@ -136,7 +136,7 @@ class Faults:
         )
 
     def poisons(self, address: str) -> list[tuple[Rule, Poison]]:
-        """The records that poison a request's page, if they are on it."""
+        """The records that poison a request's page if they are on it."""
         return [
             (rule, rule.poison)
             for place, rule in enumerate(self.rules)
@@ -145,7 +145,7 @@ class Faults:
 
 
 def read_faults(text: str) -> Faults:
-    """Reads an order of faults.
+    """Read a list of faults.
 
     Raises:
         BadFaultsError: a part is not in the language of this module.

@@ -1,4 +1,4 @@
-"""Between the connection and the Site API: makes the ordered faults and keeps the log of requests."""
+"""A layer between the connection and the Site API: makes the faults and logs the requests."""
 
 import asyncio
 import socket
@@ -64,10 +64,10 @@ class Faulty:
     """An ASGI application around another one.
 
     Args:
-        application: answers whatever is not faulty, and what is before it is changed.
+        application: gives the answers that pass or are changed.
         clock: the service's time.
-        dialect: whose errors the faults look like.
-        faults: the order; `order` gives another.
+        dialect: the dialect of the faults' errors.
+        faults: the list of faults; `order` replaces it.
     """
 
     def __init__(self, application: ASGIApp, clock: Clock, dialect: str, faults: Faults) -> None:
@@ -79,7 +79,7 @@ class Faulty:
         self._paginations: dict[str, _Pagination] = {}
 
     def order(self, text: str) -> None:
-        """Replaces the faults on order; counting starts again. Raises BadFaultsError, and then changes nothing."""
+        """Replaces the faults and starts counting again. If it raises BadFaultsError, nothing changes."""
         self.faults = read_faults(text)
         self._paginations.clear()
 
@@ -132,7 +132,7 @@ class Faulty:
         return answer
 
     def _error(self, rule: Rule, path: str) -> Response:
-        """The answer of a fault that stands for the service's own."""
+        """The answer of a fault that replaces the service's."""
         if rule.kind == "html":
             return Response(_HTML, 200, media_type="text/html")
         headers = {}
@@ -144,7 +144,7 @@ class Faulty:
         return error_response(rule.status, f"Ordered fault: {_phrase(rule.status)}", headers)
 
     def _changed(self, answer: _Answer, rule: Rule | None, scope: Scope, address: str) -> tuple[_Answer, str | None]:
-        """An answer with its fault, and which fault that was."""
+        """An answer with its fault, and the name of that fault."""
         fault = rule.text if rule else None
         page = _page_of(answer)
         if page is None:
@@ -168,7 +168,7 @@ class Faulty:
     def _served(
         self, rule: Rule | None, pagination: _Pagination, items: list[bytes], metadata: dict[str, Any], scope: Scope
     ) -> list[bytes]:
-        """The items of a page with its fault; changes the metadata where that belongs to it."""
+        """The items of a page with its fault; changes the metadata if the fault does."""
         kind = rule.kind if rule else None
         moved = self._moved(pagination, rule, items, metadata)
         if kind == "repeated-cursor":
@@ -186,7 +186,7 @@ class Faulty:
         return moved
 
     def _pagination_of(self, scope: Scope) -> _Pagination:
-        """The pagination that a request belongs to: a first page starts another."""
+        """The pagination of a request: a first page starts a new one."""
         query = _query(scope)
         if "cursor" not in query and query.get("page", "1") == "1":
             self._paginations[scope["path"]] = _Pagination()
@@ -257,7 +257,7 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 def _page_of(answer: _Answer) -> _Page | None:
-    """The page of a list that an answer is, if it is one."""
+    """The answer as a page of a list, if it is one."""
     if answer.status != 200:
         return None
     try:
@@ -275,7 +275,7 @@ def _identity(item: bytes) -> _Identified:
 
 
 def _repeat(metadata: dict[str, Any], scope: Scope) -> None:
-    """Makes the page that was asked for the next one; a first page has no cursor to repeat and goes on."""
+    """Makes the requested page the next one, too; a first page has no cursor to repeat and is not changed."""
     query = _query(scope)
     if "nextCursor" in metadata and "cursor" in query:
         metadata["nextCursor"] = unquote_plus(query["cursor"])
@@ -285,7 +285,7 @@ def _repeat(metadata: dict[str, Any], scope: Scope) -> None:
 
 
 def _undate(metadata: dict[str, Any]) -> None:
-    """Makes the cursor one of a row whose moment is null (docs/api-notes.md, 1)."""
+    """Makes the cursor that of a row with a null date (docs/api-notes.md, 1)."""
     cursor = metadata["nextCursor"]
     metadata["nextCursor"] = f"|{cursor.rpartition('|')[2]}"
     metadata["nextPage"] = metadata["nextPage"].replace(quote_plus(cursor), quote_plus(metadata["nextCursor"]))
@@ -311,8 +311,8 @@ async def _deliver(answer: _Answer, rule: Rule | None, scope: Scope, receive: Re
 
 
 async def _close(scope: Scope, receive: Receive, reset: bool) -> None:
-    """Closes the connection under the server, which offers no way to do so; with a reset if that is asked for."""
-    # `send` is a method of the server's object for one request and its answer.
+    """Closes the connection, optionally with a reset, below the server, which has no function for it."""
+    # `send` is a method of the server's object for one request.
     transport: asyncio.Transport = scope["connection"].__self__.transport
     if reset:
         connection = transport.get_extra_info("socket")

@@ -1,9 +1,9 @@
 """A catalogue of given documents, served byte for byte.
 
-Nothing is filtered out or repaired: a document that is broken, or that is no object at all, stands in the list pages
-like any other. What filters, orders and the other endpoints need is read from the documents as far as it can be read;
-what is not usable is left out there. Creators, tags and images are derived from the models; without a `sort` models
-come in the order of the file and images newest first, by their ids.
+Nothing is filtered out or repaired: the list pages have all documents, also broken ones and those that are no object.
+Filters, orders and the other endpoints use the readable parts of the documents and leave out the rest. Creators, tags
+and images are derived from the models. Without a `sort`, models come in the order of the file, and images newest first,
+by their ids.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class _ModelFacts:
-    """What was usable of a document."""
+    """The usable part of a document."""
 
     id: int | None
     name: str
@@ -46,7 +46,7 @@ class _ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class _ImageFacts:
-    """Where a nested image stands (line, version, place) and what /images filters by."""
+    """The place of a nested image (line, version, place) and the fields that /images filters by."""
 
     row: int
     place: tuple[int, int]
@@ -69,7 +69,7 @@ _SORT_KEYS: dict[str | None, Callable[[_ModelFacts], Any]] = {
 
 
 class GivenCatalogue:
-    """The documents of a file and an index of what is in them.
+    """The documents of a file and an index of their content.
 
     Args:
         path: NDJSON, one document a line; `.zst` is decompressed.
@@ -82,15 +82,15 @@ class GivenCatalogue:
         self.lines = read_lines(path)
         self.models = [_model_facts(decoded(line)) for line in self.lines]
         self._orders: dict[str | None, Sequence[int]] = {}
-        #: The line of each id; the first one, if several have it.
+        #: The first line of each id.
         self.row_of = {facts.id: row for row, facts in reversed(list(enumerate(self.models))) if facts.id is not None}
 
     def on(self, on: date | None) -> "GivenMoment":
-        """The catalogue at noon of a date, or now. Only the clock and what `period` lets through depend on it."""
+        """The catalogue at noon of a date, or now. Only the clock and the `period` filter depend on it."""
         return GivenMoment(self, datetime.combine(on, time(12), UTC) if on else datetime.now(UTC))
 
     def in_order(self, sort: str | None) -> Sequence[int]:
-        """The lines of all models in an order, which is found once: a page must not cost a sort."""
+        """The lines of all models in an order. They are sorted once, not for each page."""
         if sort not in self._orders:
             key = _SORT_KEYS.get(sort)
             rows = range(len(self.models))
@@ -99,7 +99,7 @@ class GivenCatalogue:
 
     @cached_property
     def images(self) -> list[_ImageFacts]:
-        """The nested images that have an id, each id once, the highest first."""
+        """The nested images with an id, each id once, the highest first."""
         found: dict[int, _ImageFacts] = {}
         for row, line in enumerate(self.lines):
             for image in _image_facts(row, decoded(line)):
@@ -108,7 +108,7 @@ class GivenCatalogue:
 
     @cached_property
     def version_rows(self) -> dict[int, int]:
-        """The line of each version id; the first one, if several have it."""
+        """The first line of each version id."""
         found: dict[int, int] = {}
         for row, line in enumerate(self.lines):
             for version in map(object_of, list_of(object_of(decoded(line)).get("modelVersions"))):
@@ -119,7 +119,7 @@ class GivenCatalogue:
 
     @cached_property
     def versions_of_hash(self) -> dict[str, list[int]]:
-        """Upper-case hash -> ids of the versions with such a file, the first published first."""
+        """Upper-case hash -> ids of the versions with such a file, the oldest first."""
         found: dict[str, dict[int, datetime]] = {}
         for line in self.lines:
             for version in map(object_of, list_of(object_of(decoded(line)).get("modelVersions"))):
@@ -136,7 +136,7 @@ class GivenCatalogue:
 
     @cached_property
     def creators(self) -> list[dict[str, Any]]:
-        """The creators of the models, by name, with how many models they have."""
+        """The creators of the models, by name, with their numbers of models."""
         found: dict[str, dict[str, Any]] = {}
         for facts in self.models:
             if facts.username is not None:
@@ -149,7 +149,7 @@ class GivenCatalogue:
 
     @cached_property
     def tags(self) -> list[dict[str, Any]]:
-        """The tags of the models, the commonest first, with how many models have them."""
+        """The tags of the models, most frequent first, with their numbers of models."""
         counts: dict[str, int] = {}
         for facts in self.models:
             for tag in dict.fromkeys(facts.tags):
@@ -159,7 +159,7 @@ class GivenCatalogue:
         return [{"name": name, "modelCount": count, "link": link + quote(name)} for name, count in ordered]
 
     def image_document(self, image: _ImageFacts) -> bytes:
-        """A nested image, with the creator's name and the time of its version where it has none of its own."""
+        """A nested image, with the creator's name and, if it has no time, that of its version."""
         document = decoded(self.lines[image.row])
         version, place = image.place
         fields: dict[str, Any] = dict(document["modelVersions"][version]["images"][place])
@@ -268,7 +268,7 @@ class GivenMoment:
 
 
 def _filters(query: ModelQuery) -> bool:
-    """Whether a query asks for less than everything."""
+    """Whether a query has a filter."""
     return query != ModelQuery(sort=query.sort)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 
 class Emulator:
-    """A running emulator: its address, its process id, its clock and its own account."""
+    """A running emulator: its address, its process id, its clock and its true state."""
 
     def __init__(self, process: "subprocess.Popen[str]", api_url: str) -> None:
         self._process = process
@@ -33,22 +33,22 @@ class Emulator:
         self._ask("/member", json.dumps({"tier": tier}).encode())
 
     def order_faults(self, spec: str) -> None:
-        """Orders faults in the language of `emulator.faults` instead of those before; "" for none."""
+        """Replaces the faults, in the language of `emulator.faults`; "" for none."""
         self._ask("/faults", json.dumps({"faults": spec}).encode())
 
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
-        """What was asked below /api/v1 after the request with the number `since`: number, method, request (path and
-        query, secrets masked), status (None without an answer), fault (the rule that struck), at and until (seconds).
+        """The requests below /api/v1 after the request number `since`: number, method, request (path and query, secrets
+        masked), status (None without an answer), fault (the rule that matched), at and until (seconds).
         """
         answered: list[dict[str, Any]] = self._ask(f"/requests?since={since}")["requests"]
         return answered
 
     def account(self, on: date) -> dict[str, Any]:
-        """What exists on a date, with true counters (`emulator.truth.account`); ids are text."""
+        """The entities of a date with true counters (`emulator.truth.account`); ids are text."""
         return self._ask(f"/account?date={on}")
 
     def changes(self, since: date, until: date) -> dict[str, Any]:
-        """What changed between two dates, counters apart (`emulator.truth.changes`)."""
+        """The changes between two dates, without counters (`emulator.truth.changes`)."""
         return self._ask(f"/changes?from={since}&to={until}")
 
     def stop(self) -> None:
@@ -92,19 +92,19 @@ def launch(
             page = urllib.request.urlopen(emulator.api_url + "/models")
 
     Raises:
-        RuntimeError: it did not start; the text is what it said.
+        RuntimeError: it did not start; the text has the reason.
     """
     options: dict[str, object] = {"--port": 0, "--models": models, "--seed": seed, "--date": on, "--dialect": dialect}
     options |= {"--key": key, "--faults": faults} | ({"--catalogue": catalogue.absolute()} if catalogue else {})
     command = [sys.executable, "-m", "emulator", "serve", "--control", "--attached"]
     command += [str(part) for option in options.items() for part in option]
     root = Path(__file__).resolve().parent.parent
-    # stderr stays the caller's: a traceback of the child is for the reader of the test's output.
+    # The child shares the caller's stderr: its traceback belongs in the test's output.
     with subprocess.Popen(  # noqa: S603 -- our own module, no shell
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
     ) as process:
         assert process.stdout is not None
-        address = process.stdout.readline().strip()  # printed once the socket listens and the catalogue is there
+        address = process.stdout.readline().strip()  # printed when the socket listens and the catalogue is ready
         if not address:
             raise RuntimeError(f"the emulator did not start (exit {process.wait()}): {' '.join(command)}")
         emulator = Emulator(process, address)

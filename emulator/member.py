@@ -1,6 +1,6 @@
-"""The member of the service whom the emulator's key belongs to: a user with a tier and a vault with a quota.
+"""The service's member with the emulator's key: a user with a tier and a vault with a quota.
 
-Besides the clock this is the emulator's only state. It begins with an empty vault and is gone with the process.
+Except for the clock, this is the emulator's only state. It begins with an empty vault and ends with the process.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from typing import Any
 
 from emulator.versions import find_version, list_of, object_of
 
-#: What a tier may store, in KB. Free members have no vault.
+#: The quota of each tier in KB. Free members have no vault.
 QUOTA_KB = {"Free": 0, "Founder": 20 * 2**20, "Bronze": 25 * 2**20, "Silver": 50 * 2**20, "Gold": 100 * 2**20}
 USER_ID = 12_345
 USERNAME = "test-member"
 EMAIL = "test-member@example.com"
 JOINED = "2023-02-03T04:05:06.789Z"
-#: How long the service takes to store what was put into the vault.
+#: How long the service takes to store a new version of the vault.
 _STORING = timedelta(hours=1)
 
 
@@ -26,7 +26,7 @@ class VaultRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Stored:
-    """A version in the vault, with what was known of it when it came in: it stays there, whatever becomes of it."""
+    """A version in the vault, with its data from the moment it was added. It stays even if the version is deleted."""
 
     id: int
     version_id: int
@@ -66,11 +66,11 @@ class Member:
         return sum(stored.size_kb for stored in self.vault.values())
 
     def toggle(self, version_id: int, owner: Callable[[int], bytes | None], now: datetime) -> Stored | None:
-        """Puts a version into the vault, or takes it out if it is in there. What is out is None.
+        """Puts a version into the vault, or removes it if it is there. Returns None if it was removed.
 
         Args:
-            version_id: of the version; it need not exist any more to be taken out.
-            owner: gives the document of the model that a version stands in.
+            version_id: of the version; one that no longer exists can be removed.
+            owner: gives the document of a version's model.
             now: the service's time.
 
         Raises:

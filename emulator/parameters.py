@@ -1,7 +1,7 @@
-"""The query and path parameters of the served operations, declared as the specification has them, and their reading.
+"""Declares and reads the query and path parameters of the operations, as in the specification.
 
-Values are read the way OpenAPI's default style (form, explode) writes them: an array is a repeated parameter, all else
-stands once. What a schema refuses raises `BadParameterError`; parameters that no operation declares are ignored.
+Values are in OpenAPI's default style (form, explode): an array repeats the parameter, any other value occurs once. An
+invalid value raises `BadParameterError`. Undeclared parameters are ignored.
 """
 
 import re
@@ -20,7 +20,7 @@ Body = TypeVar("Body")
 
 
 class BadParameterError(ValueError):
-    """A parameter is not what the specification's schema allows; the text names it and says what is."""
+    """A parameter violates the specification's schema; the text names it and what is allowed."""
 
 
 def _single(name: str, values: list[str]) -> str:
@@ -103,12 +103,12 @@ PARAMETERS: dict[str, dict[str, Reader]] = {
     },
     "getVaultItem": {"modelVersionId": integer()},
 }
-#: Parameters without which an operation is refused.
+#: The required parameters of each operation.
 REQUIRED = {"checkPermissions": ("entityType", "entityId"), "getVaultItem": ("modelVersionId",)}
 
 
 def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The values of an operation's parameters that were sent, by name.
+    """The values of the sent parameters of an operation, by name.
 
     Args:
         operation: a key of `PARAMETERS`.
@@ -131,7 +131,7 @@ def read_body(body: bytes, schema: type[Body], wanted: str) -> Body:
     """The value of a request's JSON body.
 
     Raises:
-        BadParameterError: it is no JSON, or not what the operation takes.
+        BadParameterError: it is not JSON, or does not fit the operation.
     """
     try:
         return msgspec.json.decode(body, type=schema)

@@ -12,7 +12,7 @@ _KEPT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A request: its place in the log from 1, when it came and when its answer was out, in seconds since 1970."""
+    """A request: its place in the log from 1, and when it came and was answered, in seconds since 1970."""
 
     number: int
     method: str
@@ -27,7 +27,7 @@ class Logged:
 
 
 class RequestLog:
-    """The requests below /api/v1, oldest first. `status` is None where there was no answer, `fault` the ordered one."""
+    """The requests below /api/v1, oldest first. `status` is None without an answer, `fault` is the ordered fault."""
 
     def __init__(self) -> None:
         self._requests: deque[Logged] = deque(maxlen=_KEPT)
@@ -39,5 +39,5 @@ class RequestLog:
         self._requests.append(Logged(self._count, method, shown, status, fault, at, time.time()))
 
     def since(self, number: int) -> list[dict[str, Any]]:
-        """The requests after the one with that number."""
+        """The requests after that number."""
         return [logged.fields() for logged in self._requests if logged.number > number]

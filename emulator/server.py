@@ -31,16 +31,16 @@ DIALECTS = ("spec", "live")
 
 
 class CannotServeError(Exception):
-    """The emulator cannot start; the text says why in one line and what to do."""
+    """The emulator cannot start; the text says in one line why and what to do."""
 
 
 def make_application(
     clock: Clock, key: str, *, control: bool = False, dialect: str = "spec", faults: str = ""
 ) -> ASGIApp:
-    """The ASGI application: the Site API with its faults and, if asked for, the control endpoint.
+    """The ASGI application: the Site API with its faults and, if requested, the control endpoint.
 
     Raises:
-        BadFaultsError: the order of faults is not in its language.
+        BadFaultsError: the faults are not valid.
     """
     member = Member()
     live = LiveService(clock, key, member) if dialect == "live" else None
@@ -58,7 +58,7 @@ def make_application(
         application.routes.extend(Control(clock, member, live, faulty).routes())
 
     async def with_date(scope: Scope, receive: Receive, send: Send) -> None:
-        """Every answer bears the emulator's own time, from which a client takes the service's."""
+        """Every answer has the emulator's time, which a client uses as the service's."""
 
         async def send_dated(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -66,7 +66,7 @@ def make_application(
                 message["headers"] = [*message["headers"], (b"date", now.encode())]
             await send(message)
 
-        # A fault that closes the connection reaches it by the server's own `send`.
+        # A fault that closes the connection needs the server's own `send`.
         await faulty({**scope, "connection": send}, receive, send_dated)
 
     return with_date
@@ -91,18 +91,18 @@ def serve(
         models: size of the simulated catalogue on 2026-01-01.
         seed: of the simulated catalogue.
         on: the date of the emulator's clock; None follows the real one.
-        dialect: "spec" for the service as its specification has it, "live" for the service as it answers today.
+        dialect: "spec" for the service as specified, "live" for the service as it answers today.
         catalogue: documents to serve instead of a simulation (NDJSON, .zst or not).
         key: the bearer key that the service knows.
         control: whether to offer /control.
-        faults: what goes wrong, in the language of `emulator.faults`.
+        faults: the faults, in the language of `emulator.faults`.
 
     Raises:
-        CannotServeError: an option makes no sense, the file cannot be read, or the port is taken.
+        CannotServeError: an option is not valid, the file cannot be read, or the port is taken.
     """
     if dialect not in DIALECTS:
         raise CannotServeError(f"there is no dialect {dialect!r}; the dialects are {' and '.join(DIALECTS)}")
-    # Named as TCP, since asyncio turns Nagle's delay (40 ms an answer) off only for sockets that say so.
+    # Declared as TCP, because asyncio turns Nagle's delay (40 ms an answer) off only for such sockets.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,7 +1,7 @@
 """The true state of the simulation: what exists on a date, the true counters, and what changed between two dates.
 
-It is computed from the columns and their events, never by comparing documents, so that it can be held against what was
-served and what a pipeline made of it.
+It is computed from the columns and their events, never by comparing documents. So it can be compared with the served
+documents and with a pipeline's result.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ Mask = npt.NDArray[np.bool_]
 
 
 def account(day: SimulatedDay) -> dict[str, Any]:
-    """What exists on a date, by id, with true counters.
+    """The entities of a date, by id, with true counters.
 
-    `models` and `versions` have the counters of the `stats` objects by id (versions of visible models only, with
+    `models` and `versions` have the counters of the `stats` objects by id (only versions of visible models, with
     `modelId` and `baseModel`), `creators` and `tags` their `modelCount` by name, `baseModels` sums over `versions`,
     `images` the number of gallery images and the highest id, `counts` the number of each.
     """
@@ -80,11 +80,11 @@ def account(day: SimulatedDay) -> dict[str, Any]:
 
 
 def live_account(live: LiveDay) -> dict[str, Any]:
-    """What exists on a date, as `account` has it, with the counters of the live dialect and what it does not show.
+    """The entities of a date, as in `account`, with the counters of the live dialect and what it does not show.
 
     `models` have `downloadCount`, `thumbsUpCount`, `thumbsDownCount`, `commentCount` and `tippedAmountCount`,
-    `versions` the first three, `modelId` and `baseModel`, all true, also where the service answers null: `hidden` lists
-    the ids of those models by counter (`downloadCount` hides that of their versions, too). `listed` has the ids of the
+    `versions` the first three, `modelId` and `baseModel`. All are true, also if the service answers null: `hidden` has
+    the ids of these models by counter (`downloadCount` hides that of their versions, too). `listed` has the ids of the
     models in each listing, `default` and `nsfw`; `unlisted` the `models` and `versions` that exist but are in neither.
     """
     day, traits, columns = live.day, live.traits, live.day.columns
@@ -115,12 +115,12 @@ def live_account(live: LiveDay) -> dict[str, Any]:
 
 
 def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
-    """What differs between two dates, counters apart, for models, creators, tags and gallery images.
+    """The differences between two dates, without counters, for models, creators, tags and gallery images.
 
     Each kind has `born` (published in between and there now), `gone`, `returned` (there now and earlier, but not on the
-    first date) and `changed`, which gives the reasons by id: new_version, version_removed, base_model, renamed,
-    description, tags, licence, creator_deleted, creator_image; for creators: image. The dates may be the same, but not
-    in reverse.
+    first date) and `changed`, which has the reasons by id: new_version, version_removed, base_model, renamed,
+    description, tags, licence, creator_deleted, creator_image; for creators: image. The dates may be equal, but not
+    reversed.
     """
     columns = before.columns
     first, last = before.day, after.day
@@ -169,10 +169,10 @@ def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
 
 
 def live_changes(before: LiveDay, after: LiveDay) -> dict[str, Any]:
-    """What differs between two dates, as `changes` has it, with the reasons of the live dialect beside the others.
+    """The differences between two dates, as in `changes`, with these reasons of the live dialect:
 
-    Those are: archived, taken_down, availability (an early access ended), rated (a version was), licence_form (all
-    models at once). Whether a creator hides counters changes no document but its counters.
+    archived, taken_down, availability (an early access ended), rated (of a version), licence_form (all models at once).
+    A creator that hides counters changes only the counters of a document.
     """
     traits, columns = before.traits, before.day.columns
     first, last = before.day.day, after.day.day

@@ -1,7 +1,7 @@
 """Documents of single versions, read from the document of their model.
 
-So a version is the same wherever it is asked for, in a simulated and in a given catalogue. Fields that a document does
-not have, or that are of another type, are left out.
+So a version is the same in all operations, for a simulated and a given catalogue. Missing fields and fields of another
+type are left out.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ class _Nested(msgspec.Struct):
 
 
 def decoded(document: bytes) -> Any:
-    """The value of a document; None for one that is no JSON."""
+    """The value of a document; None if it is not JSON."""
     try:
         return msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -40,7 +40,7 @@ def find_version(model: bytes, version_id: int) -> tuple[dict[str, Any], dict[st
 
 
 def version_document(model: bytes, version_id: int) -> bytes:
-    """The version as it stands in its model, byte for byte; with its `modelId` if the model left that out."""
+    """The version as in its model, byte for byte; with a `modelId` if the model left it out."""
     document, version, place = find_version(model, version_id)
     if "modelId" in version:
         return bytes(msgspec.json.decode(model, type=_Nested).modelVersions[place])

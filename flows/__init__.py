@@ -1,1 +1,1 @@
-"""Prefect flows and deployments, and the steps that they share with the command line."""
+"""Prefect flows and deployments, and the steps they share with the command line."""

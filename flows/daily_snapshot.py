@@ -28,7 +28,7 @@ def crawl(snapshot_date: date) -> date:
 
 @task
 def look_up(snapshot_date: date) -> str | None:
-    """Look up the watch list; returns why that stopped early, if it did."""
+    """Look up the watch list; returns why it stopped early, if it did."""
     watched = steps.look_up_watched(Settings(), snapshot_date, LoggedProgress())
     if watched is None:
         return None
@@ -50,13 +50,13 @@ def publish(snapshot_date: date) -> Path:
 @flow(name="daily_snapshot")
 @until_midnight
 def daily_snapshot(snapshot_date: date | None = None) -> Path:
-    """Crawl the service, look up what is watched and publish the tables; returns the path of `analytics.duckdb`.
+    """Crawl the service, look up the watch list and publish the tables; returns the path of `analytics.duckdb`.
 
     A run that fails is tried again until midnight UTC (`flows.retries`).
 
     Args:
-        snapshot_date: UTC date of the snapshot; None is the date on which the run began, in every attempt of it. A
-            real service answers for no other.
+        snapshot_date: UTC date of the snapshot; None is the date on which the first attempt began. A real service
+            has no other.
 
     Raises:
         PartialSnapshotError: the snapshot is published, but partial.

@@ -1,6 +1,6 @@
-"""The deployments: which flow runs when. `civitai-etl serve` serves these; `prefect.yaml` has them for work pools.
+"""The deployments: which flow runs when. `civitai-etl serve` serves them; `prefect.yaml` has them for work pools.
 
-A flow is added here and in `prefect.yaml`; a test holds the one against the other.
+Add a flow here and in `prefect.yaml`. A test compares the two.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from flows.refresh import refresh
 from flows.sync_vault import sync_vault
 from pipelines.settings import Settings
 
-#: A second run of a deployment is cancelled before it starts; one of another deployment by `flows.runs.one_writer`.
+#: A second run of a deployment is cancelled before it starts. `flows.runs.one_writer` cancels that of another one.
 ONE_RUN = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
@@ -28,7 +28,7 @@ DAILY = "daily_snapshot/daily"
 
 @dataclass(frozen=True)
 class Deployment:
-    """A flow and its schedule, a cron expression in UTC; None runs when somebody asks for it."""
+    """A flow and its schedule, a cron expression in UTC; None runs on request."""
 
     name: str
     flow: Flow[..., Any]

@@ -8,14 +8,14 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 
-#: What Prefect's runner says of the runs that it cancels when it has to end.
+#: The message of Prefect's runner for the runs that it cancels when it ends.
 _SHUTDOWN = "Runner is shutting down."
 
 
 async def go_on(deployment_name: str, *, is_alone: bool) -> str | None:
     """Put today's newest run of a deployment back on the schedule if it was cut off; returns the name of the run.
 
-    Its crawl then goes on from what was loaded last. `is_alone` says that no other runner can be at work on it.
+    Its crawl then continues after the last load. `is_alone` says that no other runner can work on it.
     """
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(deployment_name)
@@ -38,12 +38,12 @@ async def go_on(deployment_name: str, *, is_alone: bool) -> str | None:
 
 
 def was_cut_off(state: State, *, is_alone: bool) -> bool:
-    """Whether a run in this state has no process any more and did not end by itself or by a person."""
+    """Whether a run in this state has lost its process, and neither ended by itself nor was ended by a person."""
     if state.is_cancelled():
         return not _was_turned_away(state)
     return state.is_crashed() or (is_alone and (state.is_running() or state.is_pending() or state.is_cancelling()))
 
 
 def _was_turned_away(state: State) -> bool:
-    """Whether a run was cancelled by a person, or because another one was at work."""
+    """Whether a person cancelled the run, or another run was at work."""
     return state.is_cancelled() and state.message != _SHUTDOWN

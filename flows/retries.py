@@ -25,26 +25,26 @@ from pipelines.storage.lock import ForeignLakeError, LockedError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: The pauses double from the first to the longest: most outages are short, and a long one ends at any hour.
+#: The pauses double from the first to the longest: most outages are short, and a long one can end at any time.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(minutes=80)
 #: Answers that only a person can change: a wrong key, and a region without the service.
 _FOR_A_PERSON = frozenset({401, 451})
 
 
 def first_date() -> date:
-    """The UTC date on which the run began, in whichever attempt it is.
+    """The UTC date on which the run began, the same in every attempt.
 
-    It is the date that the run was scheduled for. A run that begins a day late, because no machine was up, is of its
-    own day: the one before can no longer be observed.
+    It is the date that the run was scheduled for. A run that begins a day late, because no machine was up, has the
+    date of its own day: the day before can no longer be observed.
     """
     return _began(_this_run()).date()
 
 
 def until_midnight(work: Callable[P, R]) -> Callable[P, R | State[None]]:
-    """Makes a failed run of a deployment go on after a pause, as long as the UTC date on which it began holds.
+    """Makes a failed run of a deployment continue after a pause, until the UTC date on which it began is over.
 
-    A run that finds another writer at work waits likewise if the clock started it. If a person did, it ends cancelled
-    as everywhere (`flows.runs.one_writer`): the person sees it. A flow that is called as a function fails at once.
+    A scheduled run that finds another writer at work waits, too. A run that a person started ends cancelled
+    (`flows.runs.one_writer`), because the person sees it. A flow that is called as a function fails at once.
     """
 
     @wraps(work)
@@ -65,7 +65,7 @@ def until_midnight(work: Callable[P, R]) -> Callable[P, R | State[None]]:
 
 
 def next_attempt(began: datetime, attempts: int, now: datetime) -> datetime | None:
-    """When a run that began at `began` is tried again after so many failed attempts; None if its date is over then."""
+    """The next attempt of a run that began at `began` and failed so many times; None if its date is over by then."""
     midnight = datetime.combine(began.date() + timedelta(days=1), time(), UTC)
     begins = now + min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
     return begins if begins < midnight else None

@@ -1,9 +1,9 @@
-"""What the runs of all flows have in common: progress as log lines, the artifacts that they leave, and one writer.
+"""What the runs of all flows have in common: progress as log lines, artifacts, and one writer.
 
-The flows are thin shells around the steps of the command line. Tasks hand each other dates and paths, never tables;
-the client retries requests, and the daily run is tried again as a whole (`flows.retries`), so no task is. The writer
-lock guards the data directory across all flows and even against runs that no server knows of: who finds it taken ends
-cancelled, because a queue of writers is useless.
+The flows are thin shells around the steps of the command line. Tasks pass each other dates and paths, never tables.
+No task is retried: the client retries requests, and `flows.retries` retries the whole daily run. The writer lock guards
+the data directory across all flows, and also against runs outside Prefect. A run that finds it taken ends cancelled,
+because a queue of writers is useless.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class LoggedProgress:
 
 
 def one_writer(work: Callable[P, R]) -> Callable[P, R | State[None]]:
-    """Makes a run that finds another writer at work end cancelled, with the line that names the writer."""
+    """Ends a run as cancelled if another writer is at work, with the line that names the writer."""
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> R | State[None]:

@@ -1,8 +1,8 @@
-"""The sequence of steps behind a daily snapshot, the same for the command line and for Prefect.
+"""The steps of a daily snapshot, the same for the command line and for Prefect.
 
-First the crawl fills the raw warehouse and the watch list is looked up, then the transforms add what is new to the star
-schema and publish it. All of it happens under the writer lock of the data directory: a second process gets
-an error that names the first.
+The crawl fills the raw warehouse, and the watch list is looked up. Then the transforms add what is new to the star
+schema and publish it. All steps hold the writer lock of the data directory: a second process gets an error that names
+the first.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -40,12 +40,12 @@ class WatchListError(CivitaiEtlError):
 
 
 class NotWithheldError(CivitaiEtlError):
-    """The values that are to be accepted are not withheld."""
+    """The values to accept are not withheld."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What one daily run did: the crawl, the look-ups of the watch list if there was anything to ask, and the build."""
+    """What one daily run did: the crawl, the look-ups of the watch list (if any), and the build."""
 
     snapshot: SnapshotReport
     watched: LookupReport | None
@@ -63,9 +63,9 @@ def run_daily_snapshot(
 
     Args:
         settings: where to read from and write to.
-        snapshot_date: the UTC date to be photographed; None is today, the only date that a real service can answer for.
+        snapshot_date: the UTC date of the snapshot; None is today, the only date that a real service has.
         progress: receives every phase.
-        service_moved: the service may have another address than before.
+        service_moved: the service may have a new address.
 
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk fails, or the data-quality checks refuse a date.
@@ -83,13 +83,13 @@ def crawl(
     *,
     service_moved: bool = False,
 ) -> SnapshotReport:
-    """Crawl one date into raw, if raw has all that is published. The caller holds the writer lock."""
+    """Crawl one date into raw, if raw has all published dates. The caller holds the writer lock."""
     _refuse_lost_dates(settings, progress)
     return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
-    """Look up what is watched and was not looked up on that date yet, if anything, with the patience of a crawl.
+    """Look up what is left of the watch list for that date, and retry as long as a crawl does.
 
     The caller holds the writer lock.
     """
@@ -101,7 +101,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
     """Ask for things by id, name or hash and publish the tables of look-ups; the rest of the star stays as it is.
 
     Raises:
-        CivitaiEtlError: the lock is held, there is no such look-up or it cannot ask for that, or the disk refuses.
+        CivitaiEtlError: the lock is held, there is no such look-up, it does not take these keys, or the disk fails.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
         _refuse_lost_dates(settings, progress)
@@ -118,12 +118,11 @@ def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
 
 
 def relocate_star(settings: Settings) -> bool:
-    """Have the published views read their files where they are now, after the data directory was moved or copied;
-    returns whether it was.
+    """Point the published views to their files after the data directory was moved or copied; returns whether it was.
 
     Raises:
         NothingPublishedError: there are no tables.
-        CivitaiEtlError: the lock is held, the tables are those of an earlier version, or a file of them is not there.
+        CivitaiEtlError: the lock is held, an earlier version made the tables, or one of their files is missing.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
         if not settings.analytics.exists():
@@ -151,10 +150,10 @@ def _build(settings: Settings, progress: Progress) -> BuildReport:
 
 
 def refresh_documents(settings: Settings, progress: Progress = Silent()) -> RefreshReport:
-    """Load the documents of what is new since the last look. The star is made of observations, so it stays as it is.
+    """Load the documents that are new since the last refresh. The star consists of observations and does not change.
 
     Raises:
-        CivitaiEtlError: the lock is held, there is no snapshot yet, or the service or the disk does not play along.
+        CivitaiEtlError: the lock is held, there is no snapshot yet, or the service or the disk fails.
     """
     with writer_lock(settings.data_dir):
         return refresh(settings, progress)
@@ -168,14 +167,14 @@ def rebuild_star(
     forget_dates: Collection[date] = (),
     progress: Progress = Silent(),
 ) -> BuildReport:
-    """Make the star tables again from raw: in place or, given `into`, as `lake` and `analytics.duckdb` in there.
+    """Make the star tables again from raw: in place, or as `lake` and `analytics.duckdb` in `into`.
 
     Args:
         settings: where to read from and write to.
-        from_date: first snapshot date to be made again; None is the first there is.
-        to_date: last snapshot date to be made again; None is the last there is.
+        from_date: first snapshot date to make again; None is the first in raw.
+        to_date: last snapshot date to make again; None is the last in raw.
         into: another directory to write to.
-        forget_dates: exactly the published dates that raw lacks, to be let go.
+        forget_dates: exactly the published dates that raw lacks, to drop.
         progress: receives every phase.
 
     Raises:
@@ -210,13 +209,13 @@ def exclude_date(settings: Settings, on: date, because: str, progress: Progress 
     """Decide that the crawls of a date do not count, and publish the star without them: the date is a gap.
 
     Raises:
-        CivitaiEtlError: the lock is held, the date has no crawl, or the disk refuses.
+        CivitaiEtlError: the lock is held, the date has no crawl, or the disk fails.
     """
     return _decide(settings, partial(exclude, on=on, reason=because), progress)
 
 
 def include_date(settings: Settings, on: date, because: str, progress: Progress = Silent()) -> BuildReport:
-    """Decide that a date counts that was refused or excluded, and publish the star with it; errors as above."""
+    """Decide that a refused or excluded date counts, and publish the star with it; errors as above."""
     return _decide(settings, partial(include, on=on, reason=because), progress)
 
 
@@ -226,7 +225,7 @@ def accept_collapse(
     """Decide that the collapse of a counter (table.column) on a date is real, and publish the star with its values.
 
     Raises:
-        CivitaiEtlError: the lock is held, nothing of that counter is withheld on that date, or the disk refuses.
+        CivitaiEtlError: the lock is held, that counter is not withheld on that date, or the disk fails.
     """
     _refuse_unless_withheld(settings.analytics, counter, on)
     return _decide(settings, partial(accept, on=on, counter=counter, reason=because), progress)
@@ -258,7 +257,7 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
     """Publish what raw has, then merge the closed months of the star and archive their observations.
 
     Raises:
-        CivitaiEtlError: the lock is held, there is no raw data yet, the disk refuses, or a row would be lost.
+        CivitaiEtlError: the lock is held, there is no raw data yet, the disk fails, or a row would be lost.
     """
     with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
         _refuse_lost_dates(settings, progress)

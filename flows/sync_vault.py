@@ -1,6 +1,6 @@
 """The Prefect flow `sync_vault`: the same as `civitai-etl vault pull`, `plan` and `apply`, watched by a Prefect server.
 
-It has no schedule of its own: the query of the person who starts or schedules it says what the vault must hold.
+It has no schedule: the person who starts or schedules it gives a query for what the vault must hold.
 """
 
 from prefect import flow, get_run_logger, task
@@ -15,7 +15,7 @@ from pipelines.settings import Settings
 
 
 class VaultNotInLineError(CivitaiEtlError):
-    """Some versions were not toggled; the run ends failed, so that somebody looks."""
+    """Some versions were not toggled. The run fails, so that somebody looks."""
 
 
 @task
@@ -65,8 +65,8 @@ def sync_vault(sql: str, apply: bool = False) -> int:
     """Bring the vault in line with a query; returns how many versions the plan adds and removes.
 
     Args:
-        sql: gives the column version_id: the versions that the vault is to hold.
-        apply: whether to change the vault; else the plan alone is made.
+        sql: gives the column version_id: the versions that the vault must hold.
+        apply: whether to change the vault; otherwise only the plan is made.
 
     Raises:
         VaultNotInLineError: some versions were not toggled.

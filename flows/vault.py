@@ -1,7 +1,7 @@
-"""`civitai-etl vault`: store what the service says of the account, plan what the vault is to hold, and bring it there.
+"""`civitai-etl vault`: stores the account, plans the content of the vault, and applies the plan.
 
-The account tables stand beside the star; in the query of a plan they are `account.me`, `account.vault`,
-`account.vault_item` and `account.permission`. The plan is a file, so that it can be read before it is applied.
+The account tables are beside the star. In the query of a plan they are `account.me`, `account.vault`,
+`account.vault_item` and `account.permission`. The plan is a file, so a person can read it before it is applied.
 """
 
 import uuid
@@ -31,16 +31,16 @@ from transforms.tables.account import ACCOUNT_TABLES
 if TYPE_CHECKING:
     import duckdb
 
-#: Versions that are listed one by one.
+#: How many versions are listed.
 _SHOWN = 20
 
 
 class VaultError(CivitaiEtlError):
-    """There is nothing to plan with, the query does not fit, or the plan is not for this vault."""
+    """Nothing was pulled yet, the query does not fit, or the plan is for another vault."""
 
 
 class Quota(msgspec.Struct):
-    """Room in the vault in KB; None is not known. `unknown_sizes` versions have no known size."""
+    """Space in the vault in KB; None is not known. `unknown_sizes` versions have no known size."""
 
     storage_kb: float | None
     used_kb: float | None
@@ -57,12 +57,12 @@ class Quota(msgspec.Struct):
     def fits(self) -> bool | None:
         if self.storage_kb is None or self.after_kb is None:
             return None
-        # What is known to be too much stays too much, whatever the others weigh.
+        # If the known sizes are too much, the unknown ones do not matter.
         return False if self.after_kb > self.storage_kb else (None if self.unknown_sizes else True)
 
     def line(self) -> str:
         if self.storage_kb is None or self.after_kb is None:
-            return "Storage: the service does not say how much the vault holds and may hold."
+            return "Storage: the service reports neither the used nor the total space of the vault."
         verdict = {True: "it fits", False: "IT DOES NOT FIT", None: "whether it fits is not known"}[self.fits]
         unknown = f"; {self.unknown_sizes:,} versions of unknown size" if self.unknown_sizes else ""
         return (
@@ -72,7 +72,7 @@ class Quota(msgspec.Struct):
 
 
 class Plan(msgspec.Struct):
-    """What is to be done to the vault of one member of one service, as `account/plan.json` has it."""
+    """The changes to the vault of one member of one service, as in `account/plan.json`."""
 
     id: str
     made_at: datetime
@@ -88,7 +88,7 @@ class Plan(msgspec.Struct):
 
     @property
     def changes(self) -> list[Change]:
-        """In the order in which they are made."""
+        """The changes in the order of their execution."""
         return in_order(
             [
                 *(Change(version_id, stored=True) for version_id in self.add),
@@ -99,7 +99,7 @@ class Plan(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of the changes of a plan; `refreshed` says whether the account tables show it already."""
+    """The outcomes of a plan's changes; `refreshed` says whether the account tables show them already."""
 
     outcomes: list[Outcome]
     refreshed: bool
@@ -111,7 +111,7 @@ class Applied:
 
 
 def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
-    """Ask for everything that belongs to the member of the key and store it; gives the rows of each table.
+    """Fetch and store everything that belongs to the member of the key; returns the rows of each table.
 
     Raises:
         CivitaiEtlError: there is no key, the service does not know it or does not answer, or another process writes.
@@ -134,11 +134,11 @@ def _store(settings: Settings, answers: MemberAnswers, progress: Progress) -> di
 
 
 def plan(settings: Settings, query: str) -> Plan:
-    """Compare the stored vault with what a query wants it to hold, and write the difference to `account/plan.json`.
+    """Compare the stored vault with the result of a query, and write the difference to `account/plan.json`.
 
     Args:
         settings: where the published tables and the stored vault are.
-        query: SQL with a column `version_id`: the versions that the vault is to hold, and no others.
+        query: SQL with a column `version_id`: the versions that the vault must hold, and no others.
 
     Raises:
         VaultError: nothing was pulled yet, or the query does not give version ids.
@@ -154,7 +154,7 @@ def plan(settings: Settings, query: str) -> Plan:
 
 
 def _attach_account(connection: "duckdb.DuckDBPyConnection", settings: Settings) -> None:
-    """Make the account tables readable as `account.vault_item` and so on, in a database that is opened read-only."""
+    """Make the account tables readable as `account.vault_item` and so on, in a read-only database."""
     import duckdb
 
     connection.execute("attach ':memory:' as account (read_write)")
@@ -166,7 +166,7 @@ def _attach_account(connection: "duckdb.DuckDBPyConnection", settings: Settings)
         try:
             connection.execute(f"create view account.{name} as from {parquet_rows([file])}")
         except duckdb.Error:
-            raise VaultError(f"{file} is damaged: run `civitai-etl vault pull`, which makes it anew.") from None
+            raise VaultError(f"{file} is damaged: run `civitai-etl vault pull`, which makes it again.") from None
 
 
 def _wanted(connection: "duckdb.DuckDBPyConnection", query: str) -> list[int]:
@@ -192,7 +192,7 @@ def _wanted(connection: "duckdb.DuckDBPyConnection", query: str) -> list[int]:
 
 def _compared(connection: "duckdb.DuckDBPyConnection", wanted: list[int], api_url: str, query: str) -> Plan:
     (user_id,) = _row(connection, "select user_id from account.me")
-    # A membership without a vault has room for nothing.
+    # A membership without a vault has no space.
     storage_kb, used_kb, observed_at = _row(
         connection,
         "select if(has_vault, storage_kb, 0), if(has_vault, used_storage_kb, 0), observed_at from account.vault",
@@ -260,7 +260,7 @@ def read_plan(settings: Settings) -> Plan:
     except OSError as error:
         raise VaultError(f"{path} cannot be read ({error.strerror}): move it away and make a plan again.") from None
     except msgspec.MsgspecError as error:
-        raise VaultError(f"{path} is no plan ({error}): make one with `civitai-etl vault plan --sql ...`.") from None
+        raise VaultError(f"{path} is not a plan ({error}): make one with `civitai-etl vault plan --sql ...`.") from None
 
 
 # ---------------------------------------------------------------------------------------------------------- applying
@@ -283,7 +283,7 @@ def rehearse(settings: Settings) -> list[Change]:
 def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
     """Toggle versions until the vault agrees with the plan, then store the account again.
 
-    Killed, it goes on when it is run again; no version is toggled twice (`pipelines.vault.sync`).
+    After a kill, a second run continues; no version is toggled twice (`pipelines.vault.sync`).
 
     Raises:
         VaultError: the plan is for another member or service.
@@ -300,7 +300,7 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
         try:
             _store(settings, fetch_member(member, progress), progress)
         except LockedError as error:
-            progress.note(f"the account tables are not renewed ({error}); run `civitai-etl vault pull` after that")
+            progress.note(f"the account tables are not updated ({error}); run `civitai-etl vault pull` later")
             return Applied(outcomes, refreshed=False)
     return Applied(outcomes, refreshed=True)
 
@@ -318,11 +318,11 @@ def _check_member(member: MemberOfKey, planned: Plan, settings: Settings) -> Non
         )
 
 
-# ----------------------------------------------------------------------------------------------------------- telling
+# --------------------------------------------------------------------------------------------------------- rendering
 
 
 def plan_lines(made: Plan) -> list[str]:
-    """The plan for people."""
+    """The plan as text."""
     lines = [
         (
             f"Vault as of {made.vault_as_of:%Y-%m-%d %H:%M} UTC: add {len(made.add):,}, remove {len(made.remove):,}, "
@@ -337,13 +337,13 @@ def plan_lines(made: Plan) -> list[str]:
 
 
 def change_lines(changes: Sequence[Change]) -> list[str]:
-    """Changes one by one, as many as one reads."""
+    """The first changes, one per line."""
     lines = [f"  {change}" for change in changes[:_SHOWN]]
     return lines + ([f"  ... and {len(changes) - _SHOWN:,} more"] if len(changes) > _SHOWN else [])
 
 
 def applied_lines(applied: Applied) -> list[str]:
-    """What became of a plan: how many, and each that was not settled."""
+    """The outcome of a plan: the counts, and each change that was not settled."""
     counts: dict[str, int] = {}
     for outcome in applied.outcomes:
         counts[outcome.result] = counts.get(outcome.result, 0) + 1

@@ -1,8 +1,8 @@
 """The network settings that all programs read from the environment: proxies, and certificate authorities to trust.
 
-These variables have no prefix, stand in no `.env`, and mean what they mean to other programs: which proxy there is and
-whom it is for is read as Python's own `urllib` reads it. An empty variable is an unset one. Loopback never goes through
-a proxy: there nobody but this machine can be meant.
+These variables have no prefix, are not read from `.env`, and mean the same as in other programs. Proxies and their
+exceptions are read as Python's `urllib` reads them. An empty variable counts as unset. Loopback never goes through
+a proxy, because it always means this machine.
 """
 
 import os
@@ -19,7 +19,7 @@ from pipelines.errors import CivitaiEtlError
 
 _AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _PORTS = {"http": 80, "https": 443}
-#: Everything that is honoured, and what for.
+#: All supported variables and their meaning.
 VARIABLES = {
     "HTTPS_PROXY": "The proxy for https addresses: http://host:port, or http://user:password@host:port.",
     "HTTP_PROXY": "The proxy for http addresses.",
@@ -31,7 +31,7 @@ VARIABLES = {
 
 
 class NetworkError(CivitaiEtlError):
-    """What the environment says of the network cannot be used; names its variable, and never shows a password."""
+    """A network setting of the environment cannot be used; names its variable, and never shows a password."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Proxy:
 
 
 def shown(variable: str) -> str | None:
-    """What a variable says, without user and password; None if it is unset."""
+    """The value of a variable without user and password; None if it is unset."""
     kind = variable.lower().removesuffix("_proxy")
     value = os.environ.get(variable) if variable in _AUTHORITIES else getproxies().get(kind)
     return re.sub(r"^(\w+://)?.*@", r"\1***@", value, flags=re.DOTALL) if value else None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
+    """Whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -59,10 +59,10 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy through which `url` is asked for.
+    """The proxy for `url`.
 
     Raises:
-        NetworkError: the variable has no address of a proxy, or of one that is not supported.
+        NetworkError: the variable has no address of a proxy, or its proxy is not supported.
     """
     target = urlsplit(url)
     host = target.hostname or ""
@@ -74,10 +74,10 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def trusted_authorities() -> ssl.SSLContext:
-    """Verifies certificates by the authorities that this machine trusts, and by those that the environment names.
+    """Verifies certificates with the authorities of this machine and of the environment.
 
     Raises:
-        NetworkError: a file that is named has no certificates.
+        NetworkError: a file from the environment has no certificates.
     """
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if os.environ.get(variable) == "":
@@ -96,10 +96,10 @@ def trusted_authorities() -> ssl.SSLContext:
 
 
 def check_network() -> None:
-    """See that all of it can be used, also by other libraries of this process, which read all of it at once.
+    """Check that all settings can be used, also by other libraries of this process, which read all of them.
 
     Raises:
-        NetworkError: it cannot.
+        NetworkError: one cannot be used.
     """
     trusted_authorities()
     proxies = getproxies()
@@ -109,9 +109,9 @@ def check_network() -> None:
 
 
 def with_direct_loopback() -> dict[str, str]:
-    """The proxies as variables for this process and its children, whose other libraries would ask loopback through one.
+    """The proxies as variables for this process and its children, so that no other library uses them for loopback.
 
-    In lower case, which wins; with what the system's own settings say, which count no more where a variable is set.
+    In lower case, which has priority, and with the system's own settings, which a set variable replaces.
     """
     proxies = getproxies()
     exempt = proxies.get("no", "")

@@ -1,6 +1,6 @@
 """Every setting of civitai-etl, declared once: read from the environment or `.env`, listed by `civitai-etl doctor`.
 
-All variables begin with `CIVITAI_ETL_`, but for the API key: `CIVITAI_API_KEY`, as the service's other clients have it.
+All variables begin with `CIVITAI_ETL_`, except the API key: `CIVITAI_API_KEY`, as in the service's other clients.
 The network settings of the environment are in `pipelines.network`.
 """
 
@@ -18,7 +18,7 @@ ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
 ENV_FILE = ".env"
 REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "api.civitai.com"})
 
-#: How long a person waits for a service that does not answer.
+#: How long an interactive command waits for a service that does not answer.
 _BRIEF_RETRY_SECONDS = 15.0
 
 DialectName = Literal["live", "spec"]
@@ -27,11 +27,11 @@ WatchedId = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class SettingsError(CivitaiEtlError):
-    """A setting does not make sense; the message names its variable, never the value of the API key."""
+    """A setting is not valid; the message names its variable, never the value of the API key."""
 
 
 class Limits(BaseModel):
-    """How much may be unusual on a day: every setting that the data-quality checks of the transforms read."""
+    """How much may be unusual on a day: all settings of the transforms' data-quality checks."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,16 +75,16 @@ class Limits(BaseModel):
 
 
 class Settings(BaseSettings, Limits):
-    """One consistent set of settings; arguments win over the environment, the environment over `.env`.
+    """One consistent set of settings. Arguments have priority over the environment, the environment over `.env`.
 
     Raises:
-        SettingsError: a value does not make sense; one line that names the variable.
+        SettingsError: a value is not valid; one line that names the variable.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=ENVIRONMENT_PREFIX,
         env_file=ENV_FILE,
-        env_file_encoding="utf-8-sig",  # some editors begin a UTF-8 file with a mark
+        env_file_encoding="utf-8-sig",  # some editors begin a UTF-8 file with a byte order mark
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -156,7 +156,7 @@ class Settings(BaseSettings, Limits):
     @field_validator("api_key")
     @classmethod
     def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        # A mounted secret ends with a new line; in a header it would be an error that shows the key.
+        # A mounted secret ends with a new line. In a header it would cause an error that shows the key.
         text = key.get_secret_value().strip() if key else ""
         if not (text.isascii() and text.isprintable()) or " " in text:
             raise ValueError("the key has characters that no key has; copy it again")
@@ -199,7 +199,7 @@ class Settings(BaseSettings, Limits):
         from croniter import CroniterBadDateError, croniter
 
         fields = text.split()
-        # Of what croniter knows: no seconds or years, and no letter that stands for any time by chance.
+        # Of croniter's syntax: no seconds, no years, and no letter that means a random time.
         if len(fields) != 5 or any(field[0] in "RrHh" for field in fields) or not croniter.is_valid(text):
             raise ValueError("give a cron expression of five fields, minute to day of the week, such as 0 3 * * *")
         try:
@@ -210,7 +210,7 @@ class Settings(BaseSettings, Limits):
 
     @property
     def lake(self) -> Path:
-        """The directory under which the star-schema files lie."""
+        """The directory of the star-schema files."""
         if self.lake_url is None:
             return self.data_dir / "lake"
         return _lake_path(self.lake_url)
@@ -227,22 +227,22 @@ class Settings(BaseSettings, Limits):
 
     @property
     def account(self) -> Path:
-        """The directory of what belongs to the member of the key: `account_*` tables, plan and journal of the vault."""
+        """The directory of the key's member: `account_*` tables, plan and journal of the vault."""
         return self.data_dir / "account"
 
     @property
     def retry_seconds(self) -> float:
-        """How long a crawl tries a service that does not answer."""
+        """How long a crawl retries a service that does not answer."""
         return 60 * self.retry_minutes
 
     @property
     def brief_retry_seconds(self) -> float:
-        """How long an interactive command tries it."""
+        """How long an interactive command retries it."""
         return min(_BRIEF_RETRY_SECONDS, self.retry_seconds)
 
     @property
     def dialect_name(self) -> DialectName:
-        """The dialect to speak: the one that is set, else the one that fits the host."""
+        """The dialect to speak: the one from the settings, else the one that fits the host."""
         if self.dialect is not None:
             return self.dialect
         return "live" if urlsplit(self.api_url).hostname in REAL_HOSTS else "spec"
@@ -254,7 +254,7 @@ class Settings(BaseSettings, Limits):
 
 
 def _is_host(parts: SplitResult) -> bool:
-    """Whether an address names a host, and a port if any, that can be asked for at all."""
+    """Whether an address has a valid host and, if any, a valid port."""
     try:
         return bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
     except ValueError:
@@ -285,10 +285,10 @@ def _absolute(path: Path) -> Path:
 
 
 def _refuse_unreadable_file() -> None:
-    """Keeps half of `.env` from being taken for all of it.
+    """Refuse an `.env` that can only be read in part.
 
     Raises:
-        SettingsError: it is no UTF-8 text, or may not be read.
+        SettingsError: it is not UTF-8 text, or cannot be read.
     """
     file = Path(ENV_FILE)
     try:
@@ -298,7 +298,7 @@ def _refuse_unreadable_file() -> None:
     except OSError as error:
         raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
     if "\0" in text:
-        raise SettingsError(f"{ENV_FILE} is no UTF-8 text: save it in UTF-8, for its settings are not read else.")
+        raise SettingsError(f"{ENV_FILE} is no UTF-8 text: save it in UTF-8, or its settings are not read.")
 
 
 def variable(field: str) -> str:

@@ -1,7 +1,7 @@
 """The tables of look-ups: one row per entity, as of the latest answer.
 
 Every build makes them from all of raw. They have no snapshot date and no history. If the latest answer does not decode,
-it is quarantined, and its entity has no row until a better answer comes. An odd value is quarantined alone.
+it is quarantined, and its entity has no row until a readable answer comes. An odd value is quarantined alone.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ Flatten = Callable[[pl.DataFrame], pl.DataFrame]
 
 OBSERVED_ON = pl.col("snapshot_date").alias("observed_on")
 VERSION_ID = pl.col("entity_id").cast(pl.Int64).alias("version_id")
-#: Names are read as those of models are.
+#: Names are read like those of models.
 BASE_MODEL = named(pl.col("base_model"))
 USERNAME = named(pl.col("username"))
 
@@ -40,7 +40,7 @@ def flatten_hash_matches(documents: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-#: The table of each kind that is looked up, and what makes its rows: a new look-up is one line here.
+#: The table of each kind of look-up, and the function that makes its rows. A new look-up is one line here.
 LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
     "user": (
         DimUser,
@@ -63,7 +63,7 @@ LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
 
 
 def add_lookups(star: Release, raw: RawReader) -> bool:
-    """Updates the tables of look-ups from raw; returns whether one changed."""
+    """Update the tables of look-ups from raw; returns whether one changed."""
     changed = False
     quarantine = [rejected(raw.rejects_of(LOOKUP_KINDS))]
     for kind, (table, flatten) in LOOKUPS.items():
@@ -85,7 +85,7 @@ def add_lookups(star: Release, raw: RawReader) -> bool:
 
 
 def replace_where_changed(star: Release, table: type[Table], rows: pl.DataFrame) -> bool:
-    """Replaces the rows of a table if they changed; returns whether they did."""
+    """Replace the rows of a table if they changed; returns whether they did."""
     if rows.equals(star.rows(table.table_name())):
         return False
     star.replace(table.table_name(), rows)
@@ -93,10 +93,10 @@ def replace_where_changed(star: Release, table: type[Table], rows: pl.DataFrame)
 
 
 def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """The latest document of each thing of a kind, decoded; the others as rows of ops_quarantine; rows of ops_drift.
+    """The latest document of each entity of a kind, decoded; rows of ops_quarantine for the others; rows of ops_drift.
 
-    Beside the fields of the payload the first has `entity_id`, `snapshot_date`, `observed_at` and `unknown_since`, the
-    first date on which the service denied it after that.
+    Besides the fields of the payload, the first has `entity_id`, `snapshot_date`, `observed_at` and `unknown_since`,
+    the first date after it with the answer "not found".
     """
     payload = payloads.PAYLOADS[kind]
     observed = raw.latest_observations(kind)
@@ -128,7 +128,7 @@ def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFram
 
 
 def with_unknown_hashes(known: pl.DataFrame, answers: pl.DataFrame, denials: pl.DataFrame) -> pl.DataFrame:
-    """hash_match rows of all hashes that were asked for: `known` ones, and those that the service denied last."""
+    """hash_match rows of all requested hashes: the `known` ones, and those whose last answer was "not found"."""
     latest = denials.group_by("entity_id").agg(pl.col("snapshot_date", "observed_at").max())
     unknown = latest.join(
         answers.join(latest, on="entity_id", suffix="_denied").filter(

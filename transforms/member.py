@@ -1,7 +1,7 @@
-"""From what the service says of the member of the key to the `account_*` tables, files of their own beside the star.
+"""Makes the `account_*` tables, separate files beside the star, from the service's answers about the key's member.
 
-One struct per payload kind covers both dialects, whose shapes differ (docs/api-notes.md, 8 to 10). The tables say how
-it is now: each pull replaces them, and what was is in raw.
+One struct per payload kind covers the different shapes of both dialects (docs/api-notes.md, 8 to 10). The tables have
+the present state: each pull replaces them. Raw keeps the earlier answers.
 """
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
@@ -25,7 +25,7 @@ from transforms.tables.account import ACCOUNT_TABLES, AccountMe, AccountPermissi
 
 
 class UnreadableAccountError(CivitaiEtlError):
-    """A document of the account is not what either dialect has; names the kind and the JSON path."""
+    """A document of the account fits neither dialect; the message has the kind and the JSON path."""
 
 
 class Me(Struct):
@@ -78,7 +78,7 @@ class VaultItem(Struct):
 
 
 class Permission(Struct):
-    """What /permissions/check says of one version in the specification's shape."""
+    """The answer of /permissions/check about one version in the specification's shape."""
 
     canView: bool | None = None
     canEdit: bool | None = None
@@ -93,13 +93,13 @@ def account_tables(
 
     Args:
         me: the answer of /me.
-        vault: that about the vault.
-        items: those of the vault.
+        vault: the answer about the vault.
+        items: the items of the vault.
         permissions: by version id.
-        observed_at: when the service said so.
+        observed_at: when the service answered.
 
     Raises:
-        UnreadableAccountError: a document is not what either dialect has.
+        UnreadableAccountError: a document fits neither dialect.
     """
     rows: dict[type[Table], list[dict[str, Any]]] = {
         AccountMe: [_me(me, observed_at)],
@@ -119,11 +119,11 @@ def _checked(table: type[Table], rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def write_account(directory: Path, tables: Mapping[type[Table], pl.DataFrame]) -> None:
-    """Replace the files of the account, each as a whole: `account_me.parquet`, ...
+    """Replace each file of the account as a whole: `account_me.parquet`, ...
 
     Args:
         directory: `account` in the data directory; created if it is missing.
-        tables: what `account_tables` made.
+        tables: the result of `account_tables`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for table, rows in tables.items():
@@ -132,7 +132,7 @@ def write_account(directory: Path, tables: Mapping[type[Table], pl.DataFrame]) -
 
 
 def account_file(directory: Path, table: type[Table]) -> Path:
-    """Where a table of the account lies."""
+    """The file of a table of the account."""
     return directory / f"{table.table_name()}.parquet"
 
 

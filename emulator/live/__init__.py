@@ -1,1 +1,1 @@
-"""The simulated or given catalogue as the live service shows it."""
+"""The simulated or given catalogue in the live service's shape."""

@@ -1,7 +1,7 @@
-"""What the live routes ask of a catalogue: its day as the live service shows it, simulated or given.
+"""The interface of the live routes to a catalogue: its day in the live service's shape, simulated or given.
 
-A simulated day is shown with all that the live service has beyond the specification (`emulator.live.traits`). Given
-documents stay as they are, byte for byte and unfiltered: only the ways to ask for them are the live service's.
+A simulated day has everything that the live service has beyond the specification (`emulator.live.traits`). Given
+documents stay as they are, byte for byte and unfiltered: only their requests are the live service's.
 """
 
 from collections.abc import Iterable
@@ -26,22 +26,22 @@ from emulator.spec.gallery import Gallery
 from emulator.versions import decoded, find_version, list_of, object_of
 
 _LEVEL_NAMES = {0: "None", 1: "None", 2: "Soft", 4: "Mature", 8: "X", 16: "X", 32: "Blocked"}
-#: How many orders of /models are kept, so that the pages of a list share one.
+#: How many orders of /models are cached, so that the pages of a list share one.
 _KEPT_ORDERS = 16
 _encode = msgspec.json.Encoder().encode
 
 
 class MissingFileError(Exception):
-    """A version is there, but the file that it is known by is not."""
+    """A version exists, but its primary file does not."""
 
 
 @dataclass(frozen=True)
 class LiveModelQuery:
     """The filters of live /models.
 
-    `mature` is `nsfw=true`: the other one of the two listings. `named` asks for models by id, version or owner, which
-    shows versions that are not public yet. `levels` are all that the reader's region may see, as bits.
-    `checkpoint_type` is Trained or Merge, and says nothing of what is no checkpoint.
+    `mature` is `nsfw=true`: the other of the two listings. `named` asks for models by id, version or owner, which
+    shows versions that are not public yet. `levels` are the levels that the reader's region may see, as bits.
+    `checkpoint_type` is Trained or Merge, and does not filter other types.
     """
 
     sort: str = "Highest Rated"
@@ -68,7 +68,7 @@ class LiveModelQuery:
 
     @property
     def narrows(self) -> bool:
-        """Whether the documents of the list have less in them than those of other queries."""
+        """Whether the documents of the list have less content than those of other queries."""
         return bool(self.base_models or self.generation or self.primary_only)
 
 
@@ -76,8 +76,8 @@ class LiveModelQuery:
 class LiveImageQuery:
     """The filters of live /images.
 
-    `levels` are the browsing levels as bits, `until` the moment of the first page, in milliseconds since 1970.
-    `after` are the moment and the id of the image that the page follows.
+    `levels` are the browsing levels as bits, `until` the time of the first page, in milliseconds since 1970.
+    `after` are the time and the id of the image before the page.
     """
 
     levels: int
@@ -94,7 +94,7 @@ class LiveImageQuery:
 
 
 class LiveCatalogue(Protocol):
-    """The state of a catalogue at one moment, as the live service shows it."""
+    """The state of a catalogue at one moment in the live service's shape."""
 
     def knows_user(self, username: str) -> bool: ...
 
@@ -105,7 +105,7 @@ class LiveCatalogue(Protocol):
         ...
 
     def model(self, model_id: int, levels: int = ALL_LEVELS) -> bytes | None:
-        """A model of which something is to be seen on these browsing levels, or None."""
+        """A model if it shows something on these browsing levels, or None."""
         ...
 
     def version(self, version_id: int, levels: int = ALL_LEVELS) -> bytes | None:
@@ -115,7 +115,7 @@ class LiveCatalogue(Protocol):
     def mini(self, version_id: int) -> bytes | None: ...
 
     def owner_id(self, version_id: int) -> int | None:
-        """The id of the model that a version stands in."""
+        """The id of a version's model."""
         ...
 
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]: ...
@@ -132,12 +132,12 @@ class LiveCatalogue(Protocol):
 
 
 class LiveDay:
-    """A simulated day as the live service shows it.
+    """A simulated day in the live service's shape.
 
     Args:
         day: the state of the simulated catalogue.
         traits: of the same simulation.
-        documents: likewise; they are kept from day to day.
+        documents: likewise; they are cached over the days.
     """
 
     def __init__(self, day: SimulatedDay, traits: LiveTraits, documents: LiveDocuments) -> None:
@@ -209,7 +209,7 @@ class LiveDay:
         return rows
 
     def _fits(self, rows: Ints, query: LiveModelQuery) -> Mask:
-        """Which rows the filters let through that go by what only the live service knows."""
+        """The rows that pass the filters by traits of the live service."""
         columns, traits = self.day.columns, self.traits
         fits = np.ones(len(rows), dtype=bool)
         if query.early_access:
@@ -224,7 +224,7 @@ class LiveDay:
         return fits
 
     def _suits(self, row: int, query: LiveModelQuery) -> bool:
-        """Whether one of the licences and one of the file formats that are asked for is there."""
+        """Whether it has one of the requested licences and one of the requested file formats."""
         fields = self._documents.specified(row, self.day.day)
         formats = {file["format"] for version in fields["modelVersions"] for file in version["files"]}
         licensed = not query.licences or not set(query.licences).isdisjoint(fields["allowCommercialUse"])
@@ -236,7 +236,7 @@ class LiveDay:
         return narrowed(document, query) if document and query.narrows else document
 
     def versions_listed(self, row: int, query: LiveModelQuery) -> list[int] | None:
-        """The ids of the versions that a listing shows of a model; None if it drops the model."""
+        """The ids of a model's versions in a listing; None if the listing drops the model."""
         shown = self._documents.shown(row, self.day.day, View(gated=query.named))
         return None if shown is None else self.day.columns.version_id[shown].tolist()
 
@@ -266,8 +266,8 @@ class LiveDay:
         return int(self.day.columns.version_model[version])
 
     def _find_version(self, version_id: int) -> int | None:
-        """A version that is rated; without its file it raises MissingFileError."""
-        # Whether the model is still there is not looked at (4).
+        """A rated version; without its file it raises MissingFileError."""
+        # The model need not exist any more (4).
         version = self.day.find_version(version_id, with_model=False)
         if version is None or self.traits.rated_on[version] > self.day.day:
             return None
@@ -301,7 +301,7 @@ class LiveDay:
             versions = gallery.version[rows]
             chosen &= (versions >= 0) & np.isin(self.day.columns.version_base[versions], wanted)
         if query.tags or query.type not in {None, "image"}:
-            chosen[:] = False  # no image bears a tag, and none moves or sounds
+            chosen[:] = False  # no image has a tag, is a video or has sound
         rows = rows[chosen]
         if query.with_meta:
             with_meta = [row for row in rows.tolist() if b'"meta":' in self.day.image_document(row)]
@@ -331,7 +331,7 @@ class LiveDay:
         return _encode(rendered)
 
     def creators(self, text: str | None) -> Listing:
-        """In the order in which they joined, which is none that the service promises (6)."""
+        """In the order in which they joined, which the service does not promise (6)."""
         columns = self.day.columns
         rows = np.flatnonzero(columns.creator_visible(self.day.day)).tolist()
         chosen = [row for row in rows if text is None or text in columns.usernames[row]]
@@ -362,10 +362,10 @@ class LiveDay:
 
 
 class LiveGiven:
-    """A given catalogue behind the live service's ways to ask. There are no browsing levels and no hidden versions, and
-    filters by what the documents do not say, or say in too many ways, let everything through.
+    """A given catalogue behind the live service's requests. There are no browsing levels and no hidden versions.
+    Filters by fields that the documents do not have, or have in too many forms, let everything through.
 
-    `day` is the moment that it is shown at.
+    `day` is the moment that it shows.
     """
 
     def __init__(self, moment: GivenMoment) -> None:
@@ -377,7 +377,7 @@ class LiveGiven:
         return any(one["username"].casefold() == username for one in self._given.creators)
 
     def models(self, query: LiveModelQuery) -> Keyset:
-        if query.period is not None:  # what that lets through changes with the time
+        if query.period is not None:  # its result changes with the time
             return self._order(query)
         if query not in self._orders:
             if len(self._orders) >= _KEPT_ORDERS:
@@ -400,7 +400,7 @@ class LiveGiven:
             owners = {self._given.version_rows.get(version_id) for version_id in query.version_ids}
             rows = [row for row in rows if row in owners]
         chosen = np.array(rows, dtype=np.int64)
-        # Ids may be missing or stand twice, lines do not.
+        # Ids may be missing or occur twice, lines do not.
         return order_by(query.sort, chosen, self._counters, self._latest, np.arange(len(facts)))
 
     @cached_property
@@ -492,7 +492,7 @@ class LiveGiven:
 
 
 def narrowed(document: bytes, query: LiveModelQuery) -> bytes | None:
-    """A model with only the versions and files that the query lets through (2); None without any such version."""
+    """A model with only the versions and files that pass the query (2); None without any such version."""
     fields = object_of(decoded(document))
     versions = [
         version

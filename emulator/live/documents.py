@@ -1,7 +1,7 @@
 """The simulated catalogue's JSON as the live service writes it (docs/api-notes.md, 2 to 5).
 
-A live document says the same as the specification's one in another shape: other names, nulls instead of absence, other
-counters, what the specification does not know. Model documents are kept as frames, like the specification's.
+A live document has the content of the specification's in another shape: other names, nulls for missing fields, other
+counters, and more fields. Model documents are cached as frames, like the specification's.
 """
 
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class View:
-    """Which of the shapes of a model is asked for.
+    """The requested shape of a model.
 
     Args:
         levels: the browsing levels of the nested images, as bits.
-        gated: also versions that are not public (yet).
+        gated: also versions that are not public yet.
         detail: the shape of /models/{id}, in which versions have no nulls and images no ids.
     """
 
@@ -63,7 +63,7 @@ class LiveDocuments:
     def model(
         self, model: int, day: int, events: int, view: View, versions: VersionCounters, models: ModelCounters
     ) -> bytes | None:
-        """The document of a model (by its index) on a day; None if no version of it is to be seen."""
+        """The document of a model (by its index) on a day; None if it shows no version."""
         frame = self._frames.frame((model, view), events, lambda: self._make_frame(model, day, events, view))
         if not frame.pieces:
             return None
@@ -92,7 +92,7 @@ class LiveDocuments:
         return frame.filled(stats)
 
     def specified(self, model: int, day: int) -> dict[str, Any]:
-        """What the specification's document of a model says on a day."""
+        """The specification's document of a model on a day."""
         return self._documents.fields(model, day)[0]
 
     def _make_frame(self, model: int, day: int, events: int, view: View) -> Frame:
@@ -116,9 +116,9 @@ class LiveDocuments:
         return Frame(events, cut(fields), shown, [])
 
     def shown(self, model: int, day: int, view: View) -> list[int] | None:
-        """The versions that a model shows, newest first; None if there is none to be seen, and so no model either.
+        """The versions that a model shows, newest first; None if there is none, so that the model is not shown.
 
-        Versions without their file are not in any model (2), but their model is.
+        Versions without their file are in no model (2), but their model is shown.
         """
         world = self._world
         span = range(int(world.version_start[model]), int(world.version_start[model + 1]))
@@ -133,14 +133,14 @@ class LiveDocuments:
         return [version for version in seen if self.has_primary(version)] if seen else None
 
     def _is_restricted(self, version: int, day: int) -> bool:
-        """Whether the licence of a version's base model forbids mature images, so that lists leave it out (2)."""
+        """Whether lists leave out a version because its base model's licence forbids mature images (2)."""
         world = self._world
         corrected = world.version_corrected[version] <= day
         base = (world.version_corrected_base if corrected else world.version_base)[version]
         return str(vocabulary.BASE_MODELS[base][0]).startswith(vocabulary.RESTRICTED_BASES)
 
     def has_primary(self, version: int) -> bool:
-        """Whether a version has the file that its downloadUrl means."""
+        """Whether a version has the file of its downloadUrl."""
         world = self._world
         return file_count(world.seed, int(world.version_key[version])) > 0 and not self._traits.without_primary[version]
 
@@ -211,7 +211,7 @@ class LiveDocuments:
         return fields
 
     def version_level(self, version: int, spec: dict[str, Any], day: int) -> int:
-        """The bits of a version's images; 0 as long as it is not rated."""
+        """The bits of a version's images; 0 until it is rated."""
         if self._traits.rated_on[version] > day:
             return 0
         level = 0
@@ -220,7 +220,7 @@ class LiveDocuments:
         return level
 
     def images(self, version: int, spec: dict[str, Any]) -> list[dict[str, Any]]:
-        """The showcase images of a version: those that the specification shows, and up to ten more if it is full."""
+        """The showcase images of a version: the specification's, and up to ten more if it has all of them."""
         images: list[dict[str, Any]] = spec["images"]
         more = self._draws(version)[4] % (LIST_IMAGES - VERSION_IMAGES + 1) if len(images) == VERSION_IMAGES else 0
         rank, second = int(self._world.version_rank[version]), int(self._world.version_second[version])
@@ -279,7 +279,7 @@ class LiveDocuments:
         return _encode(fields)
 
     def mini(self, model: int, version: int, day: int) -> bytes:
-        """The document of /model-versions/mini/{id} (4): it has neither the version's id nor the model's."""
+        """The document of /model-versions/mini/{id} (4), without the version's id and the model's."""
         spec_model, shown = self._documents.fields(model, day)
         spec = spec_model["modelVersions"][shown.index(version)]
         file = live_file(spec["files"][0], self._world.seed, primary=True)
@@ -320,7 +320,7 @@ class LiveDocuments:
 
 
 def live_file(spec: dict[str, Any], seed: int, primary: bool) -> dict[str, Any]:
-    """A file as the live service shows it in models; `primary` is absent where it is not true."""
+    """A file in a model of the live service; `primary` is absent unless it is true."""
     hashes = {name: text for name, text in spec["hashes"].items() if name != "Blake3"}
     if "Blake3" in spec["hashes"]:
         hashes["BLAKE3"] = spec["hashes"]["Blake3"]
@@ -372,10 +372,10 @@ def _list_image(spec: dict[str, Any], with_id: bool) -> dict[str, Any]:
 
 
 def _naive(moment: str | None) -> str | None:
-    """The moment 2025-05-19T02:43:46.310Z as the database writes it: 2025-05-19T02:43:46.31 (0.9)."""
+    """The time 2025-05-19T02:43:46.310Z in the database's form: 2025-05-19T02:43:46.31 (0.9)."""
     return None if moment is None else moment.removesuffix("Z").rstrip("0").rstrip(".")
 
 
 def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
-    """Without nulls and empty lists, as /models/{id} tells its versions (0.8)."""
+    """Without nulls and empty lists, like the versions of /models/{id} (0.8)."""
     return {name: value for name, value in fields.items() if value is not None and value != []}

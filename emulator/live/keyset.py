@@ -1,7 +1,7 @@
 """The order of live /models and its cursors (docs/api-notes.md, 1 and 0.2).
 
-A page asks for one row more than its limit; the cursor is made of the sort columns of that extra row, and the next page
-starts there: with `>=`, so that the row is on it, but for `Newest`, whose strict `<` loses the row.
+A page reads one row more than its limit. The cursor has the sort columns of that extra row, and the next page starts
+there: with `>=`, so that it has the row. Only `Newest` has a strict `<` and loses the row.
 """
 
 import re
@@ -12,7 +12,7 @@ import numpy as np
 
 from emulator.simulation.dice import Ints
 
-#: Sort -> counters that it goes by, the highest first.
+#: Sort -> its counters, the highest first.
 COUNTERS = {
     "Highest Rated": ("thumbs", "downloads"),
     "Most Liked": ("thumbs", "downloads"),
@@ -25,7 +25,7 @@ SORTS = (*COUNTERS, "Newest", "Oldest")
 
 
 class BadCursorError(Exception):
-    """A cursor that is of another sort, or was made by hand."""
+    """A cursor of another sort, or made by hand."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Keyset:
 
     def _start(self, values: list[int]) -> int:
         if self.sort == "Oldest":
-            # Inclusive by the time alone: rows of the same moment come again.
+            # Inclusive by time alone: rows of the same time come again.
             reached = self.columns[0] >= values[0]
         elif self.sort == "Newest":
             moments, ids = self.columns
@@ -87,8 +87,8 @@ def order_by(sort: str, rows: Ints, counters: dict[str, Ints], latest: Ints, ids
     Args:
         sort: one of `SORTS`.
         rows: the chosen handles, which are indices into the columns.
-        counters: the columns that `COUNTERS` names.
-        latest: when the latest version came, in milliseconds since 1970.
+        counters: the columns of `COUNTERS`.
+        latest: the time of the latest version, in milliseconds since 1970.
         ids: unique per row.
     """
     columns = [counters[name][rows] for name in COUNTERS[sort]] if sort in COUNTERS else [latest[rows]]

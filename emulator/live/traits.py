@@ -1,9 +1,8 @@
-"""What the live service has beyond its specification, as further columns of the same simulated catalogue.
+"""The features of the live service beyond its specification, as more columns of the same simulated catalogue.
 
-Every trait is computed like the simulation itself, so the two dialects show one world: the same models, versions and
-counters. Numbers in brackets are sections of docs/api-notes.md. Models that carry an excluded tag bear no visible mark
-of it. Mature models are never minor or excluded, so that each listed model is in at least one of the two listings
-(0.3).
+Every trait is computed like the simulation itself, so both dialects show the same models, versions and counters.
+Numbers in brackets are sections of docs/api-notes.md. An excluded tag of a model is not visible. Mature models are
+never minor or excluded, so each listed model is in at least one of the two listings (0.3).
 """
 
 from datetime import date
@@ -18,10 +17,10 @@ from emulator.simulation.dice import Floats, Ints, bits, uniforms
 Mask = npt.NDArray[np.bool_]
 
 PG = 1
-#: What a reader in a restricted region sees (1).
+#: The browsing levels that a reader in a restricted region sees (1).
 SFW = 3
 ALL_LEVELS = 31
-#: allowCommercialUse was one string, then a list, and is the text of a database array since (0.5).
+#: allowCommercialUse was one string, then a list, and is now the text of a database array (0.5).
 LICENCE_IS_LIST = (date(2024, 2, 1) - EPOCH).days
 LICENCE_IS_TEXT = (date(2025, 11, 24) - EPOCH).days
 EARLY_ACCESS_DAYS = 30
@@ -43,7 +42,7 @@ class LiveTraits:
         pg_only = world.model_nsfw_level == PG
         self.minor: Mask = pg_only & (uniforms(seed, "live.minor", models) < 0.02)
         self.excluded: Mask = pg_only & (uniforms(seed, "live.excluded", models) < 0.02)
-        #: Likenesses of real persons: in the lists as long as they live, but not available by id (3).
+        #: Likenesses of real persons: in the lists as long as they exist, but not available by id (3).
         ordinary = pg_only & ~(self.minor | self.excluded)
         self.poi: Mask = ordinary & (uniforms(seed, "live.poi", models) < 0.02)
         #: Of checkpoints: Merge, else Trained (2).
@@ -53,7 +52,7 @@ class LiveTraits:
         self.taken_down_on = happens("live.taken.down", models, world.model_born, 0.01)
         self.downloads_hidden_on = happens("live.hides.downloads", creators, world.creator_joined, 0.06)
         self.tips_hidden_on = happens("live.hides.tips", creators, world.creator_joined, 0.06)
-        #: A deleted account leaves a creator without a name; one that was transferred leaves no creator at all (2).
+        #: A deleted account leaves a creator without a name. A transferred one leaves no creator (2).
         self.creator_left_nameless: Mask = uniforms(seed, "live.nameless", creators) < 0.3
         early = (uniforms(seed, "live.early.access", versions) < 0.12) & ~self.poi[world.version_model]
         self.public_on = world.version_published + np.where(early, EARLY_ACCESS_DAYS, 0)
@@ -63,7 +62,7 @@ class LiveTraits:
         self._tips: Floats = 0.3 * uniforms(seed, "live.tips", models) ** 3
 
     def events_so_far(self, day: int) -> Ints:
-        """Per model: how many events have touched its live document by that day."""
+        """Per model: how many events have changed its live document up to that day."""
         world = self._world
         events = world.events_so_far(day)
         events += self.archived_on <= day
@@ -75,12 +74,12 @@ class LiveTraits:
         return events
 
     def tips(self, model: int | Ints, counters: ModelCounters) -> Ints:
-        """The Buzz that a model, or each of many, was tipped with."""
+        """The Buzz tipped to one model or to each of many."""
         tips: Ints = (counters.downloads[model] * self._tips[model]).astype(np.int64)
         return tips
 
     def downloads_hidden(self, day: int) -> Mask:
-        """Per model: its creator hides the downloads of it and of its versions."""
+        """Per model: its creator hides its downloads and those of its versions."""
         hidden: Mask = (self.downloads_hidden_on <= day)[self._world.model_creator]
         return hidden
 

@@ -1,7 +1,7 @@
 """The routes of the Site API in the dialect of its specification (`--dialect spec`).
 
-Errors carry the specification's Error schema. Anonymous reads work; a bearer key that is not the emulator's is refused,
-so that a wrong key shows at once. What belongs to the member (/me, permissions, vault) needs the key.
+Errors have the specification's Error schema. Anonymous reads work. A bearer key that is not the emulator's is refused,
+so that a wrong key is noticed at once. The member's operations (/me, permissions, vault) need the key.
 """
 
 from collections.abc import Callable
@@ -106,9 +106,9 @@ class SpecificationApi:
     """The 18 operations.
 
     Args:
-        clock: where the catalogue of the moment comes from.
+        clock: gives the catalogue of the moment.
         key: the bearer key that the service knows.
-        member: whom the key belongs to.
+        member: the owner of the key.
     """
 
     def __init__(self, clock: Clock, key: str, member: Member) -> None:
@@ -124,7 +124,7 @@ class SpecificationApi:
             self.list_route("/models", "listModels", _models),
             Route(BASE_PATH + "/models/{id}", self.model),
             Route(versions + "/by-hash", self.versions_by_hash, methods=["POST"]),
-            Route(versions + "/by-hash", refuse_get),  # else it would be asked for as a version's id
+            Route(versions + "/by-hash", refuse_get),  # else it would be read as a version's id
             Route(versions + "/by-hash/ids", self.version_ids_by_hash, methods=["POST"]),
             Route(versions + "/by-hash/{hash}", self.version_by_hash),
             Route(versions + "/mini/{id}", self.mini_version),
@@ -266,6 +266,6 @@ class SpecificationApi:
             return error_response(403, str(refusal))
         if stored is not None:
             return json_response(_encode(_vault_item(stored, catalogue.now)))
-        # An item without id and status: that is all there is to say of what is no longer there.
+        # An item without id and status: nothing else is known of a removed version.
         assert before is not None
         return json_response(_encode({"modelVersionId": version_id, "modelId": before.model_id}))

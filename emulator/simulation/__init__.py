@@ -1,1 +1,1 @@
-"""The simulated catalogue as columns: what exists, when, and its true counters, in no dialect."""
+"""The simulated catalogue as columns, without a dialect: what exists, when, and its true counters."""

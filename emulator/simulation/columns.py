@@ -1,9 +1,8 @@
-"""The simulated catalogue as columns: who and what there ever is, and on which day each thing happens to it.
+"""The simulated catalogue as columns: all entities of all time, and the days of their events.
 
-`Simulation(models, seed)` computes every column once, for all entities up to the horizon. Nothing is replayed: what
-holds on a day is a comparison of event columns with that day's number, so any date costs the same. Days count from
-`EPOCH`; a thing that happens on day d bears a time stamp in the 24 hours before noon of d, which is the emulator's time
-on that day.
+`Simulation(models, seed)` computes every column once, for all entities up to the horizon. Nothing is replayed: the
+state of a day is a comparison of event columns with that day's number, so any date costs the same. Days count from
+`EPOCH`. An event of day d has a time stamp in the 24 hours before noon of d, which is the emulator's time on that day.
 
 Shapes follow the real catalogue (docs/api-notes.md, 15); distributions are given by their quantiles.
 """
@@ -18,7 +17,7 @@ from emulator.simulation import vocabulary
 from emulator.simulation.dice import Floats, Ints, bits, from_quantiles, uniforms
 
 EPOCH = date(2022, 11, 1)
-#: The day on which the catalogue has about as many models as were asked for.
+#: The day on which the catalogue has about the requested number of models.
 REFERENCE = date(2026, 1, 1)
 HORIZON = date(2027, 12, 31)
 NEVER = 2**30
@@ -26,7 +25,7 @@ MAX_VERSIONS = 60
 EPOCH_NOON = int(datetime(EPOCH.year, EPOCH.month, EPOCH.day, 12, tzinfo=UTC).timestamp())
 REFERENCE_DAYS = (REFERENCE - EPOCH).days
 HORIZON_DAYS = (HORIZON - EPOCH).days
-#: Share of the models born by the reference day that still stand there; the others were taken down.
+#: Share of the models born by the reference day that still exist then; the others were taken down.
 _STANDING = 0.93
 
 VERSION_DOWNLOADS = (
@@ -38,12 +37,12 @@ DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1
 DAYS_TO_EVENT = ((0, 1), (0.25, 60), (0.5, 180), (0.75, 420), (0.9, 800), (1, 1800))
 
 
-#: More than the service itself has, and about what fits into memory.
+#: More than the service has, and about as many as fit into memory.
 MOST_MODELS = 10_000_000
 
 
 class NotSimulatedError(ValueError):
-    """The simulation cannot answer, because it has no such day or there is none."""
+    """There is no simulation, or it has no such day."""
 
 
 def day_number(on: date) -> int:
@@ -65,7 +64,7 @@ class Simulation:
     """All entities of a simulated catalogue, born and unborn, and the days of their events.
 
     Args:
-        models: about how many models exist on `REFERENCE`; they become more by about 0.12 % a day.
+        models: about how many models exist on `REFERENCE`; they grow by about 0.12 % a day.
         seed: another seed is another catalogue.
     """
 
@@ -116,7 +115,7 @@ class Simulation:
         edits = (self._uniforms("model.edits", index) < 0.7) & self.has_description
         self.model_edit_period = np.where(edits, period, NEVER)
 
-        # A new model belongs to a new creator now and then, else to an older one, the oldest being the busiest.
+        # A new model sometimes belongs to a new creator, else to an older one. The oldest are the busiest.
         creators_so_far = 1 + index * 3 // 10
         older = self._uniforms("model.creator", index) ** 2
         newcomer = self._uniforms("model.newcomer", index) < 0.12
@@ -130,7 +129,7 @@ class Simulation:
 
     def _make_versions(self) -> None:
         seed, models = self.seed, np.arange(len(self.model_id), dtype=np.int64)
-        # How many versions a model ever gets has a Pareto tail; those that come after the horizon are dropped.
+        # The number of versions of a model has a Pareto tail; versions after the horizon are dropped.
         u = 1 - self._uniforms("model.versions", models)
         count = np.minimum(1 / np.sqrt(u), MAX_VERSIONS).astype(np.int64)
         model = np.repeat(models, count)
@@ -179,14 +178,14 @@ class Simulation:
         self.quality = 3.8 + 1.2 * self._uniforms("version.quality", key)
 
     def _base_models(self, stream: str, key: Ints, published: Ints) -> Ints:
-        """A base model for each version: drawn from the waves that run on its day of publication."""
+        """A base model for each version, from the waves on its day of publication."""
         waves = np.cumsum(base_model_waves(), axis=1)
         draw = self._uniforms(stream, key) * waves[published, -1]
         index: Ints = (waves[published] <= draw[:, None]).sum(axis=1)
         return index
 
     def _make_tags(self) -> None:
-        """Slots: a tag on a model and the days from which and until which it is there. No model has a tag twice."""
+        """Slots: a tag on a model with its first day and its end. No model has a tag twice."""
         models = np.arange(len(self.model_id), dtype=np.int64)
         vocabulary_size = 60 + self.models * 3 // 5
         zipf = np.cumsum(1 / np.arange(1, vocabulary_size + 1))
@@ -221,7 +220,7 @@ class Simulation:
         return (self.model_born <= day) & ~((self.model_gone <= day) & (day < self.model_back))
 
     def version_visible(self, day: int) -> npt.NDArray[np.bool_]:
-        """Per version: it is published and not removed (its model may be gone all the same)."""
+        """Per version: it is published and not removed (its model may be gone)."""
         return (self.version_published <= day) & (day < self.version_removed)
 
     def slot_active(self, day: int) -> npt.NDArray[np.bool_]:
@@ -242,7 +241,7 @@ class Simulation:
         return np.where(self.version_corrected <= day, self.version_corrected_base, self.version_base)
 
     def events_so_far(self, day: int) -> Ints:
-        """Per model: how many events have touched its document by that day. The same number means the same document."""
+        """Per model: how many events have changed its document up to that day. Equal numbers mean equal documents."""
         models = len(self.model_id)
         creator = self.model_creator
         events = self.description_revision(day)
@@ -287,7 +286,7 @@ def _model_name(number: int) -> str:
 
 
 def base_model_waves() -> Floats:
-    """Weight of each base model on each day of the simulation: it rises in a line to its peak and ebbs away."""
+    """Weight of each base model on each day of the simulation: it rises linearly to its peak and then decays."""
     days = np.arange(HORIZON_DAYS + 1, dtype=np.float64)[:, None]
     first = np.array([(wave[2] - EPOCH).days for wave in vocabulary.BASE_MODELS], dtype=np.float64)
     rise, peak, half = (np.array([wave[i] for wave in vocabulary.BASE_MODELS], dtype=np.float64) for i in (3, 4, 5))

@@ -1,8 +1,8 @@
 """The true counters of the simulated catalogue on a day.
 
-Downloads follow `limit * age / (age + half time)`, a curve with a plateau, where a daily shift of the age by less than
-a day makes the flow uneven without ever turning it round; some versions have a second spring. All other counters derive
-from the downloads. They never fall, except thumbs up, of which one is taken back now and then.
+Downloads follow `limit * age / (age + half time)`, a curve with a plateau. A daily shift of the age by less than a day
+makes the flow uneven, but never negative. Some versions have a second rise. All other counters derive from the
+downloads. They never fall, except thumbs up, which are sometimes taken back.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class VersionCounters:
 
 @dataclass(frozen=True)
 class ModelCounters:
-    """Counters of all models on one day: sums over their versions, removed ones included, as the service counts."""
+    """Counters of all models on one day: sums over their versions with the removed ones, as in the service."""
 
     downloads: Ints
     favorites: Ints

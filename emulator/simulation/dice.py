@@ -1,7 +1,7 @@
-"""Counter-based randomness: every random number is a hash of (seed, stream, index), never of what was drawn before.
+"""Counter-based randomness: every random number is a hash of (seed, stream, index), never of earlier numbers.
 
-So any row of any column, on any date, can be computed alone, in any order and in any process, and is always the same.
-The vectorised functions use only exact IEEE arithmetic (no exp, log or pow), so that another processor gives the same
+So each row of each column, on each date, can be computed alone, in any order and in any process, and is always the
+same. The vectorised functions use only exact IEEE arithmetic (no exp, log or pow), so all processors give the same
 numbers.
 """
 
@@ -32,17 +32,17 @@ def uniforms(seed: int, stream: str, index: npt.ArrayLike) -> Floats:
 
 
 def from_quantiles(numbers: Floats, quantiles: Sequence[tuple[float, float]]) -> Floats:
-    """Uniform numbers to a distribution that is given by its quantiles [(share, value), ...], straight in between."""
+    """Uniform numbers to a distribution, given by its quantiles [(share, value), ...], linear in between."""
     shares, values = zip(*quantiles, strict=True)
     result: Floats = np.interp(numbers, shares, values)
     return result
 
 
 def draws(count: int, *key: int | str) -> tuple[int, ...]:
-    """`count` numbers of 16 bits that belong to `key`: for single documents, where a hash call beats vector set-up."""
+    """`count` numbers of 16 bits for `key`: for single documents, where a hash call is faster than vectors."""
     return struct.unpack(f"<{count}H", shake_128(repr(key).encode()).digest(2 * count))
 
 
 def digest(size: int, *key: int | str) -> bytes:
-    """`size` random bytes that belong to `key`."""
+    """`size` random bytes for `key`."""
     return shake_128(repr(key).encode()).digest(size)

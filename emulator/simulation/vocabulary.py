@@ -1,6 +1,6 @@
 """The words of the simulated catalogue: names, tags, sentences, licences and the waves of base models.
 
-Everything is bland on purpose. Any change here is another catalogue for the same seed.
+Everything is bland on purpose. Any change here changes the catalogue of each seed.
 """
 
 from datetime import date
@@ -30,7 +30,7 @@ AIR_TYPES = {
     "Controlnet": "controlnet",
 }
 FILE_TYPES = ("Model", "VAE", "Config", "Negative", "Training Data", "Archive", "Other")
-#: What the live service knows (docs/api-notes.md, 11).
+#: The live service's values (docs/api-notes.md, 11).
 LIVE_MODEL_TYPES = (
     "Checkpoint", "TextualInversion", "Hypernetwork", "AestheticGradient", "LORA", "LoCon", "DoRA", "Controlnet",
     "Upscaler", "MotionModule", "VAE", "TextEncoder", "UNet", "CLIPVision", "Poses", "Wildcards", "Workflows",
@@ -40,7 +40,7 @@ LIVE_FILE_TYPES = (
     "Model", "Text Encoder", "Vision Encoder", "Pruned Model", "Negative", "Training Data", "VAE", "Config", "Archive",
     "UNet", "Diffusion Model", "CLIPVision", "ControlNet", "Workflow", "Upscaler", "Enhancement LoRA", "Other",
 )  # fmt: skip
-#: How the names of base models begin whose licence restricts mature images.
+#: The first words of base models with a licence that restricts mature images.
 RESTRICTED_BASES = ("SD 3", "SVD", "SDXL Turbo")
 BASE_MODEL_TYPES = ("Standard", "Inpainting", "Refiner", "Pix2Pix")
 LICENCES: tuple[tuple[str, ...], ...] = (
@@ -168,7 +168,7 @@ _OBJECTS = (
 SENTENCES = tuple(f"{subject} {verb} {thing}." for subject in _SUBJECTS for verb in _VERBS for thing in _OBJECTS)
 
 SAMPLERS = ("Euler a", "DPM++ 2M Karras", "DPM++ SDE Karras", "DDIM", "UniPC", "Euler")
-#: Keys of image `meta` beside the usual ones: the service passes on whatever the image file had.
+#: Keys of image `meta` beside the usual ones: the service passes on all keys of the image file.
 META_KEYS = (
     "Clip skip", "Hires upscale", "Denoising strength", "ENSD", "Version", "RNG", "Schedule type", "Lora hashes",
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""The simulated catalogue as the specification shows it."""
+"""The simulated catalogue in the specification's shape."""

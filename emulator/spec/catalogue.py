@@ -1,4 +1,4 @@
-"""The simulated catalogue on one day, as the routes see it."""
+"""The simulated catalogue on one day, for the routes."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
@@ -19,14 +19,14 @@ from emulator.spec.gallery import Gallery
 from emulator.spec.hash_index import HashIndex
 
 _encode = msgspec.json.Encoder().encode
-#: How many different listings of a day are kept, so that the pages of a list share one.
+#: How many listings of a day are cached, so that the pages of a list share one.
 _KEPT_LISTINGS = 32
-#: The gallery is computed some days ahead, so that a clock that moves by days does not compute it again each time.
+#: The gallery is computed some days ahead, so that it is not computed again whenever the clock moves by a day.
 _GALLERY_DAYS = 60
 
 
 class SimulatedWorld:
-    """A simulation with what is worth keeping from day to day: the frames of its documents and the gallery."""
+    """A simulation with its caches over the days: the frames of its documents and the gallery."""
 
     def __init__(self, models: int, seed: int) -> None:
         self.columns = Simulation(models, seed)
@@ -107,7 +107,7 @@ class SimulatedDay:
         return None if version is None else self._model_document(int(self.columns.version_model[version]))
 
     def find_version(self, version_id: int, with_model: bool = True) -> int | None:
-        """The index of a version that is shown, by its id; if its model must not be, too, of any published one."""
+        """The index of a shown version by its id; or, if its model need not be shown, of any published one."""
         columns = self.columns
         ids = columns.version_id[columns.by_publication]
         if not len(ids) or not ids[0] <= version_id <= ids[-1]:
@@ -149,7 +149,7 @@ class SimulatedDay:
             listing = self._listings[key] = make()
         return listing
 
-    # What the day is made of; each is computed when it is first needed.
+    # The parts of the day; each is computed on first use.
 
     @cached_property
     def model_visible(self) -> npt.NDArray[np.bool_]:
@@ -157,7 +157,7 @@ class SimulatedDay:
 
     @cached_property
     def version_shown(self) -> npt.NDArray[np.bool_]:
-        """Per version: it is published and so is its model."""
+        """Per version: it and its model are published."""
         return self.columns.version_visible(self.day) & self.model_visible[self.columns.version_model]
 
     @cached_property
@@ -187,7 +187,7 @@ class SimulatedDay:
 
     @cached_property
     def last_version_second(self) -> Ints:
-        """Per model: when its latest visible version was published (the service's lastVersionAt), else the model."""
+        """Per model: the publication of its latest visible version (the service's lastVersionAt), else its own."""
         columns = self.columns
         visible = columns.version_visible(self.day)
         latest = columns.model_born_second.copy()

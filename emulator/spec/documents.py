@@ -1,7 +1,7 @@
 """The JSON of simulated models, nested images and files, in the shape of the specification.
 
-What a document says about a thing is made once into a frame, its bytes with a hole for each `stats` object; a day's
-counters are then set into the holes. So a model costs hashing and encoding once, and a join on every other day.
+A document is made once as a frame: its bytes with a hole for each `stats` object. Then each day's counters are put into
+the holes. So a model needs hashing and encoding only once, and a join on every other day.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -17,10 +17,10 @@ from emulator.simulation.columns import EPOCH, Simulation, day_of
 from emulator.simulation.counters import ModelCounters, VersionCounters
 from emulator.simulation.dice import digest, draws
 
-#: Stands for a stats object in a frame; no text can contain it, since JSON escapes the quotation marks of a text.
+#: The placeholder of a stats object. No text can contain it, because JSON escapes quotation marks in a text.
 HOLE = "@stats"
 _HOLE_BYTES = b'"@stats"'
-#: How much memory the frames may take: those of some 25,000 models.
+#: The memory limit of the frames: those of about 25,000 models.
 _CACHE_BYTES = 256 * 2**20
 _EPOCH_DAY = (EPOCH.toordinal() - 719_163) * 86_400
 
@@ -57,7 +57,7 @@ def timestamp(second: int, milliseconds: int = 0) -> str:
 
 
 def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str, Any]:
-    """What a showcase image and a gallery image have in common."""
+    """The common part of a showcase image and a gallery image."""
     random = digest(64, seed, "image", image_id)
     width, height = _SIZES[random[0] % len(_SIZES)]
     name = random[1:17].hex()
@@ -87,7 +87,7 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
         }
         if random[57] < 150:
             meta["negativePrompt"] = "blurry, low contrast, cropped, jpeg artifacts"
-        # Free-form keys: the service passes on whatever the image file had.
+        # Free-form keys: the service passes on all keys of the image file.
         if random[58] < 128:
             meta[vocabulary.META_KEYS[random[59] % len(vocabulary.META_KEYS)]] = str(random[60])
         if random[58] < 12:
@@ -100,8 +100,8 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
 class Frame:
     """A document without its counters.
 
-    `events` tells its state (`Simulation.events_so_far`); `pieces` are the bytes between the stats objects; `versions`
-    are the versions shown, as indices into the simulation, and `images` how many nested images with counters each has.
+    `events` is its state (`Simulation.events_so_far`); `pieces` are the bytes between the stats objects; `versions`
+    are the shown versions, as indices into the simulation, and `images` are their numbers of images with counters.
     """
 
     events: int
@@ -111,7 +111,7 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """About how much memory it takes, in bytes."""
+        """Its approximate memory in bytes."""
         return sum(map(len, self.pieces)) + 64 * len(self.pieces) + 200
 
     def filled(self, stats: list[bytes]) -> bytes:
@@ -127,14 +127,14 @@ def cut(fields: dict[str, Any]) -> list[bytes]:
 
 
 class FrameCache:
-    """The frames that were made last, by whatever tells them apart."""
+    """The latest frames by a key that identifies them."""
 
     def __init__(self) -> None:
         self._frames: dict[Hashable, Frame] = {}
         self._bytes = 0
 
     def frame(self, key: Hashable, events: int, make: Callable[[], Frame]) -> Frame:
-        """The frame of that key and state: kept, or made now."""
+        """The frame of that key and state, from the cache or new."""
         frame = self._frames.get(key)
         if frame is None or frame.events != events:
             old = self._frames.pop(key, None)
@@ -264,7 +264,7 @@ class ModelDocuments:
         files = [
             self._file(rank, place, version_id, kind, second, fields["name"]) for place in range(file_count(seed, key))
         ]
-        # A version that drew the same well-known VAE twice has it once.
+        # A version that drew a well-known VAE twice has it once.
         fields["files"] = list({file["id"]: file for file in reversed(files)}.values())[::-1]
         post_id = 50_000 + 3 * rank
         levels = _LEVEL_OF_IMAGE[model_level]
@@ -299,7 +299,7 @@ class ModelDocuments:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What makes a file the same wherever it stands: its id, and the random numbers that belong to it."""
+    """The identity of a file in all versions: its id and its random numbers."""
 
     id: int
     type: str
@@ -308,13 +308,13 @@ class File:
 
 
 def file_count(seed: int, version_key: int) -> int:
-    """How many files a version lists, before one that stands there twice is dropped."""
+    """How many files a version lists, before a duplicate is dropped."""
     chance = draws(16, seed, "version", version_key)[12]
     return 0 if chance % 700 == 0 else 1 + (chance % 100 < 8) + (chance % 100 < 2)
 
 
 def file_identity(seed: int, rank: int, place: int, kind: str) -> File:
-    """The file at a place of a version (by its rank) of a model of some kind."""
+    """The file at a place of a version (by its rank), for a model type."""
     random = draws(8, seed, "file", rank, place)
     file_type, file_format, file_id = "Model", "SafeTensor", 3_000 + 5 * rank + place
     if kind in ("Workflows", "Wildcards", "Poses"):
@@ -327,7 +327,7 @@ def file_identity(seed: int, rank: int, place: int, kind: str) -> File:
         file_type = ("VAE", "Training Data", "Negative", "Config", "Model")[random[1] % 5]
         file_format = "SafeTensor" if file_type in ("VAE", "Negative", "Model") else "Other"
         if file_type == "VAE" and kind == "Checkpoint":
-            # One of a few well-known VAE files, which many versions share, id and hashes included.
+            # One of a few well-known VAE files that many versions share, with id and hashes.
             file_id = 1 + random[2] % 5
             random = draws(8, seed, "shared file", file_id)
     return File(file_id, file_type, file_format, random)
@@ -345,7 +345,7 @@ def file_hashes(seed: int, file: File) -> dict[str, str]:
 
 
 def auto_v3(seed: int, file_id: int) -> str:
-    """The AutoV3 hash of a file of format SafeTensor, which the specification does not know."""
+    """The AutoV3 hash of a SafeTensor file, which the specification does not have."""
     return digest(6, seed, "autov3", file_id).hex().upper()
 
 
@@ -355,7 +355,7 @@ def user_id(creator: int) -> int:
 
 
 def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:
-    """Name and image of a creator; a good part of them has no image until they upload one."""
+    """Name and image of a creator. Many have no image until they upload one."""
     fields: dict[str, Any] = {"username": world.usernames[creator]}
     renewed = bool(world.creator_new_image[creator] <= day)
     name = digest(17, world.seed, "avatar", creator, renewed)
@@ -365,7 +365,7 @@ def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:
 
 
 def _description(seed: int, model: int, revision: int) -> str:
-    """HTML of realistic length. A revision replaces the note at its end, which has its number, so no two are equal."""
+    """HTML of realistic length. Its last note has the number of the revision, so no two revisions are equal."""
     (share,) = draws(1, seed, "description.length", model)
     sentences = vocabulary.SENTENCES
     count = 1 + int(_quantile(share, DESCRIPTION_LENGTH)) // 72
@@ -388,5 +388,5 @@ def _quantile(number: int, quantiles: Sequence[tuple[float, float]]) -> float:
 
 
 def _number(value: float) -> bytes:
-    """A rating as JSON writes it: 4.5, but 5 and not 5.0, as the service does."""
+    """A rating as the service writes it in JSON: 4.5, but 5 and not 5.0."""
     return b"%d" % value if value == int(value) else repr(float(value)).encode()

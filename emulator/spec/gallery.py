@@ -1,7 +1,7 @@
 """The simulated gallery: a stream of community images that grows every day, ids rising with the time of creation.
 
-The stream is computed like everything else: image k was created when the growth curve passed k, so the images of a day
-are a slice of the columns. An image never changes or goes, only its counters grow.
+Image k was created when the growth curve passed k, so the images of a day are a slice of the columns. An image never
+changes or disappears, only its counters grow.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ class Gallery:
         self.created_second = EPOCH_NOON + ((moment - 1) * 86_400).astype(np.int64)
         self.image_id = FIRST_ID + 2 * index
 
-        # Young versions get most of the images: counted back from the latest one published that day.
+        # Young versions get most images: counted back from the latest version of that day.
         published = np.searchsorted(world.version_published[world.by_publication], self.created_day, side="right")
         back = uniforms(seed, "image.version", index) ** 2
         rank = published - 1 - (published * back).astype(np.int64)
@@ -54,7 +54,7 @@ class Gallery:
         self._noise = (bits(seed, "image.ratio", index) % np.uint64(16)).astype(np.int64)
 
     def until(self, day: int) -> int:
-        """How many images there are on a day; they are the first ones of every column."""
+        """How many images a day has; they are the first of every column."""
         return int(np.searchsorted(self.created_day, day, side="right"))
 
     def reactions(self, day: int) -> Ints:

@@ -1,7 +1,7 @@
-"""The look-up from a file hash to the versions of a simulation that have such a file.
+"""Finds the versions of a simulation that have a file with a given hash.
 
-The index keeps the first eight hex digits of each hash as sorted integers: a few megabytes where whole hashes would
-take hundreds. Of the candidates that it gives the whole hashes are compared.
+The index keeps the first eight hex digits of each hash as sorted integers. This takes a few megabytes, where whole
+hashes would take hundreds. Then the whole hashes of the candidates are compared.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pages as the specification has them: items and the metadata that says where one is and where the next page is."""
+"""The specification's pages: items, and the metadata with the position and the next page."""
 
 from urllib.parse import urlencode
 
@@ -8,13 +8,13 @@ from emulator.catalogue import Listing
 
 
 def page_body(listing: Listing, number: int, limit: int, address: str, query: list[tuple[str, str]]) -> bytes:
-    """The JSON of a page, put together from the bytes of its items.
+    """The JSON of a page, built from the bytes of its items.
 
     Args:
         number: the page, from 1; a page after the last one is empty.
         limit: items a page. The specification sets no lower bound on some operations; less than one gives no items.
-        address: the URL that was asked, without its query.
-        query: the decoded query that was asked; the links to other pages repeat it.
+        address: the URL of the request, without its query.
+        query: the decoded query of the request; the links to other pages repeat it.
     """
     number, limit = max(number, 1), max(limit, 0)
     total = len(listing)

@@ -1,11 +1,11 @@
-"""Where the program begins: the command line is imported where a Ctrl-C is expected already."""
+"""The entry point. It imports the command line in a block that handles Ctrl-C."""
 
 import signal
 import sys
 
 
 def console_script() -> None:
-    """The command line; interrupted while it is imported, it ends as it does later."""
+    """Run the command line. A Ctrl-C during its import ends it as a later one does."""
     try:
         from flows.cli.main import console_script as run
     except KeyboardInterrupt:

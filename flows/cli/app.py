@@ -15,7 +15,7 @@ PortOrAny = Annotated[int, Parameter(validator=Number(gte=0, lt=2**16))]
 
 
 def _path(_: type[Path], tokens: Sequence[Token]) -> Path:
-    """A path that is named: an empty one is a variable of the shell that is not set, and not the working directory."""
+    """A path that is not empty: an empty one is an unset shell variable, not the working directory."""
     if not tokens[0].value:
         raise ValueError("the path is empty")
     return Path(tokens[0].value)
@@ -55,7 +55,7 @@ def read_settings() -> "Settings":
     """The settings of this run.
 
     Raises:
-        SettingsError: one of them does not make sense.
+        SettingsError: a setting is not valid.
     """
     from pipelines.settings import Settings
 

@@ -12,7 +12,7 @@ from pipelines.settings import Settings
 
 
 def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
-    """Become marimo, serving the notebook; it finds the tables through the data directory.
+    """Replace this process with marimo, which serves the notebook on the data directory.
 
     Raises:
         CivitaiEtlError: the port is taken.
@@ -29,7 +29,7 @@ def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
 
 
 def notebook() -> Path:
-    """The file of the notebook, in a checkout as well as installed."""
+    """The file of the notebook, in a checkout or an installation."""
     package = find_spec("notebooks")
     if package is None or not package.submodule_search_locations:
         raise AssertionError("the package `notebooks` belongs to civitai-etl")

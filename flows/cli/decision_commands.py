@@ -20,9 +20,9 @@ Because = Annotated[str, Parameter(help="Why, in a few words; it is kept with th
 
 @app.command
 def exclude(snapshot_date: date, /, *, because: Because) -> int:
-    """Leave a snapshot date out of the tables: it becomes a gap, for good. Raw keeps what was crawled.
+    """Leave a snapshot date out of the tables for good: it becomes a gap. Raw keeps what was crawled.
 
-    Also confirms that a date which the checks refused stays out. On the same day it can be crawled again.
+    Also confirms that a date that the checks refused stays out. The same day can be crawled again.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def exclude(snapshot_date: date, /, *, because: Because) -> int:
 
 @app.command
 def include(snapshot_date: date, /, *, because: Because) -> int:
-    """Take a snapshot date into the tables that was refused or excluded, however implausible the checks find it.
+    """Publish a snapshot date that was refused or excluded, whatever the checks say.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The demo: an emulated Civitai, thirty simulated days, and what an analyst gets out of them.
 
-Everything is real but the service: the crawl goes through HTTP into DuckDB, the transforms write Parquet, and the
-summary is read back from `analytics.duckdb`. Dates and seed are fixed, so everybody's demo has the same numbers.
+Only the service is emulated: the crawl goes through HTTP into DuckDB, the transforms write Parquet, and the
+summary is read back from `analytics.duckdb`. Dates and seed are fixed, so every demo has the same numbers.
 """
 
 import shutil
@@ -26,23 +26,23 @@ from pipelines.storage.lock import writer_lock
 
 FIRST_DAY = date(2026, 1, 1)
 SEED = 1
-#: How many base models a chart names.
+#: The number of base models that a chart names.
 NAMED = 8
 
 
 class Simulation(msgspec.Struct, frozen=True):
-    """What a demo directory was made with; days may be added to it, another catalogue may not."""
+    """What a demo directory was made with. A later demo may add days, but not another catalogue."""
 
     models: int
     seed: int
 
 
 class DirectoryInUseError(CivitaiEtlError):
-    """The directory has something else in it."""
+    """The directory holds other data."""
 
 
 class _NotesOnly:
-    """One bar for all the days is enough; of the steps within a day only their notes are shown."""
+    """One bar for all days is enough. Of the steps within a day only the notes are shown."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -64,7 +64,7 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
             f"The simulation has {possible} days and up to {MOST_MODELS:,} models: ask for fewer days or models."
         )
     data_dir = data_dir.absolute()
-    # The user's own settings may point at the real lake, carry a real key or watch real models: none is for the demo.
+    # The user's own settings may name the real lake, a real key or real models to watch. The demo uses none of them.
     settings = Settings(
         data_dir=data_dir,
         dialect="spec",
@@ -84,7 +84,7 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
             settings = settings.model_copy(update={"api_url": emulator.api_url})
             for day in missing:
                 emulator.set_date(day)
-                # The same simulation; only its port is another each time.
+                # The same simulation, only at another port each time.
                 runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress), service_moved=True))
                 progress.update("simulated days", len(runs), len(missing), "days")
     with storage_errors(data_dir):
@@ -103,7 +103,7 @@ def _missing_days(settings: Settings, days: int) -> list[date]:
 
 
 def _claim(data_dir: Path, simulation: Simulation) -> None:
-    """Make sure that the directory is empty or holds this very simulation."""
+    """Make sure that the directory is empty or holds the same simulation."""
     with writer_lock(data_dir):
         marker = data_dir / "demo.json"
         warehouse = data_dir / "warehouse.duckdb"
@@ -160,10 +160,10 @@ def _render_summary(settings: Settings, runs: list[RunSummary], seconds: float) 
 
 
 def _command() -> str:
-    """How this command is called from here: by its name, if the shell finds it."""
+    """How to call this command from here: by its name if the shell finds it."""
     return "civitai-etl" if shutil.which("civitai-etl") else _shown(Path(sys.executable).with_name("civitai-etl"))
 
 
 def _shown(path: Path) -> str:
-    """The path as one would type it from here."""
+    """The path as a user types it from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,6 +1,4 @@
-"""Looks at everything that a snapshot needs, before it is three in the morning: settings, versions, disk, service,
-schedules.
-"""
+"""Checks everything that a snapshot needs before the night: settings, versions, disk, service, schedules."""
 
 import asyncio
 import os
@@ -25,11 +23,11 @@ PACKAGES = ("civitai-etl", "dlt", "duckdb", "polars", "pyarrow", "dataframely", 
 
 
 def examine(settings: Settings) -> int:
-    """Print what was found, problem or not; returns 0, or 1 when something would keep a snapshot from working."""
+    """Print every check and its result; returns 0, or 1 if a problem would prevent a snapshot."""
     say("Settings (from the environment or .env):")
     for line in setting_lines(settings):
         say(f"  {line}")
-    say("", "Network (from the environment, as other programs have it):")
+    say("", "Network (from the environment, as in other programs):")
     for variable_name, meaning in VARIABLES.items():
         value = shown(variable_name)
         say(f"  {variable_name} = {value or 'not set'}  ({'set' if value else 'default'}) {meaning}")
@@ -56,7 +54,7 @@ def examine(settings: Settings) -> int:
 def setting_lines(settings: Settings) -> list[str]:
     """Every setting: variable, value (secrets masked), whether it was set, and what it is for."""
     lines = []
-    # The limits are inherited, and would come first: what a newcomer sets comes before them.
+    # The limits are inherited and would come first. A newcomer sets the others first.
     for field in sorted(Settings.model_fields, key=lambda field: field in Limits.model_fields):
         declaration = Settings.model_fields[field]
         value = getattr(settings, field)
@@ -69,7 +67,7 @@ def setting_lines(settings: Settings) -> list[str]:
 def _data_directory(settings: Settings) -> str:
     with writer_lock(settings.data_dir):
         free = shutil.disk_usage(settings.data_dir).free
-    return f"{settings.data_dir} can be written, nobody else is writing, {free / 1e9:,.1f} GB free"
+    return f"{settings.data_dir} can be written, no other process is writing, {free / 1e9:,.1f} GB free"
 
 
 def _lake(settings: Settings) -> str:
@@ -92,7 +90,7 @@ def _published(settings: Settings) -> str:
 
 
 def _service(settings: Settings) -> str:
-    # One attempt: a doctor reports the present state, a crawl waits for a better one.
+    # One attempt: the doctor reports the present state and does not wait for a better one.
     client = Client(settings, patience_seconds=0)
     page = client.list_page("/models", (("limit", "1"),))
     check_clocks(page.answered_at, settings)
@@ -120,7 +118,7 @@ def _schedules(settings: Settings) -> str:
     try:
         seen = asyncio.run(look(scheduled))
     except NoAnswerError as error:
-        raise CivitaiEtlError(f"{error}: see whether `civitai-etl serve` is running.") from error
+        raise CivitaiEtlError(f"{error}: check whether `civitai-etl serve` is running.") from error
     problems = [f"no runner asks for {one.name}" for one in seen if one.is_registered and not one.is_served]
     problems += sorted(amiss([replace(one, overdue=None) for one in seen], datetime.now(UTC)))
     if problems:

@@ -1,8 +1,8 @@
-"""From the hashes of local files to the versions they are, as the published tables have it.
+"""Finds the versions of local files by their hashes in the published tables.
 
-SHA256, BLAKE3, AUTOV3 and AUTOV2 decide, the first of them that is known. AUTOV1 and CRC32 have 32 bits, which many of
-a million files share: they are a hint, and none where the file of the version is known to have another SHA256. One file
-can stand under several versions: those that are still there come first, then the oldest publication, as the service
+The first known hash of SHA256, BLAKE3, AUTOV3 and AUTOV2 decides. AUTOV1 and CRC32 have 32 bits, which many of a
+million files share. They are only a hint, and no hint if the file of the version has another known SHA256. Several
+versions can have the same file: versions that still exist come first, then the oldest publication, as in the service's
 answers (docs/api-notes.md, 4).
 """
 
@@ -18,7 +18,7 @@ from pipelines.local_file_hashes import Fingerprints
 if TYPE_CHECKING:
     import duckdb
 
-#: In the order in which they are believed.
+#: In order of precedence.
 DECISIVE = ("SHA256", "BLAKE3", "AUTOV3", "AUTOV2")
 HINTS = ("AUTOV1", "CRC32")
 
@@ -61,8 +61,8 @@ class NamedVersion:
 class Match:
     """The version that a file is, by `algorithm`.
 
-    `update` is the newest version of the same model that was published after it. It is None where there is none, and
-    `update_is_known` separates that from not knowing. `other_version_ids` have the same file.
+    `update` is the newest version of the same model that was published after it, or None. `update_is_known` separates
+    "there is none" from "not known". `other_version_ids` have the same file.
     """
 
     algorithm: str
@@ -80,7 +80,7 @@ class Match:
 
 
 def hashes_to_ask(fingerprints: Fingerprints) -> dict[str, str]:
-    """The hashes that say something, in the order in which they are believed."""
+    """The hashes that identify a file, in order of precedence."""
     return {
         algorithm: fingerprints.hashes[algorithm]
         for algorithm in (*DECISIVE, *HINTS)
@@ -96,7 +96,7 @@ def find(connection: "duckdb.DuckDBPyConnection", wanted: Mapping[Any, Fingerpri
         wanted: the hashes of each file, by any key.
 
     Returns:
-        The match of each key; a key that nothing matches is missing.
+        The match of each key. Keys without a match are missing.
     """
     keys = list(wanted)
     rows = [
@@ -122,7 +122,7 @@ _FIND = """
 with matching as (
     select file, rank, algorithm, version_id, max(coalesce(valid_to, date '9999-12-31')) as valid_to
     from wanted join star.file_hash as known using (algorithm, hash)
-    -- What is known to have other bytes is no match of 32 bits, nor of a shortened SHA256.
+    -- A file with another known SHA256 is no match by 32 bits or a shortened SHA256.
     where algorithm not in ('AUTOV2', 'AUTOV1', 'CRC32') or not exists (
         from star.file_hash as whole
         where (whole.version_id, whole.file_id) = (known.version_id, known.file_id)

@@ -1,7 +1,7 @@
-"""`civitai-etl identify`: which versions of which models the files on this disk are.
+"""`civitai-etl identify`: finds the models and versions of the files on this disk.
 
-Files are hashed several at a time, each read once. The published tables answer first, then the service for what they do
-not know. A file that neither knows is said to be unknown.
+Several files are hashed at a time, and each is read once. The published tables answer first. The service is asked for
+the others. A file that neither knows is reported as unknown.
 """
 
 import json
@@ -26,9 +26,9 @@ from pipelines.settings import Settings
 from pipelines.storage.lock import LockedError
 from pipelines.storage.replacement import real
 
-#: More files at a time only make a disk seek.
+#: More files at a time only cause disk seeks.
 _THREADS = min(4, os.cpu_count() or 1)
-#: Seconds in which a Ctrl-C is heeded.
+#: Seconds until a Ctrl-C takes effect.
 _HEED_SECONDS = 0.2
 
 Format = Literal["table", "json"]
@@ -38,9 +38,9 @@ Status = Literal["known", "hint", "unknown", "unanswered", "unreadable"]
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file and what is known of it: its hashes unless it could not be read, and the version that it is.
+    """A file, its hashes (if it could be read) and its version.
 
-    `trouble` is why it could not be read, or why the service did not answer.
+    `trouble` says why it could not be read, or why the service did not answer.
     """
 
     path: Path
@@ -59,12 +59,12 @@ class LocalFile:
 
 
 def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progress: Progress) -> list[LocalFile]:
-    """Hash files and name the versions they are, in the order of their paths.
+    """Hash files and find their versions, in the order of their paths.
 
     Args:
         settings: where the published tables and the service are.
         paths: files, and directories that are searched for model files.
-        offline: whether to do without the service.
+        offline: whether to make no requests.
         progress: receives how many bytes are hashed.
 
     Raises:
@@ -77,8 +77,8 @@ def identify(settings: Settings, paths: Sequence[Path], *, offline: bool, progre
 
 
 def model_files(paths: Sequence[Path]) -> tuple[list[Path], list[LocalFile]]:
-    """The files among `paths`, whatever their names, and the model files in the directories among them, each once; and
-    the directories that cannot be read. Links are followed.
+    """The files in `paths` with any name, the model files in the directories in `paths`, each once, and the directories
+    that cannot be read. Links are followed.
 
     Raises:
         CivitaiEtlError: a path does not exist, or cannot be read.
@@ -97,12 +97,12 @@ def model_files(paths: Sequence[Path]) -> tuple[list[Path], list[LocalFile]]:
             found[path] = None
         else:
             raise CivitaiEtlError(f"{path} does not exist: give files, or directories that hold model files.")
-    # A file that is given twice, or lies in two of the directories, is one file.
+    # A file that is given twice, or is in two of the directories, counts once.
     return sorted({real(path): path for path in reversed(found)}.values()), unreadable
 
 
 def _in_directory(directory: Path, searched: set[Path], unreadable: list[LocalFile]) -> Iterator[Path]:
-    """The model files below a directory; those of links that lead nowhere, too. Links that lead round end there."""
+    """The model files below a directory, with broken links. A folder that was searched already is skipped."""
 
     def refused(error: OSError) -> None:
         unreadable.append(LocalFile(Path(error.filename), None, _why_unreadable(error)))
@@ -130,9 +130,9 @@ def _why_unreadable(error: OSError) -> str:
 
 
 def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
-    """Hash files in several threads; a file that cannot be read says why."""
+    """Hash files in several threads. The result of an unreadable file says why."""
     total = sum(map(_size, paths))
-    # Nobody knows how much is in a pipe.
+    # The size of a pipe is not known.
     counter = _ByteCounter(lambda done: progress.update("hashing", done, total if done <= total else None, "bytes"))
 
     def work(path: Path) -> LocalFile:
@@ -143,7 +143,7 @@ def hash_files(paths: Sequence[Path], progress: Progress) -> list[LocalFile]:
 
     with _threads(counter) as pool:
         tasks = [pool.submit(work, path) for path in paths]
-        # Again and again: since polars is imported, Ctrl-C wakes nobody who waits without an end.
+        # Wait in short steps: with polars imported, Ctrl-C does not end a wait without a timeout.
         while wait(tasks, _HEED_SECONDS).not_done:
             pass
         return [task.result() for task in tasks]
@@ -157,7 +157,7 @@ def _size(path: Path) -> int:
 
 
 class _ByteCounter:
-    """Adds up what the threads have read, and ends their reading when it is stopped."""
+    """Adds up what the threads have read, and stops their reading on request."""
 
     def __init__(self, report: Callable[[int], None]) -> None:
         self._report = report
@@ -175,8 +175,8 @@ class _ByteCounter:
 
 @contextmanager
 def _threads(counter: _ByteCounter) -> Iterator[ThreadPoolExecutor]:
-    """Whatever ends the block early ends the threads, too, which else would read their files to the end. One in which
-    nothing comes from a pipe is not waited for.
+    """Ends the threads when the block ends early. Otherwise they would read their files to the end. A thread that gets
+    nothing from a pipe is not waited for.
     """
     pool = ThreadPoolExecutor(_THREADS)
     try:
@@ -203,7 +203,7 @@ def _from_snapshot(settings: Settings, files: list[LocalFile], progress: Progres
 
 
 def _from_service(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:
-    """Ask for what the snapshot does not know, and for what it has but a hint of."""
+    """Ask the service for files that the snapshot does not know or has only a hint for."""
     from flows.cli.service_answers import ServiceAnswers, ask
 
     wanted = {
@@ -216,7 +216,7 @@ def _from_service(settings: Settings, files: list[LocalFile], progress: Progress
     try:
         answers = ask(settings, wanted, progress)
     except LockedError as error:
-        # What the service says is kept in raw, which has one writer: a snapshot under way goes first.
+        # Raw keeps the service's answers and has one writer. A running snapshot has priority.
         answers = ServiceAnswers({}, dict.fromkeys(wanted, f"the service was not asked: {error}"))
     return [
         replace(file, match=answers.matches[file.path], source="service")
@@ -226,11 +226,11 @@ def _from_service(settings: Settings, files: list[LocalFile], progress: Progress
     ]
 
 
-# ----------------------------------------------------------------------------------------------------------- telling
+# --------------------------------------------------------------------------------------------------------- rendering
 
 
 def render_files(files: Sequence[LocalFile], form: Format) -> None:
-    """Print the answers, and how many files there are of which status."""
+    """Print the answers and the number of files per status."""
     if form == "json":
         is_ascii = sys.stdout.encoding.lower() != "utf-8"
         rendered = json.dumps([record(file) for file in files], indent=1, default=_as_text, ensure_ascii=is_ascii)
@@ -250,7 +250,7 @@ def count_line(files: Sequence[LocalFile]) -> str:
 
 
 def record(file: LocalFile) -> dict[str, Any]:
-    """One file as a flat JSON object; null is not known, but for `update`, which `update_available` explains."""
+    """One file as a flat JSON object. Null means not known, except in `update`: see `update_available`."""
     known, match = file.fingerprints, file.match
     return {
         "file": str(file.path),
@@ -289,7 +289,7 @@ def _print_table(files: Sequence[LocalFile]) -> None:
     table = Table("file", "model", "version", "base model", "licence", "update available", pad_edge=False)
     for file in files:
         table.add_row(*(Text(plain(cell)) for cell in _cells(file)))
-    # Where no terminal sets a width, every cell stands on one line.
+    # Without a terminal that sets a width, every cell is one line.
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
     for row in map(record, files):
         if row["note"]:

@@ -1,4 +1,4 @@
-"""What look-ups by hand brought, as a short table, and what they did not."""
+"""Prints what look-ups by hand found, as a short table, and what they did not find."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from pipelines.errors import CivitaiEtlError
 if TYPE_CHECKING:
     from pipelines.crawl.lookups import LookupReport
 
-#: What a line shows of a document, as far as it has it: names of the service.
+#: The fields of a document that a line shows, if it has them: the service's names.
 SHOWN = (
     *("id", "modelVersionId", "modelId", "username", "versionName", "name", "modelName", "baseModel", "status"),
     *("availability", "publishedAt", "fileName", "air"),
@@ -19,14 +19,14 @@ SHOWN = (
 
 
 class NotFoundError(CivitaiEtlError):
-    """Something that was looked up was not found, or there was no answer."""
+    """Something was not found, or there was no answer."""
 
 
 def render_lookups(looked_up: "LookupReport") -> None:
     """Print a line for each document that was found.
 
     Raises:
-        NotFoundError: something is lacking.
+        NotFoundError: something is missing.
     """
     for found in looked_up.found.values():
         if found:
@@ -43,7 +43,7 @@ def render_lookups(looked_up: "LookupReport") -> None:
 
 
 def lines(found: dict[str, list[bytes]]) -> list[str]:
-    """A table of what was found for what, with a heading; long values are cut."""
+    """A table of keys and the documents found, with a heading. Long values are cut."""
     documents = [(asked, msgspec.json.decode(item)) for asked, items in found.items() for item in items]
     shown = [name for name in SHOWN if any(_cell(document, name) for _, document in documents)]
     table = [["asked for", *shown]]

@@ -1,7 +1,7 @@
 """The command line `civitai-etl`.
 
-Everything heavy (dlt, DuckDB, polars, Prefect, marimo, the emulator) is imported inside the command that needs it, so
-that `--help` answers at once. An error that a person can act on is one line on standard error; anything else keeps its
+The heavy packages (dlt, DuckDB, polars, Prefect, marimo, the emulator) are imported inside the command that needs them,
+so `--help` answers at once. An error that a person can act on is one line on standard error. Any other error keeps its
 traceback, because it is a bug.
 """
 
@@ -19,7 +19,7 @@ from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
 from flows.reporting.console import open_standard_streams, plain, set_least_width
 from pipelines.errors import CivitaiEtlError
 
-#: What DuckDB's errors say when Ctrl-C ends a query.
+#: The text of DuckDB's error when Ctrl-C ends a query.
 _INTERRUPTED_QUERY = ("Query interrupted", "INTERRUPT Error: Interrupted!")
 
 
@@ -28,11 +28,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = _run(arguments)
     except BrokenPipeError:
-        # Whoever read our output has seen enough (`| head`). Python would complain again when it flushes at exit.
+        # The reader closed our output (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except SystemExit as end:
-        # So does rich, which writes help and tables: it ends the program itself.
+        # Rich, which writes help and tables, ends the program itself in this case.
         if not isinstance(end.__context__, BrokenPipeError):
             raise
         code = 0
@@ -51,7 +51,7 @@ def _run(arguments: list[str] | None) -> int:
         print(f"civitai-etl: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return error.exit_code
     except UnicodeEncodeError as error:
-        # Paths may have bytes that are no text. Of anything else in them nothing can be made.
+        # Paths may have bytes that are not text. Other arguments must be text.
         wrong = [each for each in arguments or sys.argv[1:] if error.object[error.start] in each]
         if not wrong or error.reason != "surrogates not allowed":
             raise
@@ -59,20 +59,20 @@ def _run(arguments: list[str] | None) -> int:
         return 1
     except MemoryError:
         print(
-            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or run "
-            "it where there is more.",
+            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or use "
+            "a larger machine.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("civitai-etl: interrupted; the next run goes on from what was loaded.", file=sys.stderr)
+        print("civitai-etl: interrupted; the next run continues from what was loaded.", file=sys.stderr)
         return INTERRUPTED
-    return code or 0  # no command, no code: the help was asked for
+    return code or 0  # the help has no code
 
 
 @contextmanager
 def _interruptions() -> Iterator[None]:
-    """Raises a Ctrl-C again that came during a query of DuckDB, which makes an error of it; others wrap that error."""
+    """Raises Ctrl-C again after DuckDB turned it into an error during a query; other libraries wrap that error."""
     try:
         yield
     except Exception as error:
@@ -85,15 +85,15 @@ def _interruptions() -> Iterator[None]:
 
 
 def _refuse_lost_letters(arguments: Sequence[str]) -> None:
-    """Keeps a Python that does not read arguments as UTF-8 from writing to wrong paths."""
+    """Refuse a Python that does not read arguments as UTF-8: it would write to wrong paths."""
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8" and not all(map(str.isascii, arguments)):
         raise CivitaiEtlError(f"Python takes arguments for {encoding} here: unset PYTHONUTF8, or set a UTF-8 locale.")
 
 
 def console_script() -> None:
-    """`main`, ended at once: all is written and closed by then, and to free every object that the libraries have made
-    Python would take half a second.
+    """Run `main` and exit at once. Everything is written and closed by then, and Python would take half a second to
+    free the libraries' objects.
     """
     open_standard_streams()
     set_least_width()

@@ -23,10 +23,10 @@ def demo(
     models: PositiveInt = 2000,
     data_dir: NamedPath = Path("data/demo"),
 ) -> int:
-    """See it work: simulated days through the whole pipeline, without a network or a key.
+    """Run simulated days through the whole pipeline, without a network or a key.
 
     Starts an emulated Civitai on this machine, takes one snapshot for each simulated day from 2026-01-01 on, prints a
-    summary and draws charts. Run again, it goes on where it was.
+    summary and draws charts. A second run continues where the first stopped.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def demo(
     models
         Models in the simulated catalogue on the first day.
     data_dir
-        Where to work; refused if it holds snapshots of a real service. Charts go to `charts` in it.
+        Where to work; must not hold snapshots of a real service. Charts go to `charts` in it.
     """
     from flows.cli.demo import run_demo
 
@@ -50,9 +50,8 @@ def snapshot(
 ) -> int:
     """Take today's full snapshot and publish it; resumes one that was cut off.
 
-    A date that is complete already is not asked for again. What is watched (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`,
-    `_USERS`) is looked up with it. Ends with code 3 if the snapshot is partial: what was seen
-    is published, and the reason is reported.
+    A complete date is not crawled again. The watch list (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`, `_USERS`) is looked
+    up with it. Ends with code 3 if the snapshot is partial: what was seen is published, and the reason is reported.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ def snapshot(
         UTC date of the snapshot, such as 2026-01-31. Default: today. A real service answers only for today, so
         another date is for an emulator.
     service_moved
-        The service is the one of the snapshots before, at a new address; needed once.
+        The service of the earlier snapshots has a new address; needed once.
     """
     from flows.reporting.console import progress_display
     from flows.steps import WatchListError, run_daily_snapshot
@@ -95,9 +94,9 @@ def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
 
 @app.command
 def refresh() -> int:
-    """Take in what is new since the last look: documents of models and images, between two snapshots.
+    """Load the new documents of models and images since the last refresh, between two snapshots.
 
-    The published tables stay as they are: the next snapshot observes what was found here.
+    The published tables stay as they are. The next snapshot observes the new documents.
     """
     from flows.reporting import report
     from flows.reporting.console import progress_display
@@ -111,9 +110,9 @@ def refresh() -> int:
 
 @app.command(name="look-up")
 def look_up(name: str, /, *texts: str) -> int:
-    """Ask the service for things by id, name or hash, and print what it says; the answers are kept and published.
+    """Ask the service for things by id, name or hash, and print, keep and publish its answers.
 
-    `civitai-etl look-up versions 128713 130072` has the details of two versions in `star.model_version_detail`. Ends
+    `civitai-etl look-up versions 128713 130072` puts the details of two versions in `star.model_version_detail`. Ends
     with code 1 if anything was not found.
 
     Parameters
@@ -144,19 +143,19 @@ def rebuild(
     into: NamedPath | None = None,
     forget_dates: str | None = None,
 ) -> int:
-    """Make the star tables again from what was loaded; the service is not asked.
+    """Make the star tables again from raw, without requests.
 
     Parameters
     ----------
     from_date
-        First snapshot date to be made again. Default: the first there is.
+        First snapshot date to make again. Default: the first in raw.
     to_date
-        Last snapshot date to be made again. Default: the last there is.
+        Last snapshot date to make again. Default: the last in raw.
     into
         Write `lake` and `analytics.duckdb` under this directory instead of the data directory.
     forget_dates
-        Published dates that raw no longer has, to be dropped from the tables for good: exactly those that the refusal
-        names, such as 2026-01-01,2026-01-05..2026-01-31.
+        Published dates to drop from the tables for good because raw no longer has them. Give exactly those that the
+        error names, such as 2026-01-01,2026-01-05..2026-01-31.
     """
     from flows.reporting import report
     from flows.reporting.console import progress_display
@@ -180,8 +179,8 @@ def rebuild(
 def relocate() -> int:
     """Make the tables readable after the data directory was moved or copied; takes seconds.
 
-    `analytics.duckdb` names its Parquet files by their absolute paths. Whoever finds that it is not where it was
-    published says so; a command that writes does this by itself.
+    `analytics.duckdb` names its Parquet files by their absolute paths. A command that reads reports that they have
+    moved. A command that writes relocates them by itself.
     """
     from flows.reporting import report
     from flows.steps import relocate_star
@@ -195,10 +194,10 @@ def relocate() -> int:
 
 @app.command
 def compact() -> int:
-    """Make the data directory small: closed months become one file a table, their raw observations an archive.
+    """Make the data directory smaller: a closed month becomes one file per table and an archive of raw observations.
 
-    A month is closed when a later one has a complete snapshot. Every row stays where SQL finds it, which is proven by a
-    rebuild before anything is replaced: this takes as long as `civitai-etl rebuild`, and as much space for a while.
+    A month is closed when a later one has a complete snapshot. SQL still finds every row: a rebuild proves it before
+    anything is replaced. This takes as long as `civitai-etl rebuild`, and as much space for a while.
     """
     from flows.reporting import report
     from flows.reporting.console import progress_display

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipelines.progress import Progress
     from pipelines.settings import Settings
 
-#: Rows of a record that are shown; its other dates say the same.
+#: The number of rows shown of a record. Its other dates say the same.
 SHOWN = 3
 
 _COUNT = "select count(*) from star.ops_quarantine"
@@ -22,7 +22,7 @@ class NotQuarantinedError(CivitaiEtlError):
 
 
 def group_lines(settings: "Settings") -> list[str]:
-    """Per kind, level and reason (whatever the element of a list): how many, from when to when, and the id of one."""
+    """Per kind, level and reason (without the index in a list): the count, the first and last date, and one id."""
     with open_analytics(settings.analytics) as connection:
         groups = connection.execute(
             r"""
@@ -56,11 +56,10 @@ def _of(level: str, count: int) -> str:
 
 
 def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
-    """A record as it was received, or its quarantined values, newest first, with the reason; JSON is laid
-    out.
+    """A record as received, or its quarantined values, newest first, with the reason. JSON is indented.
 
     Raises:
-        NotQuarantinedError: it is not there.
+        NotQuarantinedError: it is not in quarantine.
     """
     with open_analytics(settings.analytics) as connection:
         records = connection.execute(
@@ -81,7 +80,7 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
 
 
 def replay(settings: "Settings", progress: "Progress") -> str:
-    """Make the star again if today's declarations read any quarantined record or value; reports the result.
+    """Make the star again if today's declarations can read a quarantined record or value; reports the result.
 
     Raises:
         CivitaiEtlError: nothing is published, or the rebuild fails.
@@ -95,7 +94,7 @@ def replay(settings: "Settings", progress: "Progress") -> str:
             "select distinct kind, level, entity_id, reason, payload from star.ops_quarantine"
         ).fetchall()
         before = connection.execute(_COUNT).fetchall()[0][0]
-    # An item never became a document; a row that a table refused is judged again by any rebuild.
+    # An item never became a document. Every rebuild checks a row again that a table rejected.
     is_readable = any(
         reason_now(kind, level, entity_id, reason, text.encode()) is None
         for kind, level, entity_id, reason, text in rows
@@ -113,6 +112,6 @@ def _laid_out(payload: str) -> str:
     try:
         text = json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
         text.encode()
-    except (ValueError, RecursionError):  # no JSON, half of a surrogate pair, nested too deeply
+    except (ValueError, RecursionError):  # not JSON, half a surrogate pair, nested too deeply
         return payload
     return text

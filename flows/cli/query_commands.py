@@ -12,9 +12,9 @@ from pipelines.errors import CivitaiEtlError
 
 @app.command
 def status(*, max_age: str = "36h") -> int:
-    """Say how fresh and how complete the published tables are.
+    """Report how fresh and how complete the published tables are.
 
-    Ends with code 4 if nothing is published or the newest snapshot is older than `max_age`: fit for a monitor.
+    Ends with code 4, for a monitor, if nothing is published or the newest snapshot is older than `max_age`.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def sql(
     format: Literal["table", "csv", "json", "parquet"] = "table",  # noqa: A002 (the name of the option)
     output: NamedPath | None = None,
 ) -> int:
-    """Ask the published tables in SQL, read-only, while a pipeline may be running.
+    """Query the published tables with SQL, read-only, also while a pipeline runs.
 
     `civitai-etl sql "from star.mart_base_model_daily limit 5"`
 
@@ -42,7 +42,7 @@ def sql(
     query
         One SQL query (DuckDB). Default: read from standard input.
     format
-        How the answer is written. `table` is for reading and shows at most 500 rows; the others are complete.
+        Format of the answer. `table` is for reading and shows at most 500 rows; the others are complete.
     output
         File to write to, replaced as a whole. Default: standard output.
     """
@@ -65,10 +65,10 @@ def identify(
     offline: bool = False,
     format: Literal["table", "json"] = "table",  # noqa: A002 (the name of the option)
 ) -> int:
-    """Hash local model files and name the versions they are, their licence, and whether there is a newer version.
+    """Hash local model files and print their versions, their licences, and whether there is a newer version.
 
-    The published tables answer first, then the service for what they do not know. Ends with code 1 if a file cannot be
-    read; an unknown file is no error.
+    The published tables answer first. The service is asked for the others. Ends with code 1 if a file cannot be read;
+    an unknown file is no error.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def identify(
     offline
         Do not ask the service.
     format
-        `table` is for reading; `json` has all there is, hashes included.
+        `table` is for reading; `json` has everything, with the hashes.
     """
     from flows.cli.identify import identify as identify_files
     from flows.cli.identify import render_files
@@ -98,7 +98,7 @@ app.command(quarantine)
 
 @quarantine.default
 def listed() -> int:
-    """List the quarantine by reason: how often, on which dates, and an example."""
+    """List the quarantine by reason, with counts, dates and an example."""
     from flows.cli.quarantine import group_lines
 
     say(*group_lines(read_settings()))
@@ -112,9 +112,9 @@ def show(kind: str, entity_id: str, /) -> int:
     Parameters
     ----------
     kind
-        What it was taken for, as the list says: model, image, creator, tag, or a table.
+        Its kind, as in the list: model, image, creator, tag, or a table.
     entity_id
-        Its id, as the list says.
+        Its id, as in the list.
     """
     from flows.cli.quarantine import record_lines
 
@@ -124,7 +124,7 @@ def show(kind: str, entity_id: str, /) -> int:
 
 @quarantine.command
 def replay() -> int:
-    """Take in what today's declarations can read: the star is made again from raw with all of it at its dates."""
+    """Add what today's declarations can read to its dates: the star is made again from raw."""
     from flows.cli.quarantine import replay as replay_records
     from flows.reporting.console import progress_display
 
@@ -136,12 +136,12 @@ def replay() -> int:
 
 @app.command
 def docs(table: str | None = None, /) -> int:
-    """Say what the published tables mean: every table with its grain, or all columns of one.
+    """Explain the published tables: every table with its grain, or all columns of one.
 
     Parameters
     ----------
     table
-        A table, view or macro of schema `star`, such as dim_model. Default: list them all.
+        A table, view or macro of schema `star`, such as dim_model. Default: list all.
     """
     from flows.reporting.documentation import show_documentation
 
@@ -151,9 +151,9 @@ def docs(table: str | None = None, /) -> int:
 
 @app.command
 def doctor() -> int:
-    """List all settings (secrets masked) and versions, try disk and service, and list the next scheduled runs.
+    """List all settings (secrets masked) and versions, test disk and service, and list the next scheduled runs.
 
-    Ends with code 1 if something would keep a snapshot from working.
+    Ends with code 1 if a problem would prevent a snapshot.
     """
     from flows.cli.doctor import examine
 

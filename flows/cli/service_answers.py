@@ -1,8 +1,8 @@
-"""What the service says about files that the published tables do not know.
+"""Asks the service for files that the published tables do not know.
 
-They are asked for by SHA256, many at once, and one by one by the other hashes that decide; the answers are kept in raw
-like every look-up. Licence and updates stand in the document of the model, which is asked for and not kept: a model
-belongs to a snapshot.
+Requests by SHA256 ask for many files at once. The other hashes that decide need one request each. Raw keeps the answers
+like every look-up. Licence and updates come from the document of the model, which is not kept, because a model belongs
+to a snapshot.
 """
 
 from collections import defaultdict
@@ -28,17 +28,17 @@ from transforms.staging.payloads import Model, Version
 
 @dataclass(frozen=True)
 class ServiceAnswers:
-    """By key of what was asked for: the matches, and why there was no answer. The service does not know the others."""
+    """By key of the request: the matches, and why there was no answer. The service does not know the other keys."""
 
     matches: dict[Any, Match]
     unanswered: dict[Any, str]
 
 
 def ask(settings: Settings, wanted: Mapping[Any, Fingerprints], progress: Progress) -> ServiceAnswers:
-    """Ask the service for files by their hashes, until one of them is known.
+    """Ask the service for each file by its hashes until it knows one.
 
     Args:
-        settings: the service, and the data directory whose raw layer keeps the answers.
+        settings: the service, and the data directory for the answers.
         wanted: the hashes of each file, by any key.
         progress: receives the look-ups.
 
@@ -80,7 +80,7 @@ def _version(item: bytes) -> Version:
 
 
 def _by_age(version: Version) -> tuple[bool, datetime, int]:
-    """Oldest publication first, as the service has it (docs/api-notes.md, 4)."""
+    """Oldest publication first, as in the service (docs/api-notes.md, 4)."""
     published = _utc(version.publishedAt)
     return published is None, published or datetime.max.replace(tzinfo=UTC), version.id
 
@@ -90,7 +90,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def _models(client: Client, model_ids: set[int | None], progress: Progress) -> dict[int | None, Model]:
-    """The models that the service has; a note says why another one has no answer."""
+    """The models that the service has; a note says why a model has no answer."""
     models: dict[int | None, Model] = {}
     asked = sorted(model_id for model_id in model_ids if model_id is not None)
     for done, model_id in enumerate(asked, 1):
@@ -98,7 +98,7 @@ def _models(client: Client, model_ids: set[int | None], progress: Progress) -> d
             (item,) = client.document(f"/models/{model_id}", ()).items
             models[model_id] = msgspec.json.decode(split("model", bytes(item)).payload, type=Model)
         except NotFoundError:
-            pass  # a version can be had whose model cannot: licence and updates are not known
+            pass  # the version exists but its model does not: licence and updates are not known
         except (ServiceError, UnreadableItemError, msgspec.ValidationError) as error:
             progress.note(f"licence and updates of model {model_id} are not known: {error}")
         progress.update("licences", done, len(asked), "models")

@@ -12,11 +12,11 @@ from pipelines.errors import CivitaiEtlError
 
 @app.command
 def serve(*, port: Port = 4200) -> int:
-    """Take a snapshot every day and look for news every hour (`CIVITAI_ETL_DAILY_CRON`, `_REFRESH_CRON`).
+    """Take a snapshot every day and refresh every hour (`CIVITAI_ETL_DAILY_CRON`, `_REFRESH_CRON`).
 
     Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port. Runs
-    until it is stopped, or until it is no use (no server, no scheduled runs): then it ends with code 1, to be started
-    again by a service manager.
+    until it is stopped. Without a working server or scheduled runs it ends with code 1, so that a service manager
+    starts it again.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def emulator(
     on
         UTC date of the emulator's clock. Default: today.
     dialect
-        `spec`: the service as its specification has it. `live`: as it answers today.
+        `spec`: as the service's specification says. `live`: as the service answers today.
     catalogue
-        A file of real model documents, NDJSON or NDJSON compressed with zstd, served as they are instead of a
-        simulated catalogue.
+        A file of real model documents, NDJSON (also with zstd), served as they are instead of a simulated
+        catalogue.
     key
         The API key that it knows.
     faults
-        What goes wrong, by script or by seeded chance; `python -m emulator serve --help` has the grammar.
+        Faults, by script or by seeded chance; `python -m emulator serve --help` has the grammar.
     control
         Offer `/control`, which sets the clock, orders faults and reports what the simulation did.
     """

@@ -1,4 +1,4 @@
-"""`civitai-etl serve`: the flows on their schedules, on one machine, with its own Prefect server if need be."""
+"""`civitai-etl serve`: runs the flows on their schedules on one machine, with its own Prefect server if necessary."""
 
 import asyncio
 import logging
@@ -27,21 +27,21 @@ from pipelines.storage.directory import prepare_directory
 if TYPE_CHECKING:
     from prefect.runner import Runner
 
-#: Seconds until a Prefect server answers; the first start makes its database and took 20 to 40 s on two cores.
+#: Seconds until a Prefect server answers. The first start makes its database and took 20 to 40 s on two cores.
 SERVER_START_SECONDS = 180
-#: Seconds between two looks at what was started, and those for which the same thing has to be amiss.
+#: Seconds between two checks, and how long the same problem has to last.
 PAUSE, PATIENCE = 10.0, 180.0
 #: Seconds that runs and a server have to end by themselves.
 GRACE_SECONDS = 20.0
 
 
 class PrefectServerError(CivitaiEtlError):
-    """The Prefect server does not start, or it or the runner does not do its work."""
+    """The Prefect server does not start, or the server or the runner does not work."""
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
-    """What Prefect has to know before it is imported: its files lie in the data directory, it sends no telemetry, and
-    no proxy stands between it and its server on this machine.
+    """The environment that Prefect needs before its import: its files are in the data directory, it sends no telemetry,
+    and it uses no proxy for its server on this machine.
     """
     return {
         "PREFECT_HOME": str(settings.data_dir / "prefect"),
@@ -49,9 +49,9 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         # Half of all cold starts miss the default of 20 s and leave a half-migrated database behind.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
-        # Kept in memory, a lease would be lost in a power cut while the slot that it holds stays taken in the database.
+        # A lease in memory would be lost in a power cut, but its slot in the database would stay taken.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        # The runs are processes of their own: they find the same tables from wherever they are started.
+        # The runs are separate processes. They find the same tables from any working directory.
         "CIVITAI_ETL_DATA_DIR": str(settings.data_dir),
         **with_direct_loopback(),
     }
@@ -71,10 +71,10 @@ class OwnServer:
 
 
 def check_api_url(url: str, origin: str) -> None:
-    """Keeps Prefect from what it does with an address that is none: it starts a server of its own, or fails at import.
+    """Refuse an invalid address. Prefect would start its own server for it, or fail at import.
 
     Raises:
-        PrefectServerError: `url` is no address of an API; `origin` says where it comes from.
+        PrefectServerError: `url` is not the address of an API; `origin` says where it comes from.
     """
     try:
         parts = urlsplit(url)
@@ -94,8 +94,8 @@ def serve_flows(settings: Settings, port: int) -> int:
 
     Raises:
         NetworkError: the environment names a proxy or authorities that cannot be used.
-        PrefectServerError: what is given is no address of a server, none starts, or what was started does not do its
-            work (any more).
+        PrefectServerError: the address is not that of a server, no server starts, or the server or the runner does not
+            work.
     """
     check_network()
     given = os.environ.get("PREFECT_API_URL")
@@ -103,7 +103,7 @@ def serve_flows(settings: Settings, port: int) -> int:
         check_api_url(given, "PREFECT_API_URL")
     prepare_directory(settings.data_dir)
     os.environ.update(prefect_environment(settings))
-    # Until the runner takes over, for the server must not be left behind.
+    # Until the runner takes over: the server must not be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if given:
         _serve(settings, given, None)
@@ -121,7 +121,7 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     from flows.deployments import deployments
 
     to_serve = deployments(settings)
-    # Schedules stay active over a restart: a machine that was down at night must not stay paused for ever.
+    # Schedules stay active over a restart. Otherwise a machine that was down at night would stay paused.
     runner = Runner(pause_on_shutdown=False)
     try:
         for one in to_serve:
@@ -131,7 +131,7 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     lines = [one.line() for one in to_serve]
     lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    # What it says of a server that is gone is a traceback; whether the server is gone is reported below, in one line.
+    # This logger reports a lost server with a traceback. The code below reports it in one line.
     logging.getLogger("prefect.FlowRunCancellingObserver").setLevel(logging.ERROR)
     try:
         reason = asyncio.run(_run_watched(runner, [one.full_name for one in to_serve], server))
@@ -142,7 +142,7 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
 
 
 async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer | None) -> str | None:
-    """Run what is due until somebody ends it, or something is amiss for good: then returns what."""
+    """Run what is due until somebody ends it or a problem lasts; returns the problem."""
     from flows.cli.watchdog import watch
     from flows.deployments import DAILY
     from flows.interrupted import go_on
@@ -169,7 +169,7 @@ async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer
     else:
         watching.cancel()
         reason = (server.ended() if server else None) or await _why_it_ended(running.exception(), names)
-    # The runner asks the server for each run that it ends, and the server may be dead.
+    # The runner asks the server about each run that it ends, and the server may be dead.
     _exit_in(GRACE_SECONDS, reason, server)
     running.cancel()
     await asyncio.wait({running})
@@ -177,7 +177,7 @@ async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer
 
 
 async def _why_it_ended(error: BaseException | None, names: Sequence[str]) -> str:
-    """Why the runner ended, which nobody had asked it to do: most often it has lost its server."""
+    """Why the runner ended by itself: most often it has lost its server."""
     from flows.cli.watchdog import NoAnswerError, look
 
     try:
@@ -190,7 +190,7 @@ async def _why_it_ended(error: BaseException | None, names: Sequence[str]) -> st
 
 
 def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
-    """End this process in so many seconds at the latest, whatever it waits for then."""
+    """End this process after at most `seconds`, even if it waits for something."""
 
     def end() -> None:
         print(f"civitai-etl: {plain(reason)}", file=sys.stderr, flush=True)
@@ -207,7 +207,7 @@ def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
 def prefect_server(settings: Settings, port: int) -> Iterator[OwnServer]:
     """A Prefect server on 127.0.0.1 as a child process, for the length of the block.
 
-    The address of its API is in the data directory meanwhile, for `civitai-etl doctor`.
+    Meanwhile the data directory has the address of its API, for `civitai-etl doctor`.
 
     Raises:
         PrefectServerError: the port is taken, or the server does not come up.
@@ -245,7 +245,7 @@ def is_taken(port: int) -> bool:
 
 
 def api_url_file(settings: Settings) -> Path:
-    """Where the address of the server that `serve` started is written as long as it runs."""
+    """The file that has the address of the server of `serve` while it runs."""
     return settings.data_dir / "prefect" / "api_url"
 
 

@@ -13,9 +13,9 @@ app.command(vault)
 
 @vault.command
 def pull() -> int:
-    """Store the account of the key: who it is, its vault and its items, the permissions for them.
+    """Store the account of the key: the member, its vault, the items and their permissions.
 
-    The tables lie under `account/` in the data directory, apart from the published ones.
+    The tables are under `account/` in the data directory, apart from the published ones.
     """
     from flows.reporting.console import progress_display
     from flows.vault import pull as pull_account
@@ -29,15 +29,15 @@ def pull() -> int:
 
 @vault.command
 def plan(*, sql: str) -> int:
-    """Show what is to be added and removed so that the vault holds what a query gives, and write it to a file.
+    """Show what to add and remove so that the vault holds the result of a query, and write it to a file.
 
     `civitai-etl vault plan --sql "select version_id from star.model_version where base_model = 'Pony'"`
 
     Parameters
     ----------
     sql
-        One SQL query (DuckDB) on the published tables with a column `version_id`. The stored account can be read in
-        it: account.me, account.vault, account.vault_item, account.permission.
+        One SQL query (DuckDB) on the published tables with a column `version_id`. It can also read the stored
+        account: account.me, account.vault, account.vault_item, account.permission.
     """
     from flows.vault import plan as plan_vault
     from flows.vault import plan_lines
@@ -53,8 +53,8 @@ def plan(*, sql: str) -> int:
 def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Carry the plan out: toggle versions until the vault agrees with it. Without --yes nothing is changed.
 
-    Killed or cut off, it goes on when it is run again; no version is toggled twice. Ends with code 3 if vault and plan
-    do not agree at the end, and says why for each version.
+    After a kill or a lost connection, run it again to continue; no version is toggled twice. Ends with code 3 if vault
+    and plan do not agree at the end, and says why for each version.
 
     Parameters
     ----------

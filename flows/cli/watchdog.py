@@ -1,9 +1,8 @@
-"""Sees whether what `civitai-etl serve` started does its work, and says what does not, so that `serve` can end.
+"""Checks that the server and the runs of `civitai-etl serve` work, and reports what does not, so that `serve` can end.
 
-A Prefect server that answers can be useless all the same: its scheduler can fail every minute and report it only in its
-log. So it is judged by what it should have done: schedules have a next run, and a run begins when it is due. The log is
-read, too, where `serve` started the server. What is amiss may pass, as it does when a machine is busy: only what lasts
-is a reason to end.
+A Prefect server can answer and still not work: its scheduler can fail every minute and report it only in its log. So
+the checks look at results: schedules have a next run, and a run begins when it is due. If `serve` started the server,
+its log is read, too. A problem may pass, for example on a busy machine. Only a problem that lasts ends `serve`.
 """
 
 import asyncio
@@ -33,13 +32,13 @@ from prefect.settings import PREFECT_API_URL
 
 from pipelines.errors import CivitaiEtlError
 
-#: Seconds that the server has to answer a look.
+#: Seconds that the server has to answer.
 _ANSWER = 30.0
-#: Prefect schedules a hundred days ahead: a schedule that asks for no run sooner need not have one.
+#: Prefect schedules a hundred days ahead. A schedule whose next run is later may have none yet.
 _HORIZON = timedelta(days=90)
-#: Seconds for which a service counts as failing after an error: the loops that matter come round once a minute.
+#: Seconds for which a service counts as failing after an error. The important loops run once a minute.
 _ERROR_LASTS = 90.0
-#: An error of a background service: of which part, and of which of its functions where the line says it.
+#: An error of a background service: its part, and its function if the line has it.
 _SERVICE_ERROR = re.compile(
     r"\| (?:ERROR|CRITICAL) +\| (?P<part>(?:docket|prefect\.server[\w.]*\.services)[\w.]*) - "
     r"(?:\S+ \[[^\]]*\] (?P<function>\w+)\()?"
@@ -52,8 +51,8 @@ class NoAnswerError(CivitaiEtlError):
 
 @dataclass(frozen=True)
 class Seen:
-    """A deployment as a look at the server shows it: whether a runner asks for its runs, whether one is at work, the
-    cron expressions of its active schedules, when its next run begins, and when one was due that has not begun.
+    """A deployment as the server shows it: whether a runner asks for its runs, whether a run is at work, the cron
+    expressions of its active schedules, when its next run begins, and when an overdue run should have begun.
     """
 
     name: str
@@ -66,7 +65,7 @@ class Seen:
 
 
 def amiss(seen: Sequence[Seen], now: datetime) -> set[str]:
-    """What is wrong with the deployments, in sentences. While one of them is at work the others may wait."""
+    """What is wrong with the deployments, in sentences. While one is at work, the others may wait."""
     found = set()
     for one in seen:
         if not one.is_registered:
@@ -89,24 +88,24 @@ def failing_services(log: str) -> set[str]:
 
 
 def lasting(since: Mapping[str, float], found: Iterable[str], now: float) -> dict[str, float]:
-    """Since when each of these things has been amiss; what was well in between begins again."""
+    """When each of these problems began. A problem that went away begins again."""
     return {sentence: since.get(sentence, now) for sentence in found}
 
 
 @dataclass
 class ServerLog:
-    """The log of a server that `serve` started; each look reads on from where the last one ended."""
+    """The log of a server that `serve` started. Each check reads only what is new."""
 
     path: Path
     _position: int = 0
     _errors: dict[str, float] = field(default_factory=dict)
 
     def amiss(self, now: float) -> set[str]:
-        """The services that have reported an error lately, in sentences."""
+        """The services with a recent error, in sentences."""
         with self.path.open("rb") as log:
             log.seek(self._position)
             new = log.read()
-        # A line that is not written to its end is for the next look.
+        # An unfinished line is left for the next check.
         whole = new[: new.rfind(b"\n") + 1]
         self._position += len(whole)
         self._errors |= dict.fromkeys(failing_services(whole.decode(errors="replace")), now)
@@ -118,7 +117,7 @@ class ServerLog:
 
 
 async def look(names: Iterable[str]) -> list[Seen]:
-    """What the server of this process (`PREFECT_API_URL`) shows of these deployments.
+    """What the server of this process (`PREFECT_API_URL`) shows for these deployments.
 
     Raises:
         NoAnswerError: it does not answer.
@@ -167,10 +166,10 @@ def _in_state(*types: StateType) -> FlowRunFilterState:
 async def watch(
     names: Sequence[str], log: Path | None, ended: Callable[[], str | None], *, pause: float, patience: float
 ) -> str:
-    """Look at these deployments until the same thing has been amiss for `patience` seconds; returns it, in a sentence.
+    """Check these deployments until the same problem has lasted `patience` seconds; returns it in a sentence.
 
-    There are `pause` seconds between two looks. `log` is that of a server of our own, and `ended` says at once that it
-    ended.
+    There are `pause` seconds between two checks. `log` is the log of our own server, and `ended` says whether that
+    server has ended.
     """
     server_log = ServerLog(log) if log else None
     since: dict[str, float] = {}

@@ -1,10 +1,10 @@
-"""docs/api-coverage.md, made of the declarations: operation by operation of the Site API, what becomes of it.
+"""Makes docs/api-coverage.md from the declarations: what the pipeline does with each operation of the Site API.
 
     python -m flows.reporting.api_coverage            write it again (`make docs`)
-    python -m flows.reporting.api_coverage --check    end with 1 if it is not what the declarations say (`make check`)
+    python -m flows.reporting.api_coverage --check    end with 1 if it differs from the declarations (`make check`)
 
-Only the list of operations stands here (a test holds it against the specification); resources come from the dialects,
-raw tables from payload kinds, star and account tables from what they say that they are read from.
+This module has only the list of operations (a test compares it with the specification). Resources come from the
+dialects, raw tables from payload kinds, star and account tables from their own `read_from`.
 """
 
 import re
@@ -22,7 +22,7 @@ from transforms.tables.account import ACCOUNT_TABLES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api-coverage.md"
 
-#: Where each operation is tested through, from the request to the tables.
+#: The tests of each operation, from the request to the tables.
 BATTERY = "tests/pipelines/test_every_resource.py"
 RECONCILE_TESTS = "tests/pipelines/test_reconcile.py"
 ACCOUNT_TESTS = "tests/flows/test_vault.py"
@@ -61,7 +61,7 @@ OPERATIONS = (
 
 @dataclass(frozen=True)
 class Use:
-    """What one dialect uses an operation for: the resource, what it is kept as, the commands, and the test."""
+    """A dialect's use of an operation: the resource, the payload kinds, the commands, and the test."""
 
     resource: str
     kinds: tuple[str, ...]
@@ -101,7 +101,7 @@ def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
 
 
 def path_of(lookup: Lookup) -> str:
-    """The path of a look-up as the specification writes it."""
+    """The path of a look-up as in the specification."""
     return lookup.path.format("{id}" if lookup.key_type == "id" else "{hash}")
 
 
@@ -110,7 +110,7 @@ def method_of(lookup: Lookup) -> str:
 
 
 def tables_of(kind: str) -> list[type[Table]]:
-    """The tables that documents of a kind reach: of the star, or of the account."""
+    """The tables of the star or the account that have data from documents of a kind."""
     if kind in LOOKUPS:
         return [LOOKUPS[kind][0]]
     if kind in ACCOUNT_KINDS:

@@ -1,10 +1,9 @@
 """Charts of the base models over time, for the demo and the notebook: the same data and the same look.
 
 What the numbers mean: `mart_base_model_daily` has a flow (`downloads_delta`) per snapshot, which may span several days.
-A chart shows flow divided by the days that it spans, at the date of the snapshot. What a version gained while its
-number was hidden counts by its share of days for each snapshot in between, as in the table macros. A day without a
-snapshot, or one whose downloads are withheld, is a gap in the line, and a flow that nobody knows (the very first
-snapshot has none) is not drawn; neither is ever zero.
+A chart divides the flow by these days and shows it at the date of the snapshot. What a version gained while its number
+was hidden is spread over the snapshots in between by days, as in the table macros. A day without a snapshot, or with
+withheld downloads, is a gap in the line. An unknown flow, as of the first snapshot, is not drawn. Neither is ever zero.
 """
 
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ import polars as pl
 
 from pipelines.storage.replacement import replacing
 
-#: Colours that stay apart from each other for most kinds of colour vision (after Okabe and Ito).
+#: Colours that most kinds of colour vision can distinguish (after Okabe and Ito).
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7a5195", "#8c6d31", "#5b8c2a", "#b0413e"]
 OTHER = "other base models"
 OTHER_COLOUR = "#c4c7cc"
 WIDTH, HEIGHT = 680, 340
 AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart)
-#: Rating measures that the mart has, with the title of their axis and the format of their numbers.
+#: The rating measures of the mart, with their axis titles and number formats.
 RATING_MEASURES = {
     "rating": ("average rating, of 5", ".2f"),
     "approval_rate": ("thumbs up, share of all thumbs", ".1%"),
@@ -33,11 +32,11 @@ RATING_MEASURES = {
 
 
 def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """One row per base model and calendar day; numbers stand at complete snapshots only and are null on other days.
+    """One row per base model and calendar day. Numbers are null except at complete snapshots.
 
-    A partial snapshot has the flow of what it reached and leaves the rest to a later one: alone it would look like a
-    fall, and the day after it like a rise. Its flow counts with the next complete snapshot, and so does what happened
-    up to a date whose downloads are withheld.
+    A partial snapshot has the flow of what it reached, and a later one has the rest. Alone it would look like a fall,
+    and the day after it like a rise. So its flow counts with the next complete snapshot. The same holds for the flow
+    up to a date with withheld downloads.
 
     Columns: `snapshot_date`, `base_model`; `downloads`, gained since the complete snapshot before;
     `downloads_per_day` and `versions_per_day`, flows divided by the days between the two; `downloads_share`; `rating`,
@@ -56,7 +55,7 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             select day.date, complete.snapshot_date, complete.since
             from star.dim_date as day asof join complete on day.date <= complete.snapshot_date
         ),
-        -- The flows that began before the complete snapshot before: few, and whole in the mart.
+        -- The flows that began before the previous complete snapshot: few, and not divided in the mart.
         long as (
             select
                 version.base_model,
@@ -119,7 +118,7 @@ def daily(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def leading(frame: pl.DataFrame, count: int) -> list[str]:
-    """The `count` base models with the most downloads over the dates of `frame`, first the one with most."""
+    """The `count` base models with the most downloads over the dates of `frame`, highest first."""
     return (
         frame.group_by("base_model")
         .agg(pl.col("downloads").sum())
@@ -130,7 +129,7 @@ def leading(frame: pl.DataFrame, count: int) -> list[str]:
 
 
 def downloads_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.LayerChart:
-    """Downloads per day, one line per base model, each with its name at its end."""
+    """Downloads per day, one line per base model with its name at the end."""
     return _lines(
         frame, base_models, "downloads_per_day", "downloads per day", ",.0f", "Downloads per day by base model"
     )
@@ -144,21 +143,21 @@ def rating_chart(frame: pl.DataFrame, base_models: Sequence[str], measure: str) 
 
 
 def share_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.Chart:
-    """Share of each snapshot's downloads, stacked; what is not among `base_models` is one grey part."""
+    """Share of each snapshot's downloads, stacked; all other base models are one grey part."""
     return _stacked(
         frame, base_models, "downloads_share", "share of downloads", ".0%", "Share of downloads by base model"
     )
 
 
 def versions_chart(frame: pl.DataFrame, base_models: Sequence[str]) -> alt.Chart:
-    """New versions per day, stacked; what is not among `base_models` is one grey part."""
+    """New versions per day, stacked; all other base models are one grey part."""
     return _stacked(
         frame, base_models, "versions_per_day", "new versions per day", ",.2~f", "New versions per day by base model"
     )
 
 
 def write_chart(chart: alt.TopLevelMixin, directory: Path, name: str) -> tuple[Path, Path]:
-    """Write a chart as `<name>.png` and as `<name>.html`, which carries its scripts and opens without a network."""
+    """Write a chart as `<name>.png` and `<name>.html`, which contains its scripts and needs no network."""
     directory.mkdir(parents=True, exist_ok=True)
     png, html = directory / f"{name}.png", directory / f"{name}.html"
     with replacing(png) as aside:
@@ -184,7 +183,7 @@ def _lines(
     colour = _colour(base_models, legend=None)
     lines = (
         alt.Chart(shown)
-        # A null breaks the line; the points show dates that stand alone between two gaps.
+        # A null breaks the line; the points show single dates between two gaps.
         .mark_line(strokeWidth=2, invalid="break-paths-show-domains", point=alt.OverlayMarkDef(size=14))
         .encode(
             x=_date_axis(),
@@ -216,7 +215,7 @@ def _stacked(
             base_model=pl.when(pl.col("base_model").is_in(base_models)).then("base_model").otherwise(pl.lit(OTHER))
         )
         .group_by("snapshot_date", "base_model")
-        # A sum over nothing but nulls is unknown, not zero.
+        # A sum of only nulls is unknown, not zero.
         .agg(pl.when(known).then(pl.col(column).sum()))
         .with_columns(rank=pl.col("base_model").replace_strict(order, range(len(order)), return_dtype=pl.Int32))
         .sort("snapshot_date", "rank")
@@ -227,7 +226,7 @@ def _stacked(
         .mark_bar(binSpacing=1)
         .encode(
             x=_date_axis().timeUnit("yearmonthdate"),
-            # Shares add up to one but for the last bit of a float: no nicer axis than that.
+            # Shares add up to one except for rounding: no nicer axis than that.
             y=alt.Y(f"{column}:Q", title=axis, scale=alt.Scale(nice=False), axis=alt.Axis(format=number_format)),
             color=_colour(order, legend=alt.Legend(title=None, orient="right", symbolType="square")),
             order="rank:Q",
@@ -243,7 +242,7 @@ def _finished(chart: AnyChart, title: str, frame: pl.DataFrame) -> AnyChart:
 
 
 def _span(values: pl.Series, *, from_zero: bool) -> tuple[float, float]:
-    """The domain of an axis with a little air; from zero unless the values lie elsewhere by nature."""
+    """The domain of an axis with a small margin; it includes zero if `from_zero`."""
     known = values.drop_nulls()
     if known.is_empty():
         return 0.0, 1.0
@@ -255,7 +254,7 @@ def _span(values: pl.Series, *, from_zero: bool) -> tuple[float, float]:
 
 
 def _end_labels(shown: pl.DataFrame, column: str, low: float, high: float) -> pl.DataFrame:
-    """Where each name stands: at the last known value of its line, moved up or down until no two overlap."""
+    """The place of each name: at the last known value of its line, moved up or down until no two overlap."""
     ends = (
         shown.drop_nulls(column)
         .sort("snapshot_date")
@@ -275,7 +274,7 @@ def _end_labels(shown: pl.DataFrame, column: str, low: float, high: float) -> pl
 
 
 def _date_axis() -> alt.X:
-    # The years stand in the subtitle.
+    # The subtitle has the years.
     return alt.X(
         "snapshot_date:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8, labelFlush=False, grid=False)
     )

@@ -1,10 +1,9 @@
-"""What a person sees of a command: its results on standard output, and how long work shows itself on standard error.
+"""The output of a command: results on standard output, progress on standard error.
 
-Progress is bars on a terminal and plain lines in a log. Both show the same: how far the phase is, how fast it goes and,
-where the total is known, how long it still takes.
+Progress is bars on a terminal and plain lines in a log. Both show how far the phase is, how fast it goes and, if the
+total is known, the time left.
 
-Much of the output is text of the service, which anybody may have written: a terminal gets none of its control
-characters.
+Much of the output is untrusted text from the service. A terminal gets none of its control characters.
 """
 
 import io
@@ -22,10 +21,10 @@ from pipelines.progress import Progress
 
 #: Seconds between two plain lines of one phase.
 LINE_INTERVAL = 10.0
-#: Columns that tables and help need; the libraries that draw them fail, or never end, in a few.
+#: Columns that tables and help need. With fewer, the drawing libraries fail or never end.
 LEAST_WIDTH = 40
 
-#: What moves a cursor, changes a colour or the direction of a line, and what is no character. Escaped as in JSON.
+#: Characters that move a cursor or change a colour or the direction of a line, and non-characters. Escaped as in JSON.
 _CONTROLS = {
     code: f"\\u{code:04x}"
     for first, last in (
@@ -38,20 +37,20 @@ _CONTROLS = {
     )
     for code in range(first, last + 1)
 }
-#: What tables are drawn with, for an output that has ASCII letters, or little more.
+#: The characters that draw tables, for an output with little more than ASCII.
 _TO_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼…·", "-|+++++++++~.")
 
 
 class OutputError(CivitaiEtlError):
-    """Standard output takes no more."""
+    """Standard output cannot be written."""
 
 
 class Output(io.TextIOWrapper):
-    """Standard output that can say any text in its encoding, and says in one line why it cannot be written."""
+    """Standard output that writes any text in its encoding, and reports a failure to write in one line."""
 
     @classmethod
     def of(cls, stream: TextIO) -> Self:
-        """Takes a stream over: nothing else may write to it."""
+        """Take over a stream. Nothing else may write to it."""
         binary = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115 (for the life of the process)
         return cls(binary, stream.encoding, "backslashreplace", line_buffering=stream.isatty())
 
@@ -71,11 +70,11 @@ def _output_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"Standard output cannot be written ({error.strerror}): what it has is not whole.") from error
+        raise OutputError(f"Standard output cannot be written ({error.strerror}): the output is incomplete.") from error
 
 
 def open_standard_streams() -> None:
-    """Gives this process the streams that its shell has closed: else a file that it opens would take their place."""
+    """Open the streams that the shell has closed. Otherwise a file that is opened would take their place."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -85,7 +84,7 @@ def open_standard_streams() -> None:
 
 
 def set_least_width() -> None:
-    """Lets everything that is drawn have `LEAST_WIDTH` columns, however narrow the terminal says that it is."""
+    """Draw everything with at least `LEAST_WIDTH` columns, even on a narrower terminal."""
     width = shutil.get_terminal_size().columns
     if width < LEAST_WIDTH or os.environ.get("COLUMNS") == "0":
         os.environ["COLUMNS"] = str(max(width, LEAST_WIDTH))
@@ -97,7 +96,7 @@ def plain(text: str) -> str:
 
 
 def say(*lines: str) -> None:
-    """Print lines to standard output, as far as its encoding goes."""
+    """Print lines to standard output, in its encoding."""
     for line in lines:
         shown = plain(line)
         try:
@@ -109,7 +108,7 @@ def say(*lines: str) -> None:
 
 @contextmanager
 def progress_display() -> Iterator[Progress]:
-    """The listener that fits standard error, for the length of the block."""
+    """The progress display that fits standard error, for the length of the block."""
     if sys.stderr.isatty():
         with Bars() as bars:
             yield bars
@@ -189,7 +188,7 @@ class Bars:
         from rich.text import Text
 
         class Pace(ProgressColumn):
-            """Rate, and the time that is left or was taken."""
+            """The rate, and the time left or taken."""
 
             def render(self, task: Task) -> Text:
                 total = None if task.total is None else int(task.total)
@@ -221,7 +220,7 @@ class Bars:
         self._bars.console.print(plain(message), markup=False)
 
     def _end_phase(self) -> None:
-        # A phase whose total nobody knew ends where the next one begins.
+        # A phase without a known total ends where the next one begins.
         if self._phase is not None:
             self._bars.update(self._task, total=self._done, completed=self._done)
 

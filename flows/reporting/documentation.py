@@ -15,19 +15,19 @@ from transforms.tables.account import ACCOUNT_TABLES
 from transforms.tables.dictionary import about, column_comments, description, example_text, one_row_per, sql_type
 from transforms.tables.macros import MACROS, VIEWS, Macro, View
 
-#: Where no terminal sets a width, lines are as long as in this project's texts.
+#: Without a terminal that sets a width, lines are as long as in this project's texts.
 WIDTH_OF_A_FILE = 120
 
 
 class NoSuchTableError(CivitaiEtlError):
-    """The dictionary has nothing of that name."""
+    """The dictionary has no such name."""
 
 
 def show_documentation(name: str | None) -> None:
-    """Print the list of all that the dictionary has, or what `name` is.
+    """Print the list of the whole dictionary, or the entry of `name`.
 
     Raises:
-        NoSuchTableError: nothing is called so; the message lists similar names.
+        NoSuchTableError: there is no such name; the message lists similar names.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_OF_A_FILE
     console = Console(width=width, highlight=False)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     import duckdb
 
 STALE = 4
-#: How many missing days are named one by one.
+#: How many missing days are listed.
 NAMED_GAPS = 10
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which days have a snapshot. `newest_complete` is when the newest complete crawl began, by the service's clock."""
+    """The days with a snapshot. `newest_complete`: when the newest complete crawl began, by the service's clock."""
 
     dates: tuple[date, ...]
     partial: tuple[date, ...]
     newest_complete: datetime | None
-    #: The share of what its lists announced that the newest crawl met; None where they do not say.
+    #: The share of the announced items that the newest crawl met; None if the lists announce none.
     newest_share: float | None
-    #: Dates that the checks refused and nobody has decided on yet, with what the checks found.
+    #: Dates that the checks refused and that await a decision, with the reason.
     refused: tuple[tuple[date, str], ...]
     excluded: tuple[date, ...]
 
@@ -42,7 +42,7 @@ def parse_age(text: str) -> timedelta:
     """`90m`, `36h` or `7d` as a span of time."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhd])", text.strip())
     if match is None:
-        raise CivitaiEtlError(f"--max-age {text!r} is no age: give a number and m, h or d, such as 36h.")
+        raise CivitaiEtlError(f"--max-age {text!r} is not an age: give a number and m, h or d, such as 36h.")
     try:
         return float(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
     except OverflowError:
@@ -50,12 +50,12 @@ def parse_age(text: str) -> timedelta:
 
 
 def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
-    """Coverage as `star.ops_snapshot` has it; a date is complete when one of its crawls is."""
+    """Coverage from `star.ops_snapshot`. A date is complete when one of its crawls is."""
     columns = {name for (name, *_) in connection.execute("describe star.ops_snapshot").fetchall()}
     crawls = (
         "star.ops_snapshot"
         if "verdict" in columns
-        # An earlier version made the tables, and knew of no verdicts.
+        # An earlier version without verdicts made the tables.
         else "(select *, null::varchar as verdict, null::varchar as verdict_reason from star.ops_snapshot)"
     )
     rows = connection.execute(

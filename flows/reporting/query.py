@@ -1,6 +1,6 @@
 """Answers to SQL queries over the published tables: for reading, or complete as CSV, JSON or Parquet.
 
-A query reads. What writes anywhere, also beside the tables, is refused before it runs.
+A query only reads. A statement that writes anything is refused before it runs.
 """
 
 import io
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "csv", "json", "parquet"]
 
-#: Rows that the format for reading shows.
+#: The most rows that the table format shows.
 SHOWN_ROWS = 500
-#: Where no terminal sets a width, every column is shown.
+#: Without a terminal that sets a width, every column is shown.
 UNLIMITED_WIDTH = 100_000
 _COPY_OPTIONS = {
     "csv": "format csv, header",
@@ -33,11 +33,11 @@ _COPY_OPTIONS = {
     "parquet": "format parquet, compression zstd",
 }
 _STRING_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
-#: With `explain` before it or not.
+#: With or without `explain` before it.
 _EXPLAINED = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
-#: Of what DuckDB says when the disk takes no more, in JSON within its message.
+#: A part of DuckDB's message about a full disk, which contains JSON.
 _CANNOT_WRITE = re.compile(r'Could not write file .*": (?P<why>[^"]+)')
-#: A pivot is several statements to DuckDB, and so is what writes its rows.
+#: For DuckDB a pivot, or a copy of its rows, is several statements.
 _BEGINS_A_QUERY = re.compile(r"\s*\(*\s*(pivot|from|select|with)\b", re.IGNORECASE)
 
 
@@ -49,7 +49,7 @@ def answer(analytics: Path, query: str, form: Format, output: Path | None) -> No
     """Run a query, read-only, and write its answer to a file (replaced as a whole) or to standard output.
 
     Raises:
-        QueryError: with DuckDB's own words.
+        QueryError: with DuckDB's message.
         NothingPublishedError: there are no tables yet.
     """
     import duckdb
@@ -79,18 +79,17 @@ def answer(analytics: Path, query: str, form: Format, output: Path | None) -> No
 
 
 def ask(connection: "duckdb.DuckDBPyConnection", query: str) -> "duckdb.DuckDBPyRelation":
-    """The rows of one query that does nothing but read.
+    """The rows of one query that only reads.
 
     Raises:
-        QueryError: it is another statement, or several.
+        QueryError: it is another kind of statement, or several.
         duckdb.Error: DuckDB does not accept it.
     """
-    query.encode()  # DuckDB would say in thirty lines that it is no text
+    query.encode()  # DuckDB would report text that is not UTF-8 in thirty lines
     statements = connection.extract_statements(query)
     if len(statements) != 1 or not _only_reads(connection, statements[0]):
         raise QueryError(
-            "The tables are read-only, and so is what is asked of them: give one query, with select, from, show, "
-            "describe or explain."
+            "The tables are read-only: give one query that only reads, with select, from, show, describe or explain."
         )
     relation = connection.sql(query)
     assert relation is not None
@@ -129,7 +128,7 @@ def _write(
 
 
 def _make_valid(path: Path) -> None:
-    """Replaces what DuckDB writes for numbers that JSON does not have, in a file with a row on each line."""
+    """Replaces DuckDB's output for numbers that JSON does not have, in a file with one row per line."""
     with replacing(path) as aside, path.open("rb") as rows, aside.open("wb") as valid:
         for row in rows:
             valid.write(_STRING_OR_NO_NUMBER.sub(lambda found: b"null" if found[1] else found[0], row))
@@ -150,6 +149,6 @@ def _print_file(path: Path, form: Format) -> None:
 
 
 def _in_one_line(message: str) -> str:
-    """DuckDB's message without the drawing of the place; its hint about candidates stays."""
+    """DuckDB's message without the drawing of the position. The hint about candidates stays."""
     lines = [line.strip() for line in message.splitlines() if not line.startswith("LINE ")]
     return " ".join(line for line in lines if set(line) - set("^~ "))

@@ -1,6 +1,6 @@
-"""What a run did and what the published tables hold, in words: for the terminal as text, for Prefect as Markdown.
+"""Describes a run and the published tables: as text for the terminal, as Markdown for Prefect.
 
-Numbers come from the reports of crawl and build and, for what is published, from `analytics.duckdb` itself, so that
+Numbers come from the reports of crawl and build. Numbers about published tables come from `analytics.duckdb` itself, so
 a run reports what an analyst finds.
 """
 
@@ -40,8 +40,8 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 
     Raises:
         NothingPublishedError: nothing has been published there yet.
-        MovedError: the data directory is not where it was published.
-        CivitaiEtlError: the file, or one that it names, cannot be read, or is closed to this user.
+        MovedError: the data directory was moved after it was published.
+        CivitaiEtlError: the file, or one that it names, cannot be read.
     """
     import duckdb
 
@@ -55,9 +55,9 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     try:
         with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
             if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'star'").fetchall():
-                raise CivitaiEtlError(f"{analytics} has no published tables: move it away if it is another program's.")
+                raise CivitaiEtlError(f"{analytics} has no published tables: move it away if another program made it.")
             refuse_moved(connection, analytics)
-            # Days are UTC days wherever the reader sits.
+            # Days are UTC days in every time zone.
             connection.execute("set TimeZone = 'UTC'")
             yield connection
     except duckdb.Error as error:
@@ -79,7 +79,7 @@ def crawl_line(crawl: "SnapshotReport") -> str:
 
 
 def coverage_line(crawl: "SnapshotReport") -> str:
-    """How many were met of each kind, and of how many where the service says it."""
+    """How many entities of each kind were met, and how many the service announced, if it did."""
     met = [
         f"{kind} {counts['distinct_ids']:,}" + (f" of {crawl.listed[kind]:,}" if kind in crawl.listed else "")
         for kind, counts in crawl.endpoints.items()
@@ -96,7 +96,7 @@ def refresh_line(refreshed: "RefreshReport") -> str:
 
 
 def lookup_line(looked_up: "LookupReport") -> str:
-    """One sentence about look-ups, with what came of each that was asked for."""
+    """One sentence about look-ups, with the outcome of each kind."""
     outcomes = []
     for name, found in looked_up.found.items():
         unknown, unanswered = len(looked_up.unknown[name]), len(looked_up.unanswered[name])
@@ -111,7 +111,7 @@ def build_line(built: "BuildReport") -> str:
 
 
 def compact_lines(compacted: "CompactReport") -> list[str]:
-    """What moved, and the bytes of each part of the data directory before and after."""
+    """What moved, and the size of each part of the data directory before and after."""
     if compacted.closed_before is None:
         return ["No month is closed yet: that takes a complete snapshot of a later one."]
     if not compacted.rows_archived and not compacted.files_made:
@@ -159,7 +159,7 @@ def row_lines(rows: Mapping[str, int]) -> list[str]:
 
 
 def reading_order(tables: Iterable[str]) -> list[str]:
-    """Table names as one reads a star: dimensions with what hangs on them, facts, marts, operations."""
+    """Table names in reading order: dimensions with their tables, facts, marts, operations."""
     ranks = {"fact": 1, "mart": 2, "ops": 3}
     return sorted(tables, key=lambda table: (ranks.get(table.split("_", maxsplit=1)[0], 0), table))
 
@@ -174,8 +174,8 @@ def place_lines(settings: "Settings") -> list[str]:
 
 @dataclass(frozen=True)
 class BaseModelDownloads:
-    """Downloads of one base model in the window from `since` to `until`, two complete snapshots; `downloads` is None
-    where no flow is known, and `share` where there are none to share.
+    """Downloads of one base model between the complete snapshots `since` and `until`. `downloads` is None if no flow is
+    known, and `share` is None if there are no downloads.
     """
 
     base_model: str
@@ -186,8 +186,8 @@ class BaseModelDownloads:
 
 
 def top_base_models(connection: "duckdb.DuckDBPyConnection", days: int = 7, limit: int = 8) -> list[BaseModelDownloads]:
-    """The base models with the most downloads, as `star.trend_base_model` has them. Its window of `days` days is longer
-    where snapshots are missing or partial and shorter where there are no older ones.
+    """The base models with the most downloads, from `star.trend_base_model`. Its window of `days` days is longer if
+    snapshots are missing or partial, and shorter if there are no older ones.
     """
     rows = connection.execute(
         "select base_model, since, until, downloads, downloads_share from star.trend_base_model(?) limit ?",
@@ -197,7 +197,7 @@ def top_base_models(connection: "duckdb.DuckDBPyConnection", days: int = 7, limi
 
 
 def downloads_title(top: Sequence[BaseModelDownloads]) -> str:
-    """Of what time the downloads of `top` are."""
+    """A title with the time span of `top`."""
     if not top or top[0].since == top[0].until:
         return "Downloads: unknown before the second complete snapshot"
     since, until = top[0].since, top[0].until
@@ -211,13 +211,13 @@ def base_model_lines(top: Sequence[BaseModelDownloads]) -> list[str]:
 
 
 def published_rows(connection: "duckdb.DuckDBPyConnection") -> dict[str, int]:
-    """Rows per table as the manifest of the published generation has them."""
+    """Rows per table, from the manifest of the published build."""
     rows = connection.execute("select table_name, sum(rows)::bigint from star.manifest group by table_name").fetchall()
     return dict(rows)
 
 
 def published_dates(connection: "duckdb.DuckDBPyConnection") -> list[date]:
-    """The snapshot dates that analysts see, in order."""
+    """The published snapshot dates, in order."""
     rows = connection.execute(
         "select distinct snapshot_date from star.mart_base_model_daily order by snapshot_date"
     ).fetchall()
@@ -264,7 +264,7 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
 
 
 def markdown(title: str, sentence: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
-    """The summary of a run as Markdown: what it did, in and out, and the downloads of the last days as a bar chart."""
+    """The summary of a run as Markdown: the run, the record counts, and a bar chart of the latest downloads."""
     bars = _bars([row.downloads for row in top])
     rows = [
         f"| {in_markdown(row.base_model)} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
@@ -291,17 +291,17 @@ def refresh_markdown(refreshed: "RefreshReport") -> str:
 
 
 def in_a_block(lines: Iterable[str]) -> list[str]:
-    """Lines as they are, in Markdown: indented, for in a fence a line could end it."""
+    """Lines as they are, in Markdown. Indented, because a line could end a fence."""
     return ["", *(f"    {plain(line)}" for line in lines), ""]
 
 
 def in_markdown(text: str) -> str:
-    """Untrusted text of the service as a part of a line in Markdown: its marks are escaped."""
+    """Untrusted text of the service inside a Markdown line, with Markdown's marks escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain(text))
 
 
 def _bars(values: Sequence[int | None]) -> list[str]:
-    """A bar of characters for each value, the longest of 24; none where nothing or less is to be shown."""
+    """A bar of characters for each value, the longest of 24; no bar for zero, null or less."""
     longest = max((value or 0 for value in values), default=0)
     return ["█" * round(24 * max(value or 0, 0) / longest) if longest > 0 else "" for value in values]
 

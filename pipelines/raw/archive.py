@@ -4,8 +4,8 @@ A month is closed when a later one has a complete snapshot. Its observations are
 `archive/<table>/<month>/<hash>.parquet`, sorted by entity and date. A new warehouse without them is written beside the
 old one, with the names of these files in `raw.archived`. Readers use the archived files that the warehouse names
 (`pipelines.raw.warehouse.all_rows`), so the rename of the new warehouse over the old one is the only commit. After a
-kill before it, the archive has unused files, and the next run writes them again under the same names. The new file has
-no free blocks, which frees disk space: a DuckDB file does not shrink when rows are deleted.
+kill before it, the archive has unused files, and the next run writes them again under the same names. A DuckDB file
+does not shrink when rows are deleted, but the new file has no free blocks.
 
 Everything else (documents, look-ups, the account, tombstones, rejects, dlt's own tables) stays in the warehouse.
 """
@@ -60,8 +60,8 @@ def closed_before(warehouse: Path) -> date | None:
 
 @contextmanager
 def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> Iterator[Archived | None]:
-    """Writes the observations of dates before `before` to the archive, and a new warehouse without them beside it; that
-    file is gone at the end of the block unless `replace` took it. None if there is no such observation.
+    """Writes the observations of dates before `before` to the archive, and a new warehouse without them beside the old
+    one. The end of the block deletes it unless `replace` took it. None if there is no such observation.
 
     The caller holds the writer lock, and no load package is pending.
 
@@ -79,7 +79,7 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
                 files.append(_write_month(connection, archive_of(warehouse), table, month))
                 progress.update("archive", number, len(months), unit="files")
             if files:
-                connection.execute("checkpoint")  # leaves no write-ahead log that the new file would be taken to have
+                connection.execute("checkpoint")  # leaves no write-ahead log, which DuckDB would apply to the new file
                 _write_anew(connection, aside, before, files)
         if not files:
             yield None
@@ -97,7 +97,7 @@ def replace(warehouse: Path, by: Path) -> None:
 
 
 def sweep(warehouse: Path) -> None:
-    """Deletes what `archived` wrote aside, or was writing when it was killed."""
+    """Deletes the new file of `archived`, finished or not."""
     database = real(warehouse)
     half_written = [*database.parent.glob(f".{database.name}.*.tmp*"), *archive_of(warehouse).glob("*/*/.*.tmp")]
     for leftover in half_written:
@@ -116,7 +116,7 @@ def _months(connection: duckdb.DuckDBPyConnection, before: date) -> Iterator[tup
 
 
 def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, month: date) -> dict[str, Any]:
-    """The row of `raw.archived` of the file that is written."""
+    """Write a file and return its row of `raw.archived`."""
     rows = connection.sql(
         f"select {', '.join(table.schema.names)} from {table.qualified_name} "
         "where date_trunc('month', snapshot_date) = $1 order by entity_id, snapshot_date, crawl_id",
@@ -129,7 +129,7 @@ def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: Ra
 
 
 def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[dict[str, Any]]) -> None:
-    """The open warehouse, whole but for archived rows and for what a load left in dlt's staging tables."""
+    """A copy of the open warehouse without archived rows and without the rows of dlt's staging tables."""
     ((source,),) = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach {literal(aside)} as aside")
     connection.execute(f'copy from database "{source}" to aside (schema)')
@@ -151,7 +151,7 @@ def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date
 
 
 def _refuse_loss(warehouse: Path, aside: Path, progress: Progress) -> None:
-    """Compares every table of raw, with its archive, before and after."""
+    """Compare every table of raw and its archive before and after."""
     with closing(connect(warehouse)) as before, closing(connect(aside)) as after:
         names = [
             name
@@ -175,7 +175,7 @@ def _refuse_loss(warehouse: Path, aside: Path, progress: Progress) -> None:
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, rows: str, columns: list[str]) -> tuple[int, int | None]:
-    """How many rows there are, and the sum of their hashes, the same in any order: equal for equal rows only."""
+    """The count of the rows and the sum of their hashes, which does not depend on the order of the rows."""
     listed = ", ".join(f'"{column}"' for column in columns)
     ((count, total),) = connection.execute(f"select count(*), sum(hash({listed})) from {rows}").fetchall()
     return count, total

@@ -1,9 +1,9 @@
-"""The raw layer, declared once: which tables `data/warehouse.duckdb` has in schema `raw`, and how they are keyed.
+"""The raw layer, declared once: the tables of schema `raw` in `data/warehouse.duckdb`, and their keys.
 
 Documents say what a thing is, observations say what it did that day. Each payload kind has a pair of tables:
 
-* `<kind>_documents`: insert-only and content-addressed. `payload` is the JSON as it was received, but for its
-  counters, which are blanked (`pipelines.raw.documents`).
+* `<kind>_documents`: insert-only and content-addressed. `payload` is the JSON as it was received, with blanked
+  counters (`pipelines.raw.documents`).
 * `<kind>_observations`: one row per entity and snapshot date, with the counters that were cut out.
 
 The load (pipelines) writes these tables and the transforms read them; both take names and types from here.
@@ -19,29 +19,28 @@ import pyarrow as pa
 SCHEMA_NAME = "raw"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-#: The `crawl_pass` of what no list showed and was answered when it was asked for by id; 1, 2, ... are passes through
-#: the list. Such an answer has another shape than an item of the list (docs/api-notes.md, 0.8): its entity was seen and
-#: its counters count, but what it has more or less than the list's item is no news.
+#: The `crawl_pass` of an entity that no list showed but a request by id found; 1, 2, ... are passes through the list.
+#: Such an answer has another shape than an item of the list (docs/api-notes.md, 0.8). Its entity was seen and its
+#: counters count, but its other fields are no change.
 RECONCILE_PASS = 0
 
-#: Raised with every change that a program of an earlier version would misread: of these tables, of what they mean, or
-#: of what a crawl keeps to go on. 1 is what was before there was a number.
+#: Raise it with every change that an earlier program would misread: of these tables, of their meaning, or of the state
+#: of a crawl. 1 is the version before there was a number.
 RAW_VERSION = 2
 
-#: The payload kinds that a snapshot collects; one pair of tables each.
+#: The payload kinds of a snapshot; one pair of tables each.
 KINDS = ("model", "image", "creator", "tag", "enum")
 
-#: The payload kinds of what is asked for by name, id or hash (`pipelines.crawl.lookups`); one pair of tables each, too.
-#: They belong to no snapshot: their `crawl_id` is `lookup_id` of their date and stands in no row of `raw.snapshots`.
+#: The payload kinds of look-ups by name, id or hash (`pipelines.crawl.lookups`); one pair of tables each, too.
+#: They belong to no snapshot: their `crawl_id` is `lookup_id` of their date and is in no row of `raw.snapshots`.
 LOOKUP_KINDS = ("user", "version", "version_mini", "hash_match")
 
-#: The payload kinds of what belongs to the member of the key (`pipelines.vault.member`); kept like look-ups, and never
-#: part of the star.
+#: The payload kinds of the key's member (`pipelines.vault.member`); kept like look-ups, and never part of the star.
 ACCOUNT_KINDS = ("account_me", "account_vault", "account_vault_item", "account_permission")
 
 
 def lookup_id(on: date | str) -> str:
-    """The `crawl_id` of everything that is looked up on a date."""
+    """The `crawl_id` of all look-ups of a date."""
     return f"{on}.lookup"
 
 
@@ -77,8 +76,8 @@ def documents_table(kind: str) -> RawTable:
 
 @cache
 def observations_table(kind: str) -> RawTable:
-    """What was seen of each entity on each date, by one crawl of those that count; by one that does not count
-    (DECISIONS), too. `metrics` is JSON: a list, in document order, of
+    """The observation of each entity on each date, by one crawl that counts, and by one that does not count
+    (DECISIONS). `metrics` is JSON: a list, in document order, of
     `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
     where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS;
     look-ups have one pass.
@@ -100,14 +99,14 @@ def observations_table(kind: str) -> RawTable:
     )
 
 
-#: One row per crawl. `status` is complete | partial | failed; a crawl that is still under way is partial with no
-#: `finished_at`. `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is
-#: how many were asked for by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
+#: One row per crawl. `status` is complete | partial | failed; a running crawl is partial without `finished_at`.
+#: `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is the number of
+#: requests by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
 #: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
-#: `listed` is JSON, too: how many there are by what the service says, per kind whose list says it. Once the crawl
-#: of the gallery is whole, `gallery_to` is the highest image id that it met, or knew, and `gallery_from` the one
-#: that it came down to; the very first crawl came down to none, and ended after some pages. One that could not continue
-#: has `gallery_stopped_at` instead, the lowest id that it met.
+#: `listed` is JSON, too: the service's own count per kind, if its list has one. After a complete crawl of the gallery,
+#: `gallery_to` is the highest image id that it met or knew, and `gallery_from` the id that it came down to. The first
+#: crawl ends after some pages and has no `gallery_from`. A crawl that could not continue has `gallery_stopped_at`
+#: instead, the lowest id that it met.
 SNAPSHOTS = RawTable(
     "snapshots",
     pa.schema(
@@ -141,7 +140,7 @@ SNAPSHOTS = RawTable(
     key=("crawl_id",),
 )
 
-#: Items without a readable id (or that are no JSON object), byte for byte, with the request and their place in it.
+#: Items without a readable id or that are no JSON object, byte for byte, with their request and position.
 REJECTS = RawTable(
     "rejects",
     pa.schema(
@@ -159,8 +158,8 @@ REJECTS = RawTable(
     key=("crawl_id", "kind", "request", "position"),
 )
 
-#: Ids that a crawl met when they had been observed already on its date, by an earlier crawl that ended partial: with
-#: its observations they are the ids that the crawl has met.
+#: Ids that an earlier, partial crawl had already observed when a crawl of the same date met them. The crawl has met
+#: these ids and the ids of its own observations.
 SIGHTINGS = RawTable(
     "sightings",
     pa.schema(
@@ -173,8 +172,8 @@ SIGHTINGS = RawTable(
     key=("crawl_id", "kind", "entity_id"),
 )
 
-#: Entities that the service did not know when they were asked for, with the snapshot date of that answer. Of a look-up,
-#: `entity_id` is what was asked for: an id, a name or a hash.
+#: Entities that the service did not find, with the snapshot date of that answer. In a look-up, `entity_id` is the key
+#: of the request: an id, a name or a hash.
 TOMBSTONES = RawTable(
     "tombstones",
     pa.schema(
@@ -189,8 +188,8 @@ TOMBSTONES = RawTable(
     key=("snapshot_date", "kind", "entity_id"),
 )
 
-#: Files of observations that left the warehouse (`pipelines.raw.archive`): they are read as if they were still in their
-#: table. `path` is relative to the archive; `month` is the first day of the month that the file has dates of.
+#: Files of observations that left the warehouse (`pipelines.raw.archive`). They are read as if they were still in their
+#: table. `path` is relative to the archive; `month` is the first day of the file's month.
 ARCHIVED = RawTable(
     "archived",
     pa.schema(
@@ -207,10 +206,10 @@ ARCHIVED = RawTable(
 
 Verdict = Literal["refused", "excluded", "included", "accepted"]
 
-#: What was decided about dates, by the checks of a build (`refused`) or by a person, in this order. A crawl that is
-#: refused or excluded does not count: its date is a gap, unless another crawl of it counts; `included` takes that back,
-#: and its checks are waived. `accepted` is a counter of a fact ("fact_model_daily.rating_count") whose collapse on that
-#: date is real. `crawl_ids` are the crawls that are meant, none for a counter.
+#: Decisions about dates, by the checks of a build (`refused`) or by a person, in this order. A crawl that is
+#: refused or excluded does not count: its date is a gap, unless another crawl of it counts. `included` reverses that
+#: and waives the checks. `accepted` is a counter of a fact ("fact_model_daily.rating_count") with a real collapse on
+#: that date. `crawl_ids` are the crawls of the decision, none for a counter.
 DECISIONS = RawTable(
     "decisions",
     pa.schema(

@@ -1,1 +1,1 @@
-"""The data directory: its places, atomic replacement of files, the writer lock, plain errors of the disk."""
+"""The data directory: its paths, atomic replacement of files, the writer lock, plain errors of the disk."""

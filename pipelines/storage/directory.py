@@ -21,9 +21,9 @@ class StorageError(CivitaiEtlError):
 
 _FULL = re.compile(r"no space left|disk (is )?full|could not write|quota exceeded|out of disk", re.IGNORECASE)
 _DENIED = re.compile(r"permission denied|read-only file system|operation not permitted", re.IGNORECASE)
-#: DuckDB, of a file that another process has open; it names the process where it can.
+#: DuckDB's message for a file that another process has open; it names the process if it can.
 _HELD = re.compile(r'Could not set lock on file "(?P<file>.+?)".*?(\(PID (?P<process>\d+)\)|$)', re.DOTALL)
-#: DuckDB, of a database or a Parquet file, and polars, of a Parquet file.
+#: Messages of DuckDB (database, Parquet) and polars (Parquet) for a damaged file.
 _DAMAGED = re.compile(
     r"corrupt database file|could not read enough bytes|no magic bytes|to be a parquet file|failed to read file|"
     r"file out of specification|decompression failure",
@@ -34,14 +34,14 @@ _DENIED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OTHER_KIND_CODES = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 
 
-#: DuckDB takes the first for the begin of options and the second for a slash, and writes nothing but UTF-8.
+#: DuckDB reads the first as the start of options and the second as a slash, and writes only UTF-8.
 _NOT_FOR_DUCKDB = re.compile(r"[?\\\x00-\x1f\x7f\ud800-\udfff]")
-#: dlt takes the path of its working folder for a format.
+#: dlt uses the path of its working folder as a format string.
 _NOT_FOR_DLT = re.compile("%")
 
 
 def prepare_directory(directory: Path) -> None:
-    """Create `directory` if it is missing and prove that it takes a file.
+    """Create `directory` if it is missing and check that a file can be written there.
 
     Raises:
         StorageError: it cannot be made or written, or DuckDB cannot use it; one line that names it.
@@ -62,10 +62,10 @@ def prepare_directory(directory: Path) -> None:
 
 
 def refuse_lake_name(lake: Path) -> None:
-    """Keep files from where DuckDB could not read them again.
+    """Refuse a path that DuckDB could not read again.
 
     Raises:
-        StorageError: a character of the path cannot be in one of DuckDB's.
+        StorageError: the path has a character that DuckDB or dlt does not accept.
     """
     _refuse_name(lake, "CIVITAI_ETL_LAKE_URL", _NOT_FOR_DUCKDB)
 
@@ -75,17 +75,17 @@ def _refuse_name(directory: Path, setting: str, *patterns: re.Pattern[str]) -> N
         for pattern in patterns:
             if found := pattern.search(path):
                 raise StorageError(
-                    f"{path!r} cannot be used, for it has {found[0]!r} in it, which DuckDB or dlt cannot have in a "
+                    f"{path!r} cannot be used because it has {found[0]!r} in it, which DuckDB or dlt cannot have in a "
                     f"path: set {setting} to a directory with another name."
                 )
 
 
 @contextmanager
 def storage_errors(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
-    """Turn what a full disk, a missing permission, a damaged file or one that another program holds raises, however
-    deep in another error, into a `StorageError`.
+    """Turn the error of a full disk, a missing permission, a damaged file or a file open in another program, at any
+    depth in another error, into a `StorageError`.
 
-    It names the data directory or, if that one is well, the lake that is written to as well.
+    It names the data directory or, if that one has no problem, the lake.
     """
     try:
         yield
@@ -126,7 +126,7 @@ def _explain(error: BaseException, data_dir: Path, lake: Path) -> str | None:
 
 
 def _takes_no_more(text: str, data_dir: Path, lake: Path) -> str:
-    # The error does not always say which file it was, but the disks do.
+    # The error does not always name the file, but the disks show it.
     directory = min(data_dir, lake, key=_free)
     if os.strerror(errno.EFBIG) in text:
         return (
@@ -141,7 +141,7 @@ def _takes_no_more(text: str, data_dir: Path, lake: Path) -> str:
 
 def _other_kind(error: OSError, data_dir: Path, lake: Path) -> str:
     if error.errno == errno.EISDIR:
-        return f"{error.filename2 or error.filename} is a directory, where a file belongs: move it away and run again."
+        return f"{error.filename2 or error.filename} is a directory instead of a file: move it away and run again."
     directory = min(data_dir, lake, key=lambda path: existing(path).is_dir())
     return f"{directory} is no directory: set {_setting(directory, data_dir)} to a directory."
 
@@ -159,7 +159,7 @@ def _is_writable(directory: Path) -> bool:
 
 
 def existing(path: Path) -> Path:
-    """The path, or what this user sees of the way to it."""
+    """The path, or the nearest parent that this user sees."""
     return next(each for each in (path, *path.parents) if os.access(each, os.F_OK))
 
 

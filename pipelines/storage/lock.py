@@ -1,4 +1,4 @@
-"""One writer per data directory: a lock that the kernel releases when its process ends, however it ends. And one data
+"""One writer per data directory: a lock that the kernel releases when its process ends in any way. And one data
 directory per lake: a publish deletes files that its own releases do not name.
 """
 
@@ -22,7 +22,7 @@ class LockedError(CivitaiEtlError):
 
 
 class ForeignLakeError(CivitaiEtlError):
-    """The lake is that of another data directory."""
+    """The lake belongs to another data directory."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
                 _claim(lake, data_dir)
         yield
     finally:
-        # The file stays: to remove it would let two processes lock two different files of this name.
+        # The file stays. Without it two processes could lock two different files of this name.
         os.close(descriptor)
 
 
@@ -73,7 +73,7 @@ def _claim(lake: Path, data_dir: Path) -> None:
     for path, text in ((identity, name), (owner, owner_name)):
         if not _NAME.fullmatch(text):
             raise StorageError(
-                f"{path} is damaged: delete {identity} and {owner}, and run again. Both are made anew, and nothing is "
+                f"{path} is damaged: delete {identity} and {owner}, and run again. Both are made again, and nothing is "
                 "lost with them."
             )
     if owner_name != name or (
@@ -86,12 +86,12 @@ def _claim(lake: Path, data_dir: Path) -> None:
 
 
 def _is_copy(data_dir: Path, place: str) -> bool:
-    """Whether a data directory was copied from `place`, its name included, and not moved: the original is there."""
+    """Whether a data directory was copied from `place` with its name, not moved: the original still exists."""
     original, copied = Path(place, "identity"), data_dir / "identity"
     return original.exists() and not original.samefile(copied) and original.read_bytes() == copied.read_bytes()
 
 
 def _put(path: Path, text: str) -> None:
-    """Make a file that is there as a whole or not at all, unless it is there already."""
+    """Make a file as a whole or not at all, unless it exists already."""
     if not path.exists():
         replace_text(path, text)

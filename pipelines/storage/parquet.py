@@ -1,4 +1,4 @@
-"""Parquet files that are there whole or not at all, named by their content, with the same bytes for the same rows."""
+"""Parquet files that exist whole or not at all, named by their content, with the same bytes for the same rows."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ ROW_GROUP_ROWS = 122_880
 
 @dataclass
 class Aside:
-    """A file that is being written; `path` and `bytes` are those of the whole one after `content_named`."""
+    """A file that is being written; after `content_named`, `path` and `bytes` are those of the whole file."""
 
     path: Path
     bytes: int = 0
@@ -44,7 +44,7 @@ def content_named(folder: Path) -> Iterator[Aside]:
 
 
 def write_rows(rows: duckdb.DuckDBPyRelation, schema: pa.Schema, folder: Path) -> Aside:
-    """Writes the rows of a relation, whose order is total, as they come: memory holds one row group."""
+    """Writes the rows of a totally ordered relation as they come: memory holds one row group."""
     with content_named(folder) as aside, pq.ParquetWriter(aside.path, schema, compression="zstd") as writer:
         for group in row_groups(rows.to_arrow_reader(ROW_GROUP_ROWS)):
             writer.write_table(group.cast(schema), row_group_size=ROW_GROUP_ROWS)
@@ -52,7 +52,7 @@ def write_rows(rows: duckdb.DuckDBPyRelation, schema: pa.Schema, folder: Path) -
 
 
 def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The same rows in tables of ROW_GROUP_ROWS, the last one of what is left: the bytes depend on where they end."""
+    """The same rows in tables of ROW_GROUP_ROWS, the last one smaller. The file's bytes depend on this size."""
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:

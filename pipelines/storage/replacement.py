@@ -1,7 +1,7 @@
-"""Replacing files that others may have open: whole or not at all, and nothing but a file is ever replaced by one.
+"""Replaces files that others may have open, whole or not at all. Only a file is ever replaced by a file.
 
-What a person names as output may be a link, a pipe or a device. A link is followed, and what takes bytes without
-being a file is written into.
+The output that a person names may be a link, a pipe or a device. A link is followed. A pipe or a device is written
+into.
 """
 
 import errno
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: What DuckDB keeps beside a database, by what it adds to the name.
+#: The suffixes of the files that DuckDB keeps beside a database.
 DATABASE_LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     aside = aside_of(target)
     try:
-        aside.touch()  # if no file can be made there, the error is one of the system, not of the writer
+        aside.touch()  # if no file can be made there, the system's error says so, not the writer's
         yield aside
         sync(aside)
         if target.exists():
@@ -56,10 +56,10 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace_database(path: Path, by: Path) -> None:
-    """Makes a DuckDB file that lies beside the one at `path` (`aside_of`) the one there: this rename is the commit.
+    """Moves a DuckDB file from beside `path` (`aside_of`) to `path`: this rename is the commit.
 
-    The write-ahead log of the old file goes with it. DuckDB would replay it into the new one, or could not open that
-    at all. A program that still has the old file open may start a new log between the two, so it goes twice.
+    The write-ahead log of the old file is deleted. Otherwise DuckDB would replay it into the new file, or fail to open
+    it. A program with the old file open may start a new log meanwhile, so the log is deleted before and after.
     """
     sync(by)
     remove_logs(path)
@@ -69,25 +69,25 @@ def replace_database(path: Path, by: Path) -> None:
 
 
 def remove_logs(path: Path) -> None:
-    """Deletes what DuckDB keeps beside a database, if anything."""
+    """Deletes the files that DuckDB keeps beside a database."""
     for database in {path, real(path)}:  # some versions of DuckDB name it after the link, others after the file
         for suffix in DATABASE_LOGS:
             database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def real(path: Path) -> Path:
-    """The file that a path stands for, whatever links lead there; it need not exist."""
+    """The file behind a path and all its links; it need not exist."""
     return Path(os.path.realpath(path))
 
 
 def aside_of(path: Path) -> Path:
-    """Where this process writes what is to replace the file at `path`: on the same disk, for a rename."""
+    """Where this process writes the replacement of the file at `path`: on the same disk, for a rename."""
     target = real(path)
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
 def sync(path: Path) -> None:
-    """Has the operating system write a file or a folder down."""
+    """Syncs a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -96,7 +96,7 @@ def sync(path: Path) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether a path takes bytes and is no file or folder of a disk: a pipe, a device, or what a shell has opened."""
+    """Whether a path takes bytes but is not a file or folder: a pipe, a device, or a stream that a shell opened."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

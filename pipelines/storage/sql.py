@@ -1,4 +1,4 @@
-"""Values and paths as DuckDB's SQL has them, whatever characters are in them."""
+"""Values and paths as DuckDB's SQL writes them, with any characters."""
 
 import re
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ def literal(value: object) -> str:
 
 
 def parquet_rows(paths: Iterable[Path]) -> str:
-    """What to select from for the rows of exactly these Parquet files.
+    """The SQL source with the rows of exactly these Parquet files.
 
-    DuckDB takes a path for a pattern and each `name=value` in it for a column: it is to do neither.
+    DuckDB reads a path as a pattern, and each `name=value` in it as a column. This prevents both.
     """
     files = ", ".join(literal(re.sub(r"[*?\[]", r"[\g<0>]", str(path))) for path in paths)
     return f"read_parquet([{files}], hive_partitioning = false)"

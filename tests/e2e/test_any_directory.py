@@ -61,7 +61,7 @@ def test_a_directory_of_an_odd_name_works_from_crawl_to_sql_and_after_it_was_mov
 
 @pytest.mark.parametrize("name", ["what?", "back\\slash", "50%", "new\nline", "\udcff"])
 def test_a_name_that_the_libraries_cannot_have_is_refused_before_the_first_request(name, tmp_path):
-    with pytest.raises(StorageError, match=r"cannot be used, for it has .*CIVITAI_ETL_DATA_DIR") as error:
+    with pytest.raises(StorageError, match=r"cannot be used because it has .*CIVITAI_ETL_DATA_DIR") as error:
         steps.run_daily_snapshot(settings(tmp_path / name / "data", "http://127.0.0.1:1/api/v1"))
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []

@@ -245,7 +245,7 @@ def test_an_output_that_takes_no_more_is_one_line(tmp_path):
         ended = run("docs", stdout=out, preexec_fn=full)
     assert ended.returncode == 1
     assert ended.stderr == (
-        "civitai-etl: Standard output cannot be written (File too large): what it has is not whole.\n"
+        "civitai-etl: Standard output cannot be written (File too large): the output is incomplete.\n"
     )
 
 

@@ -1,16 +1,16 @@
-"""What may arrive: one msgspec struct per payload kind covers every generation of the service's answers.
+"""The payloads: one msgspec struct per payload kind covers every generation of the service's answers.
 
-Documents are decoded in two steps, because polars' JSON decoder fails a whole batch for one wrong scalar, rounds 5.5 to
-5 and cannot read a field that is a list in one year and a string in the next: `validate` has msgspec check each
-document and write what the structs declare back as canonical JSON, in which every field has one type; `read` has polars
-decode that.
+Documents are decoded in two steps. In `validate`, msgspec checks each document and writes the declared fields as
+canonical JSON, in which every field has one type. In `read`, polars decodes this JSON. Polars alone is not enough: its
+decoder fails a whole batch for one wrong scalar, rounds 5.5 to 5, and cannot read a field that is a list in one year
+and a string in the next.
 
-A document that msgspec refuses is read again member by member (`_Mender`). A value that is not what its field declares
-is quarantined alone: it is null, or dropped from its list. A required field, or one that is declared `WHOLE`, takes the
-object that it stands in with it; if that is the document, the record is quarantined.
+A document that msgspec rejects is read again member by member (`_Mender`). A value that does not fit its field is
+quarantined alone: it becomes null, or leaves its list. If the field is required or declared `WHOLE`, its object is
+quarantined too. If that object is the document, the record is quarantined.
 
-Fields have the service's own names. A field whose type differs between generations declares the type that it has after
-`__post_init__` with `Canonical`. Sources: docs/api-notes.md, sections 2 to 7, and the recorded payloads.
+Fields have the service's own names. If the type of a field differs between generations, `Canonical` declares its type
+after `__post_init__`. Sources: docs/api-notes.md, sections 2 to 7, and the recorded payloads.
 """
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
@@ -28,36 +28,36 @@ import msgspec
 import polars as pl
 from msgspec import Meta, Struct
 
-#: polars makes an integer beyond 64 bits null without a word, so nothing beyond passes validation.
+#: polars silently makes an integer beyond 64 bits null, so validation rejects it.
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-#: An id of which the key of a type 2 row can be made (`transforms.tables.declaration.surrogate_key`).
+#: An id that fits the key of a type 2 row (`transforms.tables.declaration.surrogate_key`).
 Identifier = Annotated[int, Meta(ge=-(2**63) // 100_000 + 1, le=2**63 // 100_000 - 1)]
 
-#: What something is called, or a hash: a blank text is none (`transforms.staging.flatten.named`).
+#: A name or a hash. A blank text is none (`transforms.staging.flatten.named`).
 Name = Annotated[str, Meta(pattern=r"\S")]
 
-#: A field that is read as it is or not at all: what a model no longer lists has gone, and not what cannot be read.
+#: A field that is read whole or not at all. A missing item means that it is gone, not that it could not be read.
 WHOLE = Meta(extra={"whole": True})
 
 
 def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
-    """The type of a field once `__post_init__` has settled on one shape; None: it is checked and then not read."""
+    """The type of a field after `__post_init__` has made it one shape; None: it is checked but not read."""
     return Meta(extra={"canonical": kind})
 
 
-#: A value that is nested deeper is not quarantined alone. How deep Python reads is another number in every process.
+#: A value that is nested deeper is not quarantined alone. Python's own limit differs between processes.
 DEEPEST = 100
 
-#: Browsing levels are bits (docs/api-notes.md, 13); the gallery and 2023 say them in words.
+#: Browsing levels are bits (docs/api-notes.md, 13); the gallery and 2023 have words.
 BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
 
 
 class Payload(Struct, omit_defaults=True, gc=False):
-    """A JSON object; what is not declared is passed over. It has no cycles, so the collector need not follow it."""
+    """A JSON object. Undeclared fields are ignored. It has no cycles, so the garbage collector can skip it."""
 
 
 class Blank(Struct, forbid_unknown_fields=True):
-    """What the load leaves where it cut counters out; any that it could not cut would be lost, so they are refused."""
+    """What the load leaves in place of counters. Counters that it could not cut would be lost, so they are rejected."""
 
 
 class Stats(Payload):
@@ -87,7 +87,7 @@ class Metric(Payload):
     modelCount: Integer | None = None
 
     def __post_init__(self) -> None:
-        # The document of an image whose id is a text has no id for it, either.
+        # An image with a text as its id has no id in its document, either.
         if isinstance(self.id, str) and self.owner not in ("creator", "tag"):
             self.id = None
 
@@ -230,7 +230,7 @@ class Model(Payload):
         if isinstance(self.allowCommercialUse, str):  # "Sell" in 2023, "{Image,RentCivit}" in 2026
             words = self.allowCommercialUse.strip("{}").split(",")
             self.allowCommercialUse = [word.strip().strip('"') for word in words if word.strip()]
-        if self.allowCommercialUse is not None:  # a set: another order is no other licence
+        if self.allowCommercialUse is not None:  # a set: the order does not matter
             self.allowCommercialUse = sorted(set(self.allowCommercialUse))
         if self.tags is not None:
             self.tags = [tag if isinstance(tag, str) else tag.name for tag in self.tags]
@@ -259,7 +259,7 @@ class Enums(Payload):
 
 
 class User(Payload):
-    """A user of GET /users; the specification has a tier and a date, the service neither (docs/api-notes.md, 8)."""
+    """A user of GET /users. Only the specification has a tier and a date (docs/api-notes.md, 8)."""
 
     id: Integer
     username: str | None = None
@@ -296,9 +296,9 @@ class VersionDetail(Version):
 
 
 class VersionMini(Payload):
-    """The answer of GET /model-versions/mini/{id}; it names neither itself nor its model by id (docs/api-notes.md, 4).
+    """The answer of GET /model-versions/mini/{id}, without its own id and its model's (docs/api-notes.md, 4).
 
-    In the specification it does, and calls `versionName` `name`.
+    The specification has both, and calls `versionName` `name`.
     """
 
     air: str | None = None
@@ -340,7 +340,7 @@ class HashOwner(Payload):
 
 
 class HashMatch(Payload):
-    """What versions have a file with a hash, as the load puts it together (`pipelines.crawl.lookups`)."""
+    """The versions that have a file with a hash, as the load collects them (`pipelines.crawl.lookups`)."""
 
     hash: str
     matches: list[HashOwner]
@@ -383,7 +383,7 @@ def dtype_of(kind: Any) -> pl.DataType:
 
 
 def canonical_type(kind: Any) -> Any:
-    """What an annotation says of the canonical type, or else the annotated type."""
+    """The canonical type of an annotation, or else the annotated type."""
     if get_origin(kind) is not Annotated:
         return kind
     base, *metas = get_args(kind)
@@ -403,23 +403,23 @@ class Odd(NamedTuple):
 
 
 def worded(message: str, path: str) -> str:
-    """The reason of a row of ops_quarantine; `path_in` has the path from it again."""
+    """The reason of a row of ops_quarantine. `path_in` reads the path back."""
     return f"{message} - at `{path}`"
 
 
 def path_in(reason: str) -> str:
-    """The JSON path that a reason names; nothing if it names none."""
+    """The JSON path in a reason, if it has one."""
     found = re.search(r" - at `(\$.*)`$", reason, re.DOTALL)
     return found[1] if found else ""
 
 
 @dataclass
 class Validated:
-    """What became of documents.
+    """The result of a validation.
 
-    `canonical`: the canonical JSON of every document that can be read, in order. `errors`: of every other one its
-    position and what is wrong with it, with the JSON path ("Expected `int`, got `str` - at `$.id`"). `odd`: the values
-    that are quarantined in a readable document, by its position.
+    `canonical`: the canonical JSON of every readable document, in order. `errors`: for every other one its position
+    and its error with the JSON path ("Expected `int`, got `str` - at `$.id`"). `odd`: the quarantined values of each
+    readable document, by its position.
     """
 
     canonical: list[bytes] = field(default_factory=list)
@@ -454,7 +454,7 @@ def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> Validated:
 
 
 class _UnreadableError(Exception):
-    """What stands at a path cannot be read as what it is declared to be."""
+    """The value at a path does not fit its declaration."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(path, message)
@@ -463,22 +463,22 @@ class _UnreadableError(Exception):
 
 
 class _Number(str):
-    """A number as it was received: any Python number would change some of them, and cannot be made of others."""
+    """A number as it was received. A Python number would change some of them and cannot hold others."""
 
     __slots__ = ()
 
 
 class _Mender:
-    """Reads a document member by member; keeps the values that it sets aside in `odd`."""
+    """Reads a document member by member; `odd` has the quarantined values."""
 
     def __init__(self) -> None:
         self.odd: list[Odd] = []
 
     def document(self, kind: Any, document: bytes) -> Any:
-        """The document as its declaration has it.
+        """The document as declared.
 
         Raises:
-            _UnreadableError: it is no JSON, or what it cannot do without is not there.
+            _UnreadableError: it is not JSON, or a required part is missing or unreadable.
         """
         try:
             return self._read(kind, loosely(document), "$")
@@ -528,10 +528,10 @@ class _Mender:
 
 
 def loosely(document: bytes) -> Any:
-    """A JSON document in which numbers are texts (`_Number`) of whatever size, and texts may have lone surrogates.
+    """A JSON document in which numbers are texts (`_Number`) of any size, and texts may have lone surrogates.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
     return json.loads(document.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_json)
@@ -558,10 +558,10 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
 
 
 def as_json(value: Any, levels: int = DEEPEST) -> str:
-    """What `loosely` has read as JSON again: numbers as they were received, white space left out.
+    """A value of `loosely` as JSON again: numbers as received, no white space.
 
     Raises:
-        RecursionError: it is nested more than so many levels deep.
+        RecursionError: it has more than so many levels.
     """
     if isinstance(value, _Number):
         return str(value)
@@ -576,7 +576,7 @@ def as_json(value: Any, levels: int = DEEPEST) -> str:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it has a form in UTF-8; half of a surrogate pair has none."""
+    """Whether UTF-8 can encode it; half of a surrogate pair has no encoding."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -590,7 +590,7 @@ def is_whole(kind: Any) -> bool:
 
 
 def declared_at(kind: Any, names: Sequence[str]) -> Any:
-    """The type that a struct declares at a path of names and `[]`, elements of a list; None if it declares none."""
+    """The type that a struct declares at a path of names and `[]` (elements of a list); None if it declares none."""
     for name in names:
         struct = struct_in(kind)
         fields = {each.name: each.type for each in msgspec.structs.fields(struct)} if struct else {}
@@ -602,14 +602,14 @@ def declared_at(kind: Any, names: Sequence[str]) -> Any:
 
 @cache
 def item_in(kind: Any) -> Any:
-    """The type of the items where a type may be a list."""
+    """The item type if a type may be a list."""
     (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
     return inner
 
 
 @cache
 def struct_in(kind: Any) -> type[Struct] | None:
-    """The struct where a type may be an object."""
+    """The struct if a type may be an object."""
     return next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
 
 

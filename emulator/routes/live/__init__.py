@@ -1,1 +1,1 @@
-"""The routes of the live dialect: a module per group of operations, and what they share."""
+"""The routes of the live dialect: one module per group of operations, and shared modules."""

@@ -1,4 +1,4 @@
-"""What answers of the live service have in common: errors in their bodies, pages, regions, cache headers.
+"""The common parts of the live service's answers: errors in their bodies, pages, regions, cache headers.
 
 Numbers in brackets are sections of docs/api-notes.md.
 """
@@ -19,11 +19,11 @@ from emulator.routes.spec import json_response
 
 REGION_BLOCKED = "Access to this service is not available in your region due to legal restrictions."
 BLOCKED_REGIONS = frozenset({"GB", "AU"})
-#: The service's own list is not public: XX stands for its countries.
+#: The service's list is not public: XX stands for its countries.
 RESTRICTED_REGIONS = frozenset({"XX"})
 _COUNTRY = "cf-ipcountry"
 PUBLIC = {"Cache-Control": "public, s-maxage=300, stale-while-revalidate=150"}
-#: What is public does not look at the method (1).
+#: Public operations ignore the method (1).
 EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 encode = msgspec.json.Encoder().encode
 
@@ -31,7 +31,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 class AnswerError(Exception):
-    """An error that the service tells in the body of this answer."""
+    """An error that the service reports in the body of this answer."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status)
@@ -44,14 +44,14 @@ async def answer_error(_: Request, error: Exception) -> Response:
 
 
 async def answer_other_error(_: Request, error: Exception) -> Response:
-    """What is answered by no route: unknown paths and methods."""
+    """The answer to unknown paths and methods."""
     assert isinstance(error, HTTPException)
     message = "Method not allowed" if error.status_code == 405 else "Not found"
     return json_response(encode({"error": message}), error.status_code)
 
 
 def page(request: Request, sent: dict[str, Any], items: Sequence[bytes], cursor: str | None) -> Response:
-    """A page of a cursor-paged list. `nextPage` repeats the whole query, a token included (1)."""
+    """A page of a cursor-paged list. `nextPage` repeats the whole query, with any token (1)."""
     metadata: dict[str, Any] = {}
     if cursor is not None:
         query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
@@ -71,7 +71,7 @@ def address(request: Request, query: list[tuple[str, str]]) -> str:
 
 
 def regional(answer: Answer) -> Answer:
-    """The same operation, but not for a region that is blocked; the edge tells the country (1)."""
+    """The same operation, but not for a blocked region; the edge reports the country (1)."""
 
     async def answer_region(request: Request) -> Response:
         if request.headers.get(_COUNTRY) in BLOCKED_REGIONS:

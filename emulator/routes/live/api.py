@@ -1,8 +1,8 @@
 """The routes of the Site API as the live service answers today (`--dialect live`), after docs/api-notes.md.
 
-Numbers in brackets, in this folder, are its sections. Errors have the many shapes of the service. A wrong key makes the
-reader anonymous where reading needs no key, and gets a 401 where it does. The country of a reader is that of the edge's
-header CF-IPCountry. Overload and pages of the edge come as faults on order.
+Numbers in brackets, in this folder, are its sections. Errors have the many shapes of the service. With a wrong key the
+reader is anonymous if the operation needs no key, and gets a 401 if it does. The country of a reader comes from the
+edge's header CF-IPCountry. Overload and pages of the edge are ordered as faults.
 """
 
 from starlette.routing import Route
@@ -17,7 +17,7 @@ from emulator.routes.live.versions import VersionRoutes
 
 
 def live_routes(service: LiveService) -> list[Route]:
-    """All operations, as routes below `BASE_PATH`; none of them answers in a region that is blocked."""
+    """All operations, as routes below `BASE_PATH`; none of them answers in a blocked region."""
     groups = (
         ModelRoutes(service),
         VersionRoutes(service),

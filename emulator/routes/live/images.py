@@ -1,4 +1,4 @@
-"""The images of the live service: the feed with its three kinds of cursors, and answers of the database."""
+"""The images of the live service: the feed with its three kinds of cursors, and the database's answers."""
 
 import re
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ def _username(name: str, values: list[str]) -> str:
 
 
 def _image_nsfw(name: str, values: list[str]) -> int:
-    """A level and all below it; but `true` is only what is mature (5)."""
+    """A level and all below it; but `true` is only mature levels (5)."""
     value = one_of(*_IMAGE_LEVELS, *TRUE, *FALSE)(name, values)
     if value in _IMAGE_LEVELS:
         return _IMAGE_LEVELS[value]
@@ -63,13 +63,13 @@ _IMAGES: dict[str, Reader] = {
     "type": one_of("image", "video", "audio"),
     "baseModels": _listed,
 }
-#: The parameters of images that leave the feed as it is.
+#: The parameters of images that do not change the feed.
 _UNFILTERED = {"limit", "page", "cursor", "sort", "nsfw", "browsingLevel", "withMeta", "flatMeta", "withTags"}
 
 
 @dataclass(frozen=True)
 class _CursorKind:
-    """A cursor of the feed of images: its form, and how it is written; both have two numbers."""
+    """A cursor of the feed of images: its pattern and its format, both with two numbers."""
 
     form: re.Pattern[str]
     text: str
@@ -104,7 +104,7 @@ class ImageRoutes:
         catalogue = self._service.show()
         if not set(sent.get("baseModels", ())) <= set(catalogue.base_models()):
             raise AnswerError(400, {"message": "Invalid baseModels"})
-        # A query by model alone, or for one image, goes to the database, not to the feed (5).
+        # A query only by model, or for one image, uses the database, not the feed (5).
         database = "imageId" in sent or ("modelId" in sent and "modelVersionId" not in sent)
         answer = self._database_images if database else self._feed_images
         response = answer(request, sent, catalogue)
@@ -135,10 +135,10 @@ class ImageRoutes:
         )
 
     def _feed_images(self, request: Request, sent: dict[str, Any], catalogue: LiveCatalogue) -> Response:
-        """Pages of the feed, by one of three cursors, each refused by the others (1). `page` is ignored (0.1).
+        """Pages of the feed, by one of three kinds of cursors, which exclude each other (1). `page` is ignored (0.1).
 
-        By the image before, `feed:milliseconds:id`, if nothing but the time orders and narrows it; else by offset, as
-        the feed was at the first page: `offset|milliseconds`, and with filters `offset|bdx:{json}`.
+        By the image before, `feed:milliseconds:id`, if only the time orders and filters it. Otherwise by offset in the
+        feed at the time of the first page: `offset|milliseconds`, and with filters `offset|bdx:{json}`.
         """
         sort, limit, kind = sent.get("sort", "Most Reactions"), sent.get("limit", 100), _cursor_kind(sent)
         query = self._image_query(request, sent, sort, int(self._service.clock.catalogue().now.timestamp() * 1000))
@@ -159,7 +159,7 @@ class ImageRoutes:
             values = _moment_and_id(items[-1]) if kind is _BY_IMAGE and items else (offset + limit, query.until)
             metadata["nextCursor"] = kind.text.format(*values)
             pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in {"cursor", "page"}]
-            # With `page` the link goes on to a page that is ignored: an endless first page (1).
+            # With `page` the link has the next `page`, which is ignored: an endless first page (1).
             onward = ("page", str(sent["page"] + 1)) if "page" in sent else ("cursor", metadata["nextCursor"])
             metadata["nextPage"] = address(request, [*pairs, onward])
         return list_body(items, metadata)
@@ -182,13 +182,13 @@ class ImageRoutes:
 
 
 def _moment_and_id(image: bytes) -> tuple[int, int]:
-    """When an image was made, in milliseconds since 1970, and its id."""
+    """The time of an image, in milliseconds since 1970, and its id."""
     fields = msgspec.json.decode(image)
     return int(datetime.fromisoformat(fields["createdAt"]).timestamp() * 1000), fields["id"]
 
 
 def _image(document: bytes, sent: dict[str, Any], wrapped: bool = False) -> bytes:
-    """An image with `meta` only on demand; answers of the database wrap it unless `flatMeta` is sent (5)."""
+    """An image with `meta` only on request; the database's answers wrap it unless `flatMeta` is sent (5)."""
     fields = msgspec.json.decode(document)
     meta = fields.get("meta") if sent.get("withMeta") else None
     if meta is not None and wrapped and not sent.get("flatMeta"):

@@ -90,7 +90,7 @@ class MemberRoutes:
     async def vault_items(self, request: Request) -> Response:
         self._service.require_key(request)
         if {"types", "categories", "baseModels", "dateCreatedFrom", "dateAddedFrom"} & set(request.query_params):
-            # Their schema takes arrays and dates, and a query string has only texts (10).
+            # Their schema takes arrays and dates, but a query string has only texts (10).
             raise AnswerError(500, {"message": "An unexpected error occurred", "error": "invalid_type"})
         sent = read(_VAULT, request)
         wanted = sent.get("query", "").casefold()
@@ -114,7 +114,7 @@ class MemberRoutes:
         return json_response(encode(body))
 
     async def toggle_version(self, request: Request) -> Response:
-        """The version is a parameter of the query, there is no body (10)."""
+        """The version is a query parameter; there is no body (10)."""
         self._service.require_key(request)
         version_id = read({"modelVersionId": integer()}, request).get("modelVersionId")
         if version_id is None:

@@ -19,7 +19,7 @@ from emulator.simulation.dice import Ints
 
 
 def _coerced(_: str, values: list[str]) -> bool:
-    """Any text is true, "false" too: the traps of z.coerce.boolean (2)."""
+    """Any text is true, even "false": a trap of z.coerce.boolean (2)."""
     return values[-1] != ""
 
 
@@ -121,7 +121,7 @@ class ModelRoutes:
         searches = "query" in sent
         return LiveModelQuery(
             sort="Highest Rated" if searches else sent.get("sort", "Highest Rated"),
-            # By the time of their statistics all models are in it, whose counters are those of all time (2).
+            # All models pass by the time of their statistics, because their counters are those of all time (2).
             period=None if searches or sent.get("periodMode") == "stats" else sent.get("period"),
             mature=sent.get("nsfw", False),
             named=bool({"ids", "modelVersionIds", "username", "user"} & sent.keys()),

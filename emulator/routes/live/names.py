@@ -38,7 +38,7 @@ class NameRoutes:
         pages = -(-total // limit)
         metadata: dict[str, Any] = {"totalItems": total, "currentPage": page, "pageSize": limit, "totalPages": pages}
         if "query" in sent:
-            # Totals of a search count what has been seen so far.
+            # Totals of a search count only the items up to this page.
             seen = min(total, page * limit)
             metadata |= {"totalItems": seen, "totalPages": -(-seen // limit), "hasMore": page < pages}
         others = [pair for pair in request.query_params.multi_items() if pair[0] != "page"]

@@ -1,4 +1,4 @@
-"""Query parameters of the live service: how their values are read, and the answer to what is refused."""
+"""Query parameters of the live service: the reading of their values, and the answer to invalid ones."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from emulator.parameters import BadParameterError, Reader, integer, one_of
 from emulator.routes.live.answers import AnswerError, encode
 
 TOO_MANY_PAGES = "You've requested too many pages, please use cursors instead"
-#: page * limit may not be more (1).
+#: The maximum of page * limit (1).
 _DEEPEST = 1000
 INT4 = 2_147_483_647
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
@@ -23,7 +23,7 @@ def numbers(name: str, values: list[str]) -> frozenset[int]:
 
 
 def read(readers: dict[str, Reader], request: Request, bare: bool = False) -> dict[str, Any]:
-    """The values of the parameters that were sent; what is refused is a 400 with zod's issues, bare or as an error."""
+    """The values of the sent parameters. An invalid one is a 400 with zod's issues, bare or as an error."""
     pairs = request.query_params.multi_items()
     sent = {}
     for name, reader in readers.items():

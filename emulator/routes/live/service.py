@@ -18,9 +18,9 @@ class LiveService:
     """The state behind the operations.
 
     Args:
-        clock: where the catalogue of the moment comes from.
+        clock: gives the catalogue of the moment.
         key: the bearer key that the service knows.
-        member: whom the key belongs to.
+        member: the owner of the key.
     """
 
     def __init__(self, clock: Clock, key: str, member: Member) -> None:
@@ -31,7 +31,7 @@ class LiveService:
         self._simulation: tuple[LiveTraits, LiveDocuments] | None = None
 
     def show(self) -> LiveCatalogue:
-        """The catalogue of the moment as the live service shows it."""
+        """The catalogue of the moment in the live service's shape."""
         catalogue = self.clock.catalogue()
         shown = self._shown
         if isinstance(shown, LiveGiven) and isinstance(catalogue, GivenMoment):
@@ -53,7 +53,7 @@ class LiveService:
         return LiveGiven(catalogue)
 
     def is_signed_in(self, request: Request) -> bool:
-        """Whether the key is right: the header's second word, whatever the first, else `token` (1)."""
+        """Whether the key is valid: the header's second word after any first one, else `token` (1)."""
         header = request.headers.get("authorization")
         sent = request.query_params.get("token") if header is None else header.partition(" ")[2].split(" ")[0]
         return sent == self._key
@@ -63,7 +63,7 @@ class LiveService:
             raise AnswerError(401, {"error": "Unauthorized"})
 
     def mixed(self, request: Request, response: Response) -> Response:
-        """Only what anonymous readers get is cached at the edge (1)."""
+        """The edge caches only the answers to anonymous readers (1)."""
         if not self.is_signed_in(request):
             response.headers.update(PUBLIC)
         return response

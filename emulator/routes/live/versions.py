@@ -59,7 +59,7 @@ class VersionRoutes:
         return response
 
     async def _sha256s(self, request: Request, most: int) -> list[tuple[str, list[int]]]:
-        """The known ones of the asked hashes, each once, with the ids of their versions."""
+        """The known ones of the requested hashes, each once, with the ids of their versions."""
         try:
             asked = msgspec.json.decode(await request.body(), type=list[str])
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -70,7 +70,7 @@ class VersionRoutes:
         return sorted(self._service.show().versions_by_hash(dict.fromkeys(one.upper() for one in asked)).items())
 
     async def versions_by_hash(self, request: Request) -> Response:
-        """One entry per matching file, not in the order of the request; null where the version has no primary file."""
+        """One entry per matching file, not in the order of the request; null if the version has no primary file."""
         documents = []
         for _, versions in await self._sha256s(request, 100):
             for version_id in versions:
