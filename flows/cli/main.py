@@ -76,11 +76,10 @@ def _interruptions() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause: BaseException | None = error
-        while cause:
-            if isinstance(cause, KeyboardInterrupt) or str(cause) in _INTERRUPTED_QUERY:
-                raise KeyboardInterrupt from None
-            cause = cause.__cause__ or cause.__context__
+        from pipelines.storage.directory import chain
+
+        if any(isinstance(cause, KeyboardInterrupt) or str(cause) in _INTERRUPTED_QUERY for cause in chain(error)):
+            raise KeyboardInterrupt from None
         raise
 
 

@@ -78,11 +78,25 @@ def test_ctrl_c_in_a_query_is_an_interruption_and_no_error(monkeypatch, capsys, 
         # DuckDB makes an error of it, and whoever asks a line of that.
         raise CivitaiEtlError("The tables cannot be read.") from RuntimeError(told)
 
-    monkeypatch.setattr("flows.cli._settings", query)
+    monkeypatch.setattr("flows.cli.query_commands.read_settings", query)
     with pytest.raises(SystemExit) as end:
         main(["status"])
     assert end.value.code == 130
     assert capsys.readouterr().err.startswith("civitai-etl: interrupted")
+
+
+def test_causes_in_a_circle_end(monkeypatch, capsys):
+    def query() -> None:
+        # As urllib3 raises them: the cause of an error was raised while that error was handled.
+        first, second = RuntimeError("first"), CivitaiEtlError("second")
+        first.__context__ = second
+        raise second from first
+
+    monkeypatch.setattr("flows.cli.query_commands.read_settings", query)
+    with pytest.raises(SystemExit) as end:
+        main(["status"])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "civitai-etl: second\n"
 
 
 def test_ctrl_c_before_the_command_line_is_there_is_one_line(tmp_path):
@@ -266,7 +280,7 @@ def test_too_little_memory_is_one_line(monkeypatch, capsys):
     def allocate() -> None:
         bytearray(2**62)
 
-    monkeypatch.setattr("flows.cli._settings", allocate)
+    monkeypatch.setattr("flows.cli.query_commands.read_settings", allocate)
     with pytest.raises(SystemExit) as end:
         main(["status"])
     assert end.value.code == 1

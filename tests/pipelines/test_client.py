@@ -432,10 +432,10 @@ def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
     assert error.value.body == b" " * 100
 
 
-def test_no_memory_is_taken_for_what_an_answer_only_announces(service: Service, settings: Settings) -> None:
+def test_no_memory_is_taken_for_what_an_answer_only_announces(service: Service, tmp_path: Path) -> None:
     service.replies("/models", Reply(b"{}", 200, {"Content-Length": str(10**14)}))
     with pytest.raises(BrokenAnswerError, match="its answer broke off"):
-        Client(settings).list_page("/models", (), attempts=1)
+        Client(settings_for(service.api_url, tmp_path, timeout_seconds=0.5)).list_page("/models", (), attempts=1)
 
 
 def test_a_slow_answer_that_comes_in_time_is_taken(service: Service, tmp_path: Path) -> None:
