@@ -141,8 +141,8 @@ def _too_much_quarantine(
     if number <= max(QUARANTINE_TOLERATED, most * received):
         return []
     # A record with a quarantined value is loaded.
-    records = quarantined.filter(pl.col("level") != "value")
-    reasons = records.group_by("kind", "reason").agg(pl.len(), pl.col("entity_id").first())
+    records = quarantined.filter(pl.col("level") != "value").sort(pl.col("entity_id").str.len_bytes(), "entity_id")
+    reasons = records.group_by("kind", "reason", maintain_order=True).agg(pl.len(), pl.col("entity_id").first())
     kind, reason, times, entity_id = reasons.sort("len", "reason", descending=[True, False]).row(0)
     return [
         QuarantineError(

@@ -111,7 +111,7 @@ class Loader:
         Raises:
             NewerRawError: a later version of this program has written it.
         """
-        pending = [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
+        pending = self._pending()
         drained = self._folder / "drained"
         if pending and not all(map(self._continues, pending)):
             progress.note(
@@ -134,6 +134,13 @@ class Loader:
                 f"{self._warehouse} was written by a later version of civitai-etl (raw of version {version}, this one "
                 f"has {RAW_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
             )
+
+    def _pending(self) -> list[str]:
+        """The load packages that an earlier process left, in their order."""
+        try:
+            return [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
+        except FileNotFoundError:  # a kill while dlt dropped its folder; it is dropped only after what is pending
+            return []
 
     def _continues(self, load_id: str) -> bool:
         """Whether a pending package belongs to this warehouse as it is: it is the next one, and what of it was loaded

@@ -286,3 +286,10 @@ def test_where_the_walks_of_earlier_versions_had_come_goes_on_to_count(
     earlier, _ = _crawls(settings)
     assert gallery_mark(earlier, {"image_mark": 10}) == 10
     assert gallery_mark([*earlier, walked(10, 20)], {"image_mark": 10}) == 20
+
+
+@pytest.mark.parametrize("lost", ["load/normalized", "load/new", "normalize/extracted", "load", "."])
+def test_a_kill_while_the_working_folder_was_dropped_is_no_end(settings: Settings, lost: str) -> None:
+    take_snapshot(settings, DAY)
+    shutil.rmtree(settings.data_dir / "dlt" / "civitai_etl" / lost, ignore_errors=True)
+    assert take_snapshot(settings, NEXT_DAY).status == "complete"
