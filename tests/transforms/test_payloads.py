@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 from msgspec import Struct
 
-from pipelines.api.answers import Answer, decode_list
-from pipelines.api.errors import TransientError
+from pipelines.api.answers import Answer, UnusableAnswerError, decode_list
 from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
 from transforms.member import Me, Vault, VaultItem
 from transforms.staging.payloads import (
@@ -116,7 +115,7 @@ def test_a_recorded_error_is_no_document_and_no_page(name: str) -> None:
         if owner.id is not None:
             with pytest.raises(UnreadableItemError):
                 split(kind, body)
-    with pytest.raises(TransientError, match="no page of items"):
+    with pytest.raises(UnusableAnswerError, match="no page of items"):
         decode_list(Answer(body, datetime.now(UTC)))
 
 
