@@ -399,7 +399,10 @@ DRIPS = [
 
 
 @pytest.mark.parametrize(("begin", "why"), DRIPS, ids=["body", "chunk", "header", "until the end"])
-def test_an_answer_that_drips_is_cut(tmp_path: Path, begin: bytes, why: str) -> None:
+def test_an_answer_that_drips_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, why: str) -> None:
+    # No silence of a busy machine is as long as the time-out; the whole answer has a second.
+    monkeypatch.setattr("pipelines.api.client._WHOLE_ANSWER", 1 / 60)
+
     def drip() -> None:
         connection, _ = server.accept()
         connection.recv(65536)
@@ -412,11 +415,11 @@ def test_an_answer_that_drips_is_cut(tmp_path: Path, begin: bytes, why: str) -> 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=drip, daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/api/v1"
-        client = Client(settings_for(url, tmp_path, timeout_seconds=0.2), patience_seconds=0)
+        client = Client(settings_for(url, tmp_path, timeout_seconds=60), patience_seconds=0)
         began = time.monotonic()
         with pytest.raises(ServiceError, match=why):
             client.list_page("/models", ())
-    assert 1 <= time.monotonic() - began < 10
+    assert 1 <= time.monotonic() - began < 30
 
 
 def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
