@@ -256,7 +256,7 @@ def hurried(run: Run) -> Iterator[None]:
         patch.setattr("pipelines.api.pacing._FIRST_WAIT", FIRST_WAIT)
         patch.setattr("pipelines.api.pacing._FIRST_WAIT_REFUSED", FIRST_WAIT)
         patch.setattr("pipelines.api.pacing._LONGEST_WAIT", LONGEST_WAIT)
-        patch.setitem(DIALECTS, run.dialect, replace(dialect, endpoints=endpoints, reconcile=rules))
+        patch.setitem(DIALECTS, run.dialect, replace(dialect, endpoints=endpoints, existence_check=rules))
         yield
 
 
