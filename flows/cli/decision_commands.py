@@ -1,6 +1,5 @@
 """Commands that decide about a snapshot date or a counter: exclude, include, accept."""
 
-from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ from flows.reporting.console import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.progress import Progress
     from transforms.build import BuildReport
 
 Because = Annotated[str, Parameter(help="Why, in a few words; it is kept with the decision.")]
@@ -31,11 +29,7 @@ def exclude(snapshot_date: date, /, *, because: Because) -> int:
     """
     from flows.steps import exclude_date
 
-    settings = read_settings()
-    _print_decision(
-        f"{snapshot_date} is excluded.", lambda progress: exclude_date(settings, snapshot_date, because, progress)
-    )
-    return 0
+    return _decide(f"{snapshot_date} is excluded.", exclude_date, snapshot_date, because)
 
 
 @app.command
@@ -49,11 +43,7 @@ def include(snapshot_date: date, /, *, because: Because) -> int:
     """
     from flows.steps import include_date
 
-    settings = read_settings()
-    _print_decision(
-        f"{snapshot_date} is included.", lambda progress: include_date(settings, snapshot_date, because, progress)
-    )
-    return 0
+    return _decide(f"{snapshot_date} is included.", include_date, snapshot_date, because)
 
 
 @app.command
@@ -71,18 +61,19 @@ def accept(counter: str, snapshot_date: date, /, *, because: Because) -> int:
     """
     from flows.steps import accept_collapse
 
-    settings = read_settings()
     sentence = f"The collapse of {counter} on {snapshot_date} is accepted."
-    _print_decision(sentence, lambda progress: accept_collapse(settings, counter, snapshot_date, because, progress))
-    return 0
+    return _decide(sentence, accept_collapse, counter, snapshot_date, because)
 
 
-def _print_decision(sentence: str, decide: "Callable[[Progress], BuildReport]") -> None:
+def _decide(sentence: str, step: "Callable[..., BuildReport]", *what: object) -> int:
+    """Takes a decision by a step, and prints it with the build that follows it."""
     from flows.reporting import report
     from flows.reporting.console import progress_display
 
+    settings = read_settings()
     with progress_display() as progress:
-        built = decide(progress)
+        built = step(settings, *what, progress)
     say(sentence)
     say(report.build_line(built))
     say(*report.build_lines(built))
+    return 0

@@ -52,7 +52,6 @@ USER_AGENT = f"civitai-etl/{version('civitai-etl')} (daily catalogue snapshots; 
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429})
 
-
 #: A whole answer may take this multiple of the time-out, and be so large; of a larger one the beginning is kept.
 _WHOLE_ANSWER = 5
 _LARGEST_ANSWER, _KEPT_OF_LARGER = 256 * 2**20, 2**20
