@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.mutants.edit import ROOT, broken, read_sources
 from tests.mutants.mutants import MUTANTS, Mutant
-
-ROOT = Path(__file__).parents[2]
 
 
 def main(word: str = "") -> int:
@@ -42,9 +41,10 @@ def copy_checkout(copy: Path) -> None:
 
 def survives(copy: Path, mutant: Mutant) -> bool:
     """Breaks a rule in the copy, runs the test that has to notice, and mends it."""
-    file = copy / mutant.file
+    name, text = broken(mutant.where, mutant.edit, read_sources(copy))
+    file = copy / name
     sound = file.read_text()
-    file.write_text(sound.replace(mutant.old, mutant.new))
+    file.write_text(text)
     try:
         survived = not failing(copy, mutant.caught_by, first_alone=True)
     finally:
