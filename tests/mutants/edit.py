@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipelines", "transforms")
@@ -27,16 +27,6 @@ SQL_TOKEN = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\$?\w+|[<>!]=|\S")
 Bound = dict[str, ast.AST]
 
 
-class Edit(Protocol):
-    """A pattern and what takes its place."""
-
-    def in_code(self, definition: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
-        """The nodes of a definition that match, each with its replacement."""
-
-    def in_sql(self, text: str) -> list[str]:
-        """The text of a file with one match replaced, for each match."""
-
-
 @dataclass(frozen=True)
 class Code:
     """An expression or a statement of Python that becomes another one. `pass` removes a statement."""
@@ -45,13 +35,11 @@ class Code:
     new: str
 
     def in_code(self, definition: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
+        """The nodes of a definition that match, each with its replacement."""
         pattern, template = parsed(self.old), parsed(self.new)
         if not (isinstance(pattern, ast.Expr) and isinstance(template, ast.Expr)):
             return [(node, filled(template, bound)) for node, bound in found(pattern, definition)]
         return [(node, filled(template.value, bound)) for node, bound in found(pattern.value, definition)]
-
-    def in_sql(self, text: str) -> list[str]:
-        raise TypeError(f"{self} is Python; {text[:40]!r} is SQL.")
 
 
 @dataclass(frozen=True)
@@ -62,12 +50,14 @@ class Sql:
     new: str
 
     def in_code(self, definition: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
+        """The texts of a definition that match, each with its replacement."""
         texts = (
             node for node in ast.walk(definition) if isinstance(node, ast.Constant) and isinstance(node.value, str)
         )
         return [(node, ast.Constant(text)) for node in texts for text in self.in_sql(str(node.value))]
 
     def in_sql(self, text: str) -> list[str]:
+        """The text with one match replaced, for each match."""
         pattern = [word[0] for word in sql_tokens(self.old)]
         tokens = list(sql_tokens(text))
         texts = []
@@ -80,6 +70,9 @@ class Sql:
         return texts
 
 
+Edit = Code | Sql
+
+
 def broken(where: str, edit: Edit, sources: Mapping[str, str]) -> tuple[str, str]:
     """The file that has the definition, and its text with the edit.
 
@@ -88,14 +81,15 @@ def broken(where: str, edit: Edit, sources: Mapping[str, str]) -> tuple[str, str
     """
     texts = list(places(where, edit, sources))
     if len(texts) != 1:
-        pattern = getattr(edit, "old", edit)
-        raise LookupError(f"{pattern!r} is at {len(texts)} places of {where}; it has to be at one.")
+        raise LookupError(f"{edit.old!r} is at {len(texts)} places of {where}; it has to be at one.")
     return texts[0]
 
 
 def places(where: str, edit: Edit, sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """For each place that matches: its file, and the text of the file with the edit there."""
     if where.endswith(".sql"):
+        if not isinstance(edit, Sql):
+            raise LookupError(f"{where} is SQL, and {edit.old!r} is Python.")
         for file in (file for file in sources if file.endswith(f"/{where}")):
             yield from ((file, text) for text in edit.in_sql(sources[file]))
         return

@@ -566,7 +566,7 @@ MUTANTS = (
         "items without an id are not counted",
         "record_counts",
         Code(
-            "RecordCounts($on, $kind, received=$all, loaded=$new, quarantined=$bad + $rejected + $odd, duplicates=$more)",
+            "RecordCounts($on, $kind, received=$all, loaded=$new, quarantined=$bad + $lost + $odd, duplicates=$more)",
             "RecordCounts($on, $kind, received=$all, loaded=$new, quarantined=$bad + $odd, duplicates=$more)",
         ),
         BUILD + "broken_records_end_in_quarantine_with_reason_and_payload_and_the_rest_is_loaded",
