@@ -21,8 +21,9 @@ import numpy as np
 import polars as pl
 
 from benchmarks.raw import append, append_crawl
-from emulator.live.catalogue import LiveDay, LiveModelQuery
+from emulator.live.day import LiveDay
 from emulator.live.documents import LiveDocuments
+from emulator.live.queries import LiveModelQuery
 from emulator.live.traits import LiveTraits
 from emulator.spec.catalogue import SimulatedWorld
 from pipelines.progress import Silent

@@ -23,6 +23,7 @@ from emulator.routes.live.answers import AnswerError, answer_error, answer_other
 from emulator.routes.live.api import live_routes
 from emulator.routes.live.service import LiveService
 from emulator.routes.spec import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
+from emulator.service import Service
 from emulator.simulation.columns import NotSimulatedError
 
 HOST = "127.0.0.1"
@@ -43,9 +44,10 @@ def make_application(
         BadFaultsError: the faults are not valid.
     """
     member = Member()
-    live = LiveService(clock, key, member) if dialect == "live" else None
+    service = Service(clock, key, member)
+    live = LiveService(service) if dialect == "live" else None
     application = Starlette(
-        routes=live_routes(live) if live else SpecificationApi(clock, key, member).routes(),
+        routes=live_routes(live) if live else SpecificationApi(service).routes(),
         exception_handlers={
             BadParameterError: answer_bad_parameter,
             NotSimulatedError: answer_bad_parameter,

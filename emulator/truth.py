@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emulator.live.catalogue import LiveDay, LiveModelQuery
+from emulator.live.day import LiveDay
+from emulator.live.queries import LiveModelQuery
 from emulator.live.traits import LICENCE_IS_LIST, LICENCE_IS_TEXT
 from emulator.simulation import vocabulary
 from emulator.simulation.columns import Simulation

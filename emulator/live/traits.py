@@ -73,6 +73,12 @@ class LiveTraits:
             events += np.bincount(world.version_model[happened], minlength=len(world.model_id))
         return events
 
+    def mode(self, model: int, day: int) -> str | None:
+        """Whether a model is archived or, if it is not, taken down."""
+        if self.archived_on[model] <= day:
+            return "Archived"
+        return "TakenDown" if self.taken_down_on[model] <= day else None
+
     def tips(self, model: int | Ints, counters: ModelCounters) -> Ints:
         """The Buzz tipped to one model or to each of many."""
         tips: Ints = (counters.downloads[model] * self._tips[model]).astype(np.int64)

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.catalogue import Catalogue, ImageQuery, Listing, ModelQuery
-from emulator.clock import Clock
-from emulator.member import EMAIL, JOINED, USER_ID, USERNAME, Member, Stored, VaultRefusedError
+from emulator.member import EMAIL, JOINED, USER_ID, USERNAME, Stored, VaultRefusedError
 from emulator.parameters import integer, read_body, read_parameters
+from emulator.service import Service
 from emulator.spec.paging import page_body
 from emulator.versions import mini_document, version_document
 
@@ -103,18 +103,12 @@ def _exists(catalogue: Catalogue, entity_type: str, entity_id: int) -> bool:
 
 
 class SpecificationApi:
-    """The 18 operations.
+    """The 18 operations."""
 
-    Args:
-        clock: gives the catalogue of the moment.
-        key: the bearer key that the service knows.
-        member: the owner of the key.
-    """
-
-    def __init__(self, clock: Clock, key: str, member: Member) -> None:
-        self._clock = clock
-        self._key = key
-        self._member = member
+    def __init__(self, service: Service) -> None:
+        self._clock = service.clock
+        self._key = service.key
+        self._member = service.member
 
     def routes(self) -> list[Route]:
         """The operations, as routes below `BASE_PATH`."""

@@ -1,18 +1,17 @@
 """The simulated catalogue on one day, for the routes."""
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, time
+from collections.abc import Hashable, Iterable
+from datetime import date
 from functools import cached_property
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from emulator.catalogue import IMAGE_LEVELS, PERIOD_DAYS, ImageQuery, Listing, ModelQuery
+from emulator.recent import Recent
 from emulator.simulation import vocabulary
-from emulator.simulation.columns import EPOCH_NOON, HORIZON_DAYS, Simulation, day_number
-from emulator.simulation.counters import ModelCounters, VersionCounters, model_counters, version_counters
+from emulator.simulation.columns import EPOCH_NOON, HORIZON_DAYS, Simulation
+from emulator.simulation.day import DayState
 from emulator.simulation.dice import Ints
 from emulator.spec.documents import ModelDocuments, creator_fields, timestamp, user_id
 from emulator.spec.gallery import Gallery
@@ -48,26 +47,20 @@ class SimulatedWorld:
         return SimulatedDay(self, on)
 
 
-class SimulatedDay:
-    """The state of a simulated catalogue at noon of a date; implements `emulator.catalogue.Catalogue`.
+class SimulatedDay(DayState):
+    """A simulated catalogue at noon of a date; implements `emulator.catalogue.Catalogue`.
 
     Raises:
         NotSimulatedError: the date is outside the simulated years.
     """
 
     def __init__(self, world: SimulatedWorld, on: date) -> None:
-        self.date = on
-        self.day = day_number(on)
+        super().__init__(world.columns, on)
         self.world = world
-        self.columns = world.columns
-        self._listings: dict[Any, Listing] = {}
-
-    @property
-    def now(self) -> datetime:
-        return datetime.combine(self.date, time(12), UTC)
+        self._listings = Recent[Hashable, Listing](_KEPT_LISTINGS)
 
     def models(self, query: ModelQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_models(query).data, self._model_document))
+        return self._listings.get(query, lambda: Listing(self._select_models(query).data, self._model_document))
 
     def model(self, model_id: int) -> bytes | None:
         index = self.find_model(model_id)
@@ -82,13 +75,15 @@ class SimulatedDay:
         return index if ids[index] == model_id and self.model_visible[index] else None
 
     def images(self, query: ImageQuery) -> Listing:
-        return self._listing(query, lambda: Listing(self._select_images(query).data, self.image_document))
+        return self._listings.get(query, lambda: Listing(self._select_images(query).data, self.image_document))
 
     def creators(self, text: str | None) -> Listing:
-        return self._listing(("creators", text), lambda: Listing(self._select_creators(text), self._creator_document))
+        return self._listings.get(
+            ("creators", text), lambda: Listing(self._select_creators(text), self._creator_document)
+        )
 
     def tags(self, text: str | None) -> Listing:
-        return self._listing(("tags", text), lambda: Listing(self._select_tags(text), self._tag_document))
+        return self._listings.get(("tags", text), lambda: Listing(self._select_tags(text), self._tag_document))
 
     def enums(self) -> bytes:
         known = [name for name, _, first, *_ in vocabulary.BASE_MODELS if first <= self.date]
@@ -140,59 +135,6 @@ class SimulatedDay:
     def has_post(self, post_id: int) -> bool:
         gallery = self.gallery
         return bool(np.isin(gallery.post_id[: gallery.until(self.day)], post_id).any())
-
-    def _listing(self, key: Any, make: Callable[[], Listing]) -> Listing:
-        listing = self._listings.get(key)
-        if listing is None:
-            if len(self._listings) >= _KEPT_LISTINGS:
-                del self._listings[next(iter(self._listings))]
-            listing = self._listings[key] = make()
-        return listing
-
-    # The parts of the day; each is computed on first use.
-
-    @cached_property
-    def model_visible(self) -> npt.NDArray[np.bool_]:
-        return self.columns.model_visible(self.day)
-
-    @cached_property
-    def version_shown(self) -> npt.NDArray[np.bool_]:
-        """Per version: it and its model are published."""
-        return self.columns.version_visible(self.day) & self.model_visible[self.columns.version_model]
-
-    @cached_property
-    def version_counters(self) -> VersionCounters:
-        return version_counters(self.columns, self.day)
-
-    @cached_property
-    def model_counters(self) -> ModelCounters:
-        return model_counters(self.columns, self.version_counters)
-
-    @cached_property
-    def _events(self) -> Ints:
-        return self.columns.events_so_far(self.day)
-
-    @cached_property
-    def model_count_of_creator(self) -> Ints:
-        """Per creator: models that are visible."""
-        owners = self.columns.model_creator[self.model_visible]
-        return np.bincount(owners, minlength=len(self.columns.creator_joined))
-
-    @cached_property
-    def model_count_of_tag(self) -> Ints:
-        """Per tag: visible models that have it."""
-        columns = self.columns
-        counted = columns.slot_active(self.day) & self.model_visible[columns.slot_model]
-        return np.bincount(columns.slot_tag[counted], minlength=len(columns.tag_first_used))
-
-    @cached_property
-    def last_version_second(self) -> Ints:
-        """Per model: the publication of its latest visible version (the service's lastVersionAt), else its own."""
-        columns = self.columns
-        visible = columns.version_visible(self.day)
-        latest = columns.model_born_second.copy()
-        np.maximum.at(latest, columns.version_model[visible], columns.version_second[visible])
-        return latest
 
     @cached_property
     def gallery(self) -> Gallery:
@@ -282,7 +224,7 @@ class SimulatedDay:
     # Documents.
 
     def _model_document(self, model: int) -> bytes:
-        events = int(self._events[model])
+        events = int(self.events[model])
         return self.world.documents.document(model, self.day, events, self.version_counters, self.model_counters)
 
     def image_document(self, image: int) -> bytes:

@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from emulator.launch import launch
-from emulator.live.catalogue import LiveDay, LiveModelQuery
+from emulator.live.day import LiveDay
 from emulator.live.documents import LiveDocuments
+from emulator.live.queries import LiveModelQuery
 from emulator.live.traits import EARLY_ACCESS_DAYS, LiveTraits
 from emulator.simulation.columns import day_of
 from emulator.spec.catalogue import SimulatedWorld

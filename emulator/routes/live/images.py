@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.catalogue import ImageQuery
-from emulator.live.catalogue import LiveCatalogue, LiveImageQuery
+from emulator.live.catalogue import LiveCatalogue
+from emulator.live.queries import LiveImageQuery
 from emulator.live.traits import PG
 from emulator.parameters import PERIODS, BadParameterError, Reader, integer, one_of, text
 from emulator.routes.live.answers import EVERY_METHOD, PUBLIC, AnswerError, address, encode, levels_for, list_body, page

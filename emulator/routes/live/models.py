@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.live.catalogue import LiveModelQuery
 from emulator.live.keyset import SORTS, BadCursorError
+from emulator.live.queries import LiveModelQuery
 from emulator.parameters import PERIODS, BadParameterError, Reader, any_of, integer, one_of, text
 from emulator.routes.live.answers import EVERY_METHOD, PUBLIC, AnswerError, levels_for, page
 from emulator.routes.live.parameters import flag, numbers, path_id, read, refuse_depth

@@ -1,32 +1,27 @@
-"""What all operations of the live service share: the catalogue of the moment, the key, and the member."""
+"""What all operations of the live service share: the catalogue of the moment in its shape, and its key."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from emulator.catalogue import Catalogue
-from emulator.clock import Clock
 from emulator.given import GivenMoment
-from emulator.live.catalogue import LiveCatalogue, LiveDay, LiveGiven
+from emulator.live.catalogue import LiveCatalogue
+from emulator.live.day import LiveDay
 from emulator.live.documents import LiveDocuments
+from emulator.live.given import LiveGiven
 from emulator.live.traits import LiveTraits
-from emulator.member import Member
 from emulator.routes.live.answers import PUBLIC, AnswerError
+from emulator.service import Service
 from emulator.spec.catalogue import SimulatedDay
 
 
 class LiveService:
-    """The state behind the operations.
+    """A service with the catalogue of the moment in the live shape, and the rules of its key."""
 
-    Args:
-        clock: gives the catalogue of the moment.
-        key: the bearer key that the service knows.
-        member: the owner of the key.
-    """
-
-    def __init__(self, clock: Clock, key: str, member: Member) -> None:
-        self.clock = clock
-        self.member = member
-        self._key = key
+    def __init__(self, service: Service) -> None:
+        self.clock = service.clock
+        self.member = service.member
+        self._key = service.key
         self._shown: LiveDay | LiveGiven | None = None
         self._simulation: tuple[LiveTraits, LiveDocuments] | None = None
 
