@@ -63,7 +63,7 @@ def account(day: SimulatedDay) -> dict[str, Any]:
         },
         "tags": {
             vocabulary.tag_name(i): int(day.model_count_of_tag[i])
-            for i in np.flatnonzero(columns.tag_first_used <= day.day).tolist()
+            for i in np.flatnonzero(columns.tags.first_used <= day.day).tolist()
         },
     }
     bases: dict[str, dict[str, int]] = {}
@@ -137,7 +137,7 @@ def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
     names = columns.usernames
     creator_was, creator_is = columns.creator_visible(first), columns.creator_visible(last)
     new_image = (first < columns.creator_new_image) & (columns.creator_new_image <= last)
-    tag_was, tag_is = columns.tag_first_used <= first, columns.tag_first_used <= last
+    tag_was, tag_is = columns.tags.first_used <= first, columns.tags.first_used <= last
     gallery = after.gallery
     new_images = gallery.image_id[before.gallery.until(first) : gallery.until(last)]
 
@@ -214,12 +214,12 @@ def model_changes(columns: Simulation, first: int, last: int) -> dict[str, Mask]
     owner, creator = columns.version_model, columns.model_creator
     version_was, version_is = columns.version_visible(first), columns.version_visible(last)
     deleted = columns.creator_deleted[creator]
-    slots_differ = columns.slot_active(first) != columns.slot_active(last)
+    slots_differ = columns.tags.active(first) != columns.tags.active(last)
     return {
         "renamed": between(columns.model_renamed),
         "description": columns.description_revision(first) != columns.description_revision(last),
         "licence": between(columns.model_relicensed),
-        "tags": of_models(columns.slot_model, slots_differ),
+        "tags": of_models(columns.tags.model, slots_differ),
         "new_version": of_models(owner, ~version_was & version_is),
         "version_removed": of_models(owner, version_was & ~version_is),
         "base_model": of_models(owner, version_was & version_is & between(columns.version_corrected)),

@@ -194,7 +194,7 @@ class LiveDay:
 
     def tags(self, text: str | None) -> Listing:
         counts = self.day.model_count_of_tag
-        rows = np.flatnonzero(self.day.columns.tag_first_used <= self.day.day).tolist()
+        rows = np.flatnonzero(self.day.columns.tags.first_used <= self.day.day).tolist()
         names = {row: vocabulary.tag_name(row) for row in rows}
         chosen = [row for row in rows if text is None or names[row].startswith(text.casefold())]
         return Listing(sorted(chosen, key=lambda row: -counts[row]), lambda row: tag_document(names[row]))

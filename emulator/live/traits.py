@@ -10,9 +10,9 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from emulator.simulation.columns import EPOCH, NEVER, Simulation
+from emulator.simulation.columns import EPOCH, Simulation
 from emulator.simulation.counters import ModelCounters
-from emulator.simulation.dice import Floats, Ints, bits, uniforms
+from emulator.simulation.dice import NEVER, Floats, Ints, bits, uniforms
 
 Mask = npt.NDArray[np.bool_]
 

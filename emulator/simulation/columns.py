@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.simulation import vocabulary
-from emulator.simulation.dice import Floats, Ints, bits, from_quantiles, uniforms
+from emulator.simulation.dice import NEVER, Floats, Ints, bits, event_days, from_quantiles, uniforms
+from emulator.simulation.tags import TagSlots
 
 EPOCH = date(2022, 11, 1)
 #: The day on which the catalogue has about the requested number of models.
 REFERENCE = date(2026, 1, 1)
 HORIZON = date(2027, 12, 31)
-NEVER = 2**30
 MAX_VERSIONS = 60
 EPOCH_NOON = int(datetime(EPOCH.year, EPOCH.month, EPOCH.day, 12, tzinfo=UTC).timestamp())
 REFERENCE_DAYS = (REFERENCE - EPOCH).days
@@ -32,9 +32,7 @@ VERSION_DOWNLOADS = (
     (0, 10), (0.1, 118), (0.25, 294), (0.5, 811), (0.75, 1546), (0.9, 3323), (0.95, 5702), (0.99, 19_110),
     (0.999, 70_000), (0.9999, 200_000), (1, 500_000),
 )  # fmt: skip
-TAGS_PER_MODEL = ((0, 0), (0.1, 1), (0.25, 3), (0.5, 5), (0.75, 7), (0.9, 10), (0.95, 13), (0.99, 20), (1, 40))
 DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1, 500))
-DAYS_TO_EVENT = ((0, 1), (0.25, 60), (0.5, 180), (0.75, 420), (0.9, 800), (1, 1800))
 
 
 #: More than the service has, and about as many as fit into memory.
@@ -75,15 +73,13 @@ class Simulation:
         self.seed = seed
         self._make_models()
         self._make_versions()
-        self._make_tags()
+        self.tags = TagSlots(models, seed, self.model_born)
 
     def _uniforms(self, stream: str, index: npt.ArrayLike) -> Floats:
         return uniforms(self.seed, stream, index)
 
     def _event_days(self, stream: str, index: Ints, after: Ints, share: float) -> Ints:
-        """A day after `after` for a share of the entities, NEVER for the others."""
-        delay = 1 + from_quantiles(self._uniforms(stream + ".delay", index), DAYS_TO_EVENT).astype(np.int64)
-        return np.where(self._uniforms(stream, index) < share, after + delay, NEVER)
+        return event_days(self.seed, stream, index, after, share)
 
     def _make_models(self) -> None:
         seed, reference = self.seed, self.models / _STANDING
@@ -184,37 +180,6 @@ class Simulation:
         index: Ints = (waves[published] <= draw[:, None]).sum(axis=1)
         return index
 
-    def _make_tags(self) -> None:
-        """Slots: a tag on a model with its first day and its end. No model has a tag twice."""
-        models = np.arange(len(self.model_id), dtype=np.int64)
-        vocabulary_size = 60 + self.models * 3 // 5
-        zipf = np.cumsum(1 / np.arange(1, vocabulary_size + 1))
-        count = np.round(from_quantiles(self._uniforms("model.tags", models), TAGS_PER_MODEL)).astype(np.int64)
-        # Two edits at most: the first two tags leave, one each, and new ones (places 62 and 63) come.
-        edit_1 = self._event_days("model.tags.1", models, self.model_born, 0.45)
-        edit_2 = np.where(edit_1 < NEVER, self._event_days("model.tags.2", models, edit_1, 0.5), NEVER)
-
-        model = np.repeat(models, count)
-        place = np.arange(len(model), dtype=np.int64) - (np.cumsum(count) - count)[model]
-        until = np.select([place == 0, place == 1], [edit_1[model], edit_2[model]], NEVER)
-        parts = [(model, place, self.model_born[model], until)]
-        for late_place, edit in ((62, edit_1), (63, edit_2)):
-            edited = np.flatnonzero(edit < NEVER)
-            parts.append((edited, np.full(len(edited), late_place), edit[edited], np.full(len(edited), NEVER)))
-        model, place, since, until = (np.concatenate(column) for column in zip(*parts, strict=True))
-        tag = np.searchsorted(zipf, self._uniforms("slot.tag", model * 64 + place) * zipf[-1], side="right")
-
-        order = np.lexsort((place, tag, model))
-        first = np.ones(len(order), dtype=bool)
-        first[1:] = (model[order][1:] != model[order][:-1]) | (tag[order][1:] != tag[order][:-1])
-        kept = order[first]
-        kept = kept[np.lexsort((place[kept], model[kept]))]
-        self.slot_model, self.slot_tag = model[kept], tag[kept]
-        self.slot_since, self.slot_until = since[kept], until[kept]
-        self.slot_start = np.searchsorted(self.slot_model, np.arange(len(models) + 1))
-        self.tag_first_used = np.full(vocabulary_size, NEVER, dtype=np.int64)
-        np.minimum.at(self.tag_first_used, self.slot_tag, self.slot_since)
-
     def model_visible(self, day: int) -> npt.NDArray[np.bool_]:
         """Per model: it is born and not taken down on that day."""
         return (self.model_born <= day) & ~((self.model_gone <= day) & (day < self.model_back))
@@ -222,10 +187,6 @@ class Simulation:
     def version_visible(self, day: int) -> npt.NDArray[np.bool_]:
         """Per version: it is published and not removed (its model may be gone)."""
         return (self.version_published <= day) & (day < self.version_removed)
-
-    def slot_active(self, day: int) -> npt.NDArray[np.bool_]:
-        """Per tag slot: the tag is on its model."""
-        return (self.slot_since <= day) & (day < self.slot_until)
 
     def creator_visible(self, day: int) -> npt.NDArray[np.bool_]:
         """Per creator: a first model was published and the account is not deleted."""
@@ -254,8 +215,8 @@ class Simulation:
             events += moment <= day
         for moment in (self.version_published, self.version_removed, self.version_corrected):
             events += np.bincount(self.version_model[moment <= day], minlength=models)
-        for moment in (self.slot_since, self.slot_until):
-            events += np.bincount(self.slot_model[moment <= day], minlength=models)
+        for moment in (self.tags.since, self.tags.until):
+            events += np.bincount(self.tags.model[moment <= day], minlength=models)
         return events
 
     @cached_property

@@ -58,8 +58,8 @@ class DayState:
     def model_count_of_tag(self) -> Ints:
         """Per tag: visible models that have it."""
         columns = self.columns
-        counted = columns.slot_active(self.day) & self.model_visible[columns.slot_model]
-        return np.bincount(columns.slot_tag[counted], minlength=len(columns.tag_first_used))
+        counted = columns.tags.active(self.day) & self.model_visible[columns.tags.model]
+        return np.bincount(columns.tags.tag[counted], minlength=len(columns.tags.first_used))
 
     @cached_property
     def last_version_second(self) -> Ints:

@@ -16,6 +16,10 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+#: The day of an event that does not happen.
+NEVER = 2**30
+DAYS_TO_EVENT = ((0, 1), (0.25, 60), (0.5, 180), (0.75, 420), (0.9, 800), (1, 1800))
+
 
 def bits(seed: int, stream: str, index: npt.ArrayLike) -> npt.NDArray[np.uint64]:
     """64 random bits for each integer of `index` (splitmix64)."""
@@ -36,6 +40,12 @@ def from_quantiles(numbers: Floats, quantiles: Sequence[tuple[float, float]]) ->
     shares, values = zip(*quantiles, strict=True)
     result: Floats = np.interp(numbers, shares, values)
     return result
+
+
+def event_days(seed: int, stream: str, index: Ints, after: Ints, share: float) -> Ints:
+    """A day after `after` for a share of the entities, NEVER for the others."""
+    delay = 1 + from_quantiles(uniforms(seed, stream + ".delay", index), DAYS_TO_EVENT).astype(np.int64)
+    return np.where(uniforms(seed, stream, index) < share, after + delay, NEVER)
 
 
 def draws(count: int, *key: int | str) -> tuple[int, ...]:

@@ -165,9 +165,9 @@ class SimulatedDay(DayState):
             chosen &= np.isin(columns.model_creator, known)
         if query.tag is not None:
             wanted = query.tag.strip().casefold()
-            tags = [i for i in range(len(columns.tag_first_used)) if vocabulary.tag_name(i).casefold() == wanted]
-            slots = columns.slot_active(self.day) & np.isin(columns.slot_tag, tags)
-            chosen &= np.bincount(columns.slot_model[slots], minlength=len(chosen)) > 0
+            tags = [i for i in range(len(columns.tags.first_used)) if vocabulary.tag_name(i).casefold() == wanted]
+            slots = columns.tags.active(self.day) & np.isin(columns.tags.tag, tags)
+            chosen &= np.bincount(columns.tags.model[slots], minlength=len(chosen)) > 0
         if query.period in PERIOD_DAYS:
             chosen &= self.last_version_second >= self.now.timestamp() - 86_400 * PERIOD_DAYS[query.period]
         rows = np.flatnonzero(chosen)
@@ -215,7 +215,7 @@ class SimulatedDay(DayState):
         return sorted(rows, key=names.__getitem__)
 
     def _select_tags(self, text: str | None) -> list[int]:
-        rows = np.flatnonzero(self.columns.tag_first_used <= self.day).tolist()
+        rows = np.flatnonzero(self.columns.tags.first_used <= self.day).tolist()
         if text is not None:
             rows = [row for row in rows if text.casefold() in vocabulary.tag_name(row).casefold()]
         counts = self.model_count_of_tag

@@ -217,9 +217,7 @@ class ModelDocuments:
         creator = int(world.model_creator[model])
         if day < world.creator_deleted[creator]:
             fields["creator"] = creator_fields(world, creator, day)
-        slots = slice(world.slot_start[model], world.slot_start[model + 1])
-        active = (world.slot_since[slots] <= day) & (day < world.slot_until[slots])
-        fields["tags"] = [vocabulary.tag_name(tag) for tag in world.slot_tag[slots][active].tolist()]
+        fields["tags"] = [vocabulary.tag_name(tag) for tag in world.tags.of(model, day)]
 
         span = slice(world.version_start[model], world.version_start[model + 1])
         visible = (world.version_published[span] <= day) & (day < world.version_removed[span])
