@@ -11,7 +11,7 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.raw.tables import KINDS
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.settings import Limits
 from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Release
 from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
@@ -160,7 +160,7 @@ class DayBuild:
 
     def run(self) -> list[RecordCounts]:
         """Adds the day to the star. Returns the record counts of each kind."""
-        staged = {kind: self.stage(kind) for kind in KINDS}
+        staged = {kind: self.stage(kind) for kind in SNAPSHOT_KINDS}
         models = staged["model"]
         before = Stock(self.day.before.date, self.current_versions())
         opened = self.merge_models(models)
@@ -173,7 +173,7 @@ class DayBuild:
         self.note_unread(staged["model"])
         self.note_entities(staged)
         self.note_operations(staged)
-        return [self.record_counts(kind, staged[kind]) for kind in KINDS]
+        return [self.record_counts(kind, staged[kind]) for kind in SNAPSHOT_KINDS]
 
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
+from pipelines.raw.kinds import LOOKUP_KINDS
+from pipelines.raw.tables import lookup_id
 from transforms.lake.release import Release
 from transforms.staging import payloads
 from transforms.staging.drift import unknown_paths

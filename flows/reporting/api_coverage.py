@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.api.dialects import DIALECTS, Dialect, Lookup
-from pipelines.crawl.lookups import HASH_MATCH, WATCHED
-from pipelines.raw.tables import ACCOUNT_KINDS, documents_table, observations_table
+from pipelines.crawl.lookups import WATCHED
+from pipelines.raw.kinds import HASH_MATCH, KINDS
 from transforms.lookup_tables import LOOKUPS
 from transforms.tables import TABLES, Table
 from transforms.tables.account import ACCOUNT_TABLES
@@ -82,7 +82,7 @@ def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
             yield Use("reconcile", (dialect.existence_check.kind,), ("snapshot",), RECONCILE_TESTS)
     for lookup in dialect.lookups:
         if operation.path == path_of(lookup) and operation.method == method_of(lookup):
-            kinds = dict.fromkeys((lookup.kind, HASH_MATCH) if lookup.by_hash else (lookup.kind,))
+            kinds = dict.fromkeys((lookup.kind, HASH_MATCH.name) if lookup.by_hash else (lookup.kind,))
             commands = (f"look-up {lookup.name}", *(["snapshot"] if lookup.name in WATCHED else []))
             yield Use(lookup.name, tuple(kinds), commands, BATTERY)
     asked_of_account = {
@@ -113,7 +113,7 @@ def tables_of(kind: str) -> list[type[Table]]:
     """The tables of the star or the account that have data from documents of a kind."""
     if kind in LOOKUPS:
         return [LOOKUPS[kind][0]]
-    if kind in ACCOUNT_KINDS:
+    if KINDS[kind].group == "account":
         return [table for table in ACCOUNT_TABLES if table.table_name() == kind]
     paths = {endpoint.path for dialect in DIALECTS.values() for endpoint in dialect.endpoints if endpoint.kind == kind}
     named = re.compile("|".join(rf"GET {re.escape(path)}(?![/\w])" for path in sorted(paths)))
@@ -142,7 +142,7 @@ def _line(operation: Operation) -> str:
         for use in uses(operation, dialect):
             found.setdefault(use, []).append(dialect.name)
     kinds = list(dict.fromkeys(kind for use in found for kind in use.kinds))
-    raw = [table(kind).name for kind in kinds for table in (documents_table, observations_table)]
+    raw = [table.name for kind in kinds for table in KINDS[kind].tables]
     reached = dict.fromkeys(table.table_name() for kind in kinds for table in tables_of(kind))
     cells = [
         f"`{operation.name}`",

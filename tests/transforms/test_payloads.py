@@ -12,7 +12,8 @@ import pytest
 from msgspec import Struct
 
 from pipelines.api.answers import Answer, UnusableAnswerError, decode_list
-from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
+from pipelines.raw import kinds
+from pipelines.raw.documents import UnreadableItemError, splice, split
 from transforms.member import Me, Vault, VaultItem
 from transforms.staging.payloads import (
     PAYLOADS,
@@ -111,10 +112,10 @@ def test_a_recorded_error_is_no_document_and_no_page(name: str) -> None:
     assert name.startswith("other/")
     body = (REAL / f"{name}.json").read_bytes()
     assert json.loads(body).keys() <= {"error", "message", "code"}
-    for kind, owner in DOCUMENTS.items():
-        if owner.id is not None:
+    for kind in kinds.KINDS.values():
+        if kind.owner.id is not None:
             with pytest.raises(UnreadableItemError):
-                split(kind, body)
+                split(kind.name, body)
     with pytest.raises(UnusableAnswerError, match="no page of items"):
         decode_list(Answer(body, datetime.now(UTC)))
 
