@@ -16,7 +16,7 @@ from pathlib import Path
 from pipelines.api.dialects import DIALECTS, Dialect, Lookup
 from pipelines.crawl.lookups import WATCHED
 from pipelines.raw.kinds import HASH_MATCH, KINDS
-from transforms.lookup_tables import LOOKUPS
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES, Table
 from transforms.tables.account import ACCOUNT_TABLES
 
@@ -111,10 +111,10 @@ def method_of(lookup: Lookup) -> str:
 
 def tables_of(kind: str) -> list[type[Table]]:
     """The tables of the star or the account that have data from documents of a kind."""
-    if kind in LOOKUPS:
-        return [LOOKUPS[kind][0]]
     if KINDS[kind].group == "account":
         return [table for table in ACCOUNT_TABLES if table.table_name() == kind]
+    if KINDS[kind].group == "lookup" and (table := STAGED_KINDS[kind].table):
+        return [table]
     paths = {endpoint.path for dialect in DIALECTS.values() for endpoint in dialect.endpoints if endpoint.kind == kind}
     named = re.compile("|".join(rf"GET {re.escape(path)}(?![/\w])" for path in sorted(paths)))
     return [table for table in TABLES if named.search(table.read_from or "")]

@@ -48,6 +48,11 @@ class Kind:
         return self.owner.name
 
     @property
+    def is_named(self) -> bool:
+        """Whether a text, not a number, identifies its records."""
+        return self.owner.id not in (None, "id")
+
+    @property
     def tables(self) -> tuple[RawTable, RawTable]:
         """Its raw tables: documents and observations."""
         return documents_table(self.name), observations_table(self.name)

@@ -314,8 +314,8 @@ MUTANTS = (
     Mutant(
         "a record that was set aside counts all the same",
         "transforms/staging/stage.py",
-        'bad = set_aside_rows.select("entity_id").unique()',
-        'bad = set_aside_rows.select("entity_id").clear()',
+        'bad = found.quarantine.select("entity_id").unique()',
+        'bad = found.quarantine.select("entity_id").clear()',
         BUILD + "a_record_that_stays_broken_is_in_quarantine_on_every_day_and_never_buried",
     ),
     Mutant(
@@ -596,7 +596,7 @@ MUTANTS = (
     ),
     Mutant(
         "an odd value takes its record with it",
-        "transforms/staging/payloads.py",
+        "transforms/staging/validation.py",
         "if needed:",
         "if error:",
         PAYLOADS + "an_odd_value_is_set_aside_alone_with_its_path_and_as_received",
@@ -610,7 +610,7 @@ MUTANTS = (
     ),
     Mutant(
         "what is nested too deeply ends the day",
-        "transforms/staging/payloads.py",
+        "transforms/staging/validation.py",
         "with suppress(msgspec.DecodeError, RecursionError):",
         "with suppress(msgspec.DecodeError):",
         PAYLOADS + "a_model_that_cannot_be_told_from_another_or_whose_versions_cannot_is_set_aside_whole",
@@ -618,7 +618,7 @@ MUTANTS = (
     Mutant(
         "the counters of an image whose id is a text are those of an image",
         "transforms/staging/payloads.py",
-        'if isinstance(self.id, str) and self.owner not in ("creator", "tag"):',
+        "if isinstance(self.id, str) and self.owner not in _NAMED:",
         "if self.owner is None:",
         BUILD + "an_image_whose_id_is_a_text_is_no_image_and_its_counters_are_of_none",
     ),

@@ -16,7 +16,7 @@ from pipelines.raw import kinds
 from pipelines.raw.documents import UnreadableItemError, splice, split
 from transforms.member import Me, Vault, VaultItem
 from transforms.staging.payloads import (
-    PAYLOADS,
+    STAGED_KINDS,
     Enums,
     File,
     HashOwner,
@@ -25,10 +25,8 @@ from transforms.staging.payloads import (
     Model,
     Tag,
     VersionMini,
-    path_in,
-    read,
-    validate,
 )
+from transforms.staging.validation import path_in, read, validate
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"the recorded responses {REAL} are not on this machine")
@@ -88,7 +86,7 @@ def test_every_recorded_document_decodes_and_survives_the_split(name: str) -> No
     assert kind
     items = items_of(name)
     documents = [split(kind, item) for item in items]
-    values, errors = decode(PAYLOADS[kind], [document.payload for document in documents])
+    values, errors = decode(STAGED_KINDS[kind].payload, [document.payload for document in documents])
     assert errors == {}
     assert len(values) == len(items)
     found = validate(list[Metric], [document.metrics for document in documents])

@@ -20,22 +20,15 @@ from datetime import date, datetime
 
 import polars as pl
 
-from transforms.tables import Table
-from transforms.tables.facts import (
-    FactCreatorDaily,
-    FactImageDaily,
-    FactModelDaily,
-    FactModelVersionDaily,
-    FactTagDaily,
-)
+from transforms.tables import TABLES, Table
 
-#: The id column of each daily fact.
+#: The daily facts of entities, which are the tables with counters, and the column of the entity's id in each.
 ENTITY_ID: dict[type[Table], str] = {
-    FactModelDaily: "model_id",
-    FactModelVersionDaily: "version_id",
-    FactImageDaily: "image_id",
-    FactCreatorDaily: "username",
-    FactTagDaily: "tag",
+    table: name
+    for table in TABLES
+    if table.with_metadata(counter=True)
+    for name in table.primary_key()
+    if name != "snapshot_date"
 }
 
 #: The counter that creators can hide; facts that have it say what span its flow covers.
