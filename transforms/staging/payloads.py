@@ -359,9 +359,9 @@ class HashMatch(Payload):
 class StagedKind:
     """What becomes of the documents of a payload kind.
 
-    `flatten` makes candidate rows of decoded documents. `table` has a row per record, and `fact` its counters per
-    snapshot date. Objects of the kind that stand in documents of other kinds have their counters at `nested_at`, where
-    `{id}` is their id.
+    `flatten` makes candidate rows of decoded documents. If a text identifies them, they have it as `spelling`, too.
+    `table` describes the records, and `fact` has their counters per snapshot date. Objects of the kind that stand in
+    documents of other kinds have their counters at `nested_at`, where `{id}` is their id.
     """
 
     name: str
