@@ -3,8 +3,8 @@
     python -m flows.reporting.api_coverage            write it again (`make docs`)
     python -m flows.reporting.api_coverage --check    end with 1 if it differs from the declarations (`make check`)
 
-This module has only the list of operations (a test compares it with the specification). Resources come from the
-dialects, raw tables from payload kinds, star and account tables from their own `read_from`.
+The operations come from the specification, resources from the dialects, raw tables from payload kinds, star and account
+tables from their own `read_from`.
 """
 
 import re
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from pipelines.api.dialects import DIALECTS, Dialect, Lookup
 from pipelines.crawl.lookups import WATCHED
 from pipelines.raw.kinds import HASH_MATCH, KINDS
@@ -20,7 +22,9 @@ from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES, Table
 from transforms.tables.account import ACCOUNT_TABLES
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api-coverage.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCUMENT = DOCS / "api-coverage.md"
+SPECIFICATION = DOCS / "civitai-openapi.yaml"
 
 #: The tests of each operation, from the request to the tables.
 BATTERY = "tests/pipelines/test_every_resource.py"
@@ -37,26 +41,14 @@ class Operation:
     path: str
 
 
-OPERATIONS = (
-    Operation("listModels", "GET", "/models"),
-    Operation("getModel", "GET", "/models/{id}"),
-    Operation("getModelVersion", "GET", "/model-versions/{id}"),
-    Operation("getModelVersionMini", "GET", "/model-versions/mini/{id}"),
-    Operation("getModelVersionByHash", "GET", "/model-versions/by-hash/{hash}"),
-    Operation("getModelVersionsByHashes", "POST", "/model-versions/by-hash"),
-    Operation("getModelVersionIdsByHashes", "POST", "/model-versions/by-hash/ids"),
-    Operation("listImages", "GET", "/images"),
-    Operation("listCreators", "GET", "/creators"),
-    Operation("listTags", "GET", "/tags"),
-    Operation("getCurrentUser", "GET", "/me"),
-    Operation("listUsers", "GET", "/users"),
-    Operation("checkPermissions", "GET", "/permissions/check"),
-    Operation("getVaultItem", "GET", "/vault/get"),
-    Operation("getAllVaultItems", "GET", "/vault/all"),
-    Operation("checkVault", "GET", "/vault/check-vault"),
-    Operation("toggleVaultVersion", "POST", "/vault/toggle-version"),
-    Operation("getEnums", "GET", "/enums"),
-)
+def operations() -> tuple[Operation, ...]:
+    """The operations of the specification, in its order."""
+    paths = yaml.safe_load(SPECIFICATION.read_text())["paths"]
+    return tuple(
+        Operation(operation["operationId"], method.upper(), path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +124,7 @@ def text() -> str:
         "| operation | | resource (dialects) | command | raw tables | tables | test |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [_line(operation) for operation in OPERATIONS]
+    lines += [_line(operation) for operation in operations()]
     return "\n".join(lines) + "\n"
 
 

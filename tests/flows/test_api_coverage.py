@@ -3,29 +3,22 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
-from flows.reporting.api_coverage import DOCUMENT, OPERATIONS, tables_of, text, uses
+from flows.reporting.api_coverage import DOCUMENT, operations, tables_of, text, uses
 from pipelines.api.dialects import DIALECTS
 from pipelines.raw.kinds import ACCOUNT_KINDS, KINDS
 from transforms.staging.payloads import STAGED_KINDS
 
 ROOT = Path(__file__).parents[2]
-SPECIFICATION = ROOT / "docs" / "civitai-openapi.yaml"
+OPERATIONS = operations()
 
 
 def test_the_document_is_what_the_declarations_say():
     assert text() == DOCUMENT.read_text(), "run `make docs`"
 
 
-def test_the_operations_are_those_of_the_specification():
-    declared = [
-        (operation["operationId"], method.upper(), path)
-        for path, methods in yaml.safe_load(SPECIFICATION.read_text())["paths"].items()
-        for method, operation in methods.items()
-    ]
-    assert len(declared) == 18
-    assert [(each.name, each.method, each.path) for each in OPERATIONS] == declared
+def test_the_specification_has_all_operations():
+    assert len(OPERATIONS) == 18
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
