@@ -6,8 +6,9 @@ from datetime import date, datetime
 import duckdb
 import pyarrow as pa
 
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.row_buffer import COUNTS
-from pipelines.raw.tables import KINDS, SCHEMA_NAME, SNAPSHOTS, RawTable
+from pipelines.raw.tables import SCHEMA_NAME, SNAPSHOTS, RawTable
 
 
 def append(raw: duckdb.DuckDBPyConnection, table: RawTable, rows: pa.Table) -> None:
@@ -23,7 +24,7 @@ def append_crawl(
     raw: duckdb.DuckDBPyConnection, crawl_id: str, on: date, moment: datetime, dialect: str, met: dict[str, int]
 ) -> None:
     """Adds the line of a complete crawl that `met` so many entities of each kind."""
-    counts = {kind: dict.fromkeys(COUNTS, 0) for kind in KINDS}
+    counts = {kind: dict.fromkeys(COUNTS, 0) for kind in SNAPSHOT_KINDS}
     for kind, entities in met.items():
         counts[kind] |= {"items": entities, "distinct_ids": entities}
     row = {field.name: None if field.nullable else 0 for field in SNAPSHOTS.schema} | {

@@ -19,7 +19,8 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
 from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
-from pipelines.raw.tables import KINDS, observations_table
+from pipelines.raw.kinds import SNAPSHOT_KINDS
+from pipelines.raw.tables import observations_table
 from pipelines.raw.warehouse import all_rows, connect, crawls, has_table
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.publish import MANIFEST, read_manifest
@@ -75,7 +76,7 @@ def raw_observations(warehouse: Path) -> dict[date, int]:
     if not warehouse.exists():
         return {}
     with closing(connect(warehouse)) as connection:
-        tables = [table for table in map(observations_table, KINDS) if has_table(connection, table)]
+        tables = [table for table in map(observations_table, SNAPSHOT_KINDS) if has_table(connection, table)]
         dates = " union all ".join(f"select snapshot_date from {all_rows(connection, table)}" for table in tables)
         if not dates:
             return {}

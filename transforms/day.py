@@ -11,12 +11,13 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.raw.tables import KINDS
+from pipelines.raw.kinds import KINDS, SNAPSHOT_KINDS
 from pipelines.settings import Limits
 from transforms.lake.release import STATE_CLAIMS, STATE_STOCK, STATE_UNREAD, Release
 from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
 from transforms.staging.change_rate import ChangeRate, change_rate
 from transforms.staging.flatten import named
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import check, first_of_each, refused, rejected
 from transforms.staging.raw_reader import RawReader
 from transforms.staging.stage import Staged, stage
@@ -33,11 +34,9 @@ from transforms.tables import (
     DimModel,
     DimModelVersion,
     DimTag,
-    FactCreatorDaily,
     FactImageDaily,
     FactModelDaily,
     FactModelVersionDaily,
-    FactTagDaily,
     FileHash,
     HistoryTable,
     MartBaseModelDaily,
@@ -54,14 +53,6 @@ MODEL_TABLES: tuple[type[Table], ...] = (DimModel, ModelText, DimModelVersion, D
 INSTANT = pl.Datetime("us", "UTC")
 #: The id of a model, from its text in raw.
 MODEL_ID = pl.col("entity_id").cast(pl.Int64).alias("model_id")
-
-#: The payload kind whose records each fact counts, and the record's id in the fact.
-FACT_OF_KIND: dict[str, tuple[type[Table], pl.Expr]] = {
-    "model": (FactModelDaily, pl.col("entity_id").cast(pl.Int64)),
-    "image": (FactImageDaily, pl.col("entity_id").cast(pl.Int64)),
-    "creator": (FactCreatorDaily, named(pl.col("entity_id"))),
-    "tag": (FactTagDaily, named(pl.col("entity_id"))),
-}
 
 
 @dataclass(frozen=True)
@@ -160,11 +151,12 @@ class DayBuild:
 
     def run(self) -> list[RecordCounts]:
         """Adds the day to the star. Returns the record counts of each kind."""
-        staged = {kind: self.stage(kind) for kind in KINDS}
+        staged = {kind: self.stage(kind) for kind in SNAPSHOT_KINDS}
         models = staged["model"]
         before = Stock(self.day.before.date, self.current_versions())
         opened = self.merge_models(models)
-        self.add_names(staged, opened)
+        self.add_listed(staged, opened)
+        self.add_base_models(opened)
         self.add_images(staged)
         self.add_facts(staged, opened)
         flows, new_versions = self.add_version_facts(models, opened[DimModelVersion.table_name()])
@@ -173,7 +165,7 @@ class DayBuild:
         self.note_unread(staged["model"])
         self.note_entities(staged)
         self.note_operations(staged)
-        return [self.record_counts(kind, staged[kind]) for kind in KINDS]
+        return [self.record_counts(kind, staged[kind]) for kind in SNAPSHOT_KINDS]
 
     def stage(self, kind: str) -> Staged:
         entities = self.star.rows(StateEntity.table_name())
@@ -327,18 +319,24 @@ class DayBuild:
         self.add(table, new.with_columns(first_seen_on=pl.lit(self.on)))
         self.keys[name] = pl.concat([known, new.select(key)])
 
-    def add_names(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
-        """Creators, tags and base models: those that models name, and those that the service lists."""
-        creators, tags = (
-            staged[kind]
-            .rows[table.table_name()]
-            .join(self.spellings(kind, staged[kind]), left_on="spelling", right_on="entity_id", how="semi")
-            .drop("spelling")
-            for kind, table in (("creator", DimCreator), ("tag", DimTag))
-        )
-        named = opened[DimModel.table_name()].select("username").unique()
-        self.enter(DimCreator, creators, named)
-        self.enter(DimTag, tags, opened[BridgeModelTag.table_name()].select("tag").unique())
+    def add_listed(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
+        """The tables with a row per item of a list, as creators and tags; those that models name have a row, too."""
+        in_models = {
+            DimCreator: opened[DimModel.table_name()].select("username").unique(),
+            DimTag: opened[BridgeModelTag.table_name()].select("tag").unique(),
+        }
+        for kind, records in staged.items():
+            table = STAGED_KINDS[kind].table
+            if table is None or table.storage != "whole":
+                continue
+            listed = records.rows[table.table_name()]
+            if KINDS[kind].is_named:
+                spellings = self.spellings(kind, records)
+                listed = listed.join(spellings, left_on="spelling", right_on="entity_id", how="semi").drop("spelling")
+            self.enter(table, listed, in_models.get(table, listed.select(table.primary_key()).clear()))
+
+    def add_base_models(self, opened: dict[str, pl.DataFrame]) -> None:
+        """The base models that versions name."""
         # All names, so that one that was added to the file since is classified as in a rebuild.
         known = self.star.rows(DimBaseModel.table_name()).select("base_model")
         base_models = pl.concat([known, opened[DimModelVersion.table_name()].select("base_model")]).unique()
@@ -380,33 +378,35 @@ class DayBuild:
     # Facts
 
     def add_facts(self, staged: dict[str, Staged], opened: dict[str, pl.DataFrame]) -> None:
-        """The daily facts of models, images, creators and tags."""
+        """The daily facts of the records of lists."""
         published_at = {
             "model": opened[DimModel.table_name()].select("model_id", "published_at"),
             "image": pl.concat(staged[kind].rows[DimImage.table_name()] for kind in ("image", "model"))
             .select("image_id", published_at="created_at")
             .drop_nulls(),
         }
-        for kind, (fact, entity_id) in FACT_OF_KIND.items():
-            records = staged[kind]
+        for kind, records in staged.items():
+            table, fact = STAGED_KINDS[kind].table, STAGED_KINDS[kind].fact
+            if table is None or fact is None:
+                continue
             metrics = records.metrics.filter(pl.col("owner") == kind)
             name = ENTITY_ID[fact]
             of_kind = records.observations
-            if kind in ("creator", "tag"):
+            if KINDS[kind].is_named:
                 of_kind = of_kind.join(self.spellings(kind, records), on="entity_id", how="semi", maintain_order="left")
             observed = (
                 of_kind.join(metrics, on="entity_id", how="left", maintain_order="left")
-                .with_columns(entity_id.alias(name))
+                .with_columns(STAGED_KINDS[kind].record_id.alias(name))
                 .unique(name, keep="first", maintain_order=True)
                 .select(name, *stats_columns(fact))
             )
             of_records = observed
             if kind == "image":
                 observed = pl.concat([observed, self.showcase_counters(staged["model"], observed)])
-            published = published_at.get(
-                kind, pl.DataFrame(schema={name: observed.schema[name], "published_at": INSTANT})
-            )
-            rows = self.add_fact(fact, observed, published)
+            published = published_at.get(kind, records.rows[table.table_name()])
+            if "published_at" not in published.columns:
+                published = published.with_columns(published_at=pl.lit(None, INSTANT))
+            rows = self.add_fact(fact, observed, published.select(name, "published_at"))
             self.fact_counts[kind] = (of_records.height, of_records.join(rows, on=name, how="anti").height)
 
     def showcase_counters(self, models: Staged, gallery: pl.DataFrame) -> pl.DataFrame:

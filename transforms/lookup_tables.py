@@ -4,71 +4,30 @@ Every build makes them from all of raw. They have no snapshot date and no histor
 it is quarantined, and its entity has no row until a readable answer comes. An odd value is quarantined alone.
 """
 
-from collections.abc import Callable
-
 import polars as pl
 
-from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
+from pipelines.raw.kinds import LOOKUP_KINDS
+from pipelines.raw.tables import lookup_id
 from transforms.lake.release import Release
-from transforms.staging import payloads
 from transforms.staging.drift import unknown_paths
-from transforms.staging.flatten import columns_from, named
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import check, refused, rejected
 from transforms.staging.raw_reader import RawReader
 from transforms.staging.stage import every_nth, odd_values, set_aside
-from transforms.tables import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini, OpsDrift, OpsQuarantine, Table
-
-#: From decoded documents (with `entity_id`, and the date of the answer as `snapshot_date`) to candidate rows.
-Flatten = Callable[[pl.DataFrame], pl.DataFrame]
-
-OBSERVED_ON = pl.col("snapshot_date").alias("observed_on")
-VERSION_ID = pl.col("entity_id").cast(pl.Int64).alias("version_id")
-#: Names are read like those of models.
-BASE_MODEL = named(pl.col("base_model"))
-USERNAME = named(pl.col("username"))
-
-
-def flatten_hash_matches(documents: pl.DataFrame) -> pl.DataFrame:
-    """hash_match rows of hashes that the service knows."""
-    of_versions = documents.explode("matches").unnest("matches").sort("entity_id", "modelVersionId")
-    return of_versions.group_by("entity_id", maintain_order=True).agg(
-        pl.col("hash").first(),
-        pl.col("modelVersionId").first().alias("version_id"),
-        pl.col("modelId").first().alias("model_id"),
-        pl.col("modelVersionId").n_unique().cast(pl.Int64).alias("version_count"),
-        OBSERVED_ON.first(),
-    )
-
-
-#: The table of each kind of look-up, and the function that makes its rows. A new look-up is one line here.
-LOOKUPS: dict[str, tuple[type[Table], Flatten]] = {
-    "user": (
-        DimUser,
-        lambda documents: documents.select(*columns_from(DimUser, "$."), OBSERVED_ON).with_columns(USERNAME),
-    ),
-    "version": (
-        ModelVersionDetail,
-        lambda documents: documents.select(
-            *columns_from(ModelVersionDetail, "$."), OBSERVED_ON, "unknown_since"
-        ).with_columns(BASE_MODEL),
-    ),
-    "version_mini": (
-        ModelVersionMini,
-        lambda documents: documents.select(
-            VERSION_ID, *columns_from(ModelVersionMini, "$."), OBSERVED_ON, "unknown_since"
-        ).with_columns(BASE_MODEL),
-    ),
-    "hash_match": (HashMatch, flatten_hash_matches),
-}
+from transforms.staging.validation import read, validate
+from transforms.tables import HashMatch, OpsDrift, OpsQuarantine, Table
 
 
 def add_lookups(star: Release, raw: RawReader) -> bool:
     """Update the tables of look-ups from raw; returns whether one changed."""
     changed = False
     quarantine = [rejected(raw.rejects_of(LOOKUP_KINDS))]
-    for kind, (table, flatten) in LOOKUPS.items():
+    for kind in LOOKUP_KINDS:
+        staged = STAGED_KINDS[kind]
+        assert staged.table, f"the look-up {kind} has no table"
+        table = staged.table
         answers, set_aside_rows, drift = latest_answers(raw, kind)
-        candidates = flatten(answers)
+        candidates = staged.flatten(answers)[table.table_name()]
         if table is HashMatch:
             candidates = with_unknown_hashes(candidates, answers, raw.denials(kind))
         good, bad = check(table, candidates)
@@ -98,22 +57,20 @@ def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFram
     Besides the fields of the payload, the first has `entity_id`, `snapshot_date`, `observed_at` and `unknown_since`,
     the first date after it with the answer "not found".
     """
-    payload = payloads.PAYLOADS[kind]
+    payload = STAGED_KINDS[kind].payload
     observed = raw.latest_observations(kind)
     denied = raw.denials(kind).join(observed.select("entity_id", "observed_at"), on="entity_id", suffix="_last")
     denied = denied.filter(pl.col("observed_at") > pl.col("observed_at_last"))
     unknown_since = denied.group_by("entity_id").agg(unknown_since=pl.col("snapshot_date").min())
     wanted = observed.join(unknown_since, on="entity_id", how="left", maintain_order="left")
-    decoded = [wanted.clear().with_columns(payloads.read(payload, []).alias("document"))]
+    decoded = [wanted.clear().with_columns(read(payload, []).alias("document"))]
     quarantine, drift = [OpsQuarantine.empty()], OpsDrift.empty()
     for batch in raw.documents(kind, wanted):
-        found = payloads.validate(payload, batch["payload"].cast(pl.Binary))
+        found = validate(payload, batch["payload"].cast(pl.Binary))
         reasons = pl.Series("reason", [found.errors.get(place) for place in range(batch.height)], dtype=pl.String)
         records = batch.with_columns(reasons)
         sound = records.filter(pl.col("reason").is_null())
-        decoded.append(
-            sound.select(wanted.columns).with_columns(payloads.read(payload, found.canonical).alias("document"))
-        )
+        decoded.append(sound.select(wanted.columns).with_columns(read(payload, found.canonical).alias("document")))
         quarantine.append(set_aside(kind, pl.col("snapshot_date"), records.drop_nulls("reason")))
         quarantine.append(odd_values(kind, pl.col("snapshot_date"), batch, found.odd))
         for (on,), of_day in batch.sort("snapshot_date").group_by("snapshot_date", maintain_order=True):

@@ -86,7 +86,7 @@ def replay(settings: "Settings", progress: "Progress") -> str:
         CivitaiEtlError: nothing is published, or the rebuild fails.
     """
     from flows.steps import rebuild_star
-    from transforms.staging.payloads import PAYLOADS
+    from transforms.staging.payloads import STAGED_KINDS
     from transforms.staging.quarantine import reason_now
 
     with open_analytics(settings.analytics) as connection:
@@ -98,7 +98,7 @@ def replay(settings: "Settings", progress: "Progress") -> str:
     is_readable = any(
         reason_now(kind, level, entity_id, reason, text.encode()) is None
         for kind, level, entity_id, reason, text in rows
-        if level in ("record", "value") and kind in PAYLOADS
+        if level in ("record", "value") and kind in STAGED_KINDS
     )
     if not is_readable:
         return f"Today's declarations can read none of the {before:,} quarantined records and values."

@@ -3,8 +3,8 @@
     python -m flows.reporting.api_coverage            write it again (`make docs`)
     python -m flows.reporting.api_coverage --check    end with 1 if it differs from the declarations (`make check`)
 
-This module has only the list of operations (a test compares it with the specification). Resources come from the
-dialects, raw tables from payload kinds, star and account tables from their own `read_from`.
+The operations come from the specification, resources from the dialects, raw tables from payload kinds, star and account
+tables from their own `read_from`.
 """
 
 import re
@@ -13,14 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from pipelines.api.dialects import DIALECTS, Dialect, Lookup
-from pipelines.crawl.lookups import HASH_MATCH, WATCHED
-from pipelines.raw.tables import ACCOUNT_KINDS, documents_table, observations_table
-from transforms.lookup_tables import LOOKUPS
+from pipelines.crawl.lookups import WATCHED
+from pipelines.raw.kinds import HASH_MATCH, KINDS
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES, Table
 from transforms.tables.account import ACCOUNT_TABLES
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api-coverage.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCUMENT = DOCS / "api-coverage.md"
+SPECIFICATION = DOCS / "civitai-openapi.yaml"
 
 #: The tests of each operation, from the request to the tables.
 BATTERY = "tests/pipelines/test_every_resource.py"
@@ -37,26 +41,14 @@ class Operation:
     path: str
 
 
-OPERATIONS = (
-    Operation("listModels", "GET", "/models"),
-    Operation("getModel", "GET", "/models/{id}"),
-    Operation("getModelVersion", "GET", "/model-versions/{id}"),
-    Operation("getModelVersionMini", "GET", "/model-versions/mini/{id}"),
-    Operation("getModelVersionByHash", "GET", "/model-versions/by-hash/{hash}"),
-    Operation("getModelVersionsByHashes", "POST", "/model-versions/by-hash"),
-    Operation("getModelVersionIdsByHashes", "POST", "/model-versions/by-hash/ids"),
-    Operation("listImages", "GET", "/images"),
-    Operation("listCreators", "GET", "/creators"),
-    Operation("listTags", "GET", "/tags"),
-    Operation("getCurrentUser", "GET", "/me"),
-    Operation("listUsers", "GET", "/users"),
-    Operation("checkPermissions", "GET", "/permissions/check"),
-    Operation("getVaultItem", "GET", "/vault/get"),
-    Operation("getAllVaultItems", "GET", "/vault/all"),
-    Operation("checkVault", "GET", "/vault/check-vault"),
-    Operation("toggleVaultVersion", "POST", "/vault/toggle-version"),
-    Operation("getEnums", "GET", "/enums"),
-)
+def operations() -> tuple[Operation, ...]:
+    """The operations of the specification, in its order."""
+    paths = yaml.safe_load(SPECIFICATION.read_text())["paths"]
+    return tuple(
+        Operation(operation["operationId"], method.upper(), path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +74,7 @@ def uses(operation: Operation, dialect: Dialect) -> Iterator[Use]:
             yield Use("reconcile", (dialect.existence_check.kind,), ("snapshot",), RECONCILE_TESTS)
     for lookup in dialect.lookups:
         if operation.path == path_of(lookup) and operation.method == method_of(lookup):
-            kinds = dict.fromkeys((lookup.kind, HASH_MATCH) if lookup.by_hash else (lookup.kind,))
+            kinds = dict.fromkeys((lookup.kind, HASH_MATCH.name) if lookup.by_hash else (lookup.kind,))
             commands = (f"look-up {lookup.name}", *(["snapshot"] if lookup.name in WATCHED else []))
             yield Use(lookup.name, tuple(kinds), commands, BATTERY)
     asked_of_account = {
@@ -111,10 +103,10 @@ def method_of(lookup: Lookup) -> str:
 
 def tables_of(kind: str) -> list[type[Table]]:
     """The tables of the star or the account that have data from documents of a kind."""
-    if kind in LOOKUPS:
-        return [LOOKUPS[kind][0]]
-    if kind in ACCOUNT_KINDS:
+    if KINDS[kind].group == "account":
         return [table for table in ACCOUNT_TABLES if table.table_name() == kind]
+    if KINDS[kind].group == "lookup" and (table := STAGED_KINDS[kind].table):
+        return [table]
     paths = {endpoint.path for dialect in DIALECTS.values() for endpoint in dialect.endpoints if endpoint.kind == kind}
     named = re.compile("|".join(rf"GET {re.escape(path)}(?![/\w])" for path in sorted(paths)))
     return [table for table in TABLES if named.search(table.read_from or "")]
@@ -132,7 +124,7 @@ def text() -> str:
         "| operation | | resource (dialects) | command | raw tables | tables | test |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [_line(operation) for operation in OPERATIONS]
+    lines += [_line(operation) for operation in operations()]
     return "\n".join(lines) + "\n"
 
 
@@ -142,7 +134,7 @@ def _line(operation: Operation) -> str:
         for use in uses(operation, dialect):
             found.setdefault(use, []).append(dialect.name)
     kinds = list(dict.fromkeys(kind for use in found for kind in use.kinds))
-    raw = [table(kind).name for kind in kinds for table in (documents_table, observations_table)]
+    raw = [table.name for kind in kinds for table in KINDS[kind].tables]
     reached = dict.fromkeys(table.table_name() for kind in kinds for table in tables_of(kind))
     cells = [
         f"`{operation.name}`",

@@ -29,7 +29,7 @@ Arguments = tuple[tuple[str, str], ...]
 class Endpoint:
     """A list endpoint: what it yields, how it pages, and the passes that together are its whole list.
 
-    `kind` is the payload kind (`pipelines.raw.tables.KINDS`). The first pass to see an id wins. `items` says where the
+    `kind` is the payload kind (`pipelines.raw.kinds`). The first pass to see an id wins. `items` says where the
     documents are: in the list `items` of the body, or the body is one itself. An `incremental` list is never read to
     its end, but newest-first down to what is stored. Pages of an `unordered` list repeat and skip records: only several
     attempts together are the whole list.

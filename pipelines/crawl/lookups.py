@@ -28,6 +28,7 @@ from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.raw.kinds import HASH_MATCH
 from pipelines.raw.loader import SOURCE, Loader, plain_errors, rows_of
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import lookup_id
@@ -37,7 +38,6 @@ from pipelines.storage.directory import prepare_directory, storage_errors
 
 _SILENT = Silent()
 
-HASH_MATCH = "hash_match"
 #: Look-ups have one pass.
 _PASS = 1
 _LARGEST_ID = 2**31 - 1
@@ -326,8 +326,8 @@ class LookupBatch:
         if self.lookup.by_hash:
             for key, versions in matches.items():
                 listed = b",".join(sorted(set(versions)))
-                match = split(HASH_MATCH, b'{"hash":"%b","matches":[%b]}' % (key.encode(), listed))
-                self.run.buffer(HASH_MATCH, moment).take_document(match, moment, _PASS)
+                match = split(HASH_MATCH.name, b'{"hash":"%b","matches":[%b]}' % (key.encode(), listed))
+                self.run.buffer(HASH_MATCH.name, moment).take_document(match, moment, _PASS)
         left_out = [key for key in keys if key not in self.found]
         if (shows := self.lookup.shows) and len(_elements(body)) >= shows:
             why = f"{shows} others begin with that name, and the service shows no more: ask by id"
@@ -405,7 +405,7 @@ class LookupBatch:
     def _mark_not_found(self, keys: Sequence[str], moment: datetime) -> None:
         """The service does not have these keys."""
         self.unknown += keys
-        kind = HASH_MATCH if self.lookup.by_hash else self.lookup.kind
+        kind = HASH_MATCH.name if self.lookup.by_hash else self.lookup.kind
         self.run.buffer(kind, moment).mark_deleted(keys, moment)
 
     def _reject(self, key: str, moment: datetime, reason: str, body: bytes) -> None:

@@ -19,6 +19,7 @@ from pipelines.api.client import Client
 from pipelines.api.dialects import Arguments, Endpoint
 from pipelines.api.errors import BrokenAnswerError, RefusedError
 from pipelines.raw.high_water_mark import plausible, plausible_ids, positions
+from pipelines.raw.kinds import KINDS
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, NewRows, RowBuffer
 from pipelines.raw.warehouse import Known
 
@@ -519,7 +520,7 @@ def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: 
     match endpoint.next_page:
         case "cursor":
             cursor = str(page.metadata.get("nextCursor") or "")
-            if cursor.startswith("|") and endpoint.kind == "model":
+            if cursor.startswith("|") and KINDS[endpoint.kind].order == "published":
                 cursor = _dated_cursor(endpoint, page) or cursor
             return (*endpoint.arguments(pass_index), ("cursor", cursor)) if cursor else None
         case "next_page":

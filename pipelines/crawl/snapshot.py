@@ -18,9 +18,9 @@ from pipelines.crawl.source import crawl_source
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.decisions import Decision, decisions, left_out
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.loader import Loader, plain_errors
 from pipelines.raw.row_buffer import COUNTS
-from pipelines.raw.tables import KINDS
 from pipelines.raw.warehouse import (
     Known,
     connect,
@@ -192,10 +192,10 @@ def _stored(
 ) -> tuple[dict[str, Known], set[str]]:
     """What need not be stored again, and the ids that an existence check expects."""
     if not settings.warehouse.exists():
-        return {kind: Known() for kind in KINDS}, set()
+        return {kind: Known() for kind in SNAPSHOT_KINDS}, set()
     reconciled = DIALECTS[settings.dialect_name].existence_check.kind
     with closing(connect(settings.warehouse)) as connection:
-        stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in KINDS}
+        stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in SNAPSHOT_KINDS}
         return stored, expected_ids(connection, reconciled, snapshot_date, out)
 
 

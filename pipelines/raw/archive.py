@@ -23,7 +23,8 @@ import pyarrow as pa
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.decisions import decisions, left_out
-from pipelines.raw.tables import ARCHIVED, KINDS, SCHEMA_NAME, RawTable, observations_table
+from pipelines.raw.kinds import SNAPSHOT_KINDS
+from pipelines.raw.tables import ARCHIVED, SCHEMA_NAME, RawTable, observations_table
 from pipelines.raw.warehouse import STAGING_SCHEMA, WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
 from pipelines.storage.parquet import write_rows
 from pipelines.storage.replacement import aside_of, real, replace_database
@@ -105,7 +106,7 @@ def sweep(warehouse: Path) -> None:
 
 
 def _months(connection: duckdb.DuckDBPyConnection, before: date) -> Iterator[tuple[RawTable, date]]:
-    for table in map(observations_table, KINDS):
+    for table in map(observations_table, SNAPSHOT_KINDS):
         if has_table(connection, table):
             found = connection.execute(
                 f"select distinct date_trunc('month', snapshot_date)::date from {table.qualified_name} "
@@ -133,7 +134,7 @@ def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date
     ((source,),) = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach {literal(aside)} as aside")
     connection.execute(f'copy from database "{source}" to aside (schema)')
-    observations = {table.name for table in map(observations_table, KINDS)}
+    observations = {table.name for table in map(observations_table, SNAPSHOT_KINDS)}
     tables = connection.execute(
         "select schema_name, table_name from duckdb_tables() where database_name = ? and not internal", [source]
     ).fetchall()

@@ -2,7 +2,7 @@
 
 Counters change every day, the rest of a document seldom does. `split` cuts the counters out of the received bytes and
 puts a blank (`{}` or `null`) in their place; equal documents then have equal hashes from one day to the next. `splice`
-puts the counters back and gives the received bytes again. Where counters stand is declared once per kind (`DOCUMENTS`).
+puts the counters back and gives the received bytes again. `pipelines.raw.kinds` declares where counters stand.
 A `stats` that is no object stays in the payload, untouched; whatever else stands there is cut, odd or not, so that it
 is looked at every day.
 
@@ -13,7 +13,6 @@ document is read through a copy of the same length (`legible`).
 """
 
 import re
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -21,55 +20,11 @@ import msgspec
 from msgspec import Raw
 
 from pipelines.api.json_text import address, decoded, verbatim
-
-
-@dataclass(frozen=True)
-class Owner:
-    """An object that has counters: its name in `metrics`, the key of its id, its counters and the owners inside it."""
-
-    name: str
-    id: str | None = "id"
-    counters: tuple[str, ...] = ()
-    objects: dict[str, "Owner"] = field(default_factory=dict)
-    lists: dict[str, "Owner"] = field(default_factory=dict)
-
-
-CREATOR = Owner("creator", id="username", counters=("modelCount",))
-TAG = Owner("tag", id="name", counters=("modelCount",))
-IMAGE = Owner("image", counters=("stats",))
-VERSION = Owner("version", counters=("stats",), lists={"images": IMAGE})
-MODEL = Owner("model", counters=("stats",), objects={"creator": CREATOR}, lists={"modelVersions": VERSION})
-ENUMS = Owner("enum", id=None)
-USER = Owner("user")
-MINI = Owner("version_mini", id=None)
-HASH_MATCH = Owner("hash_match", id="hash")
-
-ACCOUNT_ME = Owner("account_me")
-ACCOUNT_VAULT = Owner("account_vault", id=None)
-ACCOUNT_VAULT_ITEM = Owner("account_vault_item")
-ACCOUNT_PERMISSION = Owner("account_permission", id=None)
-
-#: What counts as a counter, and where it stands, per payload kind.
-DOCUMENTS = {
-    "model": MODEL,
-    "image": IMAGE,
-    "creator": CREATOR,
-    "tag": TAG,
-    "enum": ENUMS,
-    "user": USER,
-    "version": VERSION,
-    "version_mini": MINI,
-    "hash_match": HASH_MATCH,
-    "account_me": ACCOUNT_ME,
-    "account_vault": ACCOUNT_VAULT,
-    "account_vault_item": ACCOUNT_VAULT_ITEM,
-    "account_permission": ACCOUNT_PERMISSION,
-}
+from pipelines.raw.kinds import BLANKS, KINDS, Owner
 
 #: The entity id of the one document of a list that has none.
 ENUMS_ID = "enums"
 
-_BLANKS = {"stats": b"{}", "modelCount": b"null"}
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _LARGEST = 2**63 - 1
 #: How the JSON of a number or a text begins.
@@ -96,11 +51,11 @@ class _Counter:
 
     def __init__(self, owner: str, key: str) -> None:
         self.key = key
-        self.blank = _BLANKS[key]
+        self.blank = BLANKS[key]
         self.element = f'{{"owner":"{owner}","id":%b,"{key}":%b}}'.encode()
 
     def is_cut(self, value: bytes) -> bool:
-        return self.key != "stats" or value.startswith(b"{")
+        return self.blank != b"{}" or value.startswith(b"{")
 
 
 #: What stands at a declared position: where, the counter, the owner's id as JSON, the counter's bytes.
@@ -258,4 +213,4 @@ def _struct(owner: Owner, names: dict[str, str], types: dict[str, Any]) -> Any:
 _OBJECT, _ARRAY = b"{["
 _ELEMENTS = msgspec.json.Decoder(list[Raw])
 _METRICS = msgspec.json.Decoder(list[dict[str, Raw]])
-_READERS = {kind: _Reader(owner) for kind, owner in DOCUMENTS.items()}
+_READERS = {name: _Reader(kind.owner) for name, kind in KINDS.items()}

@@ -12,6 +12,7 @@ import msgspec
 
 from pipelines.api.answers import UNREADABLE
 from pipelines.api.moments import with_zone
+from pipelines.raw.kinds import KINDS, Order
 
 #: A publication further in the future is implausible: clocks differ by less than a day.
 _AHEAD = timedelta(days=1)
@@ -44,10 +45,12 @@ def as_mark(moment: datetime) -> str:
 
 def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
     """The positions of some documents in the order of their list; documents without one are left out."""
+    order = KINDS[kind].order
+    assert order, f"the list of {kind} has no order"
     found = []
     for item in items:
         try:
-            found.append(_ORDER[kind](bytes(item)))
+            found.append(_POSITION[order](bytes(item)))
         except (*UNREADABLE, OverflowError):  # OverflowError: by its own time zone it lies beyond the last year
             continue
     return [value for value in found if value is not None]
@@ -55,7 +58,7 @@ def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
 
 def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -> list[Any]:
     """The plausible positions among some; `mark` is a known one, if any."""
-    if kind == "image":
+    if KINDS[kind].order == "id":
         return plausible_ids(values, mark)
     latest = as_mark(min(shown_at, _LAST) + _AHEAD)
     return [value for value in values if value <= latest]
@@ -78,7 +81,7 @@ def _published(item: bytes) -> str | None:
     return max((as_mark(version.publishedAt) for version in versions if version.publishedAt), default=None)
 
 
-_ORDER: dict[str, Callable[[bytes], Any]] = {
-    "model": _published,
-    "image": lambda item: msgspec.json.decode(item, type=_Numbered).id,
+_POSITION: dict[Order, Callable[[bytes], Any]] = {
+    "published": _published,
+    "id": lambda item: msgspec.json.decode(item, type=_Numbered).id,
 }

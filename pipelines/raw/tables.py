@@ -1,6 +1,7 @@
 """The raw layer, declared once: the tables of schema `raw` in `data/warehouse.duckdb`, and their keys.
 
-Documents say what a thing is, observations say what it did that day. Each payload kind has a pair of tables:
+Documents say what a thing is, observations say what it did that day. Each payload kind (`pipelines.raw.kinds`) has a
+pair of tables:
 
 * `<kind>_documents`: insert-only and content-addressed. `payload` is the JSON as it was received, with blanked
   counters (`pipelines.raw.documents`).
@@ -27,16 +28,6 @@ RECONCILE_PASS = 0
 #: Raise it with every change that an earlier program would misread: of these tables, of their meaning, or of the state
 #: of a crawl. 1 is the version before there was a number.
 RAW_VERSION = 2
-
-#: The payload kinds of a snapshot; one pair of tables each.
-KINDS = ("model", "image", "creator", "tag", "enum")
-
-#: The payload kinds of look-ups by name, id or hash (`pipelines.crawl.lookups`); one pair of tables each, too.
-#: They belong to no snapshot: their `crawl_id` is `lookup_id` of their date and is in no row of `raw.snapshots`.
-LOOKUP_KINDS = ("user", "version", "version_mini", "hash_match")
-
-#: The payload kinds of the key's member (`pipelines.vault.member`); kept like look-ups, and never part of the star.
-ACCOUNT_KINDS = ("account_me", "account_vault", "account_vault_item", "account_permission")
 
 
 def lookup_id(on: date | str) -> str:

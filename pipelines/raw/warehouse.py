@@ -17,11 +17,9 @@ import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.high_water_mark import plausible_ids
+from pipelines.raw.kinds import KINDS, SNAPSHOT_KINDS
 from pipelines.raw.tables import (
-    ACCOUNT_KINDS,
     ARCHIVED,
-    KINDS,
-    LOOKUP_KINDS,
     RECONCILE_PASS,
     REJECTS,
     SCHEMA_NAME,
@@ -330,10 +328,8 @@ def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:
 
 def remove_second_copies(path: Path, crawl_id: str | None) -> None:
     """Delete rows that are stored twice, after a load job of `crawl_id`, or of look-ups, may have run a second time."""
-    of_lists, of_lookups = (
-        [table(kind) for kind in kinds for table in (documents_table, observations_table)]
-        for kinds in (KINDS, (*LOOKUP_KINDS, *ACCOUNT_KINDS))
-    )
+    of_lists = [table for kind in KINDS.values() if kind.group == "snapshot" for table in kind.tables]
+    of_lookups = [table for kind in KINDS.values() if kind.group != "snapshot" for table in kind.tables]
     # The observations of all crawls are many; a load brings those of its own crawl only.
     of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
     with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
@@ -350,7 +346,7 @@ def mend_documents(path: Path) -> None:
     with closing(connect(path)) as connection:
         doubled = [
             table
-            for table in map(documents_table, KINDS)
+            for table in map(documents_table, SNAPSHOT_KINDS)
             if has_table(connection, table)
             and connection.execute(
                 f"select 1 from {table.qualified_name} group by {', '.join(table.key)} having count(*) > 1 limit 1"

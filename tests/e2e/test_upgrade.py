@@ -21,8 +21,8 @@ from pipelines.settings import Settings
 from pipelines.storage.sql import parquet_rows
 from tests.pipelines.conftest import Notes
 from transforms.lake import publish
-from transforms.lake.declarations import DECLARATIONS_VERSION
 from transforms.lake.publish import NewerStarError, read_manifest
+from transforms.tables import DECLARATIONS_VERSION
 
 EARLIER = Path(__file__).parent / "earlier"
 DAYS = [date(2026, 1, day) for day in (1, 2, 3)]

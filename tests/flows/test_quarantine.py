@@ -10,6 +10,7 @@ from pipelines.settings import Settings
 from tests.transforms.conftest import DAYS, Workshop, model, workshop
 from transforms.staging import payloads
 from transforms.staging.quarantine import value_now
+from transforms.staging.validation import Canonical
 from transforms.tables import FactModelDaily
 
 __all__ = ["workshop"]
@@ -106,7 +107,7 @@ def test_what_a_mended_declaration_reads_is_taken_in_at_its_dates(
     class Mended(payloads.Stats):
         """The same with counters that may be text."""
 
-        downloadCount: Annotated[int | str | None, payloads.Canonical(int)] = None  # noqa: N815
+        downloadCount: Annotated[int | str | None, Canonical(int)] = None  # noqa: N815
 
         def __post_init__(self) -> None:
             if isinstance(self.downloadCount, str):

@@ -29,7 +29,7 @@ from pipelines.storage.lock import writer_lock
 from tests.fuzz.odd_records import TOO_DEEP, Members, made_up, mutated, put, real_models, tree, written
 from tests.pipelines.service import Reply, Route, Service, running_service
 from transforms.build import BuildReport, build
-from transforms.staging.payloads import PAYLOADS
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import reason_now
 
 DOCUMENTS, A_ROUND = 10_000, 1_000
@@ -149,7 +149,7 @@ def take(settings: Settings, service: Service, on: date, sound: set[int], listed
             "SELECT kind, level, entity_id, reason, payload FROM star.ops_quarantine WHERE snapshot_date = ?", [on]
         ).fetchall()
     for kind, level, entity_id, reason, payload in rows:
-        judged_again = level in ("record", "value") and kind in PAYLOADS
+        judged_again = level in ("record", "value") and kind in STAGED_KINDS
         if judged_again and reason_now(kind, level, entity_id, reason, payload.encode()) is None:
             found.append(
                 f"{on}: {kind} {entity_id} was set aside ({reason}), and nothing is wrong with {payload[:200]}"

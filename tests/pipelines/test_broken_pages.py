@@ -13,7 +13,7 @@ from pipelines.api.errors import OutageError, ServiceError
 from pipelines.crawl.crawl import Crawl
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.progress import Silent
-from pipelines.raw.tables import KINDS
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
 from tests.pipelines.conftest import DAY, rows
@@ -296,7 +296,7 @@ def test_a_service_that_breaks_while_it_is_asked_for_ids_ends_the_run(
 
 def crawled(settings: Settings, expected: Collection[str] = ()) -> Crawl:
     """A crawl to its end, of which nothing is stored."""
-    crawl = Crawl("2026-01-01.1", DAY, settings, {kind: Known() for kind in KINDS}, expected, Silent())
+    crawl = Crawl("2026-01-01.1", DAY, settings, {kind: Known() for kind in SNAPSHOT_KINDS}, expected, Silent())
     while not crawl.is_finished:
         crawl.open_window(100)
         for name in crawl.endpoints:

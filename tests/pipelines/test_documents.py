@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.api.json_text import legible
-from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
+from pipelines.raw.documents import UnreadableItemError, splice, split
+from pipelines.raw.kinds import KINDS
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the recorded payloads are not at {REAL}")
@@ -194,7 +195,7 @@ model = owner(
 def test_splice_gives_back_every_document_that_split_took(data: st.DataObject, kind: str) -> None:
     owners = {"model": model, "version": version, "image": image, "creator": creator, "tag": owner(modelCount=number)}
     _, pairs = data.draw(owners.get(kind, owner()))
-    identity = DOCUMENTS[kind].id
+    identity = KINDS[kind].owner.id
     if identity:
         pairs = [*pairs, (identity, 12 if identity == "id" else "ann")]
     spaces = cycle(data.draw(st.lists(st.sampled_from(["", " ", "\n\t", "\r "]), min_size=1, max_size=9)))
@@ -224,7 +225,7 @@ def test_every_recorded_file_survives_the_split_as_every_kind() -> None:
     assert files
     for file in files:
         for item in _items(file.read_bytes()):
-            for kind in DOCUMENTS:
+            for kind in KINDS:
                 try:
                     document = split(kind, item)
                 except UnreadableItemError:

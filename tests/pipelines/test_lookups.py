@@ -14,8 +14,9 @@ from pipelines.crawl.lookups import LookupBatch, LookupReport, LookupRun, _answe
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
+from pipelines.raw.kinds import LOOKUP_KINDS
 from pipelines.raw.loader import Loader
-from pipelines.raw.tables import LOOKUP_KINDS, lookup_id
+from pipelines.raw.tables import lookup_id
 from pipelines.settings import Settings
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service

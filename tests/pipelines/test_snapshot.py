@@ -18,13 +18,13 @@ from pipelines.crawl.pagination import FETCHED_AGAIN
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.documents import splice
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.warehouse import connect, known
 from pipelines.settings import Settings
 from tests.pipelines.conftest import DAY, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
 MODELS = 600
-KINDS = ("model", "image", "creator", "tag", "enum")
 Raw = Callable[[str], list[tuple[Any, ...]]]
 
 
@@ -42,7 +42,7 @@ def contents(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     }
     tables = {
         f"{kind}_{part}": rows(settings, f"select {names} from raw.{kind}_{part} order by all")
-        for kind in KINDS
+        for kind in SNAPSHOT_KINDS
         for part, names in columns.items()
     }
     snapshots = "crawl_id, snapshot_date, status, reason, started_at, pages, items, distinct_ids, duplicates, endpoints"

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from pipelines.raw.decisions import decisions, left_out
 from pipelines.raw.documents import UnreadableItemError, split
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.tables import (
-    KINDS,
     RECONCILE_PASS,
     REJECTS,
     SCHEMA_NAME,
@@ -50,7 +50,7 @@ class RawWriter:
         rows: dict[str, list[dict[str, Any]]] = {REJECTS.name: [], TOMBSTONES.name: [], SNAPSHOTS.name: []}
         counts = {}
         tables = {table.name: table for table in (REJECTS, TOMBSTONES, SNAPSHOTS)}
-        for kind in KINDS:
+        for kind in SNAPSHOT_KINDS:
             documents, observations = documents_table(kind), observations_table(kind)
             tables |= {documents.name: documents, observations.name: observations}
             rows |= {documents.name: [], observations.name: []}

@@ -9,8 +9,8 @@ import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model
 from transforms.lake import declarations, publish
-from transforms.lake.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
-from transforms.tables import TABLES, DimTag, Table, declaration, macros
+from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
+from transforms.tables import DECLARATIONS_VERSION, TABLES, DimTag, Table, declaration, macros
 
 #: Another fingerprint is another star: raise DECLARATIONS_VERSION, and note both here.
 NOTED = (3, "b39e6a6932a5096a")

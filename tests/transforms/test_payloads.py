@@ -12,10 +12,11 @@ import pytest
 from msgspec import Struct
 
 from pipelines.api.answers import Answer, UnusableAnswerError, decode_list
-from pipelines.raw.documents import DOCUMENTS, UnreadableItemError, splice, split
+from pipelines.raw import kinds
+from pipelines.raw.documents import UnreadableItemError, splice, split
 from transforms.member import Me, Vault, VaultItem
 from transforms.staging.payloads import (
-    PAYLOADS,
+    STAGED_KINDS,
     Enums,
     File,
     HashOwner,
@@ -24,10 +25,8 @@ from transforms.staging.payloads import (
     Model,
     Tag,
     VersionMini,
-    path_in,
-    read,
-    validate,
 )
+from transforms.staging.validation import path_in, read, validate
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason=f"the recorded responses {REAL} are not on this machine")
@@ -87,7 +86,7 @@ def test_every_recorded_document_decodes_and_survives_the_split(name: str) -> No
     assert kind
     items = items_of(name)
     documents = [split(kind, item) for item in items]
-    values, errors = decode(PAYLOADS[kind], [document.payload for document in documents])
+    values, errors = decode(STAGED_KINDS[kind].payload, [document.payload for document in documents])
     assert errors == {}
     assert len(values) == len(items)
     found = validate(list[Metric], [document.metrics for document in documents])
@@ -111,10 +110,10 @@ def test_a_recorded_error_is_no_document_and_no_page(name: str) -> None:
     assert name.startswith("other/")
     body = (REAL / f"{name}.json").read_bytes()
     assert json.loads(body).keys() <= {"error", "message", "code"}
-    for kind, owner in DOCUMENTS.items():
-        if owner.id is not None:
+    for kind in kinds.KINDS.values():
+        if kind.owner.id is not None:
             with pytest.raises(UnreadableItemError):
-                split(kind, body)
+                split(kind.name, body)
     with pytest.raises(UnusableAnswerError, match="no page of items"):
         decode_list(Answer(body, datetime.now(UTC)))
 

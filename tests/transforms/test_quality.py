@@ -1,5 +1,6 @@
 """The quality gate: what stops a publish, what is warned of, and that the old star stays readable."""
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ from pipelines.settings import Limits
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.quality.checks import BrokenReferenceError, LostRowsError, Reference, references
 from transforms.staging.flatten import flatten_models
-from transforms.staging.stage import FLATTEN
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES
 
 
@@ -125,7 +126,7 @@ def test_rows_that_are_only_added_point_somewhere_too(workshop: Workshop, monkey
         found = flatten_models(documents)
         return found | {"dim_image": found["dim_image"].with_columns(pl.col("version_id") + 1)}
 
-    monkeypatch.setitem(FLATTEN, "model", flatten)
+    monkeypatch.setitem(STAGED_KINDS, "model", replace(STAGED_KINDS["model"], flatten=flatten))
     workshop.raw.crawl(DAYS[0], model=[model(1, version(10, images=[{"id": 5}]))])
     with pytest.raises(BrokenReferenceError, match=r"dim_image.version_id -> dim_model_version.version_id .* is 11"):
         workshop.build()

@@ -5,8 +5,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 from msgspec import Struct
 
-from transforms.lookup_tables import LOOKUPS
+from pipelines.raw.kinds import LOOKUP_KINDS
 from transforms.staging import payloads
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES, HistoryTable, Table
 from transforms.tables.dimensions import DimCreator, DimImage, DimTag
 from transforms.tables.facts import FactCreatorDaily, FactImageDaily, FactTagDaily
@@ -16,7 +17,7 @@ ROOTS: dict[type[Table], type[Struct]] = {
     DimImage: payloads.Image,
     FactImageDaily: payloads.Image,
 }
-LOOKED_UP = {table: payloads.PAYLOADS[kind] for kind, (table, _) in LOOKUPS.items()}
+LOOKED_UP = {STAGED_KINDS[kind].table: STAGED_KINDS[kind].payload for kind in LOOKUP_KINDS}
 MODEL_COUNTS = (FactCreatorDaily, FactTagDaily)
 
 

@@ -1,7 +1,7 @@
 """What a star is declared as, so that a program knows whether a published one is of its own kind.
 
-The version is raised by hand and says which of two programs is the later one. The fingerprints follow from the
-declarations and say whether anything has changed: names, types, keys and rules. Prose is no part of them.
+`DECLARATIONS_VERSION` is raised by hand and says which of two programs is the later one. The fingerprints follow from
+the declarations and say whether anything has changed: names, types, keys and rules. Prose is no part of them.
 """
 
 import hashlib
@@ -11,10 +11,6 @@ from functools import cache
 from transforms.lake.release import STATE_KEYS, STATE_SCHEMAS
 from transforms.tables import TABLES, Table
 from transforms.tables.macros import MACROS, VIEWS
-
-#: Raised with every change of a table, of what is carried from day to day, or of a rule wherever it stands: a star that
-#: was made under an earlier one is made again from raw. 1 is what was before there was a number.
-DECLARATIONS_VERSION = 3
 
 #: What the metadata of a column say to people alone.
 _PROSE = frozenset({"example", "unit", "null", "origin"})

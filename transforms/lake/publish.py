@@ -23,10 +23,10 @@ import msgspec
 from pipelines.errors import CivitaiEtlError
 from pipelines.storage.replacement import aside_of, real, replace_database, replace_text
 from pipelines.storage.sql import literal, parquet_rows
-from transforms.lake.declarations import DECLARATIONS_VERSION, analyses_fingerprint, tables_fingerprint
+from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.published import create_place, has_moved, readable
-from transforms.tables import TABLES, HistoryTable, Table
+from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
 from transforms.tables.dictionary import column_comments, data_package
 from transforms.tables.macros import MACROS, VIEWS
 

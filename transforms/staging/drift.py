@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from msgspec import Struct
 
-from transforms.staging import payloads
+from transforms.staging import payloads, validation
 
 _OF_IMAGES = {
     *("meta", "baseModel", "metadata", "minor", "poi", "hasMeta", "hasPositivePrompt", "onSite", "remixOfId"),
@@ -46,25 +46,25 @@ def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[st
     for document in documents:
         # What is no JSON, or is nested too deeply, is quarantined with its own reason.
         with suppress(ValueError, RecursionError):
-            _walk(kind, payloads.loosely(document.encode()), "$", found)
+            _walk(kind, validation.loosely(document.encode()), "$", found)
     return found
 
 
 def _walk(kind: Any, value: Any, path: str, found: dict[str, str]) -> None:
     if isinstance(value, list):
-        inner = payloads.item_in(kind)
+        inner = validation.item_in(kind)
         if inner is not None:
             for item in value:
                 _walk(inner, item, f"{path}[]", found)
     elif isinstance(value, dict):
-        struct = payloads.struct_in(kind)
+        struct = validation.struct_in(kind)
         if struct is None:
             return
         hints = _hints(struct)
         for name, member in value.items():
             if name not in hints:
                 if name not in NOT_DECODED.get(struct, ()):
-                    found.setdefault(f"{path}.{name}", payloads.as_json(member)[:80])
+                    found.setdefault(f"{path}.{name}", validation.as_json(member)[:80])
             elif isinstance(member, dict | list):
                 _walk(hints[name], member, f"{path}.{name}", found)
 

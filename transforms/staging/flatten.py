@@ -6,6 +6,7 @@ key and the attributes, history adds the periods (`transforms.star.scd2`).
 """
 
 import hashlib
+from collections.abc import Callable
 
 import polars as pl
 
@@ -17,11 +18,19 @@ from transforms.tables import (
     DimModel,
     DimModelVersion,
     DimTag,
+    DimUser,
     FileHash,
+    HashMatch,
     ModelText,
+    ModelVersionDetail,
+    ModelVersionMini,
     Table,
 )
 from transforms.tables.dimensions import HASH_ALGORITHMS
+
+#: From decoded documents of a kind to candidate rows, by table name. Documents of look-ups also have `entity_id`, the
+#: date of the answer as `snapshot_date`, and `unknown_since`.
+Flatten = Callable[[pl.DataFrame], dict[str, pl.DataFrame]]
 
 UNKNOWN = "(unknown)"
 
@@ -157,13 +166,53 @@ def flatten_images(images: pl.DataFrame) -> pl.DataFrame:
     return images.select("version_id", *columns_from(DimImage, "$.")).with_columns(named(pl.col("username")))
 
 
-def flatten_creators(documents: pl.DataFrame) -> pl.DataFrame:
+def flatten_gallery(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """dim_image rows from decoded /images documents."""
+    return {DimImage.table_name(): flatten_images(documents)}
+
+
+def flatten_creators(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """dim_creator rows from decoded /creators documents, and the `spelling` of the name in each."""
-    return documents.select(*columns_from(DimCreator, "$."), spelling="username").with_columns(
-        named(pl.col("username"))
-    )
+    rows = documents.select(*columns_from(DimCreator, "$."), spelling="username")
+    return {DimCreator.table_name(): rows.with_columns(named(pl.col("username")))}
 
 
-def flatten_tag_list(documents: pl.DataFrame) -> pl.DataFrame:
+def flatten_tag_list(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """dim_tag rows from decoded /tags documents, and the `spelling` of the name in each."""
-    return documents.select(*columns_from(DimTag, "$."), tag=named(pl.col("name")), spelling="name")
+    rows = documents.select(*columns_from(DimTag, "$."), tag=named(pl.col("name")), spelling="name")
+    return {DimTag.table_name(): rows}
+
+
+OBSERVED_ON = pl.col("snapshot_date").alias("observed_on")
+
+
+def flatten_users(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """dim_user rows from answers to look-ups of users."""
+    rows = documents.select(*columns_from(DimUser, "$."), OBSERVED_ON)
+    return {DimUser.table_name(): rows.with_columns(named(pl.col("username")))}
+
+
+def flatten_versions(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """model_version_detail rows from answers to look-ups of versions."""
+    rows = documents.select(*columns_from(ModelVersionDetail, "$."), OBSERVED_ON, "unknown_since")
+    return {ModelVersionDetail.table_name(): rows.with_columns(named(pl.col("base_model")))}
+
+
+def flatten_minis(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """model_version_mini rows from answers to look-ups of the short form of versions."""
+    version_id = pl.col("entity_id").cast(pl.Int64).alias("version_id")
+    rows = documents.select(version_id, *columns_from(ModelVersionMini, "$."), OBSERVED_ON, "unknown_since")
+    return {ModelVersionMini.table_name(): rows.with_columns(named(pl.col("base_model")))}
+
+
+def flatten_hash_matches(documents: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """hash_match rows of hashes that the service knows, each with the `entity_id` of its record."""
+    of_versions = documents.explode("matches").unnest("matches").sort("entity_id", "modelVersionId")
+    rows = of_versions.group_by("entity_id", maintain_order=True).agg(
+        pl.col("hash").first(),
+        pl.col("modelVersionId").first().alias("version_id"),
+        pl.col("modelId").first().alias("model_id"),
+        pl.col("modelVersionId").n_unique().cast(pl.Int64).alias("version_count"),
+        OBSERVED_ON.first(),
+    )
+    return {HashMatch.table_name(): rows}

@@ -1,13 +1,5 @@
-"""The payloads: one msgspec struct per payload kind covers every generation of the service's answers.
-
-Documents are decoded in two steps. In `validate`, msgspec checks each document and writes the declared fields as
-canonical JSON, in which every field has one type. In `read`, polars decodes this JSON. Polars alone is not enough: its
-decoder fails a whole batch for one wrong scalar, rounds 5.5 to 5, and cannot read a field that is a list in one year
-and a string in the next.
-
-A document that msgspec rejects is read again member by member (`_Mender`). A value that does not fit its field is
-quarantined alone: it becomes null, or leaves its list. If the field is required or declared `WHOLE`, its object is
-quarantined too. If that object is the document, the record is quarantined.
+"""The payloads: one msgspec struct per payload kind covers every generation of the service's answers, and
+`STAGED_KINDS` says what becomes of each kind in the star.
 
 Fields have the service's own names. If the type of a field differs between generations, `Canonical` declares its type
 after `__post_init__`. Sources: docs/api-notes.md, sections 2 to 7, and the recorded payloads.
@@ -15,18 +7,43 @@ after `__post_init__`. Sources: docs/api-notes.md, sections 2 to 7, and the reco
 
 # ruff: noqa: N815 (fields have the names that the service gives them)
 
-import json
-import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
-from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
 
-import msgspec
 import polars as pl
 from msgspec import Meta, Struct
+
+from pipelines.raw.kinds import KINDS
+from transforms import tables
+from transforms.staging.flatten import (
+    Flatten,
+    flatten_creators,
+    flatten_gallery,
+    flatten_hash_matches,
+    flatten_minis,
+    flatten_models,
+    flatten_tag_list,
+    flatten_users,
+    flatten_versions,
+    named,
+)
+from transforms.staging.validation import WHOLE, Canonical
+from transforms.tables import (
+    DimCreator,
+    DimImage,
+    DimModel,
+    DimTag,
+    DimUser,
+    FactCreatorDaily,
+    FactImageDaily,
+    FactModelDaily,
+    FactModelVersionDaily,
+    FactTagDaily,
+    ModelVersionDetail,
+    ModelVersionMini,
+    Table,
+)
 
 #: polars silently makes an integer beyond 64 bits null, so validation rejects it.
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -35,18 +52,6 @@ Identifier = Annotated[int, Meta(ge=-(2**63) // 100_000 + 1, le=2**63 // 100_000
 
 #: A name or a hash. A blank text is none (`transforms.staging.flatten.named`).
 Name = Annotated[str, Meta(pattern=r"\S")]
-
-#: A field that is read whole or not at all. A missing item means that it is gone, not that it could not be read.
-WHOLE = Meta(extra={"whole": True})
-
-
-def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
-    """The type of a field after `__post_init__` has made it one shape; None: it is checked but not read."""
-    return Meta(extra={"canonical": kind})
-
-
-#: A value that is nested deeper is not quarantined alone. Python's own limit differs between processes.
-DEEPEST = 100
 
 #: Browsing levels are bits (docs/api-notes.md, 13); the gallery and 2023 have words.
 BROWSING_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8, "Blocked": 32}
@@ -78,6 +83,10 @@ class Stats(Payload):
     heartCount: Integer | None = None
 
 
+#: Owners of counters that a text identifies.
+_NAMED = frozenset(name for name, kind in KINDS.items() if kind.is_named)
+
+
 class Metric(Payload):
     """The counters that the load cut out of a document, with their owner (pipelines.raw.tables.observations_table)."""
 
@@ -88,7 +97,7 @@ class Metric(Payload):
 
     def __post_init__(self) -> None:
         # An image with a text as its id has no id in its document, either.
-        if isinstance(self.id, str) and self.owner not in ("creator", "tag"):
+        if isinstance(self.id, str) and self.owner not in _NAMED:
             self.id = None
 
 
@@ -346,282 +355,47 @@ class HashMatch(Payload):
     matches: list[HashOwner]
 
 
-#: The struct of each payload kind of the raw layer.
-PAYLOADS: dict[str, type[Struct]] = {
-    "model": Model,
-    "image": GalleryImage,
-    "creator": Creator,
-    "tag": Tag,
-    "enum": Enums,
-    "user": User,
-    "version": VersionDetail,
-    "version_mini": VersionMini,
-    "hash_match": HashMatch,
-}
+@dataclass(frozen=True)
+class StagedKind:
+    """What becomes of the documents of a payload kind.
 
-_SCALARS: dict[Any, type[pl.DataType]] = {
-    int: pl.Int64,
-    float: pl.Float64,
-    bool: pl.Boolean,
-    str: pl.String,
-    datetime: pl.String,
-}
+    `flatten` makes candidate rows of decoded documents. If a text identifies them, they have it as `spelling`, too.
+    `table` describes the records, and `fact` has their counters per snapshot date. Objects of the kind that stand in
+    documents of other kinds have their counters at `nested_at`, where `{id}` is their id.
+    """
 
-
-def dtype_of(kind: Any) -> pl.DataType:
-    """The polars type of the canonical JSON of a struct, list or scalar; timestamps are ISO text."""
-    kind = canonical_type(kind)
-    if kind in _SCALARS:
-        return _SCALARS[kind]()
-    if get_origin(kind) is list:
-        return pl.List(dtype_of(get_args(kind)[0]))
-    if isinstance(kind, type):
-        hints = get_type_hints(kind, include_extras=True)
-        return pl.Struct({name: dtype_of(hint) for name, hint in hints.items() if canonical_type(hint) is not None})
-    (inner,) = (arm for arm in get_args(kind) if arm is not type(None))
-    return dtype_of(inner)
-
-
-def canonical_type(kind: Any) -> Any:
-    """The canonical type of an annotation, or else the annotated type."""
-    if get_origin(kind) is not Annotated:
-        return kind
-    base, *metas = get_args(kind)
-    return next((meta.extra["canonical"] for meta in metas if meta.extra and "canonical" in meta.extra), base)
-
-
-class Odd(NamedTuple):
-    """A value that is quarantined alone: its JSON path, what is wrong with it, and the value as JSON."""
-
-    path: str
-    message: str
-    value: str
+    name: str
+    payload: type[Struct]
+    flatten: Flatten
+    table: type[Table] | None = None
+    fact: type[Table] | None = None
+    nested_at: str | None = None
 
     @property
-    def reason(self) -> str:
-        return worded(self.message, self.path)
+    def record_id(self) -> pl.Expr:
+        """The id of a record in its table and fact, from its text in raw (`entity_id`)."""
+        text = pl.col("entity_id")
+        return named(text) if KINDS[self.name].is_named else text.cast(pl.Int64)
 
 
-def worded(message: str, path: str) -> str:
-    """The reason of a row of ops_quarantine. `path_in` reads the path back."""
-    return f"{message} - at `{path}`"
-
-
-def path_in(reason: str) -> str:
-    """The JSON path in a reason, if it has one."""
-    found = re.search(r" - at `(\$.*)`$", reason, re.DOTALL)
-    return found[1] if found else ""
-
-
-@dataclass
-class Validated:
-    """The result of a validation.
-
-    `canonical`: the canonical JSON of every readable document, in order. `errors`: for every other one its position
-    and its error with the JSON path ("Expected `int`, got `str` - at `$.id`"). `odd`: the quarantined values of each
-    readable document, by its position.
-    """
-
-    canonical: list[bytes] = field(default_factory=list)
-    errors: dict[int, str] = field(default_factory=dict)
-    odd: dict[int, list[Odd]] = field(default_factory=dict)
-
-
-def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> Validated:
-    """Validates JSON documents.
-
-    Args:
-        kind: a struct of this module, or a list of one.
-        documents: UTF-8 JSON.
-    """
-    decoder, encoder = msgspec.json.Decoder(kind), msgspec.json.Encoder()
-    found = Validated()
-    for position, document in enumerate(documents):
-        canonical = b""
-        with suppress(msgspec.DecodeError, RecursionError):
-            canonical = encoder.encode(decoder.decode(document))
-        if not canonical or b'"0001-' in canonical or b'"9999-' in canonical:
-            mender = _Mender()
-            try:
-                canonical = encoder.encode(mender.document(kind, document))
-            except _UnreadableError as error:
-                found.errors[position] = worded(error.message, error.path)
-                continue
-            if mender.odd:
-                found.odd[position] = mender.odd
-        found.canonical.append(canonical)
-    return found
-
-
-class _UnreadableError(Exception):
-    """The value at a path does not fit its declaration."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
-        self.path = path
-        self.message = message
-
-
-class _Number(str):
-    """A number as it was received. A Python number would change some of them and cannot hold others."""
-
-    __slots__ = ()
-
-
-class _Mender:
-    """Reads a document member by member; `odd` has the quarantined values."""
-
-    def __init__(self) -> None:
-        self.odd: list[Odd] = []
-
-    def document(self, kind: Any, document: bytes) -> Any:
-        """The document as declared.
-
-        Raises:
-            _UnreadableError: it is not JSON, or a required part is missing or unreadable.
-        """
-        try:
-            return self._read(kind, loosely(document), "$")
-        except RecursionError:
-            raise _UnreadableError("$", "JSON is nested too deeply") from None
-        except ValueError as error:
-            raise _UnreadableError("$", f"JSON is malformed: {error}") from None
-
-    def _read(self, kind: Any, value: Any, path: str) -> Any:
-        struct, item = struct_in(kind), item_in(kind)
-        if isinstance(value, dict) and struct and not struct.__struct_config__.forbid_unknown_fields:
-            return self._object(struct, value, path)
-        if isinstance(value, list) and item is not None:
-            return self._list(kind, item, value, path)
-        return _scalar(kind, value, path)
-
-    def _object(self, struct: type[Struct], members: dict[str, Any], path: str) -> Struct:
-        values = {}
-        for declared in msgspec.structs.fields(struct):
-            name, needed = declared.name, declared.required or is_whole(declared.type)
-            if name not in members:
-                if declared.required:
-                    raise _UnreadableError(path, f"Object missing required field `{name}`")
-                continue
-            try:
-                values[name] = self._read(declared.type, members[name], f"{path}.{name}")
-            except _UnreadableError as error:
-                if needed:
-                    raise
-                self._set_aside(error, members[name], f"{path}.{name}")
-        return struct(**values)
-
-    def _list(self, kind: Any, item: Any, elements: list[Any], path: str) -> list[Any]:
-        values = []
-        for position, element in enumerate(elements):
-            try:
-                values.append(self._read(item, element, f"{path}[{position}]"))
-            except _UnreadableError as error:
-                if is_whole(kind):
-                    raise
-                self._set_aside(error, element, f"{path}[{position}]")
-        return values
-
-    def _set_aside(self, error: _UnreadableError, value: Any, path: str) -> None:
-        where = "" if error.path == path else f", at `{error.path}`"
-        self.odd.append(Odd(path, error.message + where, as_json(value)))
-
-
-def loosely(document: bytes) -> Any:
-    """A JSON document in which numbers are texts (`_Number`) of any size, and texts may have lone surrogates.
-
-    Raises:
-        ValueError: it is not JSON.
-        RecursionError: it is nested too deeply.
-    """
-    return json.loads(document.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_json)
-
-
-def _no_json(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _scalar(kind: Any, value: Any, path: str) -> Any:
-    try:
-        if isinstance(value, _Number):
-            return msgspec.json.decode(value.encode(), type=kind)
-        if isinstance(value, str) and not _is_text(value):
-            raise _UnreadableError(path, "Expected text, got half of a surrogate pair")
-        found = msgspec.convert(value, kind)
-        if isinstance(found, datetime) and found.tzinfo:
-            found.astimezone(UTC)
-    except OverflowError:
-        raise _UnreadableError(path, "Expected a time that is of the years 1 to 9999 in UTC") from None
-    except msgspec.ValidationError as error:
-        raise _UnreadableError(path, str(error).partition(" - at `")[0]) from None
-    return found
-
-
-def as_json(value: Any, levels: int = DEEPEST) -> str:
-    """A value of `loosely` as JSON again: numbers as received, no white space.
-
-    Raises:
-        RecursionError: it has more than so many levels.
-    """
-    if isinstance(value, _Number):
-        return str(value)
-    if isinstance(value, dict | list) and not levels:
-        raise RecursionError
-    if isinstance(value, dict):
-        members = [f"{as_json(name)}:{as_json(member, levels - 1)}" for name, member in value.items()]
-        return "{" + ",".join(members) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join([as_json(element, levels - 1) for element in value]) + "]"
-    return json.dumps(value, ensure_ascii=isinstance(value, str) and not _is_text(value))
-
-
-def _is_text(value: str) -> bool:
-    """Whether UTF-8 can encode it; half of a surrogate pair has no encoding."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def is_whole(kind: Any) -> bool:
-    """Whether a field is declared `WHOLE`."""
-    return get_origin(kind) is Annotated and WHOLE in get_args(kind)
-
-
-def declared_at(kind: Any, names: Sequence[str]) -> Any:
-    """The type that a struct declares at a path of names and `[]` (elements of a list); None if it declares none."""
-    for name in names:
-        struct = struct_in(kind)
-        fields = {each.name: each.type for each in msgspec.structs.fields(struct)} if struct else {}
-        kind = item_in(kind) if name == "[]" else fields.get(name)
-        if kind is None:
-            return None
-    return kind
-
-
-@cache
-def item_in(kind: Any) -> Any:
-    """The item type if a type may be a list."""
-    (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
-    return inner
-
-
-@cache
-def struct_in(kind: Any) -> type[Struct] | None:
-    """The struct if a type may be an object."""
-    return next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
-
-
-def _arms(kind: Any) -> tuple[Any, ...]:
-    """The alternatives of a type."""
-    if get_origin(kind) is Annotated:
-        return _arms(get_args(kind)[0])
-    if kind is None or isinstance(kind, type) or get_origin(kind) is list:
-        return (kind,)
-    return get_args(kind)
-
-
-def read(kind: type[Struct] | Any, canonical: list[bytes]) -> pl.Series:
-    """One value per canonical document (`validate`)."""
-    return pl.Series("document", canonical, dtype=pl.Binary).cast(pl.String).str.json_decode(dtype_of(kind))
+STAGED_KINDS = {
+    kind.name: kind
+    for kind in (
+        StagedKind("model", Model, flatten_models, DimModel, FactModelDaily),
+        StagedKind(
+            "version",
+            VersionDetail,
+            flatten_versions,
+            ModelVersionDetail,
+            FactModelVersionDaily,
+            nested_at="$.modelVersions[id={id}]",
+        ),
+        StagedKind("image", GalleryImage, flatten_gallery, DimImage, FactImageDaily, nested_at="$..images[id={id}]"),
+        StagedKind("creator", Creator, flatten_creators, DimCreator, FactCreatorDaily, nested_at="$.creator"),
+        StagedKind("tag", Tag, flatten_tag_list, DimTag, FactTagDaily),
+        StagedKind("enum", Enums, lambda _: {}),  # kept in raw; no table reads it yet
+        StagedKind("user", User, flatten_users, DimUser),
+        StagedKind("version_mini", VersionMini, flatten_minis, ModelVersionMini),
+        StagedKind("hash_match", HashMatch, flatten_hash_matches, tables.HashMatch),
+    )
+}

@@ -9,7 +9,9 @@ import polars as pl
 
 from pipelines.raw.documents import UnreadableItemError, split
 from transforms.staging import payloads
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.stage import declared_at
+from transforms.staging.validation import path_in, validate
 from transforms.tables import OpsQuarantine, Table
 
 
@@ -42,13 +44,13 @@ def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
 def reason_now(kind: str, level: str, entity_id: str, reason: str, received: bytes) -> str | None:
     """Why today's declarations reject a quarantined record or value; None if they accept it."""
     if level == "value":
-        return value_now(kind, payloads.path_in(reason), received)
+        return value_now(kind, path_in(reason), received)
     try:
         document = split(kind, received, entity_id)
     except UnreadableItemError as error:
         return str(error)
-    for declared, text in ((payloads.PAYLOADS[kind], document.payload), (list[payloads.Metric], document.metrics)):
-        errors = payloads.validate(declared, [text]).errors
+    for declared, text in ((STAGED_KINDS[kind].payload, document.payload), (list[payloads.Metric], document.metrics)):
+        errors = validate(declared, [text]).errors
         if errors:
             return errors[0]
     return None
@@ -59,7 +61,7 @@ def value_now(kind: str, path: str, received: bytes) -> str | None:
     declared = declared_at(kind, path)
     if declared is None:
         return f"no declaration has `{path}`"
-    found = payloads.validate(declared.kind, [received])
+    found = validate(declared.kind, [received])
     for message in [*found.errors.values(), *(odd.reason for odd in found.odd.get(0, []))]:
         return message
     # A declaration that also reads other types may convert them.

@@ -14,8 +14,8 @@ from typing import Self
 import polars as pl
 
 from pipelines.raw.decisions import Decision, decisions, left_out
+from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.tables import (
-    KINDS,
     RECONCILE_PASS,
     REJECTS,
     SNAPSHOTS,
@@ -88,7 +88,7 @@ class RawReader:
         """How many observations each crawl has: a look through all of them, once."""
         counts = [
             f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
-            for table in map(observations_table, KINDS)
+            for table in map(observations_table, SNAPSHOT_KINDS)
             if has_table(self.connection, table)
         ]
         return (
@@ -117,7 +117,7 @@ class RawReader:
 
     def rejects(self, on: date) -> pl.DataFrame:
         """Items without a readable id that the crawls of a date met."""
-        return self.rejects_of(KINDS, on)
+        return self.rejects_of(SNAPSHOT_KINDS, on)
 
     def rejects_of(self, kinds: Sequence[str], on: date | None = None) -> pl.DataFrame:
         """Items of some kinds that cannot become documents; of a date, or all."""

@@ -8,7 +8,7 @@ whole, with its reason and its payload as received. The rest of the day goes on.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,37 +16,17 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import polars as pl
-from msgspec import Struct
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.documents import splice
+from pipelines.raw.kinds import BLANKS
 from pipelines.raw.tables import RECONCILE_PASS
-from transforms.staging import payloads
+from transforms.staging import payloads, validation
 from transforms.staging.drift import unknown_paths
-from transforms.staging.flatten import flatten_creators, flatten_images, flatten_models, flatten_tag_list
+from transforms.staging.payloads import STAGED_KINDS, StagedKind
 from transforms.staging.raw_reader import RawReader
-from transforms.tables import (
-    DimCreator,
-    DimImage,
-    DimTag,
-    FactCreatorDaily,
-    FactImageDaily,
-    FactModelDaily,
-    FactModelVersionDaily,
-    FactTagDaily,
-    OpsQuarantine,
-    Table,
-)
-
-#: From decoded documents to candidate rows, per payload kind: what a new list endpoint adds here is one line.
-Flatten = Callable[[pl.DataFrame], dict[str, pl.DataFrame]]
-FLATTEN: dict[str, Flatten] = {
-    "model": flatten_models,
-    "image": lambda documents: {DimImage.table_name(): flatten_images(documents)},
-    "creator": lambda documents: {DimCreator.table_name(): flatten_creators(documents)},
-    "tag": lambda documents: {DimTag.table_name(): flatten_tag_list(documents)},
-    "enum": lambda documents: {},  # noqa: ARG005 (kept in raw; no table reads it yet)
-}
+from transforms.staging.validation import Odd, read, validate
+from transforms.tables import OpsQuarantine
 
 #: Threads that read batches of documents, and batches that may wait for them: bounds memory.
 READERS = 2
@@ -55,21 +35,9 @@ BATCHES_UNDER_WAY = 4
 #: About how many documents of a batch are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 100
 
-#: The fact that declares what values the counters of an owner can have.
-FACT_OF_OWNER: dict[str, type[Table]] = {
-    "model": FactModelDaily,
-    "version": FactModelVersionDaily,
-    "image": FactImageDaily,
-    "creator": FactCreatorDaily,
-    "tag": FactTagDaily,
-}
 
-#: Where the counters of an owner stand in a document of another kind.
-_OWNER_PATHS = {
-    "version": "$.modelVersions[id={id}]",
-    "image": "$..images[id={id}]",
-    "creator": "$.creator",
-}
+#: The fact that declares what values the counters of an owner can have.
+FACT_OF_OWNER = {kind.name: kind.fact for kind in STAGED_KINDS.values() if kind.fact}
 
 
 class LostDocumentsError(CivitaiEtlError):
@@ -109,24 +77,64 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl
     news = observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(
         settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
     )
-    payload, flatten = payloads.PAYLOADS[kind], FLATTEN[kind]
-    collected: list[Future[dict[str, pl.DataFrame]]] = []
-    decoded: list[pl.DataFrame] = []
-    quarantine: list[pl.DataFrame] = []
-    odd = [odd_counters]
-    drift = unknown_paths(list[payloads.Metric], every_nth(observations["metrics"]))
     refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
     wanted = pl.concat([news, refused]).unique("entity_id")
+    found = read_documents(raw, kind, on, wanted, metric_errors)
+    met = found.decoded.height + found.quarantine.height
+    if met != wanted.height:
+        raise LostDocumentsError(
+            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {met} of them. "
+            "The warehouse is damaged: restore it from a backup. Nothing was published."
+        )
+    bad = found.quarantine.select("entity_id").unique()
+    metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
+    metrics, implausible = within_bounds(kind, on, metrics, observations.select("entity_id", "crawl_id"))
+    return Staged(
+        observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
+            bad, on="entity_id", how="anti", maintain_order="left"
+        ),
+        metrics=metrics,
+        decoded=found.decoded,
+        rows=found.rows,
+        quarantine=found.quarantine,
+        odd=pl.concat([odd_counters, found.odd, implausible]).join(
+            bad, on="entity_id", how="anti", maintain_order="left"
+        ),
+        drift=found.drift | unknown_paths(list[payloads.Metric], every_nth(observations["metrics"])),
+    )
+
+
+@dataclass(frozen=True)
+class ReadDocuments:
+    """What the documents of a kind brought: the fields of `Staged` that are theirs."""
+
+    decoded: pl.DataFrame
+    rows: dict[str, pl.DataFrame]
+    quarantine: pl.DataFrame
+    odd: pl.DataFrame
+    drift: dict[str, str]
+
+
+def read_documents(
+    raw: RawReader, kind: str, on: date, wanted: pl.DataFrame, metric_errors: Mapping[str, str]
+) -> ReadDocuments:
+    """Reads the documents of `wanted` observations. Those whose counters cannot be read are quarantined unread, with
+    the reason that `metric_errors` has for them.
+    """
+    staged = STAGED_KINDS[kind]
+    flattened: list[Future[dict[str, pl.DataFrame]]] = []
+    decoded = [pl.DataFrame(schema={"entity_id": pl.String, "is_sound": pl.Boolean})]
+    quarantine, odd, drift = [OpsQuarantine.empty()], [OpsQuarantine.empty()], dict[str, str]()
     # msgspec validates one batch here while polars reads those before in other threads.
     with ThreadPoolExecutor(max_workers=READERS) as reader:
-        collected.append(reader.submit(flatten_batch, payload, flatten, []))
+        flattened.append(reader.submit(flatten_batch, staged, []))
         for batch in raw.documents(kind, wanted.select("entity_id", "content_hash", "crawl_id", "metrics")):
             is_refused = batch["entity_id"].is_in(list(metric_errors))
             sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
-            found = payloads.validate(payload, sound["payload"].cast(pl.Binary))
-            collected.append(reader.submit(flatten_batch, payload, flatten, found.canonical))
-            collected[max(0, len(collected) - BATCHES_UNDER_WAY)].result()
-            drift = unknown_paths(payload, every_nth(batch["payload"])) | drift
+            found = validate(staged.payload, sound["payload"].cast(pl.Binary))
+            flattened.append(reader.submit(flatten_batch, staged, found.canonical))
+            flattened[max(0, len(flattened) - BATCHES_UNDER_WAY)].result()
+            drift = unknown_paths(staged.payload, every_nth(batch["payload"])) | drift
             records = sound.with_columns(
                 reason=pl.Series([found.errors.get(n) for n in range(sound.height)], dtype=pl.String),
                 is_sound=pl.Series([n not in found.odd for n in range(sound.height)], dtype=pl.Boolean),
@@ -137,25 +145,11 @@ def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl
             decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))
             quarantine.append(set_aside(kind, on, pl.concat([records.drop("is_sound").drop_nulls("reason"), broken])))
             odd.append(odd_values(kind, on, sound, found.odd))
-    met = sum(frame.height for frame in [*decoded, *quarantine])
-    if met != wanted.height:
-        raise LostDocumentsError(
-            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {met} of them. "
-            "The warehouse is damaged: restore it from a backup. Nothing was published."
-        )
-    set_aside_rows = pl.concat([OpsQuarantine.empty(), *quarantine])
-    bad = set_aside_rows.select("entity_id").unique()
-    metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
-    metrics, implausible = within_bounds(kind, on, metrics, observations.select("entity_id", "crawl_id"))
-    return Staged(
-        observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
-            bad, on="entity_id", how="anti", maintain_order="left"
-        ),
-        metrics=metrics,
-        decoded=pl.concat([pl.DataFrame(schema={"entity_id": pl.String, "is_sound": pl.Boolean}), *decoded]),
-        rows={name: pl.concat(future.result()[name] for future in collected) for name in collected[0].result()},
-        quarantine=set_aside_rows,
-        odd=pl.concat([*odd, implausible]).join(bad, on="entity_id", how="anti", maintain_order="left"),
+    return ReadDocuments(
+        decoded=pl.concat(decoded),
+        rows={name: pl.concat(future.result()[name] for future in flattened) for name in flattened[0].result()},
+        quarantine=pl.concat(quarantine),
+        odd=pl.concat(odd),
         drift=drift,
     )
 
@@ -165,9 +159,9 @@ def every_nth(texts: pl.Series) -> pl.Series:
     return texts.gather_every(max(1, len(texts) // DRIFT_SAMPLE))
 
 
-def flatten_batch(payload: type[Struct], flatten: Flatten, canonical: list[bytes]) -> dict[str, pl.DataFrame]:
+def flatten_batch(staged: StagedKind, canonical: list[bytes]) -> dict[str, pl.DataFrame]:
     """The candidate rows of a batch of validated documents."""
-    return flatten(payloads.read(payload, canonical).struct.unnest())
+    return staged.flatten(read(staged.payload, canonical).struct.unnest())
 
 
 def decode_metrics(
@@ -177,12 +171,10 @@ def decode_metrics(
     whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
     """
     entity_ids, texts = observations["entity_id"], observations["metrics"]
-    found = payloads.validate(list[payloads.Metric], texts.cast(pl.Binary))
+    found = validate(list[payloads.Metric], texts.cast(pl.Binary))
     is_valid = pl.Series([position not in found.errors for position in range(len(texts))], dtype=pl.Boolean)
     metrics = (
-        pl.DataFrame(
-            {"entity_id": entity_ids.filter(is_valid), "metric": payloads.read(list[payloads.Metric], found.canonical)}
-        )
+        pl.DataFrame({"entity_id": entity_ids.filter(is_valid), "metric": read(list[payloads.Metric], found.canonical)})
         .explode("metric")
         .filter(pl.col("metric").is_not_null())
         .unnest("metric")
@@ -193,11 +185,11 @@ def decode_metrics(
     return metrics, reasons, odd_values(kind, on, observations, in_documents)
 
 
-def in_document(kind: str, metrics: str, odd: list[payloads.Odd]) -> list[payloads.Odd]:
+def in_document(kind: str, metrics: str, odd: list[Odd]) -> list[Odd]:
     """Odd values of the metrics column, with their paths in the document that the counters came from. The ids of owners
     are left out: the document has them, too.
     """
-    owners = payloads.loosely(metrics.encode())
+    owners = validation.loosely(metrics.encode())
     found = []
     for each in odd:
         position, _, path = each.path.removeprefix("$[").partition("].")
@@ -209,12 +201,12 @@ def in_document(kind: str, metrics: str, odd: list[payloads.Odd]) -> list[payloa
 
 def owner_path(kind: str, owner: str) -> str:
     """Where the counters of an owner stand in a document of a kind; `{id}` is the owner's."""
-    return "$" if owner == kind else _OWNER_PATHS[owner]
+    path = "$" if owner == kind else STAGED_KINDS[owner].nested_at
+    assert path, f"{owner} stands in no document of {kind}"
+    return path
 
 
-def odd_values(
-    kind: str, on: date | pl.Expr, records: pl.DataFrame, odd: dict[int, list[payloads.Odd]]
-) -> pl.DataFrame:
+def odd_values(kind: str, on: date | pl.Expr, records: pl.DataFrame, odd: dict[int, list[Odd]]) -> pl.DataFrame:
     """Rows of ops_quarantine for the `odd` values of records, which have entity_id and crawl_id, by their positions."""
     places = [position for position, values in odd.items() for _ in values]
     values = [each for of_record in odd.values() for each in of_record]
@@ -248,7 +240,7 @@ def within_bounds(
             odd = metrics.filter(is_odd)
             if odd.is_empty():
                 continue
-            path = f"{owner_path(kind, owner)}{'' if field == 'modelCount' else '.stats'}.{field}"
+            path = f"{owner_path(kind, owner)}{'' if field in BLANKS else '.stats'}.{field}"
             value = pl.col(field).cast(pl.String)
             before, named, after = path.partition("{id}")
             owner_id = pl.col("id").fill_null("unknown") if named else pl.lit("")
@@ -279,20 +271,20 @@ def declared_at(kind: str, path: str) -> Declared | None:
     """What is declared at a path of a document of a kind, as rows of ops_quarantine name it."""
     names = _places(path)
     for owner, fact in FACT_OF_OWNER.items():
-        if owner not in (kind, *_OWNER_PATHS):
+        if owner != kind and not STAGED_KINDS[owner].nested_at:
             continue
         begin = _places(owner_path(kind, owner))
         counter = names[len(begin) :]
-        if names[: len(begin)] != begin or counter[:1] not in (["stats"], ["modelCount"]):
+        if names[: len(begin)] != begin or not BLANKS.keys() & counter[:1]:
             continue
         # An odd object of counters stands in the document, each of its counters beside it.
-        if counter != ["stats"] and (found := payloads.declared_at(payloads.Metric, counter)):
+        if counter != ["stats"] and (found := validation.declared_at(payloads.Metric, counter)):
             bounds = {
                 metadata["source"].rsplit(".", 1)[-1]: (metadata["least"], metadata["most"])
                 for metadata in fact.with_metadata(counter=True).values()
             }
             return Declared(found, bounds.get(names[-1]))
-    found = payloads.declared_at(payloads.PAYLOADS[kind], names)
+    found = validation.declared_at(STAGED_KINDS[kind].payload, names)
     return Declared(found) if found else None
 
 

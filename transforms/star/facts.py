@@ -20,22 +20,15 @@ from datetime import date, datetime
 
 import polars as pl
 
-from transforms.tables import Table
-from transforms.tables.facts import (
-    FactCreatorDaily,
-    FactImageDaily,
-    FactModelDaily,
-    FactModelVersionDaily,
-    FactTagDaily,
-)
+from transforms.tables import TABLES, Table
 
-#: The id column of each daily fact.
+#: The daily facts of entities, which are the tables with counters, and the column of the entity's id in each.
 ENTITY_ID: dict[type[Table], str] = {
-    FactModelDaily: "model_id",
-    FactModelVersionDaily: "version_id",
-    FactImageDaily: "image_id",
-    FactCreatorDaily: "username",
-    FactTagDaily: "tag",
+    table: name
+    for table in TABLES
+    if table.with_metadata(counter=True)
+    for name in table.primary_key()
+    if name != "snapshot_date"
 }
 
 #: The counter that creators can hide; facts that have it say what span its flow covers.
@@ -133,7 +126,14 @@ def daily_rows(
     awaits = [pl.when(pl.col("is_new") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
     awaited = pl.concat_list(awaits).list.drop_nulls() if awaits else pl.lit([], dtype=pl.List(pl.String))
     rows = rows.with_columns(awaits=awaited).with_columns(is_awaiting=pl.col("awaits").list.len() > 0)
-    seen = rows.select(
+    seen = _seen(rows, entity_id, counters, on)
+    unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
+    return rows, pl.concat([unseen, seen.select(state.columns)])
+
+
+def _seen(rows: pl.DataFrame, entity_id: str, counters: Collection[str], on: date) -> pl.DataFrame:
+    """The state of the entities that were observed, after the `rows` of the day."""
+    return rows.select(
         entity_id,
         observed_on=pl.lit(on),
         **{name: pl.coalesce(name, f"{name}_known") for name in counters},
@@ -145,11 +145,9 @@ def daily_rows(
             if DOWNLOADS in counters
             else {}
         ),
-        born_after=pl.when("is_awaiting").then(since).otherwise("born_after"),
+        born_after=pl.when("is_awaiting").then("complete_on").otherwise("born_after"),
         awaited=pl.when("is_awaiting").then("awaits").otherwise("awaited"),
     )
-    unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
-    return rows, pl.concat([unseen, seen.select(state.columns)])
 
 
 def span(start: pl.Expr) -> pl.Expr:

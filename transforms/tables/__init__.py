@@ -32,6 +32,10 @@ from transforms.tables.operations import (
     OpsWithheld,
 )
 
+#: Raised with every change of a table, of what is carried from day to day, or of a rule wherever it stands: a star that
+#: was made under an earlier one is made again from raw. 1 is what was before there was a number.
+DECLARATIONS_VERSION = 3
+
 TABLES: tuple[type[Table], ...] = (
     DimDate,
     DimBaseModel,
@@ -63,6 +67,7 @@ TABLES: tuple[type[Table], ...] = (
 )
 
 __all__ = [
+    "DECLARATIONS_VERSION",
     "TABLES",
     "BridgeModelTag",
     "DimBaseModel",
