@@ -20,6 +20,7 @@ ROOMS = {
         "api",
         "raw",
         "crawl",
+        "public_source",
         "vault",
     ),
     "transforms": (

@@ -26,7 +26,7 @@ INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
 #: Not `upsert`: it fails forever on a staging copy that a killed job has filled twice.
 REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
 
-#: The columns of a rejected item outside of raw, where there is no crawl.
+#: The columns of a rejected item outside of raw, where there is no crawl. The first three are its key.
 _REJECT_COLUMNS = ["kind", "request", "position", "fetched_at", "reason", "payload"]
 
 
@@ -69,7 +69,9 @@ def items_of(kind: str, tables: NewRows) -> Iterator[Any]:
         yield [_item(kind, row["payload"], metrics[row["entity_id"]]) for row in documents]
     if rejects := handed_over.get(REJECTS.name):
         rows = [{name: row[name] for name in _REJECT_COLUMNS} for row in rejects]
-        hints = dlt.mark.make_hints(table_name=REJECTS.name, write_disposition="append")
+        hints = dlt.mark.make_hints(
+            table_name=REJECTS.name, primary_key=_REJECT_COLUMNS[:3], write_disposition="append"
+        )
         yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
 
 
