@@ -25,7 +25,8 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.high_water_mark import as_mark, plausible, positions
-from pipelines.raw.loader import INSERT_ONLY, SOURCE, Loader, marked, plain_errors
+from pipelines.raw.loader import Loader, plain_errors
+from pipelines.raw.resources import INSERT_ONLY, SOURCE, list_resource, marked
 from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
 from pipelines.raw.tables import documents_table
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
@@ -202,7 +203,7 @@ def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint
 @dlt.source(name=SOURCE)
 def _discovery(list_crawls: Sequence[DiscoveryCrawl]) -> Iterator[DltResource]:
     for list_crawl in list_crawls:
-        pages = dlt.resource(list_crawl.pages(), name=list_crawl.endpoint.name, selected=False)
+        pages = list_resource(list_crawl.endpoint, list_crawl.pages(), selected=False)
         if list_crawl.endpoint.incremental:
             # One mark per page, because neighbours may be out of order; dlt ends at the first page without new items.
             pages.add_step(

@@ -29,7 +29,8 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.kinds import HASH_MATCH
-from pipelines.raw.loader import SOURCE, Loader, plain_errors, rows_of
+from pipelines.raw.loader import Loader, plain_errors
+from pipelines.raw.resources import SOURCE, lookup_resource, rows_of
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
 from pipelines.raw.tables import lookup_id
 from pipelines.raw.warehouse import Known, connect, crawls, looked_up
@@ -463,7 +464,7 @@ def _answers(batches: Sequence[LookupBatch]) -> Iterator[DltResource]:
     for each in batches:
         name = each.lookup.name.replace("-", "_")
         keys = dlt.resource(each.portions(), name=f"{name}_asked", selected=False)
-        yield keys | dlt.transformer(_answer_rows, name=f"{name}_answers")(each)
+        yield keys | lookup_resource(f"{name}_answers", each.lookup, _answer_rows)(each)
 
 
 def _answer_rows(keys: list[str], batch: LookupBatch) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from dlt.extract.resource import DltResource
 
 from pipelines.crawl.crawl import Crawl
 from pipelines.raw.kinds import KINDS
-from pipelines.raw.loader import REPLACE, SOURCE, marked, rows_of
+from pipelines.raw.resources import REPLACE, SOURCE, list_resource, marked, rows_of
 from pipelines.raw.tables import RAW_VERSION, SNAPSHOTS
 
 
@@ -27,7 +27,7 @@ def crawl_source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltRes
     for name, endpoint_crawl in crawl.endpoints.items():
         # If nothing is stored, all rows are new: an append saves the staging copy of a merge, half the load.
         appended = KINDS[endpoint_crawl.endpoint.kind].tables if endpoint_crawl.is_empty else ()
-        yield dlt.resource(rows_of, name=name)(crawl.paginate(name), appended)
+        yield list_resource(endpoint_crawl.endpoint, rows_of)(crawl.paginate(name), appended)
     yield dlt.resource(rows_of, name="reconcile")(crawl.check_existence())
     yield dlt.resource(_crawl_row, name=SNAPSHOTS.name)(crawl, closing)
 

@@ -1,42 +1,34 @@
-"""Loading with dlt: the pipeline into the raw warehouse, and what every source of it yields.
+"""Loading with dlt: the pipeline into the raw warehouse.
 
 One run is one load package: rows and, in dlt's state, what a resume needs arrive together. Everything that dlt writes
 is under the data directory.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dlt
-import pyarrow as pa
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.extract import DltSource
-from dlt.extract.resource import DltResource
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
-from pipelines.raw.row_buffer import NewRows
-from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME, RawTable
+from pipelines.raw.resources import SOURCE
+from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME
 from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
 from pipelines.settings import Settings
 from pipelines.storage.directory import chain
 from pipelines.storage.sql import parquet_rows
 
 _PIPELINE = "civitai_etl"
-SOURCE = "civitai"
 
 #: The file that names the newest load of the warehouse when the last package was begun; empty if it had none.
 _FOLLOWS = "follows"
-
-#: New keys only: rows that an interrupted or an earlier load stored are not stored twice.
-INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
-#: Not `upsert`: it fails forever on a staging copy that a killed job has filled twice.
-REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
 
 
 class _CopyJob(DuckDbCopyJob):
@@ -202,23 +194,6 @@ def plain_errors() -> Iterator[None]:
             if isinstance(cause, CivitaiEtlError | KeyboardInterrupt):
                 raise cause from None
         raise
-
-
-def rows_of(tables: NewRows, appended: Collection[RawTable] = ()) -> Iterator[Any]:
-    """What a resource yields for rows of raw tables: each table's with its key, and stored once."""
-    for table, data in tables:
-        yield marked(table, data, "append" if table in appended else INSERT_ONLY)
-
-
-@dlt.source(name=SOURCE)
-def collected(name: str, rows: NewRows) -> Iterator[DltResource]:
-    """A source of rows that are collected already; `name` is that of its resource."""
-    yield dlt.resource(rows_of, name=name)(rows)
-
-
-def marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:
-    hints = dlt.mark.make_hints(table_name=table.name, primary_key=list(table.key), write_disposition=write_disposition)
-    return dlt.mark.with_hints(data, hints, create_table_variant=True)
 
 
 def _configure() -> None:

@@ -19,7 +19,8 @@ from pipelines.api.errors import RefusedError
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split
-from pipelines.raw.loader import Loader, collected, plain_errors
+from pipelines.raw.loader import Loader, plain_errors
+from pipelines.raw.resources import collected
 from pipelines.raw.row_buffer import Counts, RowBuffer
 from pipelines.raw.tables import lookup_id
 from pipelines.raw.warehouse import Known

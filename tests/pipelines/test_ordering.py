@@ -11,7 +11,8 @@ from pipelines.crawl.discovery import refresh
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.progress import Silent
 from pipelines.raw.high_water_mark import plausible, plausible_ids
-from pipelines.raw.loader import SOURCE, Loader
+from pipelines.raw.loader import Loader
+from pipelines.raw.resources import SOURCE
 from pipelines.settings import Settings
 from tests.pipelines.conftest import DAY
 from tests.pipelines.service import Service
