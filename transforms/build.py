@@ -23,7 +23,10 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
-from transforms.day import NOTHING, DayBuild, RecordCounts, SnapshotDay
+from transforms.day.build_day import add_day, build_day
+from transforms.day.inputs import read_inputs
+from transforms.day.record_counts import RecordCounts
+from transforms.day.snapshot_day import NOTHING, SnapshotDay
 from transforms.day_checks import DEFECTS, CheckResult, run_checks
 from transforms.lake.files import Lake, LakeFile, month_of
 from transforms.lake.publish import has_other_analyses, is_outdated, post_commit, publish, read_manifest
@@ -275,11 +278,14 @@ def replay(
     return replayed
 
 
-def _take(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> tuple[CheckResult, list[RecordCounts]]:
+def _take(
+    star: Release, raw: RawReader, day: SnapshotDay, limits: Limits
+) -> tuple[CheckResult, Sequence[RecordCounts]]:
     """Adds a date to the star; returns the result of its checks, and its record counts."""
-    work = DayBuild(star, raw, day, limits)
-    record_counts = work.run()
-    return run_checks(work, record_counts), record_counts
+    inputs = read_inputs(star, raw, day, limits)
+    result = build_day(inputs)
+    add_day(star, inputs, result)
+    return run_checks(star, raw, inputs, result), result.record_counts
 
 
 def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:

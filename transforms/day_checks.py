@@ -11,11 +11,15 @@ import polars as pl
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import variable
-from transforms.day import DayBuild, RecordCounts
-from transforms.lake.release import STATE_MEASURES
+from transforms.day.build_day import DayResult
+from transforms.day.changes import Changes
+from transforms.day.inputs import DayInputs
+from transforms.day.record_counts import RecordCounts
+from transforms.lake.release import STATE_MEASURES, Release
 from transforms.quality import checks
 from transforms.quality.checks import BrokenReferenceError, Warned
 from transforms.staging.change_rate import describe
+from transforms.staging.raw_reader import RawReader
 from transforms.star.base_models import UNCLASSIFIED
 from transforms.star.facts import ENTITY_ID
 from transforms.tables import (
@@ -65,53 +69,34 @@ class CheckResult:
     warnings: list[Warned] = field(default_factory=list)
 
 
-def run_checks(work: DayBuild, record_counts: Sequence[RecordCounts]) -> CheckResult:
-    """Checks a day that was added to the star, and adds its warnings to ops_warning."""
-    star, on, limits, result = work.star, work.day.on, work.limits, CheckResult()
-    result.errors += [*_uneven_counts(record_counts), *_broken_references(work)]
-    doubts = _too_much_quarantine(record_counts, work.added[OpsQuarantine.table_name()], limits.max_quarantine_share)
-    facts = {fact: work.added[fact.table_name()] for fact in ENTITY_ID}
-    today = checks.measure(facts | {table: star.rows(table.table_name()) for table in MEASURED}, work.moved)
-    before = star.rows(STATE_MEASURES)
-    withheld = {each.subject for each in work.collapses if not each.is_accepted}
-    if work.day.is_complete:
+def run_checks(star: Release, raw: RawReader, inputs: DayInputs, day: DayResult) -> CheckResult:
+    """Checks a date that was added to the star, and adds its warnings to ops_warning."""
+    on, limits, result = inputs.on, inputs.limits, CheckResult()
+    result.errors += [*_uneven_counts(day.record_counts), *_broken_references(star, inputs, day.changes)]
+    quarantined = day.changes.appended[OpsQuarantine.table_name()]
+    doubts = _too_much_quarantine(day.record_counts, quarantined, limits.max_quarantine_share)
+    facts = {fact: day.changes.appended[fact.table_name()] for fact in ENTITY_ID}
+    today = checks.measure(facts | {table: day.changes.rows(table, inputs) for table in MEASURED}, day.moved)
+    before = inputs.held[STATE_MEASURES]
+    withheld = {each.subject for each in day.collapses if not each.is_accepted}
+    if inputs.day.is_complete:
         kept = checks.carried(before, today, withheld)
         if before.height:
             doubts += checks.lost_rows(before, today, on, limits)
             result.warnings += checks.risen_nulls(before, kept, limits)
             result.warnings += checks.frozen_counters(before, today, withheld)
         star.replace(STATE_MEASURES, kept)
-    if work.day.is_included:
+    if inputs.day.is_included:
         result.warnings += [Warned("waived check", str(on), None, None, str(doubt)) for doubt in doubts]
     else:
         result.errors += doubts
-    result.warnings += [
-        Warned(
-            "withheld counter",
-            each.subject,
-            each.share,
-            limits.max_counter_collapse_share,
-            each.message(on, limits.max_counter_collapse_share),
-        )
-        for each in work.collapses
-        if not each.is_accepted
-    ]
+    result.warnings += _withheld_counters(inputs, day)
     for fact, rows in facts.items():
         result.warnings += checks.fallen_counters(fact, rows, limits)
-    if work.day.before.date:
-        result.warnings += _new_values(work)
-    result.warnings += checks.new_paths(_new_rows(OpsDrift, star.rows(OpsDrift.table_name()), work))
-    result.warnings += [
-        Warned(
-            "changed documents",
-            each.kind,
-            each.changed.height / each.known,
-            limits.max_change_share,
-            describe(work.raw, each, on, limits.max_change_share),
-        )
-        for each in work.change_rates
-        if each.is_over(limits.max_change_share)
-    ]
+    if inputs.day.before.date:
+        result.warnings += _new_values(inputs, day.changes)
+    result.warnings += checks.new_paths(_new_rows(OpsDrift, inputs, day.changes))
+    result.warnings += _changed_documents(raw, inputs, day)
     warned = pl.DataFrame(
         [(on, each.rule, each.subject, each.found, each.limit, each.message) for each in result.warnings],
         schema=OpsWarning.polars_schema(),
@@ -119,6 +104,30 @@ def run_checks(work: DayBuild, record_counts: Sequence[RecordCounts]) -> CheckRe
     )
     star.add(OpsWarning.table_name(), OpsWarning.validate(warned, cast=True), on)
     return result
+
+
+def _withheld_counters(inputs: DayInputs, day: DayResult) -> list[Warned]:
+    share = inputs.limits.max_counter_collapse_share
+    return [
+        Warned("withheld counter", each.subject, each.share, share, each.message(inputs.on, share))
+        for each in day.collapses
+        if not each.is_accepted
+    ]
+
+
+def _changed_documents(raw: RawReader, inputs: DayInputs, day: DayResult) -> list[Warned]:
+    share = inputs.limits.max_change_share
+    return [
+        Warned(
+            "changed documents",
+            each.kind,
+            each.changed.height / each.known,
+            share,
+            describe(raw, each, inputs.on, share),
+        )
+        for each in day.change_rates
+        if each.is_over(share)
+    ]
 
 
 def _uneven_counts(record_counts: Sequence[RecordCounts]) -> list[CivitaiEtlError]:
@@ -153,10 +162,10 @@ def _too_much_quarantine(
     ]
 
 
-def _new_values(work: DayBuild) -> list[Warned]:
-    base_models = _new_rows(DimBaseModel, work.star.rows(DimBaseModel.table_name()), work)
+def _new_values(inputs: DayInputs, changes: Changes) -> list[Warned]:
+    base_models = _new_rows(DimBaseModel, inputs, changes)
     is_unknown = pl.col("family") == UNCLASSIFIED
-    types = work.star.rows(DimModel.table_name())["type"].unique().drop_nulls()
+    types = changes.rows(DimModel, inputs)["type"].unique().drop_nulls()
     return [
         *checks.new_values(
             "dim_base_model.base_model",
@@ -167,32 +176,35 @@ def _new_values(work: DayBuild) -> list[Warned]:
             "dim_base_model.base_model", base_models.filter(~is_unknown)["base_model"], "Its family is known."
         ),
         *checks.new_values(
-            "dim_model.type", set(types) - set(work.types_before), "See whether charts and queries by type expect it."
+            "dim_model.type",
+            set(types) - set(inputs.rows(DimModel)["type"]),
+            "See whether charts and queries by type expect it.",
         ),
     ]
 
 
-def _broken_references(work: DayBuild) -> list[CivitaiEtlError]:
+def _broken_references(star: Release, inputs: DayInputs, changes: Changes) -> list[CivitaiEtlError]:
     """An error for each reference whose new rows point to a row that does not exist, open or closed."""
     errors: list[CivitaiEtlError] = []
+    after = {**inputs.held, **changes.replaced}
     for table in TABLES:
-        name = table.table_name()
-        rows = work.added[name] if name in work.added else _new_rows(table, work.star.rows(name), work)
+        rows = changes.appended.get(table.table_name(), _new_rows(table, inputs, changes))
         for reference in checks.references(table):
             if reference.target in WRITTEN_LAST or rows.is_empty():
                 continue
             target = reference.target
-            missing = reference.orphans(rows, work.keys[target] if target in work.keys else work.star.rows(target))
+            missing = reference.orphans(rows, changes.keys.get(target, after[target]))
             if missing.len():
                 # References to closed rows are rare, and reading closed rows is slow.
-                closed = work.star.immutable(target).select(reference.target_column).collect()
+                closed = star.immutable(target).select(reference.target_column).collect()
                 missing = reference.orphans(missing.to_frame(), closed)
             if missing.len():
-                errors.append(checks.broken_reference(reference, work.day.on, missing))
+                errors.append(checks.broken_reference(reference, inputs.on, missing))
     return errors
 
 
-def _new_rows(table: type[Table], rows: pl.DataFrame, work: DayBuild) -> pl.DataFrame:
+def _new_rows(table: type[Table], inputs: DayInputs, changes: Changes) -> pl.DataFrame:
     """The rows that came with the day."""
+    rows = changes.rows(table, inputs)
     since = "valid_from" if issubclass(table, HistoryTable) else "first_seen_on"
-    return rows.filter(pl.col(since) == work.day.on) if since in rows.columns else rows.clear()
+    return rows.filter(pl.col(since) == inputs.on) if since in rows.columns else rows.clear()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from transforms.build import BuildReport
     from transforms.compact import CompactReport
-    from transforms.day import RecordCounts
+    from transforms.day.record_counts import RecordCounts
 
 
 class NothingPublishedError(CivitaiEtlError):

@@ -14,7 +14,8 @@ from dlt.extract.resource import DltResource
 
 from pipelines.api.dialects import Endpoint, Lookup
 from pipelines.api.json_text import decoded
-from pipelines.raw.documents import DOCUMENTS, splice
+from pipelines.raw.documents import splice
+from pipelines.raw.kinds import KINDS
 from pipelines.raw.row_buffer import NewRows
 from pipelines.raw.tables import REJECTS, RawTable, documents_table, observations_table
 
@@ -48,7 +49,7 @@ def lookup_resource(
 
 def _key(kind: str) -> str | list[str]:
     """The primary key of items; items of some kinds carry none."""
-    return DOCUMENTS[kind].id or []
+    return KINDS[kind].owner.id or []
 
 
 def rows_of(tables: NewRows, appended: Collection[RawTable] = ()) -> Iterator[Any]:

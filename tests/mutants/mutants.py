@@ -65,7 +65,7 @@ MUTANTS = (
     ),
     Mutant(
         "a hidden day forgets the last known value",
-        "daily_rows",
+        "_seen",
         Code('pl.coalesce($name, f"{$name}_known")', "pl.col($name)"),
         FACTS + "a_hidden_counter_is_null_and_its_flow_waits_for_the_next_known_value",
     ),
@@ -137,13 +137,13 @@ MUTANTS = (
     ),
     Mutant(
         "downloads_days spans from a day on which the counter was hidden",
-        "daily_rows",
+        "_seen",
         Code('pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit($on)).otherwise("downloads_on")', "pl.lit($on)"),
         FACTS + "a_hidden_counter_is_null_and_its_flow_waits_for_the_next_known_value",
     ),
     Mutant(
         "an image of a showcase has no age",
-        "add_facts",
+        "_publications",
         Code('("image", "model")', '("image",)'),
         FACTS + "an_image_is_as_old_as_its_upload_wherever_it_is_met",
     ),
@@ -228,13 +228,13 @@ MUTANTS = (
     ),
     Mutant(
         "a partial crawl closes what it did not see",
-        "merge_models",
+        "build_models",
         Code("$listed = $listed if $day.is_complete else $listed.clear()", "pass"),
         HISTORY + "a_partial_crawl_opens_rows_and_closes_none",
     ),
     Mutant(
         "a document seen under a partial crawl is not looked at again",
-        "note_entities",
+        "_observed",
         Code('pl.col("is_valid") & ($kind != "model" or $day.is_complete)', 'pl.col("is_valid")'),
         HISTORY + "a_partial_crawl_opens_rows_and_closes_none",
     ),
@@ -261,19 +261,22 @@ MUTANTS = (
     ),
     Mutant(
         "what answered 404 and then by id on a date has no list as its source any more",
-        "note_entities",
-        Code('self.deleted_models($staged["model"])', 'self.raw.tombstones(self.on, "model").select(MODEL_ID)'),
+        "build_models",
+        Code(
+            "$owners = resolve_owners($inputs, $deleted)",
+            "$owners, $deleted = resolve_owners($inputs, $deleted), $inputs.not_found.select(MODEL_ID)",
+        ),
         HISTORY + "what_a_date_has_seen_in_any_way_is_not_gone_on_it",
     ),
     Mutant(
         "the versions of a deleted model stay",
-        "merge_models",
+        "build_models",
         Code('pl.concat([$unlisted, $current.join($deleted, on="model_id", how="semi")])', "pl.concat([$unlisted])"),
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
     Mutant(
         "tags and hashes of what is gone stay",
-        "merge_models",
+        "build_models",
         Code('pl.concat([$missing, $held.join($removed, on=$owner, how="semi")]).unique()', "$missing.unique()"),
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
@@ -294,19 +297,19 @@ MUTANTS = (
     ),
     Mutant(
         "an answer by id brings the images of its showcase",
-        "showcase_counters",
+        "_showcase_counters",
         Code('$models.observations.filter("is_listed")', "$models.observations"),
         HISTORY + "an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing",
     ),
     Mutant(
         "a model whose document was not read today lists nothing",
-        "merge_models",
+        "build_models",
         Code("$models.decoded.select(MODEL_ID)", "$models.observations.select(MODEL_ID)"),
         HISTORY + "an_id_that_is_not_seen_without_a_404_changes_nothing",
     ),
     Mutant(
         "a record that was set aside is as good as read",
-        "stage",
+        "read_documents",
         Code(
             '$decoded.append($records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))',
             '$decoded.append($records.select("entity_id", "is_sound"))',
@@ -337,7 +340,7 @@ MUTANTS = (
     Mutant(
         "a model that lists a version of another one needs no second look",
         "note_entities",
-        Code('~pl.struct("kind", "entity_id").is_in($conflicting.to_struct("conflicting").implode())', "pl.lit(True)"),
+        Code('~pl.struct(_ENTITY).is_in($conflicting.to_struct("conflicting").implode())', "pl.lit(True)"),
         HISTORY + "a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it",
     ),
     Mutant(
@@ -351,13 +354,16 @@ MUTANTS = (
     ),
     Mutant(
         "the counters of a version are those of another model that lists it",
-        "add_version_facts",
-        Code("$counted = $counted.filter($is_of_owner)", "$counted = $counted"),
+        "_fact_of_versions",
+        Code(
+            '$counted.filter($is_of_owner).select("version_id", *stats_columns($fact))',
+            '$counted.select("version_id", *stats_columns($fact))',
+        ),
         HISTORY + "the_counters_of_a_version_that_two_models_list_are_those_of_its_owner",
     ),
     Mutant(
         "a text or an image without its anti-join is there twice",
-        "add_new",
+        "newly_appended",
         Code('$rows.join($known, on=$key, how="anti", maintain_order="left")', "$rows"),
         HISTORY + "each_text_of_a_model_is_kept_once_and_a_return_to_it_opens_a_row",
     ),
@@ -388,14 +394,14 @@ MUTANTS = (
     ),
     Mutant(
         "the files and hashes of a version are those of any model that lists it",
-        "merge_models",
+        "_accepted_rows",
         Code("(DimModelVersion, DimFile, FileHash)", "(DimModelVersion,)"),
         HISTORY + "the_attributes_files_and_hashes_of_a_version_that_two_models_list_are_those_of_its_owner",
     ),
     Mutant(
         "a crawl that met a model by id only could have listed what is new of it",
         "note_unread",
-        Code("$star.replace(STATE_UNREAD, $unread)", "$star.replace(STATE_UNREAD, $unread.clear())"),
+        Code("{STATE_UNREAD: $unread}", "{STATE_UNREAD: $unread.clear()}"),
         FACTS + "what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it",
     ),
     Mutant(
@@ -473,7 +479,7 @@ MUTANTS = (
     ),
     Mutant(
         "the stock keeps counters that are hidden",
-        "daily_rows",
+        "_seen",
         Code('pl.col(f"{DOWNLOADS}_given")', "pl.lit(True)"),
         HISTORIES,
     ),
@@ -600,7 +606,7 @@ MUTANTS = (
     Mutant(
         "the counters of an image whose id is a text are those of an image",
         "__post_init__",
-        Code('isinstance($id, str) and $owner not in ("creator", "tag")', "$owner is None"),
+        Code("isinstance($id, str) and $owner not in _NAMED", "$owner is None"),
         BUILD + "an_image_whose_id_is_a_text_is_no_image_and_its_counters_are_of_none",
     ),
     Mutant(
@@ -611,7 +617,7 @@ MUTANTS = (
     ),
     Mutant(
         "a document with an odd value needs no second look",
-        "note_entities",
+        "_observed",
         Code('$is_settled &= ~pl.col("entity_id").is_in($odd.implode())', "del $odd"),
         BUILD + "odd_values_of_a_document_are_set_aside_on_every_day_and_the_rest_of_it_is_read",
     ),
@@ -646,7 +652,7 @@ MUTANTS = (
         "an odd counter stays in its document",
         "is_cut",
         Code(
-            'return $key != "stats" or $value.startswith(b"{")',
+            'return $blank != b"{}" or $value.startswith(b"{")',
             'return $value.startswith(b"{") and b"{" not in $value[1:]',
         ),
         "pipelines/test_documents.py::test_an_odd_counter_is_cut_like_any_other_so_that_its_document_keeps_its_hash",
@@ -742,7 +748,7 @@ MUTANTS = (
     Mutant(
         "checks: references of rows that are only added are not looked at",
         "_broken_references",
-        Code("$work.added[$name]", "$work.added[$name].clear()"),
+        Code("$changes.appended.get($name, $new)", "$new"),
         QUALITY + "rows_that_are_only_added_point_somewhere_too",
     ),
     # The macros
@@ -874,7 +880,7 @@ MUTANTS = (
     # Withheld counters
     Mutant(
         "a collapse that is withheld is published",
-        "add_fact",
+        "_fact_day",
         Code("[$each.counter for $each in $fallen if not $each.is_accepted]", "[]"),
         GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
     ),
@@ -940,14 +946,14 @@ MUTANTS = (
     ),
     Mutant(
         "the balance of the mart does not span a withheld day",
-        "add_mart",
+        "build_mart",
         Code('Stock($kept["counted_on"][0], $kept) if $kept.height else $before', "$before"),
         GUARD + "stocks_of_the_mart_are_null_and_its_balance_spans_the_day",
     ),
     Mutant(
         "the balance of the mart spans a withheld day for ever",
-        "add_mart",
-        Code("$star.replace(STATE_STOCK, $kept.clear())", "pass"),
+        "build_mart",
+        Code("$stock = {STATE_STOCK: $kept.clear()}", "pass"),
         GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
     ),
     Mutant(

@@ -1,0 +1,158 @@
+"""The tables of models, versions, files, hashes and tags on a snapshot date, and which of them are gone.
+
+A version is owned by one of the models that list it (`resolve_owners`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+import polars as pl
+
+from transforms.day.changes import Changes, accepted, merged, newly_appended, upserted
+from transforms.day.inputs import MODEL_ID, DayInputs
+from transforms.lake.release import STATE_CLAIMS
+from transforms.star.scd2 import natural_key
+from transforms.tables import (
+    BridgeModelTag,
+    DimFile,
+    DimModel,
+    DimModelVersion,
+    FileHash,
+    ModelText,
+    Table,
+)
+
+#: The tables of the documents of models, in the order of their levels.
+MODEL_TABLES: tuple[type[Table], ...] = (DimModel, ModelText, DimModelVersion, DimFile, FileHash, BridgeModelTag)
+_OWNED = ["version_id", "model_id"]
+
+
+@dataclass(frozen=True)
+class ModelsDay:
+    """What the date does to the tables of models.
+
+    `candidates`: the accepted candidate rows by table. `deleted`: model_id of the models that are gone. `conflicting`:
+    model_id of the models that list a version of another model; they are read every day, because the version may become
+    theirs.
+    """
+
+    candidates: Mapping[type[Table], pl.DataFrame]
+    deleted: pl.DataFrame
+    conflicting: pl.DataFrame
+    changes: Changes
+
+
+@dataclass(frozen=True)
+class Owners:
+    """`resolved`: version_id, model_id: the owner of each listed version. `of_others`: the same for the models that
+    list a version of another, with `since` when.
+    """
+
+    resolved: pl.DataFrame
+    of_others: pl.DataFrame
+    changes: Changes
+
+
+def build_models(inputs: DayInputs) -> ModelsDay:
+    """Merges the tables of models.
+
+    What a model no longer lists is gone if the crawl was complete. Everything of a model that answered 404 is gone.
+    A model that was in no list but answered by id was observed, and its answer changes nothing. If no list has
+    shown the model since it was last gone, its answers by id count as lists.
+    """
+    deleted = deleted_models(inputs)
+    owners = resolve_owners(inputs, deleted)
+    rows, refusals = _accepted_rows(inputs, owners.resolved)
+    incoming = rows[DimModelVersion]
+    current = inputs.rows(DimModelVersion).select(_OWNED)
+    listed = inputs.models.decoded.select(MODEL_ID)
+    listed = listed if inputs.day.is_complete else listed.clear()
+    unlisted = current.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
+    gone_versions = (
+        pl.concat([unlisted, current.join(deleted, on="model_id", how="semi")])
+        .select("version_id")
+        .unique()
+        .join(incoming, on="version_id", how="anti")
+    )
+    listed_versions = pl.concat(
+        [
+            incoming.join(listed, on="model_id", how="semi").select("version_id"),
+            current.join(listed, on="model_id", how="semi").select("version_id"),
+        ]
+    ).unique()
+
+    def gone(table: type[Table]) -> pl.DataFrame:
+        """Keys that the service no longer has, of a table below models or versions."""
+        owner, lists, removed = (
+            ("model_id", listed, deleted)
+            if "model_id" in table.primary_key()
+            else ("version_id", listed_versions, gone_versions)
+        )
+        key = natural_key(table)
+        held = inputs.rows(table).select(key)
+        missing = held.join(lists, on=owner, how="semi").join(rows[table], on=key, how="anti")
+        return pl.concat([missing, held.join(removed, on=owner, how="semi")]).unique()
+
+    changes = (
+        merged(DimModel, inputs, rows[DimModel], deleted),
+        merged(BridgeModelTag, inputs, rows[BridgeModelTag], gone(BridgeModelTag)),
+        merged(FileHash, inputs, rows[FileHash], gone(FileHash)),
+        upserted(DimFile, inputs, rows[DimFile], gone(DimFile)),
+        merged(DimModelVersion, inputs, rows[DimModelVersion], gone_versions),
+        newly_appended(ModelText, inputs, rows[ModelText]),
+    )
+    return ModelsDay(
+        rows,
+        deleted,
+        owners.of_others.select("model_id").unique(),
+        reduce(or_, changes, owners.changes | refusals),
+    )
+
+
+def deleted_models(inputs: DayInputs) -> pl.DataFrame:
+    """model_id of the models that answered 404. Only a complete crawl marks a model as deleted, and never one that
+    was observed on the date, even as a quarantined record.
+    """
+    models = inputs.models
+    seen = pl.concat([models.observations.select("entity_id"), models.quarantine.select("entity_id")])
+    deleted = inputs.not_found.join(seen, on="entity_id", how="anti").select(MODEL_ID)
+    return deleted if inputs.day.is_complete else deleted.clear()
+
+
+def resolve_owners(inputs: DayInputs, deleted: pl.DataFrame) -> Owners:
+    """The owner of each listed version, by the rule of dim_model_version, and since when a model lists a version of
+    another model.
+
+    A model whose document was not read today lists what it listed before, unless it is `deleted`.
+    """
+    decoded, known = inputs.models.decoded.select(MODEL_ID), inputs.held[STATE_CLAIMS]
+    candidates = inputs.models.rows[DimModelVersion.table_name()].select(_OWNED).drop_nulls()
+    candidates = candidates.unique(maintain_order=True).join(known, on=_OWNED, how="left", maintain_order="left")
+    candidates = candidates.with_columns(pl.col("since").fill_null(pl.lit(inputs.on)))
+    current = inputs.rows(DimModelVersion).select(_OWNED)
+    first = current.join(candidates, on="version_id", how="semi")
+    let_go = first.join(decoded, on="model_id", how="semi").join(candidates, on=_OWNED, how="anti")
+    first = first.join(let_go, on="version_id", how="anti").join(deleted, on="model_id", how="anti")
+    successors = candidates.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True)
+    resolved = pl.concat([first, successors.select(_OWNED).join(first, on="version_id", how="anti")])
+
+    of_others = candidates.join(resolved, on=_OWNED, how="anti")
+    unread = known.join(decoded, on="model_id", how="anti").join(deleted, on="model_id", how="anti")
+    claims = {STATE_CLAIMS: pl.concat([unread, of_others])} if known.height or of_others.height else {}
+    return Owners(resolved, of_others, Changes(replaced=claims))
+
+
+def _accepted_rows(inputs: DayInputs, owners: pl.DataFrame) -> tuple[dict[type[Table], pl.DataFrame], Changes]:
+    """The accepted candidate rows by table. A version, its files and its hashes come from its owner only; what other
+    models list of them is ignored.
+    """
+    rows, changes = {}, Changes()
+    for table in MODEL_TABLES:
+        found = inputs.models.rows[table.table_name()]
+        if table in (DimModelVersion, DimFile, FileHash):
+            found = found.join(owners, on=_OWNED, how="semi", maintain_order="left")
+        rows[table], refusals = accepted(table, inputs, found)
+        changes |= refusals
+    return rows, changes
