@@ -34,10 +34,12 @@ ROOMS = {
     "emulator": (
         *("request_log", "simulation", "catalogue", "versions", "member", "parameters", "faults", "launch"),
         *(
+            "recent",
             "spec",
             "catalogue_file",
             "given",
             "clock",
+            "service",
             "live",
             "routes",
             "truth",
