@@ -25,7 +25,7 @@ def pipeline(api_url: str, data_dir: str) -> None:
     DIALECTS["spec"] = replace(spec, endpoints=models)
     settings = Settings(data_dir=Path(data_dir), api_url=api_url, requests_per_second=0)
     take_snapshot(settings, ON)
-    build(settings.warehouse, settings.lake, settings.analytics)
+    build(settings.directory)
 
 
 def duckdb(documents: str, star: str) -> None:

@@ -24,6 +24,7 @@ from pipelines.raw.documents import split
 from pipelines.raw.row_buffer import arrow_table
 from pipelines.raw.tables import documents_table, observations_table
 from pipelines.raw.warehouse import WRITER_CONFIG
+from pipelines.storage.data_directory import DataDirectory
 from transforms.build import build
 from transforms.compact import compact
 from transforms.lake.files import LakeFile
@@ -40,12 +41,13 @@ def main() -> int:
     arguments = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    warehouse, lake, analytics = FOLDER / "warehouse.duckdb", FOLDER / "lake", FOLDER / "analytics.duckdb"
+    directory = DataDirectory.at(FOLDER)
+    warehouse, analytics = directory.warehouse, directory.analytics
     world, stored = SimulatedWorld(arguments.models, seed=1), set[str]()
     began = time.perf_counter()
     for number in range(arguments.days):
         write_day(warehouse, world.on(FIRST + timedelta(number)), stored)
-        build(warehouse, lake, analytics)
+        build(directory)
         print(f"{FIRST + timedelta(number)}: {time.perf_counter() - began:,.0f} s", flush=True)
     before = closed_before(warehouse)
     assert before, "the days end in the month in which they begin: none is closed"
@@ -56,7 +58,7 @@ def main() -> int:
         parts = raw_parts(raw, before)
     daily = read_manifest(analytics)
     began = time.perf_counter()
-    compacted = compact(warehouse, lake, analytics)
+    compacted = compact(directory)
     seconds = time.perf_counter() - began
     days = (before - FIRST).days
     monthly = read_manifest(analytics)

@@ -30,13 +30,15 @@ from pipelines.progress import Silent
 from pipelines.raw.documents import Document, split
 from pipelines.raw.tables import RECONCILE_PASS, TOMBSTONES, documents_table, observations_table
 from pipelines.raw.warehouse import WRITER_CONFIG
+from pipelines.storage.data_directory import DataDirectory
 from transforms.build import rebuild
 from transforms.lake.files import Lake
 from transforms.lake.publish import publish, read_manifest
 from transforms.tables.macros import MACROS
 
 FOLDER = Path("data/bench-year").absolute()
-WAREHOUSE, LAKE, ANALYTICS = FOLDER / "warehouse.duckdb", FOLDER / "lake", FOLDER / "analytics.duckdb"
+DIRECTORY = DataDirectory.at(FOLDER)
+WAREHOUSE, LAKE, ANALYTICS = DIRECTORY.warehouse, DIRECTORY.lake, DIRECTORY.analytics
 BEGIN = date(2026, 1, 1)
 ROUNDS = 5
 #: Seconds that a macro may take.
@@ -272,7 +274,7 @@ def main() -> int:
         began = time.perf_counter()
         write_year(arguments.models, arguments.days)
         written = time.perf_counter()
-        rebuild(WAREHOUSE, LAKE, ANALYTICS, progress=Told())
+        rebuild(DIRECTORY, progress=Told())
         print(f"raw in {written - began:,.0f} s, the star in {time.perf_counter() - written:,.0f} s")
     else:  # the macros may be others by now
         publish(Lake(LAKE), ANALYTICS, read_manifest(ANALYTICS))

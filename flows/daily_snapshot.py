@@ -41,10 +41,10 @@ def publish(snapshot_date: date) -> Path:
     """Bring the star schema up to date; returns `analytics.duckdb` and leaves the artifacts of the run."""
     settings = Settings()
     built = steps.publish(settings, LoggedProgress())
-    with report.open_analytics(settings.analytics) as connection:
+    with report.open_analytics(settings.directory.analytics) as connection:
         sentence = report.crawl_record(connection, snapshot_date).line()
-    leave_star_artifacts(settings.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", sentence, built)
-    return settings.analytics
+    leave_star_artifacts(settings.directory.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", sentence, built)
+    return settings.directory.analytics
 
 
 @flow(name="daily_snapshot")
@@ -63,7 +63,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings = Settings()
-    with writer_lock(settings.data_dir, settings.lake):
+    with writer_lock(settings.data_dir, settings.directory.lake):
         crawled_date = crawl(snapshot_date or first_date())
         problem = look_up(crawled_date)
         analytics = publish(crawled_date)

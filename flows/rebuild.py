@@ -22,5 +22,5 @@ def rebuild(from_date: date | None = None, to_date: date | None = None) -> Path:
     """
     settings = Settings()
     built = steps.rebuild_star(settings, from_date, to_date, progress=LoggedProgress())
-    leave_star_artifacts(settings.analytics, "rebuild", "Rebuild", report.build_line(built), built)
-    return settings.analytics
+    leave_star_artifacts(settings.directory.analytics, "rebuild", "Rebuild", report.build_line(built), built)
+    return settings.directory.analytics

@@ -5,8 +5,8 @@ schema and publish it. All steps hold the writer lock of the data directory: a s
 the first.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -22,6 +22,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw.decisions import Decision, accept, exclude, include
 from pipelines.raw.warehouse import create_warehouse
 from pipelines.settings import Settings
+from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import storage_errors
 from pipelines.storage.lock import writer_lock
 from transforms.build import BuildReport, build, build_lookups, rebuild
@@ -70,7 +71,7 @@ def run_daily_snapshot(
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk fails, or the data-quality checks refuse a date.
     """
-    with writer_lock(settings.data_dir, settings.lake):
+    with writer_lock(settings.data_dir, settings.directory.lake):
         crawled = crawl(settings, snapshot_date, progress, service_moved=service_moved)
         watched = look_up_watched(settings, crawled.snapshot_date, progress)
         return RunSummary(crawled, watched, _build(settings, progress))
@@ -103,11 +104,11 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
     Raises:
         CivitaiEtlError: the lock is held, there is no such look-up, it does not take these keys, or the disk fails.
     """
-    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+    with _publishing(settings) as directory:
         _refuse_lost_dates(settings, progress)
         looked_up = look_up(settings, {name: texts}, progress)
-        if settings.warehouse.exists():
-            build_lookups(settings.warehouse, settings.lake, settings.analytics)
+        if directory.warehouse.exists():
+            build_lookups(directory)
         return looked_up
 
 
@@ -124,29 +125,39 @@ def relocate_star(settings: Settings) -> bool:
         NothingPublishedError: there are no tables.
         CivitaiEtlError: the lock is held, an earlier version made the tables, or one of their files is missing.
     """
-    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
-        if not settings.analytics.exists():
-            raise NothingPublishedError(f"Nothing is published at {settings.analytics}: there is nothing to relocate.")
-        if is_outdated(settings.analytics):
+    with _publishing(settings) as directory:
+        if not directory.analytics.exists():
+            raise NothingPublishedError(f"Nothing is published at {directory.analytics}: there is nothing to relocate.")
+        if is_outdated(directory.analytics):
             raise CivitaiEtlError(
-                f"{settings.analytics} was not made by this version of civitai-etl: run `civitai-etl rebuild`, which "
+                f"{directory.analytics} was not made by this version of civitai-etl: run `civitai-etl rebuild`, which "
                 "makes it again from raw."
             )
-        return relocate(Lake(settings.lake), settings.analytics)
+        return relocate(Lake(directory.lake), directory.analytics)
+
+
+@contextmanager
+def _publishing(settings: Settings) -> Iterator[DataDirectory]:
+    """The data directory, under the writer lock and with its lake claimed."""
+    directory = settings.directory
+    with writer_lock(directory.root, directory.lake), storage_errors(directory.root, directory.lake):
+        yield directory
 
 
 def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
-    with storage_errors(settings.data_dir, settings.lake):
+    directory = settings.directory
+    with storage_errors(directory.root, directory.lake):
         with suppress(UnreadableStarError):  # a crawl need not wait for it; the build reports it
-            if relocate(Lake(settings.lake), settings.analytics):
-                progress.note(f"{settings.data_dir} was moved or copied: the tables now name the files that are here")
-        refuse_lost_dates(settings.warehouse, settings.lake, settings.analytics)
-        put_back_decisions(settings.warehouse, settings.lake, settings.analytics, progress)
+            if relocate(Lake(directory.lake), directory.analytics):
+                progress.note(f"{directory.root} was moved or copied: the tables now name the files that are here")
+        refuse_lost_dates(directory)
+        put_back_decisions(directory, progress)
 
 
 def _build(settings: Settings, progress: Progress) -> BuildReport:
-    with storage_errors(settings.data_dir, settings.lake):
-        return build(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)
+    directory = settings.directory
+    with storage_errors(directory.root, directory.lake):
+        return build(directory, limits=settings, progress=progress)
 
 
 def refresh_documents(settings: Settings, progress: Progress = Silent()) -> RefreshReport:
@@ -181,28 +192,20 @@ def rebuild_star(
         CivitaiEtlError: a lock is held, raw lacks other dates, the disk fails, or the data-quality checks refuse a
         date.
     """
-    if into is not None and into.resolve() == settings.data_dir.resolve():
-        into = None
-    data_dir, lake = (into, into / "lake") if into else (settings.data_dir, settings.lake)
-    with ExitStack() as locks, storage_errors(data_dir, lake):
-        if into:
-            locks.enter_context(writer_lock(settings.data_dir))
-        locks.enter_context(writer_lock(data_dir, lake))
-        analytics = data_dir / "analytics.duckdb"
-        refuse_lost_dates(settings.warehouse, lake, analytics, forget_dates)
-        if forget_dates and not settings.warehouse.exists():
-            create_warehouse(settings.warehouse)
-        put_back_decisions(settings.warehouse, lake, analytics, progress)
+    own = settings.directory
+    directory = own
+    if into is not None and into.resolve() != own.root.resolve():
+        directory = DataDirectory.at(into, warehouse=own.warehouse)
+    with ExitStack() as locks, storage_errors(directory.root, directory.lake):
+        if directory is not own:
+            locks.enter_context(writer_lock(own.root))
+        locks.enter_context(writer_lock(directory.root, directory.lake))
+        refuse_lost_dates(directory, forget_dates)
+        if forget_dates and not own.warehouse.exists():
+            create_warehouse(own.warehouse)
+        put_back_decisions(directory, progress)
         drain(settings, progress)
-        return rebuild(
-            settings.warehouse,
-            lake,
-            analytics,
-            from_date=from_date,
-            to_date=to_date,
-            limits=settings,
-            progress=progress,
-        )
+        return rebuild(directory, from_date=from_date, to_date=to_date, limits=settings, progress=progress)
 
 
 def exclude_date(settings: Settings, on: date, because: str, progress: Progress = Silent()) -> BuildReport:
@@ -227,7 +230,7 @@ def accept_collapse(
     Raises:
         CivitaiEtlError: the lock is held, that counter is not withheld on that date, or the disk fails.
     """
-    _refuse_unless_withheld(settings.analytics, counter, on)
+    _refuse_unless_withheld(settings.directory.analytics, counter, on)
     return _decide(settings, partial(accept, on=on, counter=counter, reason=because), progress)
 
 
@@ -246,10 +249,10 @@ def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
 
 
 def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:
-    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+    with _publishing(settings) as directory:
         _refuse_lost_dates(settings, progress)
         drain(settings, progress)
-        decide(settings.warehouse)
+        decide(directory.warehouse)
         return publish(settings, progress)
 
 
@@ -259,8 +262,8 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
     Raises:
         CivitaiEtlError: the lock is held, there is no raw data yet, the disk fails, or a row would be lost.
     """
-    with writer_lock(settings.data_dir, settings.lake), storage_errors(settings.data_dir, settings.lake):
+    with _publishing(settings) as directory:
         _refuse_lost_dates(settings, progress)
         drain(settings, progress)
         _build(settings, progress)
-        return compact(settings.warehouse, settings.lake, settings.analytics, limits=settings, progress=progress)
+        return compact(directory, limits=settings, progress=progress)

@@ -117,7 +117,7 @@ def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
         CivitaiEtlError: there is no key, the service does not know it or does not answer, or another process writes.
     """
     member = MemberOfKey(settings, progress)
-    with writer_lock(settings.account):
+    with writer_lock(settings.directory.account):
         return _store(settings, fetch_member(member, progress), progress)
 
 
@@ -126,7 +126,7 @@ def _store(settings: Settings, answers: MemberAnswers, progress: Progress) -> di
     with writer_lock(settings.data_dir):
         load_member(settings, answers, progress)
     with storage_errors(settings.data_dir):
-        write_account(settings.account, tables)
+        write_account(settings.directory.account, tables)
     return {table.table_name(): rows.height for table, rows in tables.items()}
 
 
@@ -144,12 +144,12 @@ def plan(settings: Settings, query: str) -> Plan:
         VaultError: nothing was pulled yet, or the query does not give version ids.
         CivitaiEtlError: nothing is published, or another process works on the vault.
     """
-    with writer_lock(settings.account), open_analytics(settings.analytics) as connection:
+    with writer_lock(settings.directory.account), open_analytics(settings.directory.analytics) as connection:
         _attach_account(connection, settings)
         wanted = _wanted(connection, query)
         made = _compared(connection, wanted, settings.api_url, query)
         with storage_errors(settings.data_dir):
-            replace_text(settings.account / "plan.json", _pretty(made))
+            replace_text(settings.directory.account / "plan.json", _pretty(made))
     return made
 
 
@@ -159,7 +159,7 @@ def _attach_account(connection: "duckdb.DuckDBPyConnection", settings: Settings)
 
     connection.execute("attach ':memory:' as account (read_write)")
     for table in ACCOUNT_TABLES:
-        file = account_file(settings.account, table)
+        file = account_file(settings.directory.account, table)
         if not file.exists():
             raise VaultError(f"There is no {file}: run `civitai-etl vault pull` first.")
         name = table.table_name().removeprefix("account_")
@@ -252,7 +252,7 @@ def read_plan(settings: Settings) -> Plan:
     Raises:
         VaultError: there is none, or it cannot be read.
     """
-    path = settings.account / "plan.json"
+    path = settings.directory.account / "plan.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Plan)
     except FileNotFoundError:
@@ -290,10 +290,10 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
         CivitaiEtlError: as for `pull`.
     """
     member = MemberOfKey(settings, progress)
-    with writer_lock(settings.account):
+    with writer_lock(settings.directory.account):
         planned = read_plan(settings)
         _check_member(member, planned, settings)
-        with open_write_ahead_log(settings.account / "journal.ndjson") as log:
+        with open_write_ahead_log(settings.directory.account / "journal.ndjson") as log:
             longest_attempt = timedelta(seconds=member.client.longest_attempt_seconds)
             sync = VaultSync(member, log, planned.id, longest_attempt, settings.max_attempts)
             outcomes = sync.run(planned.changes, progress)

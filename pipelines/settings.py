@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import is_loopback
+from pipelines.storage.data_directory import DataDirectory
 
 ENVIRONMENT_PREFIX = "CIVITAI_ETL_"
 ENV_FILE = ".env"
@@ -209,26 +210,9 @@ class Settings(BaseSettings, Limits):
         return " ".join(fields)
 
     @property
-    def lake(self) -> Path:
-        """The directory of the star-schema files."""
-        if self.lake_url is None:
-            return self.data_dir / "lake"
-        return _lake_path(self.lake_url)
-
-    @property
-    def warehouse(self) -> Path:
-        """The DuckDB file of the raw layer."""
-        return self.data_dir / "warehouse.duckdb"
-
-    @property
-    def analytics(self) -> Path:
-        """The DuckDB file that analysts open."""
-        return self.data_dir / "analytics.duckdb"
-
-    @property
-    def account(self) -> Path:
-        """The directory of the key's member: `account_*` tables, plan and journal of the vault."""
-        return self.data_dir / "account"
+    def directory(self) -> DataDirectory:
+        """The paths of the data directory."""
+        return DataDirectory.at(self.data_dir, lake=None if self.lake_url is None else _lake_path(self.lake_url))
 
     @property
     def retry_seconds(self) -> float:

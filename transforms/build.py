@@ -14,7 +14,6 @@ goes on, so a healthy catalogue recovers by itself. `rebuild` stops instead, and
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from datetime import date, timedelta
-from pathlib import Path
 
 import polars as pl
 
@@ -23,6 +22,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
+from pipelines.storage.data_directory import DataDirectory
 from transforms.day.build_day import add_day, build_day
 from transforms.day.inputs import read_inputs
 from transforms.day.record_counts import RecordCounts
@@ -111,9 +111,7 @@ class Known:
 
 
 def build(
-    warehouse: Path,
-    lake: Path,
-    analytics: Path,
+    directory: DataDirectory,
     *,
     limits: Limits = Limits(),
     progress: Progress = Silent(),
@@ -123,22 +121,20 @@ def build(
     If an earlier version declared the tables differently, the whole star is built again.
 
     Args:
-        warehouse: the raw DuckDB file; no other process has it open for writing.
-        lake: root directory of the star's files.
-        analytics: the DuckDB file of views that is replaced.
+        directory: where raw is, and where the star is to be; no other process writes there.
         limits: how much may be out of the ordinary.
         progress: receives every date.
 
     Raises:
         CivitaiEtlError: the checks refuse a date. It is left out, everything else is published.
     """
-    published, outdated = read_manifest(analytics), is_outdated(analytics)
-    with RawReader(warehouse) as raw:
+    published, outdated = read_manifest(directory.analytics), is_outdated(directory.analytics)
+    with RawReader(directory.warehouse) as raw:
         crawls = raw.crawls()
-        known = _known(published, Lake(lake))
+        known = _known(published, Lake(directory.lake))
         news = _dates_with_news(crawls, raw.decisions, known)
         if not news and not outdated:
-            return _publish_changes(warehouse, lake, analytics, (add_lookups, add_operations))
+            return _publish_changes(directory, (add_lookups, add_operations))
         days = snapshot_days(crawls, raw.decisions)
         start, kept = published, list[LakeFile]()
         if outdated:
@@ -148,52 +144,48 @@ def build(
             start, kept = [], files_before(published, min(news))
         else:
             days = [day for day in days if day.on in news]
-        with Release(Lake(lake), published=start, kept=kept) as star:
+        with Release(Lake(directory.lake), published=start, kept=kept) as star:
             replayed = replay(star, raw, days, news, limits, progress, known)
             refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
             add_operations(star, raw, refused)
             files = star.finish()
-    decisions.store(warehouse, refused)
+    decisions.store(directory.warehouse, refused)
     # If no date is left there is nothing to publish, but an earlier release must be replaced.
     if replayed.days or published:
-        publish(Lake(lake), analytics, files)
+        publish(Lake(directory.lake), directory.analytics, files)
     if replayed.refusals:
         raise replayed.refusals[0].left_out()
     return _report(replayed, files)
 
 
-def _publish_changes(
-    warehouse: Path, lake: Path, analytics: Path, steps: Sequence[Callable[[Release, RawReader], bool]]
-) -> BuildReport:
+def _publish_changes(directory: DataDirectory, steps: Sequence[Callable[[Release, RawReader], bool]]) -> BuildReport:
     """Applies steps that replay no date, and publishes the star if they changed a table, or if its views and macros
     are those of another version.
     """
-    published = read_manifest(analytics)
-    with RawReader(warehouse) as raw, Release(Lake(lake), published=published) as star:
+    published = read_manifest(directory.analytics)
+    with RawReader(directory.warehouse) as raw, Release(Lake(directory.lake), published=published) as star:
         changed = [step(star, raw) for step in steps]
-        if any(changed) or has_other_analyses(analytics):
+        if any(changed) or has_other_analyses(directory.analytics):
             files = star.finish()
-            publish(star.lake, analytics, files)
+            publish(star.lake, directory.analytics, files)
             return BuildReport((), rows_per_table(files), (), published=True)
     if published:
-        post_commit(Lake(lake), published)
+        post_commit(Lake(directory.lake), published)
     return BuildReport((), rows_per_table(published), (), published=False)
 
 
-def build_lookups(warehouse: Path, lake: Path, analytics: Path) -> BuildReport:
+def build_lookups(directory: DataDirectory) -> BuildReport:
     """Updates only the tables of look-ups from raw, and publishes the star if one changed. If an earlier version
     declared the tables differently, this waits for the next `build`.
     """
-    if is_outdated(analytics):
-        return BuildReport((), rows_per_table(read_manifest(analytics)), (), published=False)
-    return _publish_changes(warehouse, lake, analytics, (add_lookups,))
+    if is_outdated(directory.analytics):
+        return BuildReport((), rows_per_table(read_manifest(directory.analytics)), (), published=False)
+    return _publish_changes(directory, (add_lookups,))
 
 
 def rebuild(
-    warehouse: Path,
-    lake: Path,
-    analytics: Path,
+    directory: DataDirectory,
     *,
     from_date: date | None = None,
     to_date: date | None = None,
@@ -210,29 +202,29 @@ def rebuild(
     Raises:
         CivitaiEtlError: the checks refuse a date; nothing is published.
     """
-    with RawReader(warehouse) as raw:
+    with RawReader(directory.warehouse) as raw:
         crawls = raw.crawls()
         days = snapshot_days(crawls, raw.decisions)
         remade = {day.on for day in days if (from_date or date.min) <= day.on <= (to_date or date.max)}
         kept: list[LakeFile] = []
-        if len(remade) < len(days) and not is_outdated(analytics):
-            published = read_manifest(analytics)
+        if len(remade) < len(days) and not is_outdated(directory.analytics):
+            published = read_manifest(directory.analytics)
             # What came late changes its date and every date after it.
-            news = _dates_with_news(crawls, raw.decisions, _known(published, Lake(lake)))
+            news = _dates_with_news(crawls, raw.decisions, _known(published, Lake(directory.lake)))
             covered = {(role, day) for on in remade for role, day in (("daily", on), ("monthly", month_of(on)))}
             kept = [
                 file
                 for file in files_before(published, min(news, default=date.max))
                 if (file.role, file.snapshot_date) not in covered
             ]
-        with Release(Lake(lake), kept=kept) as star:
+        with Release(Lake(directory.lake), kept=kept) as star:
             replayed = replay(star, raw, days, remade, limits, progress)
             if replayed.refusals:
                 raise replayed.refusals[0].nothing_changed()
             add_lookups(star, raw)
             add_operations(star, raw)
             files = star.finish()
-    publish(Lake(lake), analytics, files)
+    publish(Lake(directory.lake), directory.analytics, files)
     return _report(replayed, files)
 
 

@@ -24,6 +24,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw.archive import LossError, archived, closed_before, fingerprint, replace
 from pipelines.raw.warehouse import archive_of
 from pipelines.settings import Limits
+from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.sql import parquet_rows
 from transforms.build import rebuild
 from transforms.lake.files import Lake, LakeFile, month_of
@@ -58,42 +59,39 @@ class CompactReport:
     after: Sizes
 
 
-def compact(
-    warehouse: Path, lake: Path, analytics: Path, *, limits: Limits = Limits(), progress: Progress = Silent()
-) -> CompactReport:
+def compact(directory: DataDirectory, *, limits: Limits = Limits(), progress: Progress = Silent()) -> CompactReport:
     """Merges closed months of the published star and archives their observations; a second call does nothing.
 
     The caller holds the writer lock. No load package is pending, and the star is up to date with raw.
 
     Args:
-        warehouse: the raw DuckDB file.
-        lake: root directory of the star's files.
-        analytics: the DuckDB file of views.
+        directory: where raw and the star are.
         limits: those under which the star was built.
         progress: receives every phase.
 
     Raises:
         LossError: a table would have other rows than before; nothing was changed.
     """
-    published = read_manifest(analytics)
+    lake, warehouse = Lake(directory.lake), directory.warehouse
+    published = read_manifest(directory.analytics)
     sizes = measure(warehouse, published)
     before = closed_before(warehouse)
     if before is None:
         return CompactReport(None, 0, 0, 0, sizes, sizes)
     with workplace(warehouse) as folder, archived(warehouse, before, progress) as moved:
         if moved:
-            rebuild(moved.warehouse, folder / "lake", folder / "analytics.duckdb", limits=limits, progress=progress)
-            rebuilt = read_manifest(folder / "analytics.duckdb")
-            refuse_difference(Lake(lake), published, Lake(folder / "lake"), rebuilt, progress)
+            other = DataDirectory.at(folder, warehouse=moved.warehouse)
+            rebuild(other, limits=limits, progress=progress)
+            refuse_difference(lake, published, Lake(other.lake), read_manifest(other.analytics), progress)
         months = closed_months(published, before)
-        merged = merge(Lake(lake), months, folder, progress)
+        merged = merge(lake, months, folder, progress)
         replaced = {file for month in months for file in month}
         files = sorted([file for file in published if file not in replaced] + merged)
-        refuse_difference(Lake(lake), published, Lake(lake), files, progress)
+        refuse_difference(lake, published, lake, files, progress)
         if moved:
             replace(warehouse, moved.warehouse)
         if merged:
-            publish(Lake(lake), analytics, files)
+            publish(lake, directory.analytics, files)
     return CompactReport(
         before, moved.rows if moved else 0, len(replaced), len(merged), sizes, measure(warehouse, files)
     )

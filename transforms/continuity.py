@@ -22,6 +22,7 @@ from pipelines.raw.decisions import Decision
 from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.tables import observations_table
 from pipelines.raw.warehouse import all_rows, connect, crawls, has_table
+from pipelines.storage.data_directory import DataDirectory
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.publish import MANIFEST, read_manifest
 from transforms.tables import OpsDecision, OpsSnapshot
@@ -36,21 +37,19 @@ class LostDatesError(CivitaiEtlError):
     """Raw lacks what is published of some dates; nothing was changed."""
 
 
-def refuse_lost_dates(warehouse: Path, lake: Path, analytics: Path, forgotten: Collection[date] = ()) -> None:
+def refuse_lost_dates(directory: DataDirectory, forgotten: Collection[date] = ()) -> None:
     """Checks that raw has all observations of the star, except those of the dates to be forgotten.
 
     Args:
-        warehouse: the raw DuckDB file; without one, raw has nothing.
-        lake: root directory of the star's files.
-        analytics: the DuckDB file of views.
+        directory: where raw and the star are; without a warehouse, raw has nothing.
         forgotten: what raw is known to lack.
 
     Raises:
         LostDatesError: raw lacks other dates than these, or has one of them.
         CivitaiEtlError: raw cannot be read, or it is unknown what is published.
     """
-    published = published_observations(lake, analytics)
-    lost = lost_dates(raw_observations(warehouse), published) if published else []
+    published = published_observations(directory)
+    lost = lost_dates(raw_observations(directory.warehouse), published) if published else []
     if kept := sorted({*forgotten} - {*lost}):
         raise LostDatesError(
             f"{as_ranges(kept)} cannot be forgotten: raw has all that is published of it. Nothing was changed; "
@@ -60,8 +59,8 @@ def refuse_lost_dates(warehouse: Path, lake: Path, analytics: Path, forgotten: C
         named = ", ".join(map(str, lost[:NAMED])) + (", ..." if len(lost) > NAMED else "")
         dates = f"{len(lost):,} published dates" if len(lost) > 1 else "a published date"
         raise LostDatesError(
-            f"{warehouse} lacks observations of {dates} ({named}), which would vanish from the tables: put back a "
-            "newer backup of it and of the folder archive, or let them go with "
+            f"{directory.warehouse} lacks observations of {dates} ({named}), which would vanish from the tables: put "
+            "back a newer backup of it and of the folder archive, or let them go with "
             f"`civitai-etl rebuild --forget-dates {as_ranges(lost)}`. Nothing was changed."
         )
 
@@ -83,36 +82,36 @@ def raw_observations(warehouse: Path) -> dict[date, int]:
         return dict(connection.execute(f"select snapshot_date, count(*) from ({dates}) group by all").fetchall())
 
 
-def published_observations(lake: Path, analytics: Path) -> dict[date, int]:
+def published_observations(directory: DataDirectory) -> dict[date, int]:
     """The number of observations in the published star, by snapshot date.
 
     If analytics.duckdb is lost, the manifest in the lake says what was published. If the table of crawls is lost, a
     date with a file had at least one observation.
     """
-    files = _published_files(lake, analytics)
+    files = _published_files(directory)
     of_crawls = [file for file in files if file.table == OpsSnapshot.table_name()]
     try:
-        rows = Lake(lake).read(of_crawls, OpsSnapshot.polars_schema(), partly=True)
+        rows = Lake(directory.lake).read(of_crawls, OpsSnapshot.polars_schema(), partly=True)
     except UnreadableStarError:
-        daily = [file for file in files if file.role == "daily" and (lake / file.path).exists()]
+        daily = [file for file in files if file.role == "daily" and (directory.lake / file.path).exists()]
         return {file.snapshot_date: 1 for file in daily if file.snapshot_date}
     of_date = rows.group_by("snapshot_date").agg(pl.col("observations").sum())
     return {on: observations for on, observations in of_date.iter_rows() if observations}
 
 
-def put_back_decisions(warehouse: Path, lake: Path, analytics: Path, progress: Progress) -> None:
+def put_back_decisions(directory: DataDirectory, progress: Progress) -> None:
     """Stores the published decisions that raw lacks, as an older backup does: those on crawls that raw has.
 
     The caller holds the writer lock.
     """
-    if not warehouse.exists():
+    if not directory.warehouse.exists():
         return
-    published = [file for file in _published_files(lake, analytics) if file.table == OpsDecision.table_name()]
-    with closing(connect(warehouse)) as connection:
+    published = [file for file in _published_files(directory) if file.table == OpsDecision.table_name()]
+    with closing(connect(directory.warehouse)) as connection:
         taken = decisions.decisions(connection)
         crawled = {row["crawl_id"] for row in crawls(connection)}
     try:
-        rows = Lake(lake).read(published, OpsDecision.polars_schema()).sort("number")
+        rows = Lake(directory.lake).read(published, OpsDecision.polars_schema()).sort("number")
     except UnreadableStarError:  # raw is all that there is to go by
         return
     known = {each.decided_at for each in taken}
@@ -122,16 +121,16 @@ def put_back_decisions(warehouse: Path, lake: Path, analytics: Path, progress: P
         if row["decided_at"] not in known and crawled.issuperset(row["crawl_ids"]):
             number += 1
             lost.append(Decision(**row | {"number": number, "crawl_ids": tuple(row["crawl_ids"])}))
-    decisions.store(warehouse, lost)
+    decisions.store(directory.warehouse, lost)
     for each in lost:
         progress.note(f"{each.snapshot_date} is {each.verdict} ({each.reason}): raw had lost that, the tables had not")
 
 
-def _published_files(lake: Path, analytics: Path) -> list[LakeFile]:
+def _published_files(directory: DataDirectory) -> list[LakeFile]:
     try:
-        return read_manifest(analytics) or _files_of_manifest(lake)
+        return read_manifest(directory.analytics) or _files_of_manifest(directory.lake)
     except UnreadableStarError:  # a rebuild makes it again
-        return _files_of_manifest(lake)
+        return _files_of_manifest(directory.lake)
 
 
 def _files_of_manifest(lake: Path) -> list[LakeFile]:

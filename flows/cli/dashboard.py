@@ -23,7 +23,11 @@ def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-token"]
     if headless:
         command.append("--headless")
-    print(f"Dashboard of {settings.analytics} at http://127.0.0.1:{port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    print(
+        f"Dashboard of {settings.directory.analytics} at http://127.0.0.1:{port} (Ctrl-C ends it)",
+        file=sys.stderr,
+        flush=True,
+    )
     environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(settings.data_dir), "MARIMO_SKIP_UPDATE_CHECK": "1"}
     os.execve(sys.executable, command, environment)  # noqa: S606 (our own notebook; signals reach marimo itself)
 

@@ -21,6 +21,7 @@ from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
 from pipelines.settings import Settings
+from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import storage_errors
 from pipelines.storage.lock import writer_lock
 
@@ -95,9 +96,9 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
 def _missing_days(settings: Settings, days: int) -> list[date]:
     """The simulated days that are not published yet."""
     wanted = [FIRST_DAY + timedelta(days=number) for number in range(days)]
-    if not settings.analytics.exists():
+    if not settings.directory.analytics.exists():
         return wanted
-    with report.open_analytics(settings.analytics) as connection:
+    with report.open_analytics(settings.directory.analytics) as connection:
         covered = coverage(connection)
     return [day for day in wanted if day not in covered.dates or day in covered.partial]
 
@@ -106,7 +107,7 @@ def _claim(data_dir: Path, simulation: Simulation) -> None:
     """Make sure that the directory is empty or holds the same simulation."""
     with writer_lock(data_dir):
         marker = data_dir / "demo.json"
-        warehouse = data_dir / "warehouse.duckdb"
+        warehouse = DataDirectory.at(data_dir).warehouse
         if warehouse.exists():
             real = _real_services(warehouse)
             if real:
@@ -138,7 +139,7 @@ def _real_services(warehouse: Path) -> list[str]:
 
 
 def _render_summary(settings: Settings, runs: list[RunSummary], seconds: float) -> None:
-    with report.open_analytics(settings.analytics) as connection:
+    with report.open_analytics(settings.directory.analytics) as connection:
         rows = report.published_rows(connection)
         dates = report.published_dates(connection)
         top = report.top_base_models(connection)

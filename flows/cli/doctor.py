@@ -71,20 +71,20 @@ def _data_directory(settings: Settings) -> str:
 
 
 def _lake(settings: Settings) -> str:
-    refuse_lake_name(settings.lake)
-    found = existing(settings.lake)
+    refuse_lake_name(settings.directory.lake)
+    found = existing(settings.directory.lake)
     if not os.access(found, os.W_OK | os.X_OK):
         raise CivitaiEtlError(f"{found} cannot be written: change its permissions or set CIVITAI_ETL_LAKE_URL.")
-    return f"{settings.lake} can be written"
+    return f"{settings.directory.lake} can be written"
 
 
 def _published(settings: Settings) -> str:
     from flows.reporting.report import open_analytics, published_dates
     from transforms.lake.published import is_there
 
-    if not is_there(settings.analytics):
+    if not is_there(settings.directory.analytics):
         return "none yet; `civitai-etl snapshot` makes them"
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         dates = published_dates(connection)
     return f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
 

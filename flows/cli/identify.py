@@ -191,11 +191,11 @@ def _threads(counter: _ByteCounter) -> Iterator[ThreadPoolExecutor]:
 def _from_snapshot(settings: Settings, files: list[LocalFile], progress: Progress) -> list[LocalFile]:
     from transforms.lake.published import is_there
 
-    if not is_there(settings.analytics):
-        progress.note(f"nothing is published at {settings.analytics}: no snapshot can answer")
+    if not is_there(settings.directory.analytics):
+        progress.note(f"nothing is published at {settings.directory.analytics}: no snapshot can answer")
         return files
     wanted = {file.path: file.fingerprints for file in files if file.fingerprints is not None}
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         matches = find(connection, wanted)
     return [
         replace(file, match=matches[file.path], source="snapshot") if file.path in matches else file for file in files

@@ -23,7 +23,7 @@ class NotQuarantinedError(CivitaiEtlError):
 
 def group_lines(settings: "Settings") -> list[str]:
     """Per kind, level and reason (without the index in a list): the count, the first and last date, and one id."""
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         groups = connection.execute(
             r"""
             select
@@ -61,7 +61,7 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
     Raises:
         NotQuarantinedError: it is not in quarantine.
     """
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         records = connection.execute(
             "select snapshot_date, crawl_id, level, reason, payload from star.ops_quarantine "
             "where kind = ? and entity_id = ? order by snapshot_date desc, crawl_id desc, reason",
@@ -89,7 +89,7 @@ def replay(settings: "Settings", progress: "Progress") -> str:
     from transforms.staging.payloads import STAGED_KINDS
     from transforms.staging.quarantine import reason_now
 
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         rows = connection.execute(
             "select distinct kind, level, entity_id, reason, payload from star.ops_quarantine"
         ).fetchall()
@@ -103,7 +103,7 @@ def replay(settings: "Settings", progress: "Progress") -> str:
     if not is_readable:
         return f"Today's declarations can read none of the {before:,} quarantined records and values."
     rebuild_star(settings, progress=progress)
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         left = connection.execute(_COUNT).fetchall()[0][0]
     return f"Of {before:,} in quarantine, {before - left:,} were added to their dates; {left:,} stay in quarantine."
 

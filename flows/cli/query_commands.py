@@ -55,7 +55,7 @@ def sql(
             query = sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError:
             raise CivitaiEtlError("The query on standard input is no UTF-8 text: give it in UTF-8.") from None
-    answer(read_settings().analytics, query, format, output)
+    answer(read_settings().directory.analytics, query, format, output)
     return 0
 
 

@@ -44,7 +44,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     and it uses no proxy for its server on this machine.
     """
     return {
-        "PREFECT_HOME": str(settings.data_dir / "prefect"),
+        "PREFECT_HOME": str(settings.directory.prefect),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         # Half of all cold starts miss the default of 20 s and leave a half-migrated database behind.
@@ -218,7 +218,7 @@ def prefect_server(settings: Settings, port: int) -> Iterator[OwnServer]:
             f"set PREFECT_API_URL=http://127.0.0.1:{port}/api to use it."
         )
     api_url = f"http://127.0.0.1:{port}/api"
-    home = settings.data_dir / "prefect"
+    home = settings.directory.prefect
     home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
     environment = os.environ | prefect_environment(settings)
@@ -246,7 +246,7 @@ def is_taken(port: int) -> bool:
 
 def api_url_file(settings: Settings) -> Path:
     """The file that has the address of the server of `serve` while it runs."""
-    return settings.data_dir / "prefect" / "api_url"
+    return settings.directory.prefect / "api_url"
 
 
 def _end(server: "subprocess.Popen[bytes]") -> None:

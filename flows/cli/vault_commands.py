@@ -23,7 +23,11 @@ def pull() -> int:
     settings = read_settings()
     with progress_display() as progress:
         rows = pull_account(settings, progress)
-    say(f"Stored in {settings.account}: " + ", ".join(f"{name} {count:,}" for name, count in rows.items()) + " rows.")
+    say(
+        f"Stored in {settings.directory.account}: "
+        + ", ".join(f"{name} {count:,}" for name, count in rows.items())
+        + " rows."
+    )
     return 0
 
 
@@ -45,7 +49,7 @@ def plan(*, sql: str) -> int:
     settings = read_settings()
     made = plan_vault(settings, sql)
     say(*plan_lines(made))
-    say(f"The plan is {settings.account / 'plan.json'}; `civitai-etl vault apply --yes` carries it out.")
+    say(f"The plan is {settings.directory.account / 'plan.json'}; `civitai-etl vault apply --yes` carries it out.")
     return 0
 
 

@@ -94,7 +94,7 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
 
 def print_status(settings: Settings, max_age: timedelta) -> int:
     """Print freshness, coverage and rows; returns 0, or 4 when there is no complete snapshot of at most `max_age`."""
-    with report.open_analytics(settings.analytics) as connection:
+    with report.open_analytics(settings.directory.analytics) as connection:
         covered = coverage(connection)
         rows = report.published_rows(connection)
     if covered.newest_complete is None:

@@ -166,7 +166,7 @@ def reading_order(tables: Iterable[str]) -> list[str]:
 
 def place_lines(settings: "Settings") -> list[str]:
     """Where things are."""
-    return [f"SQL:      {settings.analytics}", f"Parquet:  {settings.lake / 'star'}"]
+    return [f"SQL:      {settings.directory.analytics}", f"Parquet:  {settings.directory.lake / 'star'}"]
 
 
 # ------------------------------------------------------------------------------------------------- what is published

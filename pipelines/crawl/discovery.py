@@ -160,9 +160,9 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     """
     began = time.monotonic()
     with storage_errors(settings.data_dir), plain_errors():
-        if not settings.warehouse.exists():
+        if not settings.directory.warehouse.exists():
             raise NothingToRefreshError(_NOTHING)
-        with closing(connect(settings.warehouse)) as connection:
+        with closing(connect(settings.directory.warehouse)) as connection:
             refuse_other_service(settings, crawls(connection))
         loader = Loader(settings)
         loader.drain(progress)
@@ -190,7 +190,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
 
 def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
     """The discovery lists, each with its first mark and the keys of the stored documents."""
-    with closing(connect(settings.warehouse)) as connection:
+    with closing(connect(settings.directory.warehouse)) as connection:
         earlier = crawls(connection)
         complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
         if not complete:

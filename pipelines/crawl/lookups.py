@@ -98,8 +98,8 @@ def look_up(
     if any(each.keys for each in batches):
         prepare_directory(settings.data_dir)
         with storage_errors(settings.data_dir), plain_errors():
-            if settings.warehouse.exists():
-                with closing(connect(settings.warehouse)) as connection:
+            if settings.directory.warehouse.exists():
+                with closing(connect(settings.directory.warehouse)) as connection:
                     refuse_other_service(settings, crawls(connection))
             loader = Loader(settings)
             loader.drain(progress)
@@ -119,7 +119,7 @@ def look_up(
 def watch_list(settings: Settings, on: date) -> dict[str, list[str]]:
     """The watched keys that were not looked up on that date yet, per name of a look-up."""
     wanted: dict[str, list[str]] = {}
-    with closing(connect(settings.warehouse)) as connection:
+    with closing(connect(settings.directory.warehouse)) as connection:
         for name, setting in WATCHED.items():
             lookup, texts = lookup_of(settings, name), [str(watched) for watched in getattr(settings, setting)]
             done = looked_up(connection, lookup.kind, on, by_name=lookup.key_type == "name") if texts else set()

@@ -95,7 +95,7 @@ def take_snapshot(
     with storage_errors(settings.data_dir), plain_errors():
         loader = Loader(settings)
         loader.drain(progress)
-        mend_documents(settings.warehouse)
+        mend_documents(settings.directory.warehouse)
         earlier, out = _crawls(settings)
         of_date = [row for row in earlier if row["snapshot_date"] == snapshot_date]
         done = [row for row in of_date if row["status"] == "complete" and row["crawl_id"] not in out]
@@ -117,17 +117,17 @@ def drain(settings: Settings, progress: Progress) -> None:
     """Finish what a killed load left behind, so that raw has only whole windows, and each document once. The caller
     holds the writer lock.
     """
-    if settings.warehouse.exists():
+    if settings.directory.warehouse.exists():
         with storage_errors(settings.data_dir), plain_errors():
             Loader(settings).drain(progress)
-            mend_documents(settings.warehouse)
+            mend_documents(settings.directory.warehouse)
 
 
 def _crawls(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Decision]]:
     """All crawls, and those of them that do not count."""
-    if not settings.warehouse.exists():
+    if not settings.directory.warehouse.exists():
         return [], {}
-    with closing(connect(settings.warehouse)) as connection:
+    with closing(connect(settings.directory.warehouse)) as connection:
         return crawls(connection), left_out(decisions(connection))
 
 
@@ -191,10 +191,10 @@ def _stored(
     settings: Settings, snapshot_date: date, crawl_id: str, out: Collection[str]
 ) -> tuple[dict[str, Known], set[str]]:
     """What need not be stored again, and the ids that an existence check expects."""
-    if not settings.warehouse.exists():
+    if not settings.directory.warehouse.exists():
         return {kind: Known() for kind in SNAPSHOT_KINDS}, set()
     reconciled = DIALECTS[settings.dialect_name].existence_check.kind
-    with closing(connect(settings.warehouse)) as connection:
+    with closing(connect(settings.directory.warehouse)) as connection:
         stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in SNAPSHOT_KINDS}
         return stored, expected_ids(connection, reconciled, snapshot_date, out)
 

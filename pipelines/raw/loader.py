@@ -79,12 +79,12 @@ class Loader:
         Raises:
             CivitaiEtlError: the warehouse cannot be opened, or is none.
         """
-        if settings.warehouse.exists():
-            connect(settings.warehouse).close()
+        if settings.directory.warehouse.exists():
+            connect(settings.directory.warehouse).close()
         _configure()
-        self._warehouse = settings.warehouse
-        self._folder = settings.data_dir / "dlt"
-        credentials = DuckDbCredentials(str(settings.warehouse))
+        self._warehouse = settings.directory.warehouse
+        self._folder = settings.directory.dlt
+        credentials = DuckDbCredentials(str(settings.directory.warehouse))
         credentials.global_config = WRITER_CONFIG
         # What is committed goes to its place at once. dlt sets a gigabyte: a window's documents would be written to the
         # log first, and to their place when the connection is closed.

@@ -26,7 +26,7 @@ def settings(data_dir: Path, api_url: str) -> Settings:
 
 
 def answer(settings: Settings, query: str) -> object:
-    with open_analytics(settings.analytics) as connection:
+    with open_analytics(settings.directory.analytics) as connection:
         ((value,),) = connection.execute(query).fetchall()
     return value
 
@@ -40,9 +40,9 @@ def test_a_directory_of_an_odd_name_works_from_crawl_to_sql_and_after_it_was_mov
     days = "select count(distinct snapshot_date) from star.fact_model_daily"
     assert answer(at_home, days) == 2
     for table in ACCOUNT_TABLES:
-        at_home.account.mkdir(exist_ok=True)
-        table.create_empty().write_parquet(account_file(at_home.account, table))
-    with open_analytics(at_home.analytics) as connection:
+        at_home.directory.account.mkdir(exist_ok=True)
+        table.create_empty().write_parquet(account_file(at_home.directory.account, table))
+    with open_analytics(at_home.directory.analytics) as connection:
         _attach_account(connection, at_home)
 
     away = settings(tmp_path / "away", service.api_url)
@@ -54,7 +54,7 @@ def test_a_directory_of_an_odd_name_works_from_crawl_to_sql_and_after_it_was_mov
     assert not steps.relocate_star(away)
 
     shutil.move(away.data_dir, at_home.data_dir)  # whoever writes needs nobody to say so
-    with writer_lock(at_home.data_dir, at_home.lake):
+    with writer_lock(at_home.data_dir, at_home.directory.lake):
         steps.publish(at_home)
     assert answer(at_home, days) == 2
 

@@ -12,6 +12,7 @@ import pytest
 from emulator.launch import launch
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
+from pipelines.storage.data_directory import DataDirectory
 from transforms.build import build, rebuild
 
 #: Four snapshots, with a gap before the last.
@@ -27,7 +28,7 @@ class SnapshotRun:
     changes: list[dict[str, Any]]
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(self.settings.analytics, read_only=True) as connection:
+        with duckdb.connect(self.settings.directory.analytics, read_only=True) as connection:
             return connection.execute(query).fetchall()
 
 
@@ -41,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SnapshotRun:
             emulator.set_date(on)
             accounts[on] = emulator.account(on)
             assert take_snapshot(settings, on).status == "complete"
-            build(settings.warehouse, settings.lake, settings.analytics)
+            build(settings.directory)
         changes = [emulator.changes(first, second) for first, second in pairwise(DATES)]
     return SnapshotRun(settings, accounts, changes)
 
@@ -134,14 +135,14 @@ def test_the_books_of_every_date_and_kind_balance(run: SnapshotRun) -> None:
 def test_a_rebuild_elsewhere_gives_the_same_files_name_for_name_and_byte_for_byte(
     run: SnapshotRun, tmp_path: Path
 ) -> None:
-    rebuild(run.settings.warehouse, tmp_path / "lake", tmp_path / "analytics.duckdb")
+    rebuild(DataDirectory.at(tmp_path, warehouse=run.settings.directory.warehouse))
 
     def files(analytics: Path, lake: Path) -> dict[str, bytes]:
         with duckdb.connect(analytics, read_only=True) as connection:
             paths = connection.execute("SELECT path FROM star.manifest").fetchall()
         return {str(Path(path).relative_to(lake)): Path(path).read_bytes() for (path,) in paths}
 
-    day_by_day = files(run.settings.analytics, run.settings.lake)
+    day_by_day = files(run.settings.directory.analytics, run.settings.directory.lake)
     assert len(day_by_day) > len(DATES) * 5
     assert files(tmp_path / "analytics.duckdb", tmp_path / "lake") == day_by_day
 

@@ -187,7 +187,7 @@ def simulated(world: SimulatedWorld, tmp_path_factory: pytest.TempPathFactory) -
             pages, last = gallery_pages(emulator, last)
             documents.add(day, world.on(day), pages)
         look_up_by_hand(settings, "hash-ids", asked["hash"])
-    with documents.compare_with(settings.analytics, asked) as connection:
+    with documents.compare_with(settings.directory.analytics, asked) as connection:
         yield connection
 
 

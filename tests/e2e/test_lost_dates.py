@@ -32,10 +32,10 @@ class Desk:
         return steps.run_daily_snapshot(self.settings, on)
 
     def put_back(self, day: int) -> None:
-        shutil.copy(self.backups[day] / "warehouse.duckdb", self.settings.warehouse)
+        shutil.copy(self.backups[day] / "warehouse.duckdb", self.settings.directory.warehouse)
 
     def published(self) -> list[tuple[Any, ...]]:
-        with duckdb.connect(self.settings.analytics, read_only=True) as connection:
+        with duckdb.connect(self.settings.directory.analytics, read_only=True) as connection:
             return connection.execute(
                 "select snapshot_date, count(*) from star.fact_model_daily group by all order by all"
             ).fetchall()
@@ -84,7 +84,7 @@ PUBLISHERS: dict[str, Callable[[Settings], Any]] = {
 @pytest.mark.parametrize("kept", [0, None], ids=["older backup", "no warehouse"])
 @pytest.mark.parametrize("publisher", PUBLISHERS)
 def test_whatever_publishes_refuses_before_it_does_anything(desk: Desk, publisher: str, kept: int | None) -> None:
-    desk.settings.warehouse.unlink()
+    desk.settings.directory.warehouse.unlink()
     if kept is not None:
         desk.put_back(kept)
     before = desk.files()
@@ -106,8 +106,8 @@ def test_dates_that_are_forgotten_are_gone_and_the_next_ones_come(desk: Desk) ->
 
 
 def test_without_a_warehouse_all_can_be_forgotten(desk: Desk) -> None:
-    desk.settings.warehouse.unlink()
-    desk.settings.analytics.unlink()
+    desk.settings.directory.warehouse.unlink()
+    desk.settings.directory.analytics.unlink()
     steps.rebuild_star(desk.settings, forget_dates=DAYS[:3])
     assert desk.published() == []
     desk.snapshot(DAYS[3])

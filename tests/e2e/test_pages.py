@@ -126,7 +126,7 @@ def run(history: Sequence[Paging], directory: Path, service: Service, window: in
         serve(service, on, paging)
         report = take_snapshot(settings, on)
         assert (report.status, report.reason) == ("complete", None)
-        build(settings.warehouse, settings.lake, settings.analytics)
+        build(settings.directory)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def test_models_that_slip_through_the_lists_keep_their_rows_and_those_that_are_g
 
         def snapshot(days: int) -> None:
             assert take_snapshot(settings, DAY + timedelta(days)).status == "complete"
-            build(settings.warehouse, settings.lake, settings.analytics)
+            build(settings.directory)
 
         snapshot(0)
         missed, _ = listed.pop(3), listed.pop(4)
@@ -36,7 +36,7 @@ def test_models_that_slip_through_the_lists_keep_their_rows_and_those_that_are_g
         listed[3] = missed | {"stats": {"downloadCount": 110}}
         snapshot(2)
 
-    with duckdb.connect(settings.analytics, read_only=True) as connection:
+    with duckdb.connect(settings.directory.analytics, read_only=True) as connection:
 
         def sql(query: str) -> list[tuple[Any, ...]]:
             return connection.execute(query).fetchall()

@@ -51,8 +51,8 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, emulator: Emulator)
 
 def published(settings: Settings) -> set[tuple[Any, ...]]:
     """The counters of models on the first two dates, whatever the views are called."""
-    files = [file for file in read_manifest(settings.analytics) if file.table == "fact_model_daily"]
-    rows = parquet_rows(settings.lake / file.path for file in files)
+    files = [file for file in read_manifest(settings.directory.analytics) if file.table == "fact_model_daily"]
+    rows = parquet_rows(settings.directory.lake / file.path for file in files)
     with duckdb.connect(":memory:") as connection:
         return set(connection.execute(f"select {COUNTERS} from {rows} where snapshot_date < '{DAYS[2]}'").fetchall())
 
@@ -65,7 +65,7 @@ def test_an_earlier_directory_is_made_anew_and_its_unfinished_crawl_begun_again(
     assert published(settings) == before
     assert "2026-01-03.1 was begun by another version of civitai-etl: it is begun again" in notes.lines
     assert "An earlier version made the tables: they are made again from raw." in notes.lines
-    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         dates = connection.execute("select date from star.dim_date where has_snapshot order by 1").fetchall()
         coverage = connection.execute("select count(*) from star.snapshot_coverage()").fetchall()
     assert dates == [(day,) for day in DAYS]
@@ -80,8 +80,8 @@ def test_an_earlier_program_refuses_a_later_directory_in_one_line(
     with pytest.raises(NewerStarError, match="upgrade it, or set CIVITAI_ETL_DATA_DIR") as star:
         run_daily_snapshot(settings, DAYS[2])
     monkeypatch.setattr(loader, "RAW_VERSION", loader.RAW_VERSION - 1)
-    before = settings.warehouse.read_bytes()
+    before = settings.directory.warehouse.read_bytes()
     with pytest.raises(NewerRawError, match="upgrade it, or set CIVITAI_ETL_DATA_DIR") as raw:
         take_snapshot(settings, DAYS[2])
     assert "\n" not in str(star.value) + str(raw.value)
-    assert settings.warehouse.read_bytes() == before
+    assert settings.directory.warehouse.read_bytes() == before

@@ -91,7 +91,7 @@ def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server
     settings, _ = served
     artifacts = {row["key"]: row for row in server.artifacts(published)}
     told = {row["table"]: row["rows"] for row in json.loads(artifacts["row-counts"]["data"])}
-    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         found = {table: connection.execute(f"select count(*) from star.{table}").fetchone()[0] for table in told}
     assert told == found
     assert told["fact_model_daily"] == 60
@@ -108,7 +108,7 @@ def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(serve
     (run,) = server.ask("/flow_runs/filter", undeployed)
     assert run["state"]["type"] == "FAILED"
     assert "PARTIAL (" in run["state"]["message"]
-    assert settings.analytics.exists()
+    assert settings.directory.analytics.exists()
     assert {"row-counts", "daily-snapshot"} <= {row["key"] for row in server.artifacts(run["id"])}
 
 
@@ -155,7 +155,7 @@ def test_a_refresh_leaves_the_documents_that_it_found_and_a_rebuild_the_rows_tha
     assert server.final_state(rebuild)["type"] == "COMPLETED"
     left = {row["key"]: row["data"] for row in server.artifacts(rebuild)}
     told = {row["table"]: row["rows"] for row in json.loads(left["row-counts"])}
-    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         (snapshots,) = connection.execute("select count(*) from star.ops_snapshot").fetchone()
     assert told["ops_snapshot"] == snapshots
     assert f"Built {snapshots} snapshot dates." in left["rebuild"]
@@ -166,7 +166,7 @@ def test_the_vault_is_planned_and_brought_in_line_with_the_query_that_a_run_is_g
 ):
     settings, deployments = served
     deployment = deployments["sync_vault/on-demand"]
-    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         found = connection.execute(
             "select version_id from star.dim_file group by 1 order by sum(size_kb), version_id limit 2"
         ).fetchall()
@@ -240,7 +240,7 @@ def test_a_failed_run_is_tried_again_after_growing_pauses_without_the_lock_until
     assert [round(pause / timedelta(seconds=1)) for pause in pauses] == [3, 6]
     logs = server.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}, "level": {"ge_": 30, "le_": 30}}})
     assert sum("The next attempt begins at" in line["message"] for line in logs) == 2
-    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         crawls = connection.execute("select snapshot_date, status from star.ops_snapshot order by crawl_id").fetchall()
     assert crawls == [(datetime.now(UTC).date(), "partial"), (datetime.now(UTC).date(), "complete")]
 

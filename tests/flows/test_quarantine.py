@@ -54,11 +54,11 @@ def test_whatever_a_value_is_it_is_shown(workshop: Workshop, odd: str) -> None:
 
 
 def test_nothing_is_made_anew_while_nothing_is_mended(settings: Settings) -> None:
-    before = settings.analytics.stat().st_mtime_ns
+    before = settings.directory.analytics.stat().st_mtime_ns
     assert replay(settings, Silent()) == (
         "Today's declarations can read none of the 10 quarantined records and values."
     )
-    assert settings.analytics.stat().st_mtime_ns == before
+    assert settings.directory.analytics.stat().st_mtime_ns == before
 
 
 def test_a_bound_that_was_widened_takes_the_value_in_at_its_dates(

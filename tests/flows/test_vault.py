@@ -57,14 +57,14 @@ def star(request, tmp_path_factory):
             image_pages=0,
         )
         run_daily_snapshot(settings, DAY)
-        with duckdb.connect(settings.analytics, read_only=True) as connection:
+        with duckdb.connect(settings.directory.analytics, read_only=True) as connection:
             sizes = dict(
                 connection.execute(
                     "select version_id, sum(size_kb) from star.dim_file join star.model_version using (version_id) "
                     "group by 1 order by 2, 1"
                 ).fetchall()
             )
-        yield emulator, request.param, settings.analytics, sizes
+        yield emulator, request.param, settings.directory.analytics, sizes
 
 
 class Desk:
@@ -106,7 +106,7 @@ class Desk:
         pull(self.settings())
 
     def account(self, query):
-        directory = self.settings().account
+        directory = self.settings().directory.account
         return duckdb.execute(re.sub(r"\{\}(/\w+\.parquet)", rf"'{directory}\1'", query)).fetchall()
 
     def sent(self, since=None):
@@ -151,7 +151,7 @@ def test_the_account_is_stored_beside_the_star_and_kept_in_raw(desk) -> None:
     ]
     (rights,) = desk.account("select count(*), count(can_generate), count(can_view) from {}/account_permission.parquet")
     assert rights in {(2, 2, 0), (2, 0, 2)}
-    with connect(desk.settings().warehouse) as connection:
+    with connect(desk.settings().directory.warehouse) as connection:
         rows = connection.execute(
             "select entity_id, payload ->> '$.modelVersionId' from raw.account_vault_item_observations "
             "join raw.account_vault_item_documents using (entity_id, content_hash) order by 2"
@@ -160,9 +160,9 @@ def test_the_account_is_stored_beside_the_star_and_kept_in_raw(desk) -> None:
         assert connection.execute("select count(*) from raw.account_me_documents").fetchall() == [(1,)]
         permitted = connection.execute("select entity_id from raw.account_permission_documents order by 1").fetchall()
         assert sorted(int(version_id) for (version_id,) in permitted) == sorted([one, two])
-    lake = desk.settings().lake
+    lake = desk.settings().directory.lake
     assert not lake.exists()
-    with duckdb.connect(desk.settings().analytics, read_only=True) as connection:
+    with duckdb.connect(desk.settings().directory.analytics, read_only=True) as connection:
         assert not connection.execute("select 1 from duckdb_views() where view_name like '%account%'").fetchall()
 
 
@@ -171,7 +171,7 @@ def test_a_second_pull_adds_nothing_to_raw_and_replaces_the_tables(desk) -> None
     desk.hold([one, two])
 
     def raw():
-        with connect(desk.settings().warehouse) as connection:
+        with connect(desk.settings().directory.warehouse) as connection:
             tables = connection.execute("select table_name from duckdb_tables() where table_name like 'account_%'")
             return {
                 name: connection.execute(f"select count(*) from raw.{name}").fetchall() for (name,) in tables.fetchall()
@@ -249,7 +249,7 @@ def test_a_plan_is_the_difference_between_the_vault_and_the_query(desk) -> None:
     told = "\n".join(plan_lines(made))
     assert "add 2, remove 1, 1 are there already" in told
     assert f"remove {here}" in told
-    written = json.loads((desk.settings().account / "plan.json").read_text())
+    written = json.loads((desk.settings().directory.account / "plan.json").read_text())
     assert (written["add"], written["remove"], written["keep"]) == (made.add, made.remove, made.keep)
 
 
@@ -409,12 +409,12 @@ def test_a_key_that_is_withdrawn_ends_the_run(desk) -> None:
 def test_what_cannot_be_read_is_named_with_the_command_that_makes_it_anew(desk) -> None:
     pull(desk.settings())
     desk.plan(desk.versions[:1])
-    path = desk.settings().account / "plan.json"
+    path = desk.settings().directory.account / "plan.json"
     path.unlink()
     path.mkdir()
     with pytest.raises(VaultError, match=f"^{path} cannot be read .Is a directory.: move it away"):
         apply(desk.settings())
-    stored = desk.settings().account / "account_vault_item.parquet"
+    stored = desk.settings().directory.account / "account_vault_item.parquet"
     stored.write_bytes(b"no Parquet")
     with pytest.raises(VaultError, match=f"^{stored} is damaged: run `civitai-etl vault pull`"):
         desk.plan(desk.versions[:1])
@@ -424,7 +424,7 @@ def test_what_cannot_be_read_is_named_with_the_command_that_makes_it_anew(desk) 
 def test_a_plan_for_another_service_is_refused(desk) -> None:
     pull(desk.settings())
     desk.plan(desk.versions[:1])
-    path = desk.settings().account / "plan.json"
+    path = desk.settings().directory.account / "plan.json"
     path.write_text(path.read_text().replace('"user_id": 12345', '"user_id": 54321'))
     with pytest.raises(VaultError, match="for member 54321"):
         apply(desk.settings())
@@ -451,7 +451,7 @@ def test_a_journal_that_ends_in_half_a_line_goes_on_and_a_strange_one_stops(desk
     wanted = desk.versions[:2]
     pull(desk.settings())
     desk.plan(wanted)
-    journal = desk.settings().account / "journal.ndjson"
+    journal = desk.settings().directory.account / "journal.ndjson"
     journal.write_bytes(b'{"at":"2026-01-01T00:00:00Z","plan":"a","vers')
     assert apply(desk.settings()).is_settled
     assert all(json.loads(line)["event"] in {"sent", "confirmed"} for line in journal.read_text().splitlines())
@@ -587,7 +587,7 @@ def test_a_toggle_that_takes_effect_late_is_not_undone(how, star, tmp_path) -> N
             # What a process leaves that is killed right after it sent the toggle.
             toggle({"modelVersionId": 7})
             entry = {"at": datetime.now(UTC).isoformat(), "plan": made.id, "version_id": 7}
-            (settings.account / "journal.ndjson").write_text(
+            (settings.directory.account / "journal.ndjson").write_text(
                 json.dumps(entry | {"stored": True, "event": "sent"}) + "\n"
             )
         assert apply(settings).is_settled

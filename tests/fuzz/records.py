@@ -142,8 +142,8 @@ def take(settings: Settings, service: Service, on: date, sound: set[int], listed
     service.date = f"{on:%a, %d %b %Y} 12:00:00 GMT"
     with writer_lock(settings.data_dir):
         report = take_snapshot(settings, on)
-    built = build(settings.warehouse, settings.lake, settings.analytics, limits=LIMITS)
-    with duckdb.connect(str(settings.analytics), read_only=True) as connection:
+    built = build(settings.directory, limits=LIMITS)
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         found = [*lost(report.endpoints, listed), *uneven(connection, built, on), *missing(connection, on, sound)]
         rows = connection.execute(
             "SELECT kind, level, entity_id, reason, payload FROM star.ops_quarantine WHERE snapshot_date = ?", [on]

@@ -46,5 +46,5 @@ def raw(settings: Settings) -> Callable[[str], list[tuple[Any, ...]]]:
 
 
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with connect(settings.warehouse) as connection:
+    with connect(settings.directory.warehouse) as connection:
         return connection.execute(query).fetchall()

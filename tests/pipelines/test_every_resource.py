@@ -53,7 +53,7 @@ class Warehouse:
         take_snapshot(self.settings, DAY)
         self.wanted = {lookup.name: self.known(lookup.key_type, lookup.kind) for lookup in DIALECTS[dialect].lookups}
         self.look_up()
-        build(self.settings.warehouse, self.settings.lake, self.settings.analytics)
+        build(self.settings.directory)
 
     def known(self, asked: str, kind: str) -> list[str]:
         """Some of what there is to ask for, and one thing that there is not."""
@@ -82,7 +82,7 @@ class Warehouse:
 
     def run_again(self) -> None:
         """A second crawl of the same date, which must be wanted: a complete date is not asked for again."""
-        with duckdb.connect(self.settings.warehouse) as connection:
+        with duckdb.connect(self.settings.directory.warehouse) as connection:
             connection.execute("update raw.snapshots set status = 'partial'")
         report = take_snapshot(self.settings, DAY)
         assert (report.status, report.crawl_id) == ("complete", f"{DAY}.2")
@@ -142,7 +142,7 @@ def test_it_reaches_its_tables_as_they_are_declared(resource: Resource, warehous
     settings: Settings = warehouses[resource.dialect].settings
     for kind in resource.kinds:
         for table in tables_of(kind):
-            with duckdb.connect(settings.analytics, read_only=True) as connection:
+            with duckdb.connect(settings.directory.analytics, read_only=True) as connection:
                 found: pl.DataFrame = connection.sql(f"from star.{table.table_name()}").pl()
             assert found.height, table.table_name()
             table.validate(found, cast=True)

@@ -49,7 +49,7 @@ def calm(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Settin
 
 
 def published(settings: Settings) -> None:
-    build(settings.warehouse, settings.lake, settings.analytics)
+    build(settings.directory)
 
 
 def observed(settings: Settings) -> list[tuple[Any, ...]]:
@@ -112,7 +112,7 @@ def test_records_that_break_their_pages_cost_at_most_themselves(
         return
     with duckdb.connect() as connection:
         for name, settings in (("calm", calm), ("disturbed", disturbed)):
-            connection.execute(f"attach '{settings.analytics}' as {name} (read_only)")
+            connection.execute(f"attach '{settings.directory.analytics}' as {name} (read_only)")
         for table in ("fact_model_daily", "fact_model_version_daily", "dim_model", "dim_model_version"):
             others = f"where model_id not in ({', '.join(poison)})"
             all_else = f"select * from calm.star.{table} {others}"

@@ -177,7 +177,7 @@ def test_documents_that_an_earlier_version_stored_twice_are_stored_once_by_the_n
 ) -> None:
     take_snapshot(settings, DAY)
     before = raw("from raw.image_documents order by all")
-    with duckdb.connect(str(settings.warehouse)) as connection:
+    with duckdb.connect(str(settings.directory.warehouse)) as connection:
         connection.execute("insert into raw.image_documents from raw.image_documents limit 2")
     assert take_snapshot(settings, DAY).already_complete
     assert raw("from raw.image_documents order by all") == before

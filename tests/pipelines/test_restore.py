@@ -65,11 +65,11 @@ def models(service: Service) -> list[dict[str, Any]]:
 
 
 def put_back(settings: Settings, backup: Path) -> None:
-    shutil.copy(backup, settings.warehouse)
+    shutil.copy(backup, settings.directory.warehouse)
 
 
 def backed_up(settings: Settings) -> Path:
-    return Path(shutil.copy(settings.warehouse, settings.data_dir.parent / "backup.duckdb"))
+    return Path(shutil.copy(settings.directory.warehouse, settings.data_dir.parent / "backup.duckdb"))
 
 
 def met(raw: Raw, kind: str, on: date) -> list[int]:
@@ -170,7 +170,7 @@ def cut_off_load(settings: Settings, day: date, *, loaded: tuple[str, ...] = ())
     for job in loader._pipeline.get_load_package_info(load_id).jobs["new_jobs"]:
         if (table := job.job_file_info.table_name) in loaded:
             schema = "raw_staging" if table == "model_documents" else "raw"
-            with duckdb.connect(str(settings.warehouse)) as connection:
+            with duckdb.connect(str(settings.directory.warehouse)) as connection:
                 connection.execute(f"insert into {schema}.{table} by name from '{job.file_path}'")
             done = Path(job.file_path.replace("new_jobs", "completed_jobs"))
             done.parent.mkdir(exist_ok=True)
@@ -236,7 +236,7 @@ def test_what_was_loaded_into_a_warehouse_that_is_gone_is_asked_for_again(
 ) -> None:
     take_snapshot(settings, DAY)
     cut_off_load(settings, NEXT_DAY, loaded=loaded)
-    settings.warehouse.unlink()
+    settings.directory.warehouse.unlink()
     notes = Notes()
     report = take_snapshot(settings, NEXT_DAY, notes)
     assert (report.status, report.already_complete) == ("complete", False)
@@ -280,7 +280,7 @@ def test_where_the_walks_of_earlier_versions_had_come_goes_on_to_count(
     service: Service, settings: Settings, images: list[int]
 ) -> None:
     take_snapshot(settings, DAY)
-    with duckdb.connect(str(settings.warehouse)) as connection:
+    with duckdb.connect(str(settings.directory.warehouse)) as connection:
         for column in ("gallery_from", "gallery_to", "gallery_stopped_at"):
             connection.execute(f"alter table raw.snapshots drop column {column}")
     earlier, _ = _crawls(settings)

@@ -54,11 +54,11 @@ def test_another_service_is_refused_and_a_move_is_accepted_once(
     take_snapshot(settings, DAY)
     with running_service() as other:
         moved = settings.model_copy(update={"api_url": other.api_url})
-        before = settings.warehouse.read_bytes()
+        before = settings.directory.warehouse.read_bytes()
         with pytest.raises(OtherServiceError, match="run `civitai-etl snapshot --service-moved` once"):
             work(moved)
         assert other.requests == []
-        assert settings.warehouse.read_bytes() == before
+        assert settings.directory.warehouse.read_bytes() == before
         take_snapshot(moved, DAY + timedelta(1), service_moved=True)
         work(moved.model_copy(update={"image_pages": 0}))
     assert rows(settings, "select distinct api_url from raw.snapshots order by crawl_id") == [

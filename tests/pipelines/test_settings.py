@@ -13,14 +13,14 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_everything_lies_under_the_data_directory_by_default(tmp_path: Path) -> None:
     settings = Settings()
     assert settings.data_dir == tmp_path / "data"
-    assert settings.lake == tmp_path / "data" / "lake"
-    assert settings.warehouse == tmp_path / "data" / "warehouse.duckdb"
-    assert settings.analytics == tmp_path / "data" / "analytics.duckdb"
+    assert settings.directory.lake == tmp_path / "data" / "lake"
+    assert settings.directory.warehouse == tmp_path / "data" / "warehouse.duckdb"
+    assert settings.directory.analytics == tmp_path / "data" / "analytics.duckdb"
 
 
 @pytest.mark.parametrize("given", ["{0}/lake here", "file://{0}/lake%20here"])
 def test_a_lake_is_a_path_or_a_file_address(given: str, tmp_path: Path) -> None:
-    assert Settings(lake_url=given.format(tmp_path)).lake == tmp_path / "lake here"
+    assert Settings(lake_url=given.format(tmp_path)).directory.lake == tmp_path / "lake here"
 
 
 def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

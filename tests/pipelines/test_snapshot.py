@@ -207,7 +207,7 @@ def cut_off(service: Service, settings: Settings, day: date) -> None:
 
 def test_rows_are_appended_without_a_merge_only_where_nothing_is_stored(service: Service, settings: Settings) -> None:
     cut_off(service, settings, DAY)
-    with connect(settings.warehouse) as connection:
+    with connect(settings.directory.warehouse) as connection:
         found = {kind: known(connection, kind, DAY, "2026-01-01.1") for kind in ("model", "image")}
     assert [(each.is_first, each.is_empty) for each in found.values()] == [(True, False), (True, True)]
 
@@ -247,7 +247,7 @@ def test_a_crawl_of_another_dialect_is_not_continued(service: Service, settings:
 
 def test_a_lost_warehouse_is_begun_anew(service: Service, settings: Settings, raw: Raw) -> None:
     cut_off(service, settings, DAY)
-    settings.warehouse.unlink()
+    settings.directory.warehouse.unlink()
     report = take_snapshot(settings, DAY)
     assert (report.crawl_id, report.status) == ("2026-01-01.1", "complete")
     assert raw("select count(*) from raw.model_observations") == [(5,)]
@@ -280,7 +280,7 @@ def test_what_a_kill_left_half_written_in_the_working_files_of_dlt_is_removed(
 def test_rows_that_a_load_job_stored_twice_are_kept_once(service: Service, settings: Settings, raw: Raw) -> None:
     cut_off(service, settings, DAY)
     # What a kill between the commit of a job and dlt's note of it leaves once dlt has run the job again.
-    with duckdb.connect(str(settings.warehouse)) as connection:
+    with duckdb.connect(str(settings.directory.warehouse)) as connection:
         for table in ("model_documents", "model_observations", "snapshots"):
             connection.execute(f"insert into raw.{table} select * from raw.{table}")
     (settings.data_dir / "dlt" / "drained").touch()

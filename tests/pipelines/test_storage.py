@@ -206,16 +206,18 @@ def test_a_warehouse_that_another_program_has_open_is_one_line_that_names_the_pr
 ) -> None:
     take_snapshot(settings, DAY)
     with subprocess.Popen(
-        [sys.executable, "-c", OPEN, str(settings.warehouse), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", OPEN, str(settings.directory.warehouse), how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"have it\n"
         attempts = [lambda: take_snapshot(settings, DAY)]
         if how == "writing":
-            attempts.append(lambda: connect(settings.warehouse))
+            attempts.append(lambda: connect(settings.directory.warehouse))
         for attempt in attempts:
             assert told(attempt) == (
-                f"{settings.warehouse} is open in another program (process {holder.pid}): close it there "
+                f"{settings.directory.warehouse} is open in another program (process {holder.pid}): close it there "
                 "and run again. Nobody but civitai-etl opens that file; the tables are in analytics.duckdb."
             )
         holder.communicate()
@@ -273,24 +275,24 @@ def test_a_warehouse_that_is_none_is_one_line_that_names_it_and_is_left_alone(
     service: Service, settings: Settings, spoil: Callable[[Path], None]
 ) -> None:
     take_snapshot(settings, DAY)
-    spoil(settings.warehouse)
-    before = settings.warehouse.lstat()
+    spoil(settings.directory.warehouse)
+    before = settings.directory.warehouse.lstat()
     del service.requests[:]
     for attempt in (
         lambda: take_snapshot(settings, DAY),
         lambda: refresh(settings),
         lambda: look_up(settings, {"versions": ["1"]}),
         lambda: drain(settings, Silent()),
-        lambda: connect(settings.warehouse),
+        lambda: connect(settings.directory.warehouse),
     ):
         with pytest.raises(UnreadableFileError) as refused:
             attempt()
         line = str(refused.value)
-        assert line.startswith(f"{settings.warehouse} cannot be read as the warehouse (")
+        assert line.startswith(f"{settings.directory.warehouse} cannot be read as the warehouse (")
         assert "put back a backup of it" in line
         assert "\n" not in line
     assert service.requests == []
-    after = settings.warehouse.lstat()
+    after = settings.directory.warehouse.lstat()
     assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
 
 
@@ -298,14 +300,14 @@ def test_a_warehouse_that_is_none_is_one_line_that_names_it_and_is_left_alone(
 def test_a_warehouse_that_lacks_or_lost_a_part_is_one_line(service: Service, settings: Settings, lost: str) -> None:
     service.pages("/models", lambda: [{"id": n, "name": f"model {n * n}"} for n in range(3000)], size=3000)
     take_snapshot(settings, DAY)
-    whole = settings.warehouse.read_bytes()
+    whole = settings.directory.warehouse.read_bytes()
     headers = 3 * 4096
     spoiled = {
         "its end": whole[:-5000],
         "most of it": whole[: headers + 8192],
         "its middle": whole[:headers] + b"\xaa" * (len(whole) - headers),
     }
-    settings.warehouse.write_bytes(spoiled[lost])
+    settings.directory.warehouse.write_bytes(spoiled[lost])
     line = told(lambda: take_snapshot(settings, DAY + timedelta(1)))
     assert str(settings.data_dir) in line
     assert "put back" in line

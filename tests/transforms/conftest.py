@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.storage.data_directory import DataDirectory
 from tests.transforms.raw_writer import RawWriter
 from transforms.build import BuildReport, build, rebuild
 
@@ -20,14 +21,18 @@ class Workshop:
         self.lake = folder / "lake"
         self.analytics = folder / "analytics.duckdb"
 
+    @property
+    def directory(self) -> DataDirectory:
+        return DataDirectory(self.folder, self.lake, self.raw.path)
+
     def build(self, **options: Any) -> BuildReport:
-        return build(self.raw.path, self.lake, self.analytics, **options)
+        return build(self.directory, **options)
 
     def rebuild_into(self, name: str, **options: Any) -> "Workshop":
         other = Workshop(self.folder / name)
         other.folder.mkdir()
         other.raw = self.raw
-        rebuild(self.raw.path, other.lake, other.analytics, **options)
+        rebuild(other.directory, **options)
         return other
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:

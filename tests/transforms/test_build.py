@@ -311,7 +311,7 @@ def test_a_rebuild_of_some_dates_keeps_the_daily_files_of_the_others_and_loses_n
     workshop.build()
     files = workshop.files()
     written = {path: (workshop.lake / path).stat().st_mtime_ns for path in files}
-    rebuild(workshop.raw.path, workshop.lake, workshop.analytics, from_date=DAYS[1], to_date=DAYS[2])
+    rebuild(workshop.directory, from_date=DAYS[1], to_date=DAYS[2])
     assert workshop.files() == files
     again = {path for path, before in written.items() if (workshop.lake / path).stat().st_mtime_ns != before}
     facts = {path: path.split("snapshot_date=")[1][:10] for path in files if "snapshot_date=" in path}
@@ -481,7 +481,7 @@ def test_an_unreadable_star_is_told_in_a_line_and_a_rebuild_makes_it_anew(worksh
     workshop.analytics.write_bytes(b"no database")
     with pytest.raises(CivitaiEtlError, match="run `civitai-etl rebuild`"):
         workshop.build()
-    rebuild(workshop.raw.path, workshop.lake, workshop.analytics)
+    rebuild(workshop.directory)
     assert workshop.value("SELECT count(*) FROM star.model") == 1
     (file,) = (workshop.lake / "star" / "ops_snapshot").glob("*.parquet")
     file.unlink()
@@ -494,7 +494,7 @@ def test_late_data_is_not_swallowed_by_a_rebuild_that_begins_after_it(workshop: 
     workshop.raw.crawl(DAYS[1], model=[model(1), model(2)])
     workshop.build()
     workshop.raw.crawl(DAYS[0], number=2, model=[model(1), model(2)])
-    rebuild(workshop.raw.path, workshop.lake, workshop.analytics, from_date=DAYS[1])
+    rebuild(workshop.directory, from_date=DAYS[1])
     assert workshop.value("SELECT count(*) FROM star.fact_model_daily") == 4
     assert workshop.files() == workshop.rebuild_into("again").files()
 

@@ -45,7 +45,7 @@ def crawl(workshop: Workshop, number: int, day: date | None = None, status: str 
 
 
 def compact_in(workshop: Workshop) -> CompactReport:
-    return compact(workshop.raw.path, workshop.lake, workshop.analytics)
+    return compact(workshop.directory)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_rebuild_writes_days_again_and_compacting_it_gives_the_same_bytes(
     filled: Workshop, built: Workshop, finished: Workshop
 ) -> None:
     compact_in(filled)
-    rebuild(filled.raw.path, filled.lake, filled.analytics)
+    rebuild(filled.directory)
     assert filled.files() == built.files()
     compact_in(filled)
     assert filled.files() == finished.files()
@@ -195,7 +195,7 @@ def test_a_rebuild_of_some_dates_makes_their_months_anew_and_keeps_the_files_of_
     filled: Workshop, built: Workshop
 ) -> None:
     compact_in(filled)
-    rebuild(filled.raw.path, filled.lake, filled.analytics, from_date=DAYS[2], to_date=DAYS[2])
+    rebuild(filled.directory, from_date=DAYS[2], to_date=DAYS[2])
     february = [("daily", day) for day in DAYS[2:]]
     assert dated(filled, "fact_model_daily") == [*february, ("monthly", date(2026, 1, 1))]
     assert star_rows(filled) == star_rows(built)
@@ -245,7 +245,7 @@ def test_an_archive_that_is_gone_is_told_in_a_line(filled: Workshop) -> None:
     (file,) = (filled.folder / "archive" / "model_observations" / "2026-01").iterdir()
     file.unlink()
     with pytest.raises(CivitaiEtlError, match=f"^{file} is gone, and model_observations has rows there: restore it"):
-        rebuild(filled.raw.path, filled.lake, filled.analytics)
+        rebuild(filled.directory)
 
 
 @pytest.fixture
@@ -281,6 +281,7 @@ def test_a_full_disk_is_one_line_and_changes_nothing(built: Workshop, small_disk
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from pipelines.storage.data_directory import DataDirectory
 from transforms.compact import compact
 
 folder, at = Path(sys.argv[1]), sys.argv[2]
@@ -306,7 +307,7 @@ def on_event(event, arguments):
             step("-> " + "/".join(place.parts[:2] if place.suffix == ".parquet" else place.parts))
 
 sys.addaudithook(on_event)
-compact(folder / "warehouse.duckdb", folder / "lake", folder / "analytics.duckdb", progress=Reports())
+compact(DataDirectory.at(folder), progress=Reports())
 """
 
 #: What a run passes, in its order, up to the last rename that matters: the one that publishes the star.

@@ -76,7 +76,7 @@ def built(workshop: Workshop) -> Workshop:
 
 
 def check(workshop: Workshop, *forgotten: date) -> None:
-    refuse_lost_dates(workshop.raw.path, workshop.lake, workshop.analytics, forgotten)
+    refuse_lost_dates(workshop.directory, forgotten)
 
 
 def older(workshop: Workshop, days: int) -> None:
@@ -97,7 +97,7 @@ def test_raw_that_has_all_that_is_published_is_let_pass(built: Workshop) -> None
 def test_what_is_archived_is_not_lost(built: Workshop) -> None:
     built.raw.crawl(date(2026, 2, 1), model=[model(n) for n in range(1, 4)])
     built.build()
-    compact(built.raw.path, built.lake, built.analytics)
+    compact(built.directory)
     check(built)
     shutil.rmtree(built.raw.path.parent / "archive")
     with pytest.raises(CivitaiEtlError, match="is gone, and model_observations has rows there: restore it"):
@@ -194,7 +194,7 @@ def test_without_any_list_of_what_is_published_there_is_one_line(built: Workshop
 
 def test_where_nothing_is_published_nothing_can_be_lost(tmp_path: Path) -> None:
     nothing = Workshop(tmp_path)
-    assert published_observations(nothing.lake, nothing.analytics) == {}
+    assert published_observations(nothing.directory) == {}
     check(nothing)
     with pytest.raises(LostDatesError, match="cannot be forgotten"):
         check(nothing, DAYS[0])

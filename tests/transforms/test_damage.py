@@ -35,7 +35,7 @@ def test_a_truncated_file_of_the_star_is_named_and_a_rebuild_makes_it_anew(built
     file.unlink()
     with pytest.raises(UnreadableStarError, match=rf"{file} is gone: run `civitai-etl rebuild`"):
         built.build()
-    rebuild(built.raw.path, built.lake, built.analytics)
+    rebuild(built.directory)
     assert built.value("select count(*) from star.fact_model_daily") == 4
 
 
@@ -44,23 +44,23 @@ def test_a_truncated_file_of_a_month_that_is_merged_is_named(built: Workshop) ->
     (file,) = (built.lake / "star" / "fact_model_daily").glob(f"*{JANUARY}/*.parquet")
     truncate(file)
     with pytest.raises(UnreadableStarError, match=str(file)):
-        compact(built.raw.path, built.lake, built.analytics)
+        compact(built.directory)
 
 
 def test_a_truncated_file_of_the_archive_is_named(built: Workshop) -> None:
     built.build()
-    compact(built.raw.path, built.lake, built.analytics)
+    compact(built.directory)
     (file,) = archive_of(built.raw.path).glob("model_observations/*/*.parquet")
     truncate(file)
     with pytest.raises(UnreadableFileError, match=rf"{file} has [\d,]+ bytes and had .* restore it from a backup"):
-        rebuild(built.raw.path, built.lake, built.analytics)
+        rebuild(built.directory)
 
 
 def test_a_manifest_that_is_no_text_is_written_anew(built: Workshop) -> None:
     manifest = built.lake / "star" / "manifest.json"
     good = manifest.read_bytes()
     manifest.write_bytes(b"\xff\xfe\x00")
-    rebuild(built.raw.path, built.lake, built.analytics)
+    rebuild(built.directory)
     assert manifest.read_bytes().startswith(good[:20])
 
 

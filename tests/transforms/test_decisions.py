@@ -204,13 +204,13 @@ def test_decisions_that_a_restored_warehouse_lacks_are_put_back_from_the_tables(
     with pytest.raises(LostRowsError):
         workshop.build()
     shutil.copy(backup, workshop.raw.path)
-    put_back_decisions(workshop.raw.path, workshop.lake, workshop.analytics, Silent())
+    put_back_decisions(workshop.directory, Silent())
     # Of the crawl that raw has; the other one is gone, and another of its number may come.
     with connect(workshop.raw.path) as connection:
         assert [(each.verdict, each.crawl_ids) for each in decisions.decisions(connection)] == [
             ("excluded", ("2026-01-02.1",))
         ]
-    put_back_decisions(workshop.raw.path, workshop.lake, workshop.analytics, Silent())
+    put_back_decisions(workshop.directory, Silent())
     workshop.build()
     assert dates(workshop) == [DAYS[0]]
     assert workshop.value("SELECT count(*) FROM star.ops_decision") == 1

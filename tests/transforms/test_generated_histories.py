@@ -534,10 +534,10 @@ def lose_and_restore(workshop: Workshop, backup: Path, lost: list[Day]) -> None:
     shutil.copy(backup, workshop.raw.path)
     if lost:
         with pytest.raises(LostDatesError):
-            refuse_lost_dates(workshop.raw.path, workshop.lake, workshop.analytics)
+            refuse_lost_dates(workshop.directory)
     forgotten = [day.on for day in lost]
-    refuse_lost_dates(workshop.raw.path, workshop.lake, workshop.analytics, forgotten)
-    rebuild(workshop.raw.path, workshop.lake, workshop.analytics)
+    refuse_lost_dates(workshop.directory, forgotten)
+    rebuild(workshop.directory)
     for day in lost:
         write(workshop, day)
     build(workshop)
