@@ -37,7 +37,7 @@ def _(mo):
 def _(CivitaiEtlError, Settings, charts, mo, report):
     # Nothing published yet is no accident: say what to do instead of showing a traceback.
     try:
-        analytics = Settings().analytics
+        analytics = Settings().directory.analytics
         with report.open_analytics(analytics) as _connection:
             everything = charts.daily(_connection)
         _problem = f"{analytics} has no snapshot yet: run `civitai-etl snapshot`." if everything.is_empty() else None
