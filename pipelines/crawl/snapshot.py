@@ -21,6 +21,7 @@ from pipelines.raw.decisions import Decision, decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.loader import Loader, plain_errors
 from pipelines.raw.row_buffer import COUNTS
+from pipelines.raw.tables import CrawlStatus
 from pipelines.raw.warehouse import (
     Known,
     connect,
@@ -50,7 +51,7 @@ class SnapshotReport:
 
     crawl_id: str
     snapshot_date: date
-    status: str
+    status: CrawlStatus
     reason: str | None
     already_complete: bool
     requests: int

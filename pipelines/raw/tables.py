@@ -69,9 +69,8 @@ def documents_table(kind: str) -> RawTable:
 def observations_table(kind: str) -> RawTable:
     """The observation of each entity on each date, by one crawl that counts, and by one that does not count
     (DECISIONS). `metrics` is JSON: a list, in document order, of
-    `{"owner": "model" | "version" | "image" | "creator" | "tag", "id": 12 | "name" | null, "<counter>": <as received>}`
-    where `<counter>` is `stats` or `modelCount`. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS;
-    look-ups have one pass.
+    `{"owner": "model", "id": 12 | "name" | null, "<counter>": <as received>}`; `pipelines.raw.kinds` declares owners
+    and counters. `crawl_pass` is the pass that saw the entity first, or RECONCILE_PASS; look-ups have one pass.
     """
     return RawTable(
         f"{kind}_observations",
@@ -90,7 +89,9 @@ def observations_table(kind: str) -> RawTable:
     )
 
 
-#: One row per crawl. `status` is complete | partial | failed; a running crawl is partial without `finished_at`.
+CrawlStatus = Literal["complete", "partial", "failed"]
+
+#: One row per crawl. `status` is a `CrawlStatus`; a running crawl is partial without `finished_at`.
 #: `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is the number of
 #: requests by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
 #: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.

@@ -6,10 +6,9 @@ from typing import get_args
 import dataframely as dy
 
 from pipelines.raw.decisions import LEAVES_OUT
-from pipelines.raw.tables import Verdict
+from pipelines.raw.kinds import SNAPSHOT_KINDS
+from pipelines.raw.tables import CrawlStatus, Verdict
 from transforms.tables.declaration import Table, made, timestamp
-
-STATUSES = ("complete", "partial", "failed")
 
 
 class OpsSnapshot(Table):
@@ -33,7 +32,7 @@ class OpsSnapshot(Table):
         metadata=made("raw.snapshots", example="http://127.0.0.1:8377/api/v1"),
     )
     status = dy.String(
-        check=lambda column: column.is_in(STATUSES),
+        check=lambda column: column.is_in(get_args(CrawlStatus)),
         description="complete (every list reached its end, and what they lacked was asked for by id), partial (some of "
         "the catalogue was not seen) or failed (the crawl broke off).",
         metadata=made("raw.snapshots", example="complete"),
@@ -241,7 +240,7 @@ class OpsQuarantine(Table):
         metadata=made("raw.snapshots", example="2026-01-02.1", references="ops_snapshot.crawl_id"),
     )
     kind = dy.String(
-        description="What the record was taken for: a payload kind (model, image, creator, tag, enum), or the star "
+        description=f"What the record was taken for: a payload kind ({', '.join(SNAPSHOT_KINDS)}), or the star "
         "table whose rules refused a row.",
         metadata=made("the build", example="model"),
     )
@@ -273,7 +272,8 @@ class OpsDrift(Table):
 
     kind = dy.String(
         primary_key=True,
-        description="Payload kind in which the path was met: model, image, creator, tag or enum.",
+        description="Payload kind in which the path was met: "
+        f"{', '.join(SNAPSHOT_KINDS[:-1])} or {SNAPSHOT_KINDS[-1]}.",
         metadata=made("the build", example="model"),
     )
     path = dy.String(
