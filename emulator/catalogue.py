@@ -1,12 +1,14 @@
 """The interface of the routes to a catalogue, simulated or given.
 
-A catalogue answers a query with a `Listing`: the items in order, their number, and the bytes of any range of them.
+A catalogue answers a query with `Documents`: the items in order, their number, and the bytes of any range of them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
+
+Row = TypeVar("Row")
 
 #: Days back from now that a `period` reaches; AllTime has no bound.
 PERIOD_DAYS = {"Day": 1, "Week": 7, "Month": 30, "Year": 365}
@@ -41,12 +43,20 @@ class ImageQuery:
     period: str | None = None
 
 
+class Documents(Protocol):
+    """Items in order, as the routes need them."""
+
+    def __len__(self) -> int: ...
+
+    def documents(self, start: int, stop: int) -> list[bytes]: ...
+
+
 @dataclass(frozen=True)
-class Listing:
+class Listing(Generic[Row]):
     """Items in order: `rows` are the catalogue's handles, `document` makes the JSON of one."""
 
-    rows: Sequence[Any]
-    document: Callable[[Any], bytes]
+    rows: Sequence[Row]
+    document: Callable[[Row], bytes]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,19 +73,19 @@ class Catalogue(Protocol):
         """The service's own time."""
         ...
 
-    def models(self, query: ModelQuery) -> Listing: ...
+    def models(self, query: ModelQuery) -> Documents: ...
 
     def model(self, model_id: int) -> bytes | None:
         """A model's document, or None if there is no such model."""
         ...
 
-    def images(self, query: ImageQuery) -> Listing: ...
+    def images(self, query: ImageQuery) -> Documents: ...
 
-    def creators(self, text: str | None) -> Listing:
+    def creators(self, text: str | None) -> Documents:
         """Creators by name; with `text` only names that contain it, in any case."""
         ...
 
-    def tags(self, text: str | None) -> Listing:
+    def tags(self, text: str | None) -> Documents:
         """Tags, most frequent first; with `text` only names that contain it, in any case."""
         ...
 
@@ -92,7 +102,7 @@ class Catalogue(Protocol):
         """
         ...
 
-    def users(self, text: str | None) -> Listing:
+    def users(self, text: str | None) -> Documents:
         """Users by name; with `text` only names that begin with it, in any case."""
         ...
 

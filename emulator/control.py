@@ -1,7 +1,6 @@
 """The control endpoint, outside /api/v1: sets clock, membership and faults, and reports the true state."""
 
 from datetime import date
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -102,5 +101,5 @@ def _date(text: str) -> date:
         raise BadParameterError(f"{text!r} is not a date like 2026-01-31") from None
 
 
-def _json(value: Any) -> Response:
+def _json(value: object) -> Response:
     return json_response(msgspec.json.encode(value))

@@ -4,17 +4,15 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.clock import Clock
 from emulator.faults import CHANGING, Faults, Poison, Rule, read_faults
@@ -30,15 +28,19 @@ _SLOW_PARTS = 10
 _encode = msgspec.json.Encoder().encode
 
 
+#: The position of a page and where the next one is.
+Metadata = dict[str, int | str | bool]
+
+
 class _Page(msgspec.Struct):
     items: list[msgspec.Raw]
-    metadata: dict[str, Any]
+    metadata: Metadata
 
 
 class _Identified(msgspec.Struct):
-    id: Any = None
-    username: Any = None
-    name: Any = None
+    id: object = None
+    username: object = None
+    name: object = None
 
     def is_called(self, record: str) -> bool:
         return record in {str(self.id), str(self.username), str(self.name)}
@@ -94,7 +96,7 @@ class Faulty:
         status: int | None = None
         fault = rule.text if rule else None
 
-        async def watch(message: MutableMapping[str, Any]) -> None:
+        async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -121,7 +123,7 @@ class Faulty:
         answer = _Answer(200, [], b"")
         parts = []
 
-        async def take(message: MutableMapping[str, Any]) -> None:
+        async def take(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.status, answer.headers = message["status"], list(message["headers"])
             else:
@@ -166,7 +168,7 @@ class Faulty:
         return answer, fault
 
     def _served(
-        self, rule: Rule | None, pagination: _Pagination, items: list[bytes], metadata: dict[str, Any], scope: Scope
+        self, rule: Rule | None, pagination: _Pagination, items: list[bytes], metadata: Metadata, scope: Scope
     ) -> list[bytes]:
         """The items of a page with its fault; changes the metadata if the fault does."""
         kind = rule.kind if rule else None
@@ -192,9 +194,7 @@ class Faulty:
             self._paginations[scope["path"]] = _Pagination()
         return self._paginations.setdefault(scope["path"], _Pagination())
 
-    def _moved(
-        self, pagination: _Pagination, rule: Rule | None, items: list[bytes], metadata: dict[str, Any]
-    ) -> list[bytes]:
+    def _moved(self, pagination: _Pagination, rule: Rule | None, items: list[bytes], metadata: Metadata) -> list[bytes]:
         """The items of a page after rows have moved, now or on an earlier page of the pagination."""
         if rule is not None and rule.kind == "shifted" and pagination.items:
             if rule.count > 0:
@@ -203,7 +203,7 @@ class Faulty:
                 pagination.deleted -= rule.count
                 items = items[-rule.count :]
         if pagination.deleted and "totalItems" in metadata:
-            metadata["totalItems"] -= pagination.deleted
+            metadata["totalItems"] = int(metadata["totalItems"]) - pagination.deleted
         if not pagination.carried:
             return items
         rows = [*pagination.carried, *items]
@@ -266,7 +266,7 @@ def _page_of(answer: _Answer) -> _Page | None:
         return None
 
 
-def _page_bytes(items: list[bytes], metadata: dict[str, Any]) -> bytes:
+def _page_bytes(items: list[bytes], metadata: Metadata) -> bytes:
     return b'{"items":[' + b",".join(items) + b'],"metadata":' + _encode(metadata) + b"}"
 
 
@@ -274,21 +274,22 @@ def _identity(item: bytes) -> _Identified:
     return msgspec.json.decode(item, type=_Identified) if item.startswith(b"{") else _Identified()
 
 
-def _repeat(metadata: dict[str, Any], scope: Scope) -> None:
+def _repeat(metadata: Metadata, scope: Scope) -> None:
     """Makes the requested page the next one, too; a first page has no cursor to repeat and is not changed."""
     query = _query(scope)
     if "nextCursor" in metadata and "cursor" in query:
         metadata["nextCursor"] = unquote_plus(query["cursor"])
     if "nextPage" in metadata and ("cursor" in query or "nextCursor" not in metadata):
-        address = metadata["nextPage"].partition("?")[0]
+        address = str(metadata["nextPage"]).partition("?")[0]
         metadata["nextPage"] = f"{address}?{scope['query_string'].decode('latin-1')}"
 
 
-def _undate(metadata: dict[str, Any]) -> None:
+def _undate(metadata: Metadata) -> None:
     """Makes the cursor that of a row with a null date (docs/api-notes.md, 1)."""
-    cursor = metadata["nextCursor"]
-    metadata["nextCursor"] = f"|{cursor.rpartition('|')[2]}"
-    metadata["nextPage"] = metadata["nextPage"].replace(quote_plus(cursor), quote_plus(metadata["nextCursor"]))
+    cursor = str(metadata["nextCursor"])
+    undated = f"|{cursor.rpartition('|')[2]}"
+    metadata["nextCursor"] = undated
+    metadata["nextPage"] = str(metadata["nextPage"]).replace(quote_plus(cursor), quote_plus(undated))
 
 
 async def _deliver(answer: _Answer, rule: Rule | None, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 from urllib.parse import quote
 
 import msgspec
@@ -45,7 +45,7 @@ class _ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class _ImageFacts:
+class ImageFacts:
     """The place of a nested image (line, version, place) and the fields that /images filters by."""
 
     row: int
@@ -61,9 +61,34 @@ class _ImageFacts:
     comments: float
 
 
-_SORT_KEYS: dict[str | None, Callable[[_ModelFacts], Any]] = {
-    "Newest": lambda facts: facts.latest,
-    "Most Downloaded": lambda facts: facts.downloads,
+class Creator(TypedDict):
+    """A creator in the answer of /creators."""
+
+    username: str
+    modelCount: int
+    link: str
+    image: NotRequired[str]
+
+
+class User(TypedDict):
+    """A creator in the answer of /users."""
+
+    id: int
+    username: str
+    image: NotRequired[str]
+
+
+class Tag(TypedDict):
+    """A tag in the answer of /tags."""
+
+    name: str
+    modelCount: int
+    link: str
+
+
+_SORT_KEYS: dict[str | None, Callable[[_ModelFacts], tuple[datetime | float, ...]]] = {
+    "Newest": lambda facts: (facts.latest,),
+    "Most Downloaded": lambda facts: (facts.downloads,),
     "Highest Rated": lambda facts: facts.rating,
 }
 
@@ -98,9 +123,9 @@ class GivenCatalogue:
         return self._orders[sort]
 
     @cached_property
-    def images(self) -> list[_ImageFacts]:
+    def images(self) -> list[ImageFacts]:
         """The nested images with an id, each id once, the highest first."""
-        found: dict[int, _ImageFacts] = {}
+        found: dict[int, ImageFacts] = {}
         for row, line in enumerate(self.lines):
             for image in _image_facts(row, decoded(line)):
                 found.setdefault(image.id, image)
@@ -135,20 +160,20 @@ class GivenCatalogue:
         return frozenset(image.id for image in self.images)
 
     @cached_property
-    def creators(self) -> list[dict[str, Any]]:
+    def creators(self) -> list[Creator]:
         """The creators of the models, by name, with their numbers of models."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, Creator] = {}
         for facts in self.models:
             if facts.username is not None:
                 link = f"https://civitai.com/api/v1/models?username={quote(facts.username)}"
-                creator = found.setdefault(facts.username, {"username": facts.username, "modelCount": 0, "link": link})
+                creator = found.setdefault(facts.username, Creator(username=facts.username, modelCount=0, link=link))
                 creator["modelCount"] += 1
                 if facts.avatar is not None:
                     creator.setdefault("image", facts.avatar)
-        return sorted(found.values(), key=lambda creator: str(creator["username"]))
+        return sorted(found.values(), key=lambda creator: creator["username"])
 
     @cached_property
-    def tags(self) -> list[dict[str, Any]]:
+    def tags(self) -> list[Tag]:
         """The tags of the models, most frequent first, with their numbers of models."""
         counts: dict[str, int] = {}
         for facts in self.models:
@@ -156,13 +181,13 @@ class GivenCatalogue:
                 counts[tag] = counts.get(tag, 0) + 1
         link = "https://civitai.com/api/v1/models?tag="
         ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        return [{"name": name, "modelCount": count, "link": link + quote(name)} for name, count in ordered]
+        return [Tag(name=name, modelCount=count, link=link + quote(name)) for name, count in ordered]
 
-    def image_document(self, image: _ImageFacts) -> bytes:
+    def image_document(self, image: ImageFacts) -> bytes:
         """A nested image, with the creator's name and, if it has no time, that of its version."""
-        document = decoded(self.lines[image.row])
         version, place = image.place
-        fields: dict[str, Any] = dict(document["modelVersions"][version]["images"][place])
+        versions = list_of(object_of(decoded(self.lines[image.row])).get("modelVersions"))
+        fields = object_of(list_of(object_of(versions[version]).get("images"))[place])
         if image.created > _LONG_AGO:
             fields.setdefault("createdAt", image.created.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
         if image.username is not None:
@@ -181,7 +206,7 @@ class GivenMoment:
     def now(self) -> datetime:
         return self._now
 
-    def models(self, query: ModelQuery) -> Listing:
+    def models(self, query: ModelQuery) -> Listing[int]:
         facts, rows = self.given.models, self.given.in_order(query.sort)
         chosen = [row for row in rows if self._matches(facts[row], query)] if _filters(query) else rows
         return Listing(chosen, self.given.lines.__getitem__)
@@ -190,7 +215,7 @@ class GivenMoment:
         row = self.given.row_of.get(model_id)
         return None if row is None else self.given.lines[row]
 
-    def images(self, query: ImageQuery) -> Listing:
+    def images(self, query: ImageQuery) -> Listing[ImageFacts]:
         if query == ImageQuery(sort="Newest") or query == ImageQuery():
             return Listing(self.given.images, self.given.image_document)
         since = self._since(query.period)
@@ -210,11 +235,11 @@ class GivenMoment:
             chosen.sort(key=lambda image: -image.comments)
         return Listing(chosen, self.given.image_document)
 
-    def creators(self, text: str | None) -> Listing:
+    def creators(self, text: str | None) -> Listing[Creator]:
         wanted = (text or "").casefold()
         return Listing([one for one in self.given.creators if wanted in one["username"].casefold()], _encode)
 
-    def tags(self, text: str | None) -> Listing:
+    def tags(self, text: str | None) -> Listing[Tag]:
         wanted = (text or "").casefold()
         return Listing([one for one in self.given.tags if wanted in one["name"].casefold()], _encode)
 
@@ -239,12 +264,14 @@ class GivenMoment:
         known = self.given.versions_of_hash
         return {text: known[text.upper()] for text in hashes if text.upper() in known}
 
-    def users(self, text: str | None) -> Listing:
+    def users(self, text: str | None) -> Listing[User]:
         wanted = (text or "").casefold()
-        users = [
-            {"id": 20_000 + 3 * number, **{name: one[name] for name in ("username", "image") if name in one}}
-            for number, one in enumerate(self.given.creators)
-        ]
+        users = []
+        for number, creator in enumerate(self.given.creators):
+            user = User(id=20_000 + 3 * number, username=creator["username"])
+            if "image" in creator:
+                user["image"] = creator["image"]
+            users.append(user)
         return Listing([one for one in users if one["username"].casefold().startswith(wanted)], _encode)
 
     def has_image(self, image_id: int) -> bool:
@@ -272,7 +299,7 @@ def _filters(query: ModelQuery) -> bool:
     return query != ModelQuery(sort=query.sort)
 
 
-def _model_facts(document: Any) -> _ModelFacts:
+def _model_facts(document: object) -> _ModelFacts:
     model = object_of(document)
     creator, stats = object_of(model.get("creator")), object_of(model.get("stats"))
     versions = [object_of(version) for version in list_of(model.get("modelVersions"))]
@@ -291,7 +318,7 @@ def _model_facts(document: Any) -> _ModelFacts:
     )
 
 
-def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
+def _image_facts(row: int, document: object) -> Iterator[ImageFacts]:
     model = object_of(document)
     username = _text(object_of(model.get("creator")).get("username"))
     for number, version in enumerate(map(object_of, list_of(model.get("modelVersions")))):
@@ -300,7 +327,7 @@ def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
             if image_id is None:
                 continue
             stats = object_of(image.get("stats"))
-            yield _ImageFacts(
+            yield ImageFacts(
                 row=row,
                 place=(number, place),
                 id=image_id,
@@ -315,7 +342,7 @@ def _image_facts(row: int, document: Any) -> Iterator[_ImageFacts]:
             )
 
 
-def _level(image: dict[str, Any]) -> int:
+def _level(image: dict[str, object]) -> int:
     """The browsing level of an image in any of its generations: a bit, or a name in `nsfwLevel` or `nsfw`."""
     for value in (image.get("nsfwLevel"), image.get("nsfw")):
         if isinstance(value, str) and value in _LEVEL_BITS:
@@ -325,25 +352,27 @@ def _level(image: dict[str, Any]) -> int:
     return _LEVEL_BITS["X"] if image.get("nsfw") is True else _LEVEL_BITS["None"]
 
 
-def _published(version: dict[str, Any]) -> datetime:
+def _published(version: dict[str, object]) -> datetime:
     return _moment(version.get("publishedAt")) or _moment(version.get("createdAt")) or _LONG_AGO
 
 
-def _moment(value: Any) -> datetime | None:
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _integer(value: Any) -> int | None:
+def _integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else -1

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -36,18 +35,19 @@ class Emulator:
         """Replaces the faults, in the language of `emulator.faults`; "" for none."""
         self._ask("/faults", json.dumps({"faults": spec}).encode())
 
-    def requests(self, since: int = 0) -> list[dict[str, Any]]:
+    def requests(self, since: int = 0) -> list[dict[str, object]]:
         """The requests below /api/v1 after the request number `since`: number, method, request (path and query, secrets
         masked), status (None without an answer), fault (the rule that matched), at and until (seconds).
         """
-        answered: list[dict[str, Any]] = self._ask(f"/requests?since={since}")["requests"]
+        answered = self._ask(f"/requests?since={since}")["requests"]
+        assert isinstance(answered, list)
         return answered
 
-    def account(self, on: date) -> dict[str, Any]:
+    def account(self, on: date) -> dict[str, object]:
         """The entities of a date with true counters (`emulator.truth.account`); ids are text."""
         return self._ask(f"/account?date={on}")
 
-    def changes(self, since: date, until: date) -> dict[str, Any]:
+    def changes(self, since: date, until: date) -> dict[str, object]:
         """The changes between two dates, without counters (`emulator.truth.changes`)."""
         return self._ask(f"/changes?from={since}&to={until}")
 
@@ -61,12 +61,12 @@ class Emulator:
                 self._process.kill()
                 self._process.wait()
 
-    def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+    def _ask(self, path: str, body: bytes | None = None) -> dict[str, object]:
         connection = http.client.HTTPConnection(self._host, timeout=120)
         try:
             connection.request("PUT" if body else "GET", "/control" + path, body)
             response = connection.getresponse()
-            answer: dict[str, Any] = json.load(response)
+            answer: dict[str, object] = json.load(response)
         finally:
             connection.close()
         if response.status != 200:

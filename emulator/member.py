@@ -6,7 +6,6 @@ Except for the clock, this is the emulator's only state. It begins with an empty
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from emulator.versions import find_version, list_of, object_of
 
@@ -30,11 +29,11 @@ class Stored:
 
     id: int
     version_id: int
-    model_id: int
+    model_id: object
     added_at: datetime
     size_kb: float
-    names: dict[str, Any]
-    files: list[dict[str, Any]]
+    names: dict[str, object]
+    files: list[dict[str, object]]
 
     def status(self, now: datetime) -> str:
         """Pending at first, then Stored; Failed if there was no file to store."""
@@ -120,6 +119,6 @@ def _stored(stored_id: int, model: bytes, version_id: int, now: datetime) -> Sto
     )
 
 
-def _size(file: dict[str, Any]) -> float:
+def _size(file: dict[str, object]) -> float:
     size = file.get("sizeKB")
     return size if isinstance(size, int | float) and not isinstance(size, bool) else 0.0

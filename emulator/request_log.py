@@ -4,7 +4,6 @@ import re
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 #: Older requests are dropped.
 _KEPT = 200_000
@@ -22,7 +21,7 @@ class Logged:
     at: float
     until: float
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -38,6 +37,6 @@ class RequestLog:
         shown = re.sub(r"(?<=[?&]token=)[^&]*", "***", request)
         self._requests.append(Logged(self._count, method, shown, status, fault, at, time.time()))
 
-    def since(self, number: int) -> list[dict[str, Any]]:
+    def since(self, number: int) -> list[dict[str, object]]:
         """The requests after that number."""
         return [logged.fields() for logged in self._requests if logged.number > number]

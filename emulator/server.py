@@ -2,16 +2,14 @@
 
 import errno
 import socket
-from collections.abc import MutableMapping
 from datetime import date
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.clock import Clock, open_world
 from emulator.control import Control
@@ -62,7 +60,7 @@ def make_application(
     async def with_date(scope: Scope, receive: Receive, send: Send) -> None:
         """Every answer has the emulator's time, which a client uses as the service's."""
 
-        async def send_dated(message: MutableMapping[str, Any]) -> None:
+        async def send_dated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 now = format_datetime(clock.catalogue().now, usegmt=True)
                 message["headers"] = [*message["headers"], (b"date", now.encode())]

@@ -4,7 +4,8 @@ It is computed from the columns and their events, never by comparing documents. 
 documents and with a pipeline's result.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,68 +20,124 @@ from emulator.spec.catalogue import SimulatedDay
 Mask = npt.NDArray[np.bool_]
 
 
-def account(day: SimulatedDay) -> dict[str, Any]:
+#: The counters of an entity, by the service's names; a version also has `modelId` and `baseModel`.
+Counters = dict[str, int | float | str]
+
+
+class Account(TypedDict):
+    """What exists on a date. Only the live dialect has the last three."""
+
+    date: str
+    models: dict[str, Counters]
+    versions: dict[str, Counters]
+    creators: dict[str, int]
+    tags: dict[str, int]
+    baseModels: dict[str, dict[str, int]]
+    images: dict[str, int | None]
+    counts: dict[str, int]
+    listed: NotRequired[dict[str, list[int]]]
+    unlisted: NotRequired[dict[str, list[int]]]
+    hidden: NotRequired[dict[str, list[int]]]
+
+
+class Differences(TypedDict):
+    """The differences of one kind of entities."""
+
+    born: Sequence[int | str]
+    gone: Sequence[int | str]
+    returned: Sequence[int | str]
+    changed: dict[str, list[str]]
+
+
+#: The differences between two dates.
+Changes = TypedDict(
+    "Changes",
+    {
+        "from": str,
+        "to": str,
+        "models": Differences,
+        "creators": Differences,
+        "tags": Differences,
+        "images": Differences,
+    },
+)
+
+
+def account(day: SimulatedDay) -> Account:
     """The entities of a date, by id, with true counters.
 
     `models` and `versions` have the counters of the `stats` objects by id (only versions of visible models, with
     `modelId` and `baseModel`), `creators` and `tags` their `modelCount` by name, `baseModels` sums over `versions`,
     `images` the number of gallery images and the highest id, `counts` the number of each.
     """
-    columns, models, versions = day.columns, day.model_counters, day.version_counters
-    visible = day.model_visible
-    shown = columns.version_visible(day.day) & visible[columns.version_model]
-    base = columns.version_base_model(day.day)
-    model_ids = columns.model_id.tolist()
-    result: dict[str, Any] = {
+    columns, models = day.columns, day.model_counters
+    of_models: dict[str, Counters] = {
+        str(columns.model_id[i]): {
+            "downloadCount": int(models.downloads[i]),
+            "favoriteCount": int(models.favorites[i]),
+            "commentCount": int(models.comments[i]),
+            "ratingCount": int(models.ratings[i]),
+            "rating": float(models.rating[i]),
+            "thumbsUpCount": int(models.thumbs_up[i]),
+            "thumbsDownCount": int(models.thumbs_down[i]),
+        }
+        for i in np.flatnonzero(day.model_visible).tolist()
+    }
+    of_versions, bases = _account_of_versions(day)
+    creators = {
+        columns.usernames[i]: int(day.model_count_of_creator[i])
+        for i in np.flatnonzero(columns.creator_visible(day.day)).tolist()
+    }
+    tags = {
+        vocabulary.tag_name(i): int(day.model_count_of_tag[i])
+        for i in np.flatnonzero(columns.tags.first_used <= day.day).tolist()
+    }
+    images = day.gallery.until(day.day)
+    return {
         "date": day.date.isoformat(),
-        "models": {
-            str(model_ids[i]): {
-                "downloadCount": int(models.downloads[i]),
-                "favoriteCount": int(models.favorites[i]),
-                "commentCount": int(models.comments[i]),
-                "ratingCount": int(models.ratings[i]),
-                "rating": float(models.rating[i]),
-                "thumbsUpCount": int(models.thumbs_up[i]),
-                "thumbsDownCount": int(models.thumbs_down[i]),
-            }
-            for i in np.flatnonzero(visible).tolist()
-        },
-        "versions": {
-            str(columns.version_id[i]): {
-                "modelId": model_ids[columns.version_model[i]],
-                "baseModel": vocabulary.BASE_MODELS[base[i]][0],
-                "downloadCount": int(versions.downloads[i]),
-                "ratingCount": int(versions.ratings[i]),
-                "rating": float(versions.rating[i]),
-                "thumbsUpCount": int(versions.thumbs_up[i]),
-                "thumbsDownCount": int(versions.thumbs_down[i]),
-            }
-            for i in np.flatnonzero(shown).tolist()
-        },
-        "creators": {
-            columns.usernames[i]: int(day.model_count_of_creator[i])
-            for i in np.flatnonzero(columns.creator_visible(day.day)).tolist()
-        },
-        "tags": {
-            vocabulary.tag_name(i): int(day.model_count_of_tag[i])
-            for i in np.flatnonzero(columns.tags.first_used <= day.day).tolist()
+        "models": of_models,
+        "versions": of_versions,
+        "creators": creators,
+        "tags": tags,
+        "baseModels": bases,
+        "images": {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None},
+        "counts": {
+            "models": len(of_models),
+            "versions": len(of_versions),
+            "creators": len(creators),
+            "tags": len(tags),
+            "baseModels": len(bases),
+            "images": images,
         },
     }
+
+
+def _account_of_versions(day: SimulatedDay) -> tuple[dict[str, Counters], dict[str, dict[str, int]]]:
+    """The counters of the versions by id, and their sums by base model."""
+    columns, versions = day.columns, day.version_counters
+    base = columns.version_base_model(day.day)
+    found: dict[str, Counters] = {}
     bases: dict[str, dict[str, int]] = {}
-    for version in result["versions"].values():
-        total = bases.setdefault(version["baseModel"], {"versions": 0, "downloadCount": 0, "thumbsUpCount": 0})
+    for i in np.flatnonzero(day.version_shown).tolist():
+        name = vocabulary.BASE_MODELS[base[i]][0]
+        downloads, thumbs = int(versions.downloads[i]), int(versions.thumbs_up[i])
+        found[str(columns.version_id[i])] = {
+            "modelId": int(columns.model_id[columns.version_model[i]]),
+            "baseModel": name,
+            "downloadCount": downloads,
+            "ratingCount": int(versions.ratings[i]),
+            "rating": float(versions.rating[i]),
+            "thumbsUpCount": thumbs,
+            "thumbsDownCount": int(versions.thumbs_down[i]),
+        }
+        total = bases.setdefault(name, {"versions": 0, "downloadCount": 0, "thumbsUpCount": 0})
         total["versions"] += 1
-        total["downloadCount"] += version["downloadCount"]
-        total["thumbsUpCount"] += version["thumbsUpCount"]
-    result["baseModels"] = bases
-    images = day.gallery.until(day.day)
-    result["images"] = {"count": images, "lastId": int(day.gallery.image_id[images - 1]) if images else None}
-    result["counts"] = {name: len(result[name]) for name in ("models", "versions", "creators", "tags", "baseModels")}
-    result["counts"]["images"] = images
-    return result
+        total["downloadCount"] += downloads
+        total["thumbsUpCount"] += thumbs
+    return found, bases
 
 
-def live_account(live: LiveDay) -> dict[str, Any]:
+def live_account(live: LiveDay) -> Account:
     """The entities of a date, as in `account`, with the counters of the live dialect and what it does not show.
 
     `models` have `downloadCount`, `thumbsUpCount`, `thumbsDownCount`, `commentCount` and `tippedAmountCount`,
@@ -115,7 +172,7 @@ def live_account(live: LiveDay) -> dict[str, Any]:
     return result
 
 
-def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
+def changes(before: SimulatedDay, after: SimulatedDay) -> Changes:
     """The differences between two dates, without counters, for models, creators, tags and gallery images.
 
     Each kind has `born` (published in between and there now), `gone`, `returned` (there now and earlier, but not on the
@@ -169,7 +226,7 @@ def changes(before: SimulatedDay, after: SimulatedDay) -> dict[str, Any]:
     }
 
 
-def live_changes(before: LiveDay, after: LiveDay) -> dict[str, Any]:
+def live_changes(before: LiveDay, after: LiveDay) -> Changes:
     """The differences between two dates, as in `changes`, with these reasons of the live dialect:
 
     archived, taken_down, availability (an early access ended), rated (of a version), licence_form (all models at once).

@@ -4,8 +4,6 @@ So a version is the same in all operations, for a simulated and a given catalogu
 type are left out.
 """
 
-from typing import Any
-
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
@@ -15,7 +13,7 @@ class _Nested(msgspec.Struct):
     modelVersions: list[msgspec.Raw]  # noqa: N815 -- the API's name
 
 
-def decoded(document: bytes) -> Any:
+def decoded(document: bytes) -> object:
     """The value of a document; None if it is not JSON."""
     try:
         return msgspec.json.decode(document)
@@ -23,20 +21,20 @@ def decoded(document: bytes) -> Any:
         return None
 
 
-def object_of(value: Any) -> dict[str, Any]:
+def object_of(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def list_of(value: Any) -> list[Any]:
+def list_of(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def find_version(model: bytes, version_id: int) -> tuple[dict[str, Any], dict[str, Any], int]:
+def find_version(model: bytes, version_id: int) -> tuple[dict[str, object], dict[str, object], int]:
     """The decoded model, the decoded version with that id, and its place; the version must be there."""
     document = object_of(decoded(model))
     versions = list_of(document.get("modelVersions"))
     place = next(n for n, version in enumerate(versions) if object_of(version).get("id") == version_id)
-    return document, versions[place], place
+    return document, object_of(versions[place]), place
 
 
 def version_document(model: bytes, version_id: int) -> bytes:

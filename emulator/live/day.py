@@ -117,8 +117,8 @@ class LiveDay:
     def _suits(self, row: int, query: LiveModelQuery) -> bool:
         """Whether it has one of the requested licences and one of the requested file formats."""
         fields = self._documents.specified(row, self.day.day)
-        formats = {file["format"] for version in fields["modelVersions"] for file in version["files"]}
-        licensed = not query.licences or not set(query.licences).isdisjoint(fields["allowCommercialUse"])
+        formats = {file.format for version in fields.modelVersions for file in version.files}
+        licensed = not query.licences or not set(query.licences).isdisjoint(fields.allowCommercialUse)
         return licensed and (not query.formats or not formats.isdisjoint(query.formats))
 
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
@@ -175,10 +175,10 @@ class LiveDay:
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
         return self.day.versions_by_hash(hashes)
 
-    def images(self, query: LiveImageQuery) -> Listing:
+    def images(self, query: LiveImageQuery) -> Listing[int]:
         return self._images.images(query)
 
-    def creators(self, text: str | None) -> Listing:
+    def creators(self, text: str | None) -> Listing[int]:
         """In the order in which they joined, which the service does not promise (6)."""
         columns = self.day.columns
         rows = np.flatnonzero(columns.creator_visible(self.day.day)).tolist()
@@ -192,7 +192,7 @@ class LiveDay:
         rendered["link"] = f"https://civitai.com/api/v1/models?username={fields['username']}"
         return _encode(rendered | ({"image": fields["image"]} if "image" in fields else {}))
 
-    def tags(self, text: str | None) -> Listing:
+    def tags(self, text: str | None) -> Listing[int]:
         counts = self.day.model_count_of_tag
         rows = np.flatnonzero(self.day.columns.tags.first_used <= self.day.day).tolist()
         names = {row: vocabulary.tag_name(row) for row in rows}

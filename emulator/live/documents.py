@@ -4,7 +4,7 @@ A live document has the content of the specification's in another shape: other n
 counters, and more fields. Model documents are cached as frames, like the specification's.
 """
 
-from typing import Any
+from msgspec import UNSET
 
 from emulator.live.traits import LICENCE_IS_LIST, LICENCE_IS_TEXT, LiveTraits
 from emulator.live.versions import LiveVersions, View
@@ -12,6 +12,7 @@ from emulator.simulation import vocabulary
 from emulator.simulation.columns import Simulation
 from emulator.simulation.counters import ModelCounters, VersionCounters
 from emulator.spec.documents import HOLE, Frame, FrameCache, ModelDocuments, cut, user_id
+from emulator.spec.shapes import Model
 
 _MATURE = 4 | 8 | 16
 
@@ -57,7 +58,7 @@ class LiveDocuments:
         ]
         return frame.filled(stats)
 
-    def specified(self, model: int, day: int) -> dict[str, Any]:
+    def specified(self, model: int, day: int) -> Model:
         """The specification's document of a model on a day."""
         return self._documents.fields(model, day)[0]
 
@@ -66,7 +67,7 @@ class LiveDocuments:
         if shown is None:
             return Frame(events, [], [], [])
         spec, visible = self._documents.fields(model, day)
-        nested = dict(zip(visible, spec["modelVersions"], strict=True))
+        nested = dict(zip(visible, spec.modelVersions, strict=True))
         fields = self._model_fields(model, spec, day)
         mode = self._traits.mode(model, day)
         versions = []
@@ -105,38 +106,38 @@ class LiveDocuments:
         base = (world.version_corrected_base if corrected else world.version_base)[version]
         return str(vocabulary.BASE_MODELS[base][0]).startswith(vocabulary.RESTRICTED_BASES)
 
-    def _model_fields(self, model: int, spec: dict[str, Any], day: int) -> dict[str, Any]:
+    def _model_fields(self, model: int, spec: Model, day: int) -> dict[str, object]:
         world, traits = self._world, self._traits
         creator = int(world.model_creator[model])
-        fields: dict[str, Any] = {
-            "id": spec["id"],
-            "name": spec["name"],
-            "description": spec.get("description"),
-            "allowNoCredit": spec["allowNoCredit"],
-            "allowCommercialUse": _licence(spec["allowCommercialUse"], day),
-            "allowDerivatives": spec["allowDerivatives"],
-            "allowDifferentLicense": spec["allowDifferentLicense"],
-            "type": spec["type"],
+        fields: dict[str, object] = {
+            "id": spec.id,
+            "name": spec.name,
+            "description": None if spec.description is UNSET else spec.description,
+            "allowNoCredit": spec.allowNoCredit,
+            "allowCommercialUse": _licence(spec.allowCommercialUse, day),
+            "allowDerivatives": spec.allowDerivatives,
+            "allowDifferentLicense": spec.allowDifferentLicense,
+            "type": spec.type,
             "minor": bool(traits.minor[model]),
             "sfwOnly": bool(traits.minor[model]),
             "poi": bool(traits.poi[model]),
-            "nsfw": spec["nsfw"],
-            "nsfwLevel": spec["nsfwLevel"],
+            "nsfw": spec.nsfw,
+            "nsfwLevel": spec.nsfwLevel,
             "availability": "Public",
             "userId": user_id(creator),
-            "baseModels": list(dict.fromkeys(version["baseModel"] for version in spec["modelVersions"])),
+            "baseModels": list(dict.fromkeys(version.baseModel for version in spec.modelVersions)),
             "cosmetic": None,
-            "supportsGeneration": spec["type"] in ("Checkpoint", "LORA"),
+            "supportsGeneration": spec.type in ("Checkpoint", "LORA"),
             "stats": HOLE,
         }
         mode = traits.mode(model, day)
         if mode is not None:
             fields["mode"] = mode
-        if "creator" in spec:
-            fields["creator"] = {"username": spec["creator"]["username"], "image": spec["creator"].get("image")}
+        if spec.creator is not UNSET:
+            fields["creator"] = {"username": spec.creator["username"], "image": spec.creator.get("image")}
         elif traits.creator_left_nameless[creator]:
             fields["creator"] = {"username": None, "image": None}
-        fields["tags"] = spec["tags"]
+        fields["tags"] = spec.tags
         return fields
 
 
@@ -147,6 +148,6 @@ def _licence(granted: tuple[str, ...], day: int) -> object:
     return "{" + ",".join(granted) + "}" if day >= LICENCE_IS_TEXT else granted
 
 
-def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(fields: dict[str, object]) -> dict[str, object]:
     """Without nulls and empty lists, like the versions of /models/{id} (0.8)."""
     return {name: value for name, value in fields.items() if value is not None and value != []}

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from emulator.catalogue import Listing, ModelQuery
-from emulator.given import GivenMoment
+from emulator.given import Creator, GivenMoment, ImageFacts
 from emulator.live.catalogue import KEPT_ORDERS, MissingFileError, User, narrowed, tag_document
 from emulator.live.keyset import Keyset, order_by
 from emulator.live.queries import LiveImageQuery, LiveModelQuery
@@ -121,7 +121,7 @@ class LiveGiven:
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
         return self.day.versions_by_hash(hashes)
 
-    def images(self, query: LiveImageQuery) -> Listing:
+    def images(self, query: LiveImageQuery) -> Listing[ImageFacts]:
         listing = self.day.images(query.query)
         images = [image for image in listing.rows if query.image_ids is None or image.id in query.image_ids]
         if query.oldest_first:
@@ -131,10 +131,10 @@ class LiveGiven:
             images = images[reached:]
         return Listing(images, listing.document)
 
-    def creators(self, text: str | None) -> Listing:
+    def creators(self, text: str | None) -> Listing[Creator]:
         return Listing([one for one in self._given.creators if text is None or text in one["username"]], _encode)
 
-    def tags(self, text: str | None) -> Listing:
+    def tags(self, text: str | None) -> Listing[str]:
         names = [one["name"] for one in self._given.tags]
         return Listing([name for name in names if text is None or name.startswith(text)], tag_document)
 

@@ -21,7 +21,7 @@ class LiveImages:
     def __init__(self, day: SimulatedDay) -> None:
         self._day = day
 
-    def images(self, query: LiveImageQuery) -> Listing:
+    def images(self, query: LiveImageQuery) -> Listing[int]:
         gallery = self._day.gallery
         rows = np.asarray(self._day.images(query.query).rows, dtype=np.int64)
         chosen = (gallery.level[rows] & query.levels > 0) & (gallery.created_second[rows] * 1000 <= query.until)

@@ -2,10 +2,12 @@
 (docs/api-notes.md, 2 and 4).
 """
 
+# ruff: noqa: N815 (fields have the names that the service gives them)
+
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from emulator.live.traits import ALL_LEVELS, LiveTraits
 from emulator.simulation import vocabulary
@@ -13,6 +15,7 @@ from emulator.simulation.columns import EPOCH_NOON, Simulation
 from emulator.simulation.counters import VersionCounters
 from emulator.simulation.dice import draws
 from emulator.spec.documents import HOLE, ModelDocuments, auto_v3, file_count, image_fields, timestamp, user_id
+from emulator.spec.shapes import File, Image, Version
 
 #: Showcase images of a version in lists and model details, and in version details (2).
 LIST_IMAGES, VERSION_IMAGES = 20, 10
@@ -37,6 +40,24 @@ class View:
 DETAIL = View(gated=True, detail=True)
 
 
+class LiveFile(Struct):
+    """A file in a version."""
+
+    id: int
+    sizeKB: float
+    name: str
+    type: str
+    pickleScanResult: str
+    pickleScanMessage: str
+    virusScanResult: str
+    virusScanMessage: None
+    scannedAt: str | None
+    metadata: dict[str, str | None]
+    hashes: dict[str, str]
+    downloadUrl: str
+    primary: bool | UnsetType = UNSET
+
+
 class LiveVersions:
     """Makes the live documents of the versions of a simulation."""
 
@@ -50,24 +71,24 @@ class LiveVersions:
         world = self._world
         return file_count(world.seed, int(world.version_key[version])) > 0 and not self._traits.without_primary[version]
 
-    def nested(self, version: int, index: int, spec: dict[str, Any], day: int, view: View) -> dict[str, Any]:
+    def nested(self, version: int, index: int, spec: Version, day: int, view: View) -> dict[str, object]:
         """A version in the document of its model, at a place of the list."""
         world, traits = self._world, self._traits
         random = self._draws(version)
-        images = [image for image in self.images(version, spec) if image["nsfwLevel"] & view.levels]
+        images = [image for image in self.images(version, spec) if image.nsfwLevel & view.levels]
         gated = bool(traits.public_on[version] > day)
-        fields: dict[str, Any] = {
-            "id": spec["id"],
+        fields: dict[str, object] = {
+            "id": spec.id,
             "index": index,
-            "name": spec["name"],
-            "baseModel": spec["baseModel"],
-            "baseModelType": spec["baseModelType"] if random[0] % 4 else None,
-            "publishedAt": spec["publishedAt"],
+            "name": spec.name,
+            "baseModel": spec.baseModel,
+            "baseModelType": spec.baseModelType if random[0] % 4 else None,
+            "publishedAt": spec.publishedAt,
             "flags": 0,
             "availability": "EarlyAccess" if gated else "Public",
             "nsfwLevel": self.level(version, spec, day),
             "description": "<p>" + vocabulary.SENTENCES[random[1] % 1000] + "</p>" if random[1] % 3 == 0 else None,
-            "trainedWords": spec["trainedWords"],
+            "trainedWords": spec.trainedWords,
             "vaeId": int(random[2]) if random[2] % 50 == 0 else None,
             "supportsGeneration": bool(random[3] % 2),
             "paidAccess": {"permanent": False, "endsAt": self._access_ends(version)} if gated else None,
@@ -75,30 +96,30 @@ class LiveVersions:
         if gated:
             fields["earlyAccessDeadline"] = self._access_ends(version)
         if view.detail:
-            fields |= {"status": "Published", "createdAt": spec["createdAt"], "covered": bool(random[3] % 2)}
+            fields |= {"status": "Published", "createdAt": spec.createdAt, "covered": bool(random[3] % 2)}
         fields["stats"] = HOLE
-        fields["files"] = [live_file(file, world.seed, place == 0) for place, file in enumerate(spec["files"])]
+        fields["files"] = [live_file(file, world.seed, place == 0) for place, file in enumerate(spec.files)]
         fields["images"] = [_list_image(image, with_id=not view.detail) for image in images]
-        fields["downloadUrl"] = spec["downloadUrl"]
+        fields["downloadUrl"] = spec.downloadUrl
         return fields
 
-    def level(self, version: int, spec: dict[str, Any], day: int) -> int:
+    def level(self, version: int, spec: Version, day: int) -> int:
         """The bits of a version's images; 0 until it is rated."""
         if self._traits.rated_on[version] > day:
             return 0
         level = 0
-        for image in spec["images"]:
-            level |= image["nsfwLevel"]
+        for image in spec.images:
+            level |= image.nsfwLevel
         return level
 
-    def images(self, version: int, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    def images(self, version: int, spec: Version) -> list[Image]:
         """The showcase images of a version: the specification's, and up to ten more if it has all of them."""
-        images: list[dict[str, Any]] = spec["images"]
+        images = spec.images
         more = self._draws(version)[4] % (LIST_IMAGES - VERSION_IMAGES + 1) if len(images) == VERSION_IMAGES else 0
         rank, second = int(self._world.version_rank[version]), int(self._world.version_second[version])
         # Ids of the specification's images are odd.
         return images + [
-            image_fields(20_000_002 + 2 * (16 * rank + place), images[place]["nsfwLevel"], second, self._world.seed)
+            image_fields(20_000_002 + 2 * (16 * rank + place), images[place].nsfwLevel, second, self._world.seed)
             for place in range(more)
         ]
 
@@ -106,34 +127,41 @@ class LiveVersions:
         """The document of /model-versions/{id} and of the hash look-ups (4)."""
         traits = self._traits
         spec_model, shown = self._documents.fields(model, day)
-        spec = spec_model["modelVersions"][shown.index(version)]
+        spec = spec_model.modelVersions[shown.index(version)]
         hidden = traits.downloads_hidden_on[self._world.model_creator[model]] <= day
         random = self._draws(version)
         gated = traits.public_on[version] > day
-        about: dict[str, Any] = {name: spec_model[name] for name in ("name", "type", "nsfw")}
-        about["poi"] = bool(traits.poi[model])
+        about = {
+            "name": spec_model.name,
+            "type": spec_model.type,
+            "nsfw": spec_model.nsfw,
+            "poi": bool(traits.poi[model]),
+        }
         mode = traits.mode(model, day)
-        files = [live_file(file, self._world.seed, place == 0) for place, file in enumerate(spec["files"])]
+        files = [live_file(file, self._world.seed, place == 0) for place, file in enumerate(spec.files)]
         for file in files:
-            file["primary"] = "primary" in file
-            file["scannedAt"] = _naive(file["scannedAt"])
-        fields = {name: spec[name] for name in ("id", "modelId", "name")}
-        fields |= {"nsfwLevel": self.level(version, spec, day)}
-        fields |= {name: spec[name] for name in ("createdAt", "updatedAt")}
-        fields |= {
+            file.primary = file.primary is True
+            file.scannedAt = _naive(file.scannedAt)
+        fields: dict[str, object] = {
+            "id": spec.id,
+            "modelId": spec.modelId,
+            "name": spec.name,
+            "nsfwLevel": self.level(version, spec, day),
+            "createdAt": spec.createdAt,
+            "updatedAt": spec.updatedAt,
             "status": "Published",
-            "publishedAt": spec["publishedAt"],
-            "trainedWords": spec["trainedWords"],
+            "publishedAt": spec.publishedAt,
+            "trainedWords": spec.trainedWords,
             "trainingStatus": None,
             "trainingDetails": None,
-            "baseModel": spec["baseModel"],
-            "baseModelType": spec["baseModelType"] if random[0] % 4 else None,
+            "baseModel": spec.baseModel,
+            "baseModelType": spec.baseModelType if random[0] % 4 else None,
             "description": "<p>" + vocabulary.SENTENCES[random[1] % 1000] + "</p>" if random[1] % 3 == 0 else None,
             "uploadType": "Created",
             "usageControl": "Download",
             "licensingFee": None,
             "paidAccess": {"permanent": False, "endsAt": self._access_ends(version)} if gated else None,
-            "air": spec["air"],
+            "air": spec.air,
             "stats": {
                 "downloadCount": None if hidden else int(versions.downloads[version]),
                 "thumbsUpCount": int(versions.thumbs_up[version]),
@@ -142,34 +170,34 @@ class LiveVersions:
             "files": files,
             "images": [
                 _list_image(image, with_id=False)
-                | {"meta": image.get("meta"), "metadata": {"width": image["width"]}, "availability": "Public"}
-                for image in spec["images"]
+                | {"meta": image.meta or None, "metadata": {"width": image.width}, "availability": "Public"}
+                for image in spec.images
             ],
         }
         if mode != "Archived":
-            fields["downloadUrl"] = spec["downloadUrl"]
+            fields["downloadUrl"] = spec.downloadUrl
         return _encode(fields)
 
     def mini(self, model: int, version: int, day: int) -> bytes:
         """The document of /model-versions/mini/{id} (4), without the version's id and the model's."""
         spec_model, shown = self._documents.fields(model, day)
-        spec = spec_model["modelVersions"][shown.index(version)]
-        file = live_file(spec["files"][0], self._world.seed, primary=True)
+        spec = spec_model.modelVersions[shown.index(version)]
+        file = live_file(spec.files[0], self._world.seed, primary=True)
         gated = bool(self._traits.public_on[version] > day)
-        fields: dict[str, Any] = {
-            "air": spec["air"],
-            "versionName": spec["name"],
-            "modelName": spec_model["name"],
+        fields: dict[str, object] = {
+            "air": spec.air,
+            "versionName": spec.name,
+            "modelName": spec_model.name,
             "userId": user_id(int(self._world.model_creator[model])),
-            "baseModel": spec["baseModel"],
+            "baseModel": spec.baseModel,
             "availability": "EarlyAccess" if gated else "Public",
-            "publishedAt": spec["publishedAt"],
-            "size": file["sizeKB"],
-            "fileType": file["type"],
-            "fileName": file["name"],
-            "hashes": file["hashes"],
-            "downloadUrls": [spec["downloadUrl"]],
-            "format": file["metadata"]["format"],
+            "publishedAt": spec.publishedAt,
+            "size": file.sizeKB,
+            "fileType": file.type,
+            "fileName": file.name,
+            "hashes": file.hashes,
+            "downloadUrls": [spec.downloadUrl],
+            "format": file.metadata["format"],
             "canGenerate": bool(self._draws(version)[3] % 2),
             "isFeatured": False,
             "requireAuth": gated,
@@ -191,41 +219,44 @@ class LiveVersions:
         return timestamp(EPOCH_NOON + (int(self._traits.public_on[version]) - 1) * 86_400)
 
 
-def live_file(spec: dict[str, Any], seed: int, primary: bool) -> dict[str, Any]:
+def live_file(spec: File, seed: int, primary: bool) -> LiveFile:
     """A file in a model of the live service; `primary` is absent unless it is true."""
-    hashes = {name: text for name, text in spec["hashes"].items() if name != "Blake3"}
-    if "Blake3" in spec["hashes"]:
-        hashes["BLAKE3"] = spec["hashes"]["Blake3"]
-        if spec["format"] == "SafeTensor":
-            hashes["AutoV3"] = auto_v3(seed, spec["id"])
-    success = spec["pickleScanResult"] == "Success"
-    pickle = spec["format"] == "PickleTensor"
-    rendered = {
-        "id": spec["id"],
-        "sizeKB": spec["sizeKB"],
-        "name": spec["name"],
-        "type": spec["type"],
-        "pickleScanResult": spec["pickleScanResult"],
-        "pickleScanMessage": "No Pickle imports" if success else "**Detected Pickle imports (1)**\n```\nos.system\n```",
-        "virusScanResult": spec["virusScanResult"],
-        "virusScanMessage": None,
-        "scannedAt": spec["scannedAt"] if spec["virusScanResult"] == "Success" else None,
-        "metadata": {
-            "format": spec["format"],
-            "size": None if pickle else ("full", "pruned")[spec["id"] % 2],
-            "fp": None if pickle else ("fp16", "fp32", "bf16")[spec["id"] % 3],
+    hashes = {name: text for name, text in spec.hashes.items() if name != "Blake3"}
+    if "Blake3" in spec.hashes:
+        hashes["BLAKE3"] = spec.hashes["Blake3"]
+        if spec.format == "SafeTensor":
+            hashes["AutoV3"] = auto_v3(seed, spec.id)
+    success = spec.pickleScanResult == "Success"
+    pickle = spec.format == "PickleTensor"
+    return LiveFile(
+        id=spec.id,
+        sizeKB=spec.sizeKB,
+        name=spec.name,
+        type=spec.type,
+        pickleScanResult=spec.pickleScanResult,
+        pickleScanMessage="No Pickle imports" if success else "**Detected Pickle imports (1)**\n```\nos.system\n```",
+        virusScanResult=spec.virusScanResult,
+        virusScanMessage=None,
+        scannedAt=spec.scannedAt if spec.virusScanResult == "Success" else None,
+        metadata={
+            "format": spec.format,
+            "size": None if pickle else ("full", "pruned")[spec.id % 2],
+            "fp": None if pickle else ("fp16", "fp32", "bf16")[spec.id % 3],
         },
-        "hashes": hashes,
-        "downloadUrl": spec["downloadUrl"],
-    }
-    return rendered | {"primary": True} if primary else rendered
+        hashes=hashes,
+        downloadUrl=spec.downloadUrl,
+        primary=True if primary else UNSET,
+    )
 
 
-def _list_image(spec: dict[str, Any], with_id: bool) -> dict[str, Any]:
-    fields = {"id": spec["id"]} if with_id else {}
-    fields |= {name: spec[name] for name in ("url", "nsfwLevel", "width", "height", "hash")}
-    has_meta = "meta" in spec
-    return fields | {
+def _list_image(spec: Image, with_id: bool) -> dict[str, object]:
+    has_meta = spec.meta is not UNSET
+    return ({"id": spec.id} if with_id else {}) | {
+        "url": spec.url,
+        "nsfwLevel": spec.nsfwLevel,
+        "width": spec.width,
+        "height": spec.height,
+        "hash": spec.hash,
         "type": "image",
         "minor": False,
         "poi": False,

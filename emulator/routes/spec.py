@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.catalogue import Catalogue, ImageQuery, Listing, ModelQuery
+from emulator.catalogue import Catalogue, Documents, ImageQuery, ModelQuery
 from emulator.member import EMAIL, JOINED, USER_ID, USERNAME, Stored, VaultRefusedError
 from emulator.parameters import integer, read_body, read_parameters
 from emulator.service import Service
@@ -29,7 +29,7 @@ _DEFAULT_LIMIT = {"listModels": 100, "listImages": 100, "listCreators": 20, "lis
 _DEFAULT_USERS = 20
 _encode = msgspec.json.Encoder().encode
 
-Select = Callable[[Catalogue, dict[str, Any]], Listing]
+Select = Callable[[Catalogue, dict[str, Any]], Documents]
 
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -57,12 +57,12 @@ async def refuse_get(_: Request) -> Response:
     raise HTTPException(405, headers={"Allow": "POST"})
 
 
-def _models(catalogue: Catalogue, sent: dict[str, Any]) -> Listing:
+def _models(catalogue: Catalogue, sent: dict[str, Any]) -> Documents:
     names = ("query", "tag", "username", "types", "sort", "period", "nsfw")
     return catalogue.models(ModelQuery(**{name: sent[name] for name in names if name in sent}))
 
 
-def _images(catalogue: Catalogue, sent: dict[str, Any]) -> Listing:
+def _images(catalogue: Catalogue, sent: dict[str, Any]) -> Documents:
     return catalogue.images(
         ImageQuery(
             post_id=sent.get("postId"),

@@ -57,9 +57,9 @@ class SimulatedDay(DayState):
     def __init__(self, world: SimulatedWorld, on: date) -> None:
         super().__init__(world.columns, on)
         self.world = world
-        self._listings = Recent[Hashable, Listing](_KEPT_LISTINGS)
+        self._listings = Recent[Hashable, Listing[int]](_KEPT_LISTINGS)
 
-    def models(self, query: ModelQuery) -> Listing:
+    def models(self, query: ModelQuery) -> Listing[int]:
         return self._listings.get(query, lambda: Listing(self._select_models(query).data, self._model_document))
 
     def model(self, model_id: int) -> bytes | None:
@@ -74,15 +74,15 @@ class SimulatedDay(DayState):
         index = int(np.searchsorted(ids, model_id))
         return index if ids[index] == model_id and self.model_visible[index] else None
 
-    def images(self, query: ImageQuery) -> Listing:
+    def images(self, query: ImageQuery) -> Listing[int]:
         return self._listings.get(query, lambda: Listing(self._select_images(query).data, self.image_document))
 
-    def creators(self, text: str | None) -> Listing:
+    def creators(self, text: str | None) -> Listing[int]:
         return self._listings.get(
             ("creators", text), lambda: Listing(self._select_creators(text), self._creator_document)
         )
 
-    def tags(self, text: str | None) -> Listing:
+    def tags(self, text: str | None) -> Listing[int]:
         return self._listings.get(("tags", text), lambda: Listing(self._select_tags(text), self._tag_document))
 
     def enums(self) -> bytes:
@@ -121,7 +121,7 @@ class SimulatedDay(DayState):
                 found[text] = columns.version_id[versions].tolist()
         return found
 
-    def users(self, text: str | None) -> Listing:
+    def users(self, text: str | None) -> Listing[int]:
         names = self.columns.usernames
         wanted = (text or "").casefold()
         rows = np.flatnonzero(self.columns.creator_visible(self.day)).tolist()
@@ -232,9 +232,8 @@ class SimulatedDay(DayState):
 
     def _creator_document(self, creator: int) -> bytes:
         fields = creator_fields(self.columns, creator, self.day)
-        fields["modelCount"] = int(self.model_count_of_creator[creator])
-        fields["link"] = f"https://civitai.com/api/v1/models?username={fields['username']}"
-        return _encode(fields)
+        link = f"https://civitai.com/api/v1/models?username={fields['username']}"
+        return _encode({**fields, "modelCount": int(self.model_count_of_creator[creator]), "link": link})
 
     def _user_document(self, creator: int) -> bytes:
         joined = EPOCH_NOON + (int(self.columns.creator_joined[creator]) - 1) * 86_400

@@ -7,15 +7,16 @@ the holes. So a model needs hashing and encoding only once, and a join on every 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from emulator.simulation import vocabulary
 from emulator.simulation.columns import EPOCH, Simulation, day_of
 from emulator.simulation.counters import ModelCounters, VersionCounters
 from emulator.simulation.dice import digest, draws
+from emulator.spec.shapes import Creator, File, Image, Model, Version
 
 #: The placeholder of a stats object. No text can contain it, because JSON escapes quotation marks in a text.
 HOLE = "@stats"
@@ -56,28 +57,28 @@ def timestamp(second: int, milliseconds: int = 0) -> str:
     return f"{_day_text(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}.{milliseconds % 1000:03}Z"
 
 
-def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str, Any]:
+def image_fields(image_id: int, level: int, second: int, seed: int) -> Image:
     """The common part of a showcase image and a gallery image."""
     random = digest(64, seed, "image", image_id)
     width, height = _SIZES[random[0] % len(_SIZES)]
     name = random[1:17].hex()
-    fields: dict[str, Any] = {
-        "id": image_id,
-        "url": f"https://image.civitai.com/{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}/width=450/{image_id}.jpeg",
-        "hash": "U" + random[17:44].translate(_BASE83).decode(),
-        "width": width,
-        "height": height,
-        "nsfwLevel": level,
-        "nsfw": level > 2,
-        "createdAt": timestamp(second, random[44] * 3),
-        "stats": HOLE,
-    }
+    fields = Image(
+        id=image_id,
+        url=f"https://image.civitai.com/{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}/width=450/{image_id}.jpeg",
+        hash="U" + random[17:44].translate(_BASE83).decode(),
+        width=width,
+        height=height,
+        nsfwLevel=level,
+        nsfw=level > 2,
+        createdAt=timestamp(second, random[44] * 3),
+        stats=HOLE,
+    )
     if random[45] >= 60:
         sentences = vocabulary.SENTENCES
         prompt = " ".join(
             [sentences[(random[46 + i] << 8 | random[47 + i]) % len(sentences)] for i in range(1 + random[46] % 4)]
         )
-        meta: dict[str, Any] = {
+        meta: dict[str, object] = {
             "Size": f"{width}x{height}",
             "seed": int.from_bytes(random[50:54], "little"),
             "steps": 20 + random[54] % 30,
@@ -92,7 +93,7 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> dict[str,
             meta[vocabulary.META_KEYS[random[59] % len(vocabulary.META_KEYS)]] = str(random[60])
         if random[58] < 12:
             meta[f"Custom field {random[61]}"] = {"value": random[62], "note": "not part of any standard"}
-        fields["meta"] = meta
+        fields.meta = meta
     return fields
 
 
@@ -121,7 +122,7 @@ class Frame:
         return b"".join(parts)
 
 
-def cut(fields: dict[str, Any]) -> list[bytes]:
+def cut(fields: object) -> list[bytes]:
     """The pieces of a document: its JSON, cut at the holes."""
     return _encode(fields).split(_HOLE_BYTES)
 
@@ -189,44 +190,44 @@ class ModelDocuments:
 
     def _make_frame(self, model: int, day: int, events: int) -> Frame:
         fields, shown = self.fields(model, day)
-        return Frame(events, cut(fields), shown, [len(version["images"]) for version in fields["modelVersions"]])
+        return Frame(events, cut(fields), shown, [len(version.images) for version in fields.modelVersions])
 
-    def fields(self, model: int, day: int) -> tuple[dict[str, Any], list[int]]:
-        """A document with holes, as a dictionary, and its versions as indices into the simulation."""
+    def fields(self, model: int, day: int) -> tuple[Model, list[int]]:
+        """A document with holes, and its versions as indices into the simulation."""
         world, seed = self._world, self._world.seed
         model_id = int(world.model_id[model])
         kind = vocabulary.MODEL_TYPES[world.model_type[model]][0]
         random = draws(8, seed, "model", model)
-        fields: dict[str, Any] = {"id": model_id, "name": world.model_name(model, day)}
+        description: str | UnsetType = UNSET
         if world.has_description[model]:
             born = int(world.model_born[model])
-            fields["description"] = _description(seed, model, (day - born) // int(world.model_edit_period[model]))
+            description = _description(seed, model, (day - born) // int(world.model_edit_period[model]))
         licence = random[0] % 13 % len(vocabulary.LICENCES)
         if world.model_relicensed[model] <= day:
             licence = (licence + 1) % len(vocabulary.LICENCES)
-        fields |= {
-            "type": kind,
-            "nsfw": bool(world.model_nsfw[model]),
-            "nsfwLevel": int(world.model_nsfw_level[model]),
-            "allowNoCredit": random[1] % 10 < 7,
-            "allowCommercialUse": vocabulary.LICENCES[licence],
-            "allowDerivatives": random[2] % 10 < 8,
-            "allowDifferentLicense": random[3] % 10 < 6,
-            "stats": HOLE,
-        }
-        creator = int(world.model_creator[model])
-        if day < world.creator_deleted[creator]:
-            fields["creator"] = creator_fields(world, creator, day)
-        fields["tags"] = [vocabulary.tag_name(tag) for tag in world.tags.of(model, day)]
-
+        creator, level = int(world.model_creator[model]), int(world.model_nsfw_level[model])
         span = slice(world.version_start[model], world.version_start[model + 1])
         visible = (world.version_published[span] <= day) & (day < world.version_removed[span])
         shown = (np.flatnonzero(visible) + span.start).tolist()[::-1]  # the newest first
-        level = fields["nsfwLevel"]
-        fields["modelVersions"] = [self._version(version, model_id, kind, level, day) for version in shown]
+        fields = Model(
+            id=model_id,
+            name=world.model_name(model, day),
+            description=description,
+            type=kind,
+            nsfw=bool(world.model_nsfw[model]),
+            nsfwLevel=level,
+            allowNoCredit=random[1] % 10 < 7,
+            allowCommercialUse=vocabulary.LICENCES[licence],
+            allowDerivatives=random[2] % 10 < 8,
+            allowDifferentLicense=random[3] % 10 < 6,
+            stats=HOLE,
+            creator=creator_fields(world, creator, day) if day < world.creator_deleted[creator] else UNSET,
+            tags=[vocabulary.tag_name(tag) for tag in world.tags.of(model, day)],
+            modelVersions=[self._version(version, model_id, kind, level, day) for version in shown],
+        )
         return fields, shown
 
-    def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int) -> dict[str, Any]:
+    def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int) -> Version:
         world, seed = self._world, self._world.seed
         version_id, rank = int(world.version_id[version]), int(world.version_rank[version])
         second, number = int(world.version_second[version]), int(world.version_ordinal[version]) + 1
@@ -246,57 +247,56 @@ class ModelDocuments:
         ]
         if words and random[8] % 20 == 0:
             words[0] += ", 水彩"
-        fields: dict[str, Any] = {
-            "id": version_id,
-            "modelId": model_id,
-            "name": f"v{number}.0" if random[9] % 3 else f"v{number} {base_model}",
-            "baseModel": base_model,
-            "baseModelType": vocabulary.BASE_MODEL_TYPES[0 if random[10] % 50 else 1],
-            "createdAt": timestamp(second - 60 - random[11] % 3000, random[3]),
-            "updatedAt": timestamp(updated, random[4]),
-            "publishedAt": timestamp(second, random[5]),
-            "trainedWords": words,
-            "air": f"urn:air:{ecosystem}:{vocabulary.AIR_TYPES.get(kind, 'unknown')}:civitai:{model_id}@{version_id}",
-            "downloadUrl": f"https://civitai.com/api/download/models/{version_id}",
-        }
-        files = [
-            self._file(rank, place, version_id, kind, second, fields["name"]) for place in range(file_count(seed, key))
-        ]
-        # A version that drew a well-known VAE twice has it once.
-        fields["files"] = list({file["id"]: file for file in reversed(files)}.values())[::-1]
-        post_id = 50_000 + 3 * rank
+        name = f"v{number}.0" if random[9] % 3 else f"v{number} {base_model}"
+        files = [self._file(rank, place, version_id, kind, second, name) for place in range(file_count(seed, key))]
         levels = _LEVEL_OF_IMAGE[model_level]
         share = random[13] / 65_536
-        fields["images"] = [
+        images = [
             image_fields(20_000_001 + 2 * (16 * rank + place), levels[(random[14] + place) % len(levels)], second, seed)
-            | {"postId": post_id}
             for place in range(min(10, int(1 + 11 * (0.6 * share + 0.4 * (2 - share) * share))))
         ]
-        fields["stats"] = HOLE
-        return fields
+        for image in images:
+            image.postId = 50_000 + 3 * rank
+        return Version(
+            id=version_id,
+            modelId=model_id,
+            name=name,
+            baseModel=base_model,
+            baseModelType=vocabulary.BASE_MODEL_TYPES[0 if random[10] % 50 else 1],
+            createdAt=timestamp(second - 60 - random[11] % 3000, random[3]),
+            updatedAt=timestamp(updated, random[4]),
+            publishedAt=timestamp(second, random[5]),
+            trainedWords=words,
+            air=f"urn:air:{ecosystem}:{vocabulary.AIR_TYPES.get(kind, 'unknown')}:civitai:{model_id}@{version_id}",
+            downloadUrl=f"https://civitai.com/api/download/models/{version_id}",
+            # A version that drew a well-known VAE twice has it once.
+            files=list({file.id: file for file in reversed(files)}.values())[::-1],
+            images=images,
+            stats=HOLE,
+        )
 
-    def _file(self, rank: int, place: int, version_id: int, kind: str, second: int, name: str) -> dict[str, Any]:
+    def _file(self, rank: int, place: int, version_id: int, kind: str, second: int, name: str) -> File:
         file = file_identity(self._world.seed, rank, place, kind)
         quantiles = _OTHER_KB if place > 0 and file.type != "Model" else _FILE_KB.get(kind, _OTHER_KB)
         random = file.random
         size = _quantile(random[3], quantiles)
-        return {
-            "id": file.id,
-            "name": f"{kind.lower()}_{version_id}_{name.replace(' ', '')}.{_FILE_SUFFIX[file.format]}",
-            "sizeKB": int(size) if random[5] % 4 == 0 else int(size * 1024) / 1024,
-            "type": file.type,
-            "format": file.format,
-            "pickleScanResult": ("Success", "Success", "Danger", "Error", "Pending")[max(0, random[6] % 250 - 245)],
-            "virusScanResult": "Success" if random[7] % 300 else "Pending",
-            "scannedAt": timestamp(second - random[7] % 60, random[6]),
-            "downloadUrl": f"https://civitai.com/api/download/models/{version_id}"
+        return File(
+            id=file.id,
+            name=f"{kind.lower()}_{version_id}_{name.replace(' ', '')}.{_FILE_SUFFIX[file.format]}",
+            sizeKB=int(size) if random[5] % 4 == 0 else int(size * 1024) / 1024,
+            type=file.type,
+            format=file.format,
+            pickleScanResult=("Success", "Success", "Danger", "Error", "Pending")[max(0, random[6] % 250 - 245)],
+            virusScanResult="Success" if random[7] % 300 else "Pending",
+            scannedAt=timestamp(second - random[7] % 60, random[6]),
+            downloadUrl=f"https://civitai.com/api/download/models/{version_id}"
             + (f"?type={file.type.replace(' ', '%20')}" if place else ""),
-            "hashes": file_hashes(self._world.seed, file),
-        }
+            hashes=file_hashes(self._world.seed, file),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileIdentity:
     """The identity of a file in all versions: its id and its random numbers."""
 
     id: int
@@ -311,7 +311,7 @@ def file_count(seed: int, version_key: int) -> int:
     return 0 if chance % 700 == 0 else 1 + (chance % 100 < 8) + (chance % 100 < 2)
 
 
-def file_identity(seed: int, rank: int, place: int, kind: str) -> File:
+def file_identity(seed: int, rank: int, place: int, kind: str) -> FileIdentity:
     """The file at a place of a version (by its rank), for a model type."""
     random = draws(8, seed, "file", rank, place)
     file_type, file_format, file_id = "Model", "SafeTensor", 3_000 + 5 * rank + place
@@ -328,10 +328,10 @@ def file_identity(seed: int, rank: int, place: int, kind: str) -> File:
             # One of a few well-known VAE files that many versions share, with id and hashes.
             file_id = 1 + random[2] % 5
             random = draws(8, seed, "shared file", file_id)
-    return File(file_id, file_type, file_format, random)
+    return FileIdentity(file_id, file_type, file_format, random)
 
 
-def file_hashes(seed: int, file: File) -> dict[str, str]:
+def file_hashes(seed: int, file: FileIdentity) -> dict[str, str]:
     """The hashes of a file by algorithm, upper case; some have no AutoV1, a few were never hashed."""
     if file.random[4] % 1000 == 999:
         return {}
@@ -352,9 +352,9 @@ def user_id(creator: int) -> int:
     return 20_000 + 3 * creator
 
 
-def creator_fields(world: Simulation, creator: int, day: int) -> dict[str, Any]:
+def creator_fields(world: Simulation, creator: int, day: int) -> Creator:
     """Name and image of a creator. Many have no image until they upload one."""
-    fields: dict[str, Any] = {"username": world.usernames[creator]}
+    fields: Creator = {"username": world.usernames[creator]}
     renewed = bool(world.creator_new_image[creator] <= day)
     name = digest(17, world.seed, "avatar", creator, renewed)
     if renewed or name[16] >= 70:

@@ -4,10 +4,9 @@ Image k was created when the growth curve passed k, so the images of a day are a
 changes or disappears, only its counters grow.
 """
 
-from typing import Any
-
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from emulator.simulation import vocabulary
 from emulator.simulation.columns import EPOCH_NOON, REFERENCE_DAYS, Simulation
@@ -67,18 +66,18 @@ class Gallery:
         return self.reactions(day) // (6 + self._noise[: self.until(day)])
 
     def document(self, image: int, reactions: int, comments: int) -> bytes:
-        fields: dict[str, Any] = image_fields(
+        fields = image_fields(
             int(self.image_id[image]), int(self.level[image]), int(self.created_second[image]), self._world.seed
         )
-        fields["stats"] = {
+        fields.stats = {
             "favoriteCount": reactions // 5,
             "commentCount": comments,
             "thumbsUpCount": reactions,
             "thumbsDownCount": reactions // 23,
         }
-        fields["postId"] = int(self.post_id[image])
-        fields["username"] = self._world.usernames[self.creator[image]]
-        if self.version[image] >= 0 and "meta" in fields:
+        fields.postId = int(self.post_id[image])
+        fields.username = self._world.usernames[self.creator[image]]
+        if self.version[image] >= 0 and fields.meta is not UNSET:
             base = self._world.version_base[self.version[image]]
-            fields["meta"]["baseModel"] = vocabulary.BASE_MODELS[base][0]
+            fields.meta["baseModel"] = vocabulary.BASE_MODELS[base][0]
         return msgspec.json.encode(fields)

@@ -4,10 +4,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from emulator.catalogue import Listing
+from emulator.catalogue import Documents
 
 
-def page_body(listing: Listing, number: int, limit: int, address: str, query: list[tuple[str, str]]) -> bytes:
+def page_body(listing: Documents, number: int, limit: int, address: str, query: list[tuple[str, str]]) -> bytes:
     """The JSON of a page, built from the bytes of its items.
 
     Args:

@@ -5,7 +5,6 @@ Numbers in brackets are sections of docs/api-notes.md.
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -33,7 +32,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 class AnswerError(Exception):
     """An error that the service reports in the body of this answer."""
 
-    def __init__(self, status: int, body: Any) -> None:
+    def __init__(self, status: int, body: object) -> None:
         super().__init__(status)
         self.response = json_response(encode(body), status)
 
@@ -50,9 +49,9 @@ async def answer_other_error(_: Request, error: Exception) -> Response:
     return json_response(encode({"error": message}), error.status_code)
 
 
-def page(request: Request, sent: dict[str, Any], items: Sequence[bytes], cursor: str | None) -> Response:
+def page(request: Request, sent: dict[str, object], items: Sequence[bytes], cursor: str | None) -> Response:
     """A page of a cursor-paged list. `nextPage` repeats the whole query, with any token (1)."""
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
     if cursor is not None:
         query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
         metadata["nextCursor"] = cursor
@@ -62,7 +61,7 @@ def page(request: Request, sent: dict[str, Any], items: Sequence[bytes], cursor:
     return list_body(items, metadata)
 
 
-def list_body(items: Sequence[bytes], metadata: dict[str, Any]) -> Response:
+def list_body(items: Sequence[bytes], metadata: dict[str, object]) -> Response:
     return json_response(b'{"items":[' + b",".join(items) + b'],"metadata":' + encode(metadata) + b"}")
 
 

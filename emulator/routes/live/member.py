@@ -81,7 +81,7 @@ class MemberRoutes:
     async def vault(self, request: Request) -> Response:
         self._service.require_key(request)
         member = self._service.member
-        body: dict[str, Any] | None = None
+        body: dict[str, object] | None = None
         if member.quota_kb:
             body = {"userId": USER_ID, "storageKb": member.quota_kb, "usedStorageKb": member.used_kb, "meta": {}}
             body["updatedAt"] = stamp(member.updated_at or self._service.clock.catalogue().now)
@@ -128,7 +128,7 @@ class MemberRoutes:
             raise AnswerError(403, {"message": str(refusal)}) from None
         return json_response(encode({"success": True} | ({} if stored is None else {"vaultId": USER_ID})))
 
-    def _vault_item(self, stored: Stored) -> dict[str, Any]:
+    def _vault_item(self, stored: Stored) -> dict[str, object]:
         return {
             "id": stored.id,
             "vaultId": USER_ID,

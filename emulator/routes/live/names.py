@@ -1,7 +1,5 @@
 """The short lists of the live service: creators, tags, users and enums."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -36,7 +34,7 @@ class NameRoutes:
         listing = self._service.show().creators(sent.get("query"))
         page, limit, total = sent.get("page", 1), sent.get("limit", 20), len(listing)
         pages = -(-total // limit)
-        metadata: dict[str, Any] = {"totalItems": total, "currentPage": page, "pageSize": limit, "totalPages": pages}
+        metadata: dict[str, object] = {"totalItems": total, "currentPage": page, "pageSize": limit, "totalPages": pages}
         if "query" in sent:
             # Totals of a search count only the items up to this page.
             seen = min(total, page * limit)
