@@ -19,7 +19,7 @@ from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Arguments, Endpoint
 from pipelines.api.errors import BrokenAnswerError, ServiceError
-from pipelines.crawl.pagination import following_query
+from pipelines.crawl.paginators import fetch_page, paginator_of
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
@@ -84,7 +84,7 @@ class DiscoveryCrawl:
         Raises:
             ServiceError: the service gave no answer, leads in circles, or has no end.
         """
-        endpoint = self.endpoint
+        endpoint, paginator = self.endpoint, paginator_of(self.endpoint)
         for pass_index in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(pass_index)
             self._met.clear()
@@ -104,7 +104,7 @@ class DiscoveryCrawl:
                 yield {"newest": self._newest(page), "rows": self._rows(page)}
                 without_new = without_new + 1 if len(self._met) == met_before else 0
                 self.progress.update(endpoint.name, self.documents)
-                query = following_query(endpoint, pass_index, query, page)
+                query = paginator.following(query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
                 if query and without_new == STALLED_PAGES:
@@ -126,14 +126,14 @@ class DiscoveryCrawl:
         """A page; waits while the whole service is broken."""
         while True:
             try:
-                return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
+                return fetch_page(self.client, self.endpoint, query)
             except BrokenAnswerError:
                 try:
                     self.client.probe()
                 except BrokenAnswerError as failure:
                     self.client.pause(failure)
                     continue
-            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS, says_next=self.endpoint.says_next)
+            return fetch_page(self.client, self.endpoint, query, PART_ATTEMPTS)
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []

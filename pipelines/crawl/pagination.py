@@ -8,17 +8,17 @@ retries as long as the client has patience. `PaginationState` is all that a stop
 """
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Literal
 
-from pipelines.api.answers import Page, next_page_query
+from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import Arguments, Endpoint
 from pipelines.api.errors import BrokenAnswerError, RefusedError
-from pipelines.raw.high_water_mark import plausible, plausible_ids, positions
+from pipelines.crawl.paginators import fetch_page, paginator_of
+from pipelines.raw.high_water_mark import plausible_ids
 from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, NewRows, RowBuffer
 from pipelines.raw.warehouse import Known
 
@@ -31,9 +31,6 @@ UNORDERED_SHARE = 0.99
 #: accepts it; a full page that ends the list is fetched once more.
 FETCHED_AGAIN = 2
 _Doubt = Literal["back", "known", "empty", "full"]
-
-_MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d{1,18})")
-_OFFSET = re.compile(r"(\d{1,18})(\|.+)")
 
 
 @dataclass(frozen=True)
@@ -86,6 +83,7 @@ class ListCrawl:
     ) -> None:
         self.endpoint = endpoint
         self.state = state
+        self._paginator = paginator_of(endpoint)
         self._buffer = RowBuffer(endpoint.kind, state, known, crawl_id, snapshot_date)
         # The first attempt of the first pass meets exactly the ids of the crawl, also after a resume.
         self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
@@ -127,7 +125,7 @@ class ListCrawl:
         except BrokenAnswerError as failure:
             self._go_back_and_wait(client, failure)
             return None
-        following = following_query(self.endpoint, self.state.rank, sent, page)
+        following = self._paginator.following(sent, page)
         doubt = self._doubt(sent, page, following)
         if doubt and self._may_fetch_again(doubt):
             return None
@@ -148,13 +146,8 @@ class ListCrawl:
         return self._buffer.new_rows(all_of_them=all_of_them)
 
     def _fetch(self, client: Client, sent: Arguments) -> Page:
-        if self.endpoint.items == "body":
-            return client.document(self.endpoint.path, sent)
-        is_part = self.state.broken_within is not None and self._limit(sent) > 1
-        return self._list_page(client, sent, PART_ATTEMPTS if is_part else None)
-
-    def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
-        return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
+        is_part = self.state.broken_within is not None and self._paginator.limit_of(sent) > 1
+        return fetch_page(client, self.endpoint, sent, PART_ATTEMPTS if is_part else None)
 
     def _doubt(self, sent: Arguments, page: Page, following: Arguments | None) -> _Doubt | None:
         """Why a page must be fetched again. It leads back. Or it ends the list without items, as after a timeout of the
@@ -166,10 +159,10 @@ class ListCrawl:
             return None
         if page.items:
             is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
-            return "full" if self._is_full(sent, page) and not is_whole else None
+            return "full" if self._paginator.is_full(sent, page) and not is_whole else None
         # After a page that was not full, an empty page is expected.
-        is_expected = self.endpoint.next_page == "until_empty" and self._read_in_this_attempt % self._limit(sent)
-        return None if is_expected else "empty"
+        was_full = self._read_in_this_attempt % self._paginator.limit_of(sent) == 0
+        return None if self.endpoint.next_page == "until_empty" and not was_full else "empty"
 
     def _may_fetch_again(self, doubt: _Doubt) -> bool:
         """Whether to fetch a page again. Each doubt has its own count: a page may be wrong in two ways in turn."""
@@ -188,7 +181,7 @@ class ListCrawl:
         broken: list[BrokenAnswerError] = []
         for suspect in self._suspects:
             try:
-                page = self._list_page(client, suspect.query, PART_ATTEMPTS)
+                page = fetch_page(client, self.endpoint, suspect.query, PART_ATTEMPTS)
             except BrokenAnswerError as error:
                 broken += [] if suspect.same_record else [error]
             else:
@@ -197,7 +190,7 @@ class ListCrawl:
                 break
         else:
             if broken:
-                page = self._list_page(client, sent, 1)
+                page = fetch_page(client, self.endpoint, sent, 1)
         for answer in broken:
             self._buffer.reject_answer(answer)
         self._trust_again()
@@ -227,21 +220,24 @@ class ListCrawl:
         Raises:
             BrokenAnswerError: more than this page is broken.
         """
-        state, limit = self.state, self._limit(sent)
+        state, limit = self.state, self._paginator.limit_of(sent)
         records = sum(not suspect.same_record for suspect in self._suspects)
         if self.endpoint.limit is None or records == BROKEN_IN_A_ROW:
             raise error
         if limit > 1:
             state.broken_within = limit
-            self._go_to(self._part(sent, self._offset(sent)))
+            self._go_to(self._part(sent, self._paginator.offset_of(sent)))
             return None
         state.broken_within = 0
-        past = self._past(sent) or self._past_first(client, sent)
+        # Behind a cursor of our own that did not help, it is still the same record.
+        same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
+        past = self._paginator.past_again(sent) if same_record else self._paginator.past(sent)
+        past = past or self._past_first(client, sent)
         if past is None:
             # If this fails too, the record is not the cause.
             client.probe()
             try:
-                return self._list_page(client, sent, PART_ATTEMPTS)
+                return fetch_page(client, self.endpoint, sent, PART_ATTEMPTS)
             except BrokenAnswerError as still:
                 error = still
             # The service has not failed again meanwhile, and now it may report where its list begins.
@@ -252,38 +248,11 @@ class ListCrawl:
             self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
             return None
         self._state_before = self._state_before or replace(state, broken_within=1)
-        # Behind a cursor of our own that did not help, it is still the same record.
-        same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
         self._suspects.append(_Suspect(sent, error, same_record))
-        if not same_record and self.endpoint.cursor == "moment_and_id":
+        if not same_record and self._paginator.may_not_pass:
             self._made_cursor = dict(past).get("cursor")
-        self._go_to(past)
+        self._go_to(self._part(past, self._paginator.offset_of(past)))
         return None
-
-    def _past(self, sent: Arguments) -> Arguments | None:
-        """The query that begins after the one record that `sent` requests; None if it cannot be derived."""
-        if self.endpoint.next_page != "cursor":
-            return self._part(sent, self._offset(sent) + 1)
-        past = self._past_cursor(dict(sent).get("cursor", ""))
-        return self._part(_with(sent, cursor=past), 0) if past else None
-
-    def _past_cursor(self, cursor: str) -> str | None:
-        match self.endpoint.cursor:
-            case "moment_and_id" if named := _MOMENT_AND_ID.fullmatch(cursor):
-                entity_id = int(named[2])
-                try:
-                    moment = datetime.fromisoformat(named[1])
-                    if cursor == self._made_cursor:  # the service compares only the moment
-                        moment += timedelta(milliseconds=1)
-                    else:
-                        entity_id += 1
-                except (ValueError, OverflowError):  # no such moment exists
-                    return None
-                return f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
-            case "offset" if placed := _OFFSET.fullmatch(cursor):
-                return f"{int(placed[1]) + 1}{placed[2]}"
-            case _:
-                return None
 
     def _past_first(self, client: Client, sent: Arguments) -> Arguments | None:
         """The query that begins after the first record of a list by cursors, if `sent` requests the beginning. A page
@@ -291,40 +260,26 @@ class ListCrawl:
         """
         if "cursor" in dict(sent):
             return None
+        nothing = self._paginator.part(sent, 0, 0)
         try:
-            page = self._list_page(client, _with(sent, limit=0), PART_ATTEMPTS)
+            page = fetch_page(client, self.endpoint, nothing, PART_ATTEMPTS)
         except (BrokenAnswerError, RefusedError):
             return None
-        cursor = page.metadata.get("nextCursor")
-        return self._past(_with(sent, cursor=cursor)) if isinstance(cursor, str) else None
+        first = self._paginator.following(nothing, page)
+        return self._paginator.past(first) if first else None
 
-    def _part(self, query: Arguments, offset: int) -> Arguments:
-        """`query` with a limit that fits `broken_within`; with page numbers, it begins at `offset`.
+    def _part(self, query: Arguments, first: int) -> Arguments:
+        """`query` with a limit that fits `broken_within`; with page numbers, it begins after `first` records.
 
         Whole pages come back when nothing is suspected any more and, with page numbers, a whole page begins here.
         """
-        within, full = self.state.broken_within, self.endpoint.limit
+        within, whole = self.state.broken_within, self.endpoint.limit
         assert within is not None
-        assert full is not None
-        largest = max(1, within // 2) if within else full
-        if self.endpoint.next_page == "cursor":
-            limit, place = largest, {}
-        else:
-            limit = max(part for part in range(1, largest + 1) if full % part == 0 and offset % part == 0)
-            place = {"page": offset // limit + 1}
-        if limit == full:
+        assert whole is not None
+        part = self._paginator.part(query, first, max(1, within // 2) if within else whole)
+        if self._paginator.limit_of(part) == whole:
             self.state.broken_within = None
-        return _with(query, limit=limit, **place)
-
-    def _is_full(self, sent: Arguments, page: Page) -> bool:
-        return len(page.items) >= self._limit(sent)
-
-    def _limit(self, query: Arguments) -> int:
-        return int(dict(query).get("limit", self.endpoint.limit or 1))
-
-    def _offset(self, query: Arguments) -> int:
-        """The number of records before a page."""
-        return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
+        return part
 
     def _go_to(self, query: Arguments) -> None:
         self.state.query = [list(argument) for argument in query]
@@ -336,24 +291,24 @@ class ListCrawl:
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         """Find what follows a processed page; false if the page must be fetched again first."""
-        state, following = self.state, following_query(self.endpoint, self.state.rank, sent, page)
+        state, following = self.state, self._paginator.following(sent, page)
         was_part = state.broken_within is not None
         if state.broken_within is not None and following is not None:
-            state.broken_within = max(0, state.broken_within - self._limit(sent))
-            following = self._part(following, self._offset(sent) + self._limit(sent))
+            state.broken_within = max(0, state.broken_within - self._paginator.limit_of(sent))
+            following = self._part(following, self._paginator.offset_of(sent) + self._paginator.limit_of(sent))
         if total := _announced(page):
             state.total_changed |= state.total is not None and state.total != total
             state.total = total
         repeats = bool(ids) and not new and not was_part
         # A last page with a few known rows is normal: rows moved to later pages.
-        if repeats and (following is not None or self._is_full(sent, page)):
+        if repeats and (following is not None or self._paginator.is_full(sent, page)):
             # It counts as received, but not as read: as many rows may be missing behind it.
             state.items_before += len(page.items)
             state.rejected_before += len(page.items) - len(ids)
             if self._may_fetch_again("known"):
                 return False
             # With page numbers, moved rows come again; a whole page of them has displaced other rows.
-            state.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+            state.total_changed |= not self.endpoint.unordered and self._paginator.is_full(sent, page)
         if following is None:
             self._end_of_pass()
             return True
@@ -507,36 +462,3 @@ def _announced(page: Page) -> int | None:
             return int(text)
         case _:
             return None
-
-
-def _with(query: Arguments, **values: object) -> Arguments:
-    """A query with other values."""
-    return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
-
-
-def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: Page) -> Arguments | None:
-    """The query of the next page, or None at the end of the pass `pass_index`."""
-    match endpoint.next_page:
-        case "cursor":
-            cursor = str(page.metadata.get("nextCursor") or "")
-            if cursor.startswith("|") and endpoint.kind == "model":
-                cursor = _dated_cursor(endpoint, page) or cursor
-            return (*endpoint.arguments(pass_index), ("cursor", cursor)) if cursor else None
-        case "next_page":
-            address = page.metadata.get("nextPage")
-            return next_page_query(address) if isinstance(address, str) and address else None
-        case "until_empty":
-            number = int(dict(sent).get("page", 1)) + 1
-            return (*endpoint.arguments(pass_index), ("page", str(number))) if page.items else None
-        case "single":
-            return None
-
-
-def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
-    """A cursor of our own instead of "|id", that of a record whose moment is null, which the service refuses.
-
-    Such records come last (docs/api-notes.md, 1), so the rest is available from the latest moment on the page.
-    """
-    found = positions(endpoint.kind, page.items)
-    latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)
-    return latest and f"{datetime.fromisoformat(latest).replace(tzinfo=None).isoformat(' ', 'milliseconds')}|0"
