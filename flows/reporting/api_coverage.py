@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.api.dialects import DIALECTS, Dialect, Lookup
-from pipelines.crawl.lookups import HASH_MATCH, WATCHED
+from pipelines.crawl.lookup_answers import HASH_MATCH
+from pipelines.crawl.lookups import WATCHED
 from pipelines.raw.tables import ACCOUNT_KINDS, documents_table, observations_table
 from transforms.lookup_tables import LOOKUPS
 from transforms.tables import TABLES, Table

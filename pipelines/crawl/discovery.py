@@ -19,6 +19,8 @@ from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Arguments, Endpoint
 from pipelines.api.errors import BrokenAnswerError, ServiceError
+from pipelines.crawl.broken_records import fetch_patiently
+from pipelines.crawl.pagination import STALLED_PAGES
 from pipelines.crawl.paginators import fetch_page, paginator_of
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
@@ -26,7 +28,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.high_water_mark import as_mark, plausible, positions
 from pipelines.raw.loader import INSERT_ONLY, SOURCE, Loader, marked, plain_errors
-from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
+from pipelines.raw.row_buffer import Row, arrow_table
 from pipelines.raw.tables import documents_table
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 from pipelines.settings import Settings
@@ -123,17 +125,7 @@ class DiscoveryCrawl:
         return max(sound, default=None) if len(sound) == len(found) else None
 
     def _page(self, query: Arguments) -> Page:
-        """A page; waits while the whole service is broken."""
-        while True:
-            try:
-                return fetch_page(self.client, self.endpoint, query)
-            except BrokenAnswerError:
-                try:
-                    self.client.probe()
-                except BrokenAnswerError as failure:
-                    self.client.pause(failure)
-                    continue
-            return fetch_page(self.client, self.endpoint, query, PART_ATTEMPTS)
+        return fetch_patiently(self.client, lambda attempts: fetch_page(self.client, self.endpoint, query, attempts))
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []
@@ -182,7 +174,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
         pages=sum(list_crawl.pages_read for list_crawl in list_crawls),
         rejected=sum(list_crawl.rejected for list_crawl in list_crawls),
         retries=client.retries,
-        bytes=client.bytes,
+        bytes=client.bytes_received,
         seconds=time.monotonic() - began,
     )
 
