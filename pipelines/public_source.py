@@ -18,7 +18,8 @@ from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Endpoint, Lookup
 from pipelines.api.errors import ServiceError
 from pipelines.crawl.lookups import LookupBatch, LookupRun, lookup_of
-from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl, PaginationState
+from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl
+from pipelines.crawl.pagination_state import PaginationState
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
 from pipelines.raw.resources import SOURCE, items_of, list_resource, lookup_resource

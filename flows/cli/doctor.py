@@ -12,7 +12,7 @@ from importlib.metadata import version
 from flows.cli.serving import api_url_file, check_api_url, prefect_environment
 from flows.reporting.console import say
 from pipelines.api.client import Client
-from pipelines.crawl.crawl import check_clocks
+from pipelines.crawl.clock import check_clocks
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import VARIABLES, check_network, proxy_for, shown
 from pipelines.settings import Limits, Settings, variable
@@ -98,7 +98,7 @@ def _service(settings: Settings) -> str:
     way = f" through the proxy {proxy.url} of {proxy.variable}" if proxy else ""
     return (
         f"{settings.api_url} answers{way} in dialect {settings.dialect_name}, {len(page.items)} model in "
-        f"{client.bytes:,} bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{client.bytes_received:,} bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 

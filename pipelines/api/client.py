@@ -1,22 +1,15 @@
-"""The HTTP client: keeps to a request budget, retries transient failures, and explains permanent ones.
+"""The HTTP client: keeps to a request budget, retries transient failures, and gives up at permanent ones.
 
 It sends one request at a time, within the request budget, and slower for a while after the service reports overload.
 Transient failures (a lost connection, 429, 5xx, a body that is cut off or is no JSON, the challenge page of a guard in
 front of the service) are retried for a set time, with growing pauses and never before the service's own Retry-After.
 Permanent failures (every other 4xx, an untrusted certificate, a refusing proxy) stop at once, with a message that says
 what to do. If a request is answered, but never with usable content, the client raises an error after a few attempts:
-maybe only this page is broken, and not the service. The API key is sent in the Authorization header only.
+maybe only this page is broken, and not the service.
 """
 
-import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
-from urllib.parse import urlencode, urlsplit
-
-import urllib3
-from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
+from urllib.parse import urlencode
 
 from pipelines.api.answers import (
     Answer,
@@ -29,10 +22,8 @@ from pipelines.api.answers import (
     excerpt,
     is_json_object,
 )
-from pipelines.api.connections import failure_of, open_pool, reason_of, refusal_of_proxy
 from pipelines.api.dialects import Arguments
 from pipelines.api.errors import (
-    BarredError,
     BrokenAnswerError,
     NotFoundError,
     OutageError,
@@ -41,27 +32,11 @@ from pipelines.api.errors import (
     TransientError,
     UnconfirmedError,
 )
-from pipelines.api.moments import http_date
-from pipelines.api.pacing import Patience, back_off, budget_of, retry_after
+from pipelines.api.pacing import Patience, back_off, budget_of
 from pipelines.api.read_ahead import ReadAhead
-from pipelines.network import proxy_for
+from pipelines.api.transport import OVERLOAD, Transport
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Settings
-
-USER_AGENT = f"civitai-etl/{version('civitai-etl')} (daily catalogue snapshots; one request at a time)"
-
-_RETRYABLE_STATUS = frozenset({408, 425, 429})
-
-#: A whole answer may take this multiple of the time-out, and be so large; of a larger one the beginning is kept.
-_WHOLE_ANSWER = 5
-_LARGEST_ANSWER, _KEPT_OF_LARGER = 256 * 2**20, 2**20
-#: Bytes of an answer that are read at once: the memory for them is taken first, however many it announces.
-_PIECE = 2**20
-#: A shorter text is no key of the service, and may occur in any answer.
-_SHORTEST_KEY = 8
-
-#: The service reports overload.
-_TOO_MUCH = frozenset({429, 503})
 
 #: Sent by the service itself at the end of its work, or before it starts (403: a guard let nothing through); every
 #: other failure may come from a proxy in between.
@@ -71,9 +46,7 @@ _SILENT = Silent()
 
 
 class Client:
-    """Fetches pages of one service; counts `requests`, `retries` and body `bytes` over its life.
-
-    An attempt at a request takes `longest_attempt_seconds` at most.
+    """Fetches pages of one service; counts `requests`, `retries` and `bytes_received` over its life.
 
     A service that does not answer is retried for `patience_seconds` since its last good answer; None is the time that
     is set for crawls, 0 is one attempt.
@@ -84,22 +57,23 @@ class Client:
     ) -> None:
         self.requests = 0
         self.retries = 0
-        self.bytes = 0
         self._api_url = settings.api_url
         self._max_attempts = settings.max_attempts
         self._patience = Patience(settings.retry_seconds if patience_seconds is None else patience_seconds, progress)
         self._pauses = 0
-        self._was_answered = False
         self._budget = budget_of(settings)
-        self._key = settings.api_key.get_secret_value() if settings.api_key else None
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
         self._ahead: ReadAhead | None = None
-        self.longest_attempt_seconds = _WHOLE_ANSWER * settings.timeout_seconds
-        self._proxy = proxy_for(settings.api_url)
-        timeout = urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds)
-        self._pool = open_pool(settings.api_url, self._proxy, headers=headers, retries=False, timeout=timeout)
+        self._transport = Transport(settings)
+
+    @property
+    def bytes_received(self) -> int:
+        """The bytes of all bodies."""
+        return self._transport.bytes_received
+
+    @property
+    def longest_attempt_seconds(self) -> float:
+        """How long an attempt at a request takes at most."""
+        return self._transport.longest_attempt_seconds
 
     def list_page(
         self, path: str, arguments: Arguments, attempts: int | None = None, *, says_next: bool = False
@@ -133,24 +107,6 @@ class Client:
         """
         return self._fetch(path, (), decode_document, attempts, body)
 
-    def probe(self) -> None:
-        """Check after a broken answer that the service works, with a list of one record. If this record itself is
-        broken, it is still broken after the list has answered in another order; this is no failure of the service.
-
-        Raises:
-            BrokenAnswerError, OutageError, ServiceError: the service does not work, or did not just now.
-        """
-        one = ("limit", "1")
-        try:
-            self.list_page("/models", (one,), attempts=1)
-        except BrokenAnswerError as failure:
-            self.list_page("/models", (one, ("sort", "Newest")), attempts=1)
-            try:
-                self.list_page("/models", (one,), attempts=1)
-            except BrokenAnswerError:
-                return
-            raise failure from None
-
     def pause(self, failure: BrokenAnswerError) -> None:
         """Wait before all that failed is retried, because the service is broken and not one page.
 
@@ -181,7 +137,7 @@ class Client:
                 self._send(request, body)
         except TransientError as failure:
             ended = failure.refused or failure.status in _ENDED
-            raise UnconfirmedError(str(self._error(request, str(failure))), ended=ended) from None
+            raise UnconfirmedError(str(self._transport.error(request, str(failure))), ended=ended) from None
         self._has_answered()
 
     def read_ahead(self, path: str, arguments: Arguments) -> None:
@@ -209,7 +165,7 @@ class Client:
                     raise self._gave_up(request, failure, tried) from None
                 self.retries += 1
                 wait = back_off(tried, is_refused=failure.refused)
-                self._patience.pause(max(wait, failure.wait), self._without_key(f"{request}: {failure}"))
+                self._patience.pause(max(wait, failure.wait), self._transport.without_key(f"{request}: {failure}"))
             else:
                 self._has_answered()
                 return page
@@ -250,97 +206,30 @@ class Client:
     def _send(self, request: str, body: bytes | None) -> Answer:
         self.requests += 1
         self._patience.begin()
-        response, answer = self._exchange(request, body)
-        if response.status == 200:
-            return answer
-        if response.status in _TOO_MUCH:
-            self._budget.slow_down()
-        text = excerpt(answer.body)
-        if response.status >= 500 or (response.status in _RETRYABLE_STATUS and "too many pages" not in text):
-            why = f"it answered {response.status} {text}".rstrip()
-            wait = retry_after(response.headers.get("Retry-After"), answer.at)
-            if wait > self._patience.left:
-                longer = f"{why} and asks for a pause of {wait:.0f} s, longer than it is tried; run again after that"
-                raise OutageError(str(self._error(request, longer)))
-            self._budget.pause(wait)
-            broken = None if response.status in _RETRYABLE_STATUS | _TOO_MUCH else answer
-            raise TransientError(why, wait, broken=broken, status=response.status)
-        if response.status == 403 and _is_challenge(response, answer.body):
-            raise TransientError(f"a guard of the service answered 403 with a page for people: {text}", status=403)
-        if response.status == 407 and self._proxy:
-            raise BarredError(str(self._error(request, refusal_of_proxy(self._proxy, 407))))
-        refusal = self._error(request, self._refusal(response.status, text, response.headers.get("Location")))
-        if not 400 <= response.status < 500:
-            raise refusal
-        kind = NotFoundError if response.status == 404 else RefusedError
-        raise kind(str(refusal), response.status, answer)
-
-    def _exchange(self, request: str, body: bytes | None) -> tuple[BaseHTTPResponse, Answer]:
-        method = "GET" if body is None else "POST"
-        headers = None if body is None else {**self._pool.headers, "Content-Type": "application/json"}
-        with self._pool.deadline(self.longest_attempt_seconds) as is_cut:
-            try:
-                response = self._pool.request(
-                    method, self._api_url + request, body=body, headers=headers, redirect=False, preload_content=False
-                )
-                self._was_answered = True
-                return response, self._read(response, is_cut)
-            except HTTPError as error:
-                if is_cut.is_set():
-                    raise TransientError(f"the connection failed ({self._too_slow})") from None
-                failure = failure_of(error, urlsplit(self._api_url).hostname, self._proxy)
-                if not failure.passes:
-                    raise BarredError(str(self._error(request, failure.why))) from None
-                raise TransientError(failure.why, refused=failure.nothing_sent) from None
-
-    @property
-    def _too_slow(self) -> str:
-        return f"it had not come as a whole after {self.longest_attempt_seconds:.0f} s"
-
-    def _read(self, response: BaseHTTPResponse, is_cut: threading.Event) -> Answer:
-        body = bytearray()
-        answered_at = http_date(response.headers.get("Date")) or datetime.now(UTC)
         try:
-            # Piece by piece: a read of the whole body loses all of an answer that breaks off.
-            while len(body) <= _LARGEST_ANSWER and (piece := response.read1(_PIECE)):
-                body += piece
-            fault = f"{response.length_remaining} bytes are missing" if response.length_remaining else None
-        except HTTPError as error:
-            fault = reason_of(error)
-        self.bytes += len(body)
-        if is_cut.is_set():
-            fault = self._too_slow
-        elif len(body) > _LARGEST_ANSWER:
-            fault = f"it has more than {_LARGEST_ANSWER:,} bytes"
-            del body[_KEPT_OF_LARGER:]
-        answer = Answer(self._body_without_key(bytes(body)), answered_at)
-        if fault:
-            response.close()
-            raise TransientError(f"its answer broke off ({fault})", broken=answer)
-        return answer
+            return self._transport.send(request, body)
+        except (TransientError, RefusedError) as failure:
+            if failure.status in OVERLOAD:
+                self._budget.slow_down()
+            if isinstance(failure, TransientError):
+                self._wait_as_told(request, failure)
+            raise
 
-    def _refusal(self, status: int, text: str, location: str | None) -> str:
-        if status == 401:
-            advice = "check CIVITAI_API_KEY, the key was refused" if self._key else "set CIVITAI_API_KEY to an API key"
-            return f"it answered 401 (unauthorized): {advice}"
-        if status == 451:
-            return (
-                "it answered 451: Civitai is not available in this region for legal reasons; "
-                "run from a region where it is"
-            )
-        if 300 <= status < 400:
-            try:
-                host = urlsplit(location or "").netloc
-            except ValueError:
-                host = ""
-            host = host or "another address"
-            return f"it redirects to {host}: set CIVITAI_ETL_API_URL to the address that answers itself"
-        return f"it answered {status} {text}; another attempt would not help"
+    def _wait_as_told(self, request: str, failure: TransientError) -> None:
+        """Keep to the pause that the service asks for.
+
+        Raises:
+            OutageError: it is longer than the retry time.
+        """
+        if failure.wait > self._patience.left:
+            longer = f"{failure} and asks for a pause of {failure.wait:.0f} s, longer than it is tried"
+            raise OutageError(str(self._transport.error(request, f"{longer}; run again after that"))) from None
+        self._budget.pause(failure.wait)
 
     def _gave_up(self, request: str, failure: TransientError, tried: int) -> ServiceError:
-        why = self._without_key(str(failure))
-        if failure.refused and not self._was_answered:
-            doubted = self._proxy.variable if self._proxy else "CIVITAI_ETL_API_URL"
+        why = self._transport.without_key(str(failure))
+        if failure.refused and not self._transport.was_answered:
+            doubted = self._transport.address_setting
             return OutageError(
                 f"No server answers at {self._api_url} ({failure}): is {doubted} right, is the service up?"
             )
@@ -348,27 +237,11 @@ class Client:
             return self._outage(request, why)
         times = "1 attempt" if tried == 1 else f"{tried} attempts"
         advice = f"{times} failed; run again later, it goes on where it stopped"
-        return BrokenAnswerError(str(self._error(request, f"{why}; {advice}")), request, failure.broken, why)
+        return BrokenAnswerError(str(self._transport.error(request, f"{why}; {advice}")), request, failure.broken, why)
 
     def _outage(self, request: str, why: str) -> OutageError:
         tried = f"tried for {_span(self._patience.spent)}; " if self._patience.spent >= 1 else ""
-        return OutageError(str(self._error(request, f"{why}; {tried}run again later")))
-
-    def _error(self, request: str, what: str) -> ServiceError:
-        return ServiceError(f"{self._api_url}{request}: {self._without_key(what)}")
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
-
-    def _body_without_key(self, body: bytes) -> bytes:
-        """The body without the key, if the answer repeats it."""
-        return body.replace(self._key.encode(), b"***") if self._key and len(self._key) >= _SHORTEST_KEY else body
-
-
-def _is_challenge(response: BaseHTTPResponse, body: bytes) -> bool:
-    """Whether a refusal is an HTML page, and so of a guard in front of the service, which itself sends JSON."""
-    is_page = "html" in response.headers.get("Content-Type", "") or body.lstrip()[:1] == b"<"
-    return is_page or response.headers.get("cf-mitigated") == "challenge"
+        return OutageError(str(self._transport.error(request, f"{why}; {tried}run again later")))
 
 
 def _request(path: str, arguments: Arguments) -> str:

@@ -199,7 +199,7 @@ LIVE = Dialect(
     ),
     ExistenceCheckEndpoint("models", "model", "/models", 100, (("limit", "100"), ("nsfw", "true"))),
     (
-        Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY),
+        Endpoint("new_models", "model", "/models", "cursor", 100, _LAST_DAY, cursor="moment_and_id"),
         Endpoint("new_images", "image", "/images", "cursor", 200, ((("sort", "Newest"),),), incremental=True),
     ),
     (

@@ -7,40 +7,20 @@ import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS
 from pipelines.api.errors import OutageError, ServiceError
+from pipelines.crawl.clock import CrawlClock
 from pipelines.crawl.existence_check import ExistenceCheck, ExistenceCheckState
-from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl, PaginationState
-from pipelines.errors import CivitaiEtlError
+from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl
+from pipelines.crawl.pagination_state import PaginationState
 from pipelines.progress import Progress
 from pipelines.raw.row_buffer import COUNTS, NewRows
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
-
-#: Clocks that are further apart may not agree on the date.
-_CLOCK_TOLERANCE = timedelta(hours=1)
-
-
-class ClockError(CivitaiEtlError):
-    """The service's clock and this machine's disagree, so the date of a snapshot is unknown."""
-
-
-def check_clocks(answered_at: datetime, settings: Settings) -> None:
-    """Check that the service's clock agrees with this machine's; an emulator's clock may show any time.
-
-    Raises:
-        ClockError: they are more than an hour apart.
-    """
-    now = datetime.now(UTC)
-    if abs(answered_at - now) > _CLOCK_TOLERANCE and not settings.is_loopback:
-        raise ClockError(
-            f"The clock of {settings.api_url} says {answered_at:%Y-%m-%d %H:%M} UTC and that of this machine "
-            f"{now:%Y-%m-%d %H:%M}: the snapshot date would be wrong. Set this machine's clock, then run again."
-        )
 
 
 def state_fields() -> list[str]:
@@ -71,11 +51,11 @@ class Crawl:
         self.dialect = DIALECTS[settings.dialect_name]
         self.client = Client(settings, progress=progress)
         self.failure: ServiceError | None = None
-        self.started_at = datetime.fromisoformat(state["started_at"]) if state else None
         self._snapshot_date = snapshot_date
         self._settings = settings
         self._progress = progress
-        self._clock = self.started_at
+        started_at = datetime.fromisoformat(state["started_at"]) if state else None
+        self._clock = CrawlClock(snapshot_date, settings, started_at)
         self._spent_before = state["spent"] if state else {"retries": 0, "bytes": 0, "seconds": 0.0}
         self._began = time.monotonic()
         self._pages_left = 0
@@ -134,10 +114,7 @@ class Crawl:
                 continue
             self._pages_taken += 1
             self._pages_left -= not each.endpoint.incremental
-            self._clock = page.answered_at
-            if self.started_at is None:
-                check_clocks(page.answered_at, self._settings)
-                self.started_at = self._start(page.answered_at)
+            self._clock.note(page.answered_at)
             self._progress.update(name, len(each.met), each.state.total)
             yield from each.new_rows(all_of_them=False)
         yield from each.new_rows()
@@ -152,12 +129,12 @@ class Crawl:
             ServiceError: the failure, if the window has no rows yet.
         """
         each = self.existence_check
-        if self._lists_are_read and not self._check_begun and self._clock:
+        if self._lists_are_read and not self._check_begun and self._clock.last_answer:
             self._check_begun = True
             if self.endpoints[self.dialect.existence_check.list_name].state.problem:
                 each.state.done = True
             elif not each.state.done:
-                each.begin(self._clock)
+                each.begin(self._clock.last_answer)
         while self._check_begun and self._pages_left > 0 and not each.state.done and not self.failure:
             try:
                 moment = each.step(self.client)
@@ -166,7 +143,7 @@ class Crawl:
                 break
             if moment is None:
                 continue
-            self._clock = moment
+            self._clock.note(moment)
             self._pages_taken += 1
             self._pages_left -= 1
             self._progress.update("reconcile", each.state.asked, each.total)
@@ -178,7 +155,7 @@ class Crawl:
         return {
             "fields": state_fields(),
             "crawl_id": self.crawl_id,
-            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "started_at": self._clock.started_at.isoformat() if self._clock.started_at else None,
             "spent": self._spent(),
             "walks": {name: asdict(each.kept_state) for name, each in self.endpoints.items()},
             "reconcile": asdict(self.existence_check.state),
@@ -209,8 +186,8 @@ class Crawl:
             "api_url": self._settings.api_url,
             "status": "complete" if self.is_finished and not problems else "partial",
             "reason": "; ".join(problems) or None,
-            "started_at": self.started_at,
-            "finished_at": self._finished_at(),
+            "started_at": self._clock.started_at,
+            "finished_at": self._clock.finished_at if self.is_finished else None,
             "passes": max(len(each.endpoint.passes) for each in self.endpoints.values()),
             **{name: sum(count[name] for count in counts.values()) for name in COUNTS},
             **self._spent(),
@@ -241,19 +218,7 @@ class Crawl:
     def _spent(self) -> dict[str, Any]:
         now = {
             "retries": self.client.retries,
-            "bytes": self.client.bytes,
+            "bytes": self.client.bytes_received,
             "seconds": time.monotonic() - self._began,
         }
         return {name: round(before + now[name], 3) for name, before in self._spent_before.items()}
-
-    def _finished_at(self) -> datetime | None:
-        if not self.is_finished or self._clock is None or self.started_at is None:
-            return None
-        return max(self._clock, self.started_at)
-
-    def _start(self, first_answer: datetime) -> datetime:
-        begin = datetime.combine(self._snapshot_date, datetime.min.time(), UTC)
-        end = begin + timedelta(days=1)
-        if end <= first_answer < end + timedelta(hours=1):  # requested before midnight, answered after it
-            return end - timedelta(microseconds=1)
-        return first_answer if begin <= first_answer < end else begin

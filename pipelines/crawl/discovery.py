@@ -19,7 +19,9 @@ from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Arguments, Endpoint
 from pipelines.api.errors import BrokenAnswerError, ServiceError
-from pipelines.crawl.pagination import following_query
+from pipelines.crawl.broken_records import fetch_patiently
+from pipelines.crawl.pagination import STALLED_PAGES
+from pipelines.crawl.paginators import fetch_page, paginator_of
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
@@ -27,7 +29,7 @@ from pipelines.raw.documents import UnreadableItemError, split
 from pipelines.raw.high_water_mark import as_mark, plausible, positions
 from pipelines.raw.loader import Loader, plain_errors
 from pipelines.raw.resources import INSERT_ONLY, SOURCE, list_resource, marked
-from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES, Row, arrow_table
+from pipelines.raw.row_buffer import Row, arrow_table
 from pipelines.raw.tables import documents_table
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 from pipelines.settings import Settings
@@ -85,7 +87,7 @@ class DiscoveryCrawl:
         Raises:
             ServiceError: the service gave no answer, leads in circles, or has no end.
         """
-        endpoint = self.endpoint
+        endpoint, paginator = self.endpoint, paginator_of(self.endpoint)
         for pass_index in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(pass_index)
             self._met.clear()
@@ -105,7 +107,7 @@ class DiscoveryCrawl:
                 yield {"newest": self._newest(page), "rows": self._rows(page)}
                 without_new = without_new + 1 if len(self._met) == met_before else 0
                 self.progress.update(endpoint.name, self.documents)
-                query = following_query(endpoint, pass_index, query, page)
+                query = paginator.following(query, page)
                 if query in self._visited:
                     raise ServiceError(f"{page.request} leads back to pages that were already read")
                 if query and without_new == STALLED_PAGES:
@@ -124,17 +126,7 @@ class DiscoveryCrawl:
         return max(sound, default=None) if len(sound) == len(found) else None
 
     def _page(self, query: Arguments) -> Page:
-        """A page; waits while the whole service is broken."""
-        while True:
-            try:
-                return self.client.list_page(self.endpoint.path, query, says_next=self.endpoint.says_next)
-            except BrokenAnswerError:
-                try:
-                    self.client.probe()
-                except BrokenAnswerError as failure:
-                    self.client.pause(failure)
-                    continue
-            return self.client.list_page(self.endpoint.path, query, PART_ATTEMPTS, says_next=self.endpoint.says_next)
+        return fetch_patiently(self.client, lambda attempts: fetch_page(self.client, self.endpoint, query, attempts))
 
     def _rows(self, page: Page) -> list[Row]:
         rows: list[Row] = []
@@ -183,7 +175,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
         pages=sum(list_crawl.pages_read for list_crawl in list_crawls),
         rejected=sum(list_crawl.rejected for list_crawl in list_crawls),
         retries=client.retries,
-        bytes=client.bytes,
+        bytes=client.bytes_received,
         seconds=time.monotonic() - began,
     )
 

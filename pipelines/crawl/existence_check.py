@@ -16,8 +16,9 @@ from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import ExistenceCheckEndpoint
 from pipelines.api.errors import BrokenAnswerError, NotFoundError, RefusedError
+from pipelines.crawl.broken_records import BROKEN_IN_A_ROW, PART_ATTEMPTS, Suspects, fetch_patiently, probe
 from pipelines.raw.documents import UnreadableItemError, split
-from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
+from pipelines.raw.row_buffer import Counts, NewRows, RowBuffer
 from pipelines.raw.tables import RECONCILE_PASS
 from pipelines.raw.warehouse import Known
 
@@ -74,8 +75,8 @@ class ExistenceCheck:
         self._buffer = RowBuffer(rules.kind, state, known, crawl_id, snapshot_date)
         self._batches: deque[list[str]] = deque()
         self._alone: deque[str] = deque()
-        # Ids whose answers were broken since the last good one.
-        self._suspects: list[str] = []
+        self._suspects = Suspects[str]()
+        self._answered_at: datetime | None = None
         self._refused_in_a_row = 0
 
     @property
@@ -112,12 +113,12 @@ class ExistenceCheck:
             ServiceError: the service gave no answer; the state has not changed.
         """
         try:
-            moment = self._fetch_batch(client) if self._batches else self._fetch_next_id(client)
+            self._fetch_next(client)
         except BrokenAnswerError as failure:
-            self._alone.extendleft(reversed(self._suspects))
-            self._suspects.clear()
+            self._alone.extendleft(reversed(self._suspects.take_back()))
             client.pause(failure)
             return None
+        moment = self._answered_at
         if moment is not None:
             self._end_where_nothing_is_left(moment)
         return moment
@@ -126,21 +127,19 @@ class ExistenceCheck:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten answers are collected."""
         return self._buffer.new_rows(all_of_them=all_of_them)
 
-    def _fetch_batch(self, client: Client) -> datetime:
+    def _fetch_next(self, client: Client) -> None:
+        self._answered_at = None
+        if self._batches:
+            self._fetch_batch(client)
+        else:
+            self._fetch_next_id(client)
+
+    def _fetch_batch(self, client: Client) -> None:
         batch = self._batches[0]
-        query = (*self._rules.arguments, ("ids", ",".join(batch)))
         try:
-            page = client.list_page(self._rules.path, query)
-        except RefusedError as refusal:
-            if not refusal.is_of_one:
-                raise
-            page = Page(self._rules.path, [], {}, refusal.answered_at)
-        except BrokenAnswerError:
-            client.probe()
-            try:
-                page = client.list_page(self._rules.path, query, PART_ATTEMPTS)
-            except BrokenAnswerError as error:
-                page = Page(error.request, [], {}, error.answered_at)
+            page = fetch_patiently(client, lambda attempts: self._page_of(client, batch, attempts))
+        except BrokenAnswerError as error:
+            page = Page(error.request, [], {}, error.answered_at)
         # A service that ignores `ids` answers with the beginning of its list.
         wanted = [item for item in page.items if self._id_of(item) in batch]
         found = set(self._buffer.take(replace(page, items=wanted), RECONCILE_PASS))
@@ -148,73 +147,69 @@ class ExistenceCheck:
         self._alone.extend(entity_id for entity_id in batch if entity_id not in found)
         self.state.batched = int(batch[-1])
         self.state.asked += len(found)
-        return page.answered_at
+        self._answered_at = page.answered_at
 
-    def _fetch_next_id(self, client: Client) -> datetime | None:
-        moment: datetime | None = None
+    def _page_of(self, client: Client, batch: list[str], attempts: int | None) -> Page:
+        query = (*self._rules.arguments, ("ids", ",".join(batch)))
         try:
-            moment = self._fetch_id(client, self._alone[0])
-        except BrokenAnswerError:
-            if len(self._suspects) == BROKEN_IN_A_ROW:
+            return client.list_page(self._rules.path, query, attempts)
+        except RefusedError as refusal:
+            if not refusal.is_of_one:
                 raise
-            self._suspects.append(self._alone.popleft())
+            return Page(self._rules.path, [], {}, refusal.answered_at)
+
+    def _fetch_next_id(self, client: Client) -> None:
+        entity_id = self._alone[0]
+        try:
+            self._fetch_id(client, entity_id)
+        except BrokenAnswerError as failure:
+            self._suspects.add(entity_id, failure)
+            self._alone.popleft()
             if self._alone:
-                return None
-            client.probe()
+                return
+            probe(client)
         else:
             self._alone.popleft()
-        return self._clear_up(client) or moment
+        # If the service fails again just now, nothing is rejected.
+        self._suspects.clear_up(
+            lambda suspect: self._fetch_id(client, suspect, PART_ATTEMPTS), lambda: probe(client), self._reject
+        )
 
-    def _fetch_id(self, client: Client, entity_id: str, attempts: int | None = None) -> datetime:
-        """Fetch one id and buffer the answer; returns the time of the answer."""
+    def _fetch_id(self, client: Client, entity_id: str, attempts: int | None = None) -> None:
+        """Fetch one id and buffer the answer."""
+        path = f"{self._rules.path}/{entity_id}"
         try:
-            page = client.document(f"{self._rules.path}/{entity_id}", (), attempts)
+            page = client.document(path, (), attempts)
         except NotFoundError as answer:
             (self.state.denied if entity_id in self._expected else self.state.unknown).append(entity_id)
-            moment = answer.answered_at
+            self._answered_at = answer.answered_at
             self._refused_in_a_row = 0
         except RefusedError as refusal:
             if not refusal.is_of_one:
                 raise
-            moment = refusal.answered_at
+            self._answered_at = refusal.answered_at
             self._refused_in_a_row += 1
             if self._refused_in_a_row > BROKEN_IN_A_ROW:
                 self.state.done, self.state.problem = True, f"more than {BROKEN_IN_A_ROW} ids in a row: {refusal}"
             self.state.unreadable.append(entity_id)
-            self._buffer.reject(f"{self._rules.path}/{entity_id}", 0, moment, str(refusal), refusal.answer.body)
+            self._buffer.reject(path, 0, refusal.answered_at, str(refusal), refusal.answer.body)
         else:
             self._refused_in_a_row = 0
-            moment = page.answered_at
+            self._answered_at = page.answered_at
             if self._id_of(page.items[0]) == entity_id:
                 self._buffer.take(page, RECONCILE_PASS)
             else:
                 self.state.unreadable.append(entity_id)
                 reason = f"no document of {self._rules.kind} {entity_id}"
-                self._buffer.reject(page.request, 0, moment, reason, bytes(page.items[0]))
+                self._buffer.reject(page.request, 0, page.answered_at, reason, bytes(page.items[0]))
         self.state.asked += 1
-        return moment
 
-    def _clear_up(self, client: Client) -> datetime | None:
-        """Fetch the suspects once more, now that the service answers; returns the time of the last answer."""
-        moment = None
-        broken: dict[str, BrokenAnswerError] = {}
-        for entity_id in [*self._suspects]:
-            try:
-                moment = self._fetch_id(client, entity_id, PART_ATTEMPTS)
-            except BrokenAnswerError as error:
-                broken[entity_id] = error
-            else:
-                self._suspects.remove(entity_id)
-        if broken:
-            # The service may have failed again just now.
-            client.probe()
-        for entity_id, answer in broken.items():
-            self._buffer.reject_answer(answer)
-            self.state.unreadable.append(entity_id)
-            self.state.asked += 1
-            moment = answer.answered_at
-        self._suspects.clear()
-        return moment
+    def _reject(self, entity_id: str, answer: BrokenAnswerError) -> None:
+        """Keep the answer instead of a document that stays broken."""
+        self._buffer.reject_answer(answer)
+        self.state.unreadable.append(entity_id)
+        self.state.asked += 1
+        self._answered_at = answer.answered_at
 
     def _end_where_nothing_is_left(self, moment: datetime) -> None:
         state, tolerated = self.state, max(DELETIONS_TOLERATED, int(round(self._max_share * len(self._expected), 6)))

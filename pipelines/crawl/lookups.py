@@ -2,16 +2,14 @@
 
 Answers are stored like everything else, as documents and observations. A key that the service does not know becomes a
 tombstone. Look-ups make no snapshot: a date that has only look-ups is not covered. A thing is stored once per date.
-One request has as many keys as the service takes. If it gets no usable answer, its halves are requested, and so on
-until the failing key stands alone. When the service answers again, this key is requested once more and rejected if it
-still fails. If the service does not answer, all of it is retried as long as the client has patience.
+One request has as many keys as the service takes; `broken_records` says what happens to those that stay broken.
 """
 
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
@@ -20,18 +18,19 @@ import dlt
 import msgspec
 from dlt.extract.resource import DltResource
 
-from pipelines.api.answers import UNREADABLE, Page
+from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS, Lookup
 from pipelines.api.errors import BrokenAnswerError, NotFoundError, RefusedError, ServiceError
+from pipelines.crawl.broken_records import BROKEN_IN_A_ROW, PART_ATTEMPTS, Suspects, attempts_of, half_of, probe
+from pipelines.crawl.lookup_answers import LookupAnswers
+from pipelines.crawl.lookup_keys import parse_keys
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
-from pipelines.raw.documents import UnreadableItemError, split
-from pipelines.raw.kinds import HASH_MATCH
 from pipelines.raw.loader import Loader, plain_errors
 from pipelines.raw.resources import SOURCE, lookup_resource, rows_of
-from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, Counts, NewRows, RowBuffer
+from pipelines.raw.row_buffer import Counts, NewRows, RowBuffer
 from pipelines.raw.tables import lookup_id
 from pipelines.raw.warehouse import Known, connect, crawls, looked_up
 from pipelines.settings import Settings
@@ -39,20 +38,8 @@ from pipelines.storage.directory import prepare_directory, storage_errors
 
 _SILENT = Silent()
 
-#: Look-ups have one pass.
-_PASS = 1
-_LARGEST_ID = 2**31 - 1
-
 #: What is looked up every day, and the setting that lists it.
 WATCHED = {"versions": "watch_versions", "minis": "watch_versions", "users": "watch_users"}
-
-#: What a key of each type looks like, for messages.
-_EXPECTED = {
-    "id": f"a number from 1 to {_LARGEST_ID}",
-    "name": "a name",
-    "hash": "a hash of 8 to 64 hexadecimal digits",
-    "sha256": "a SHA256, 64 hexadecimal digits",
-}
 
 
 @dataclass(frozen=True)
@@ -105,13 +92,13 @@ def look_up(
             loader.drain(progress)
             loader.load(_answers(batches))
     return LookupReport(
-        found={each.lookup.name: each.found for each in batches},
-        unknown={each.lookup.name: each.unknown for each in batches},
-        unanswered={each.lookup.name: each.unanswered | each.not_fetched() for each in batches},
+        found={each.lookup.name: each.answers.found for each in batches},
+        unknown={each.lookup.name: each.answers.unknown for each in batches},
+        unanswered={each.lookup.name: each.answers.unanswered | each.not_fetched() for each in batches},
         problem=run.problem,
         requests=run.client.requests,
         retries=run.client.retries,
-        bytes=run.client.bytes,
+        bytes=run.client.bytes_received,
         seconds=time.monotonic() - began,
     )
 
@@ -141,37 +128,6 @@ def lookup_of(settings: Settings, name: str) -> Lookup:
     raise CivitaiEtlError(f"There is no look-up {name!r} in the dialect {dialect.name}: take one of {names}.")
 
 
-def parse_keys(lookup: Lookup, texts: Iterable[str]) -> list[str]:
-    """The distinct keys, as they are stored: numbers without leading zeros, hashes in upper case.
-
-    Raises:
-        CivitaiEtlError: a text is no valid key.
-    """
-    keys: dict[str, None] = {}
-    for text in texts:
-        plain = text.strip()
-        if not _is_key(lookup, plain):
-            raise CivitaiEtlError(f"{lookup.name}: expected {_EXPECTED[lookup.key_type]}, found {text!r}.")
-        keys[str(int(plain)) if lookup.key_type == "id" else plain.upper() if lookup.by_hash else plain] = None
-    return list(keys)
-
-
-def _is_key(lookup: Lookup, text: str) -> bool:
-    match lookup.key_type:
-        case "id":
-            return text.isascii() and text.isdigit() and len(text) < 100 and 1 <= int(text) <= _LARGEST_ID
-        case "name":
-            return bool(text) and text.isprintable()
-        case "hash":
-            return 8 <= len(text) <= 64 and _is_hexadecimal(text)
-        case "sha256":
-            return len(text) == 64 and _is_hexadecimal(text)
-
-
-def _is_hexadecimal(text: str) -> bool:
-    return all(digit in "0123456789abcdefABCDEF" for digit in text)
-
-
 class LookupRun:
     """What all batches of one run share: the client, the date and the rows per payload kind.
 
@@ -198,19 +154,16 @@ class LookupRun:
             yield from buffer.new_rows()
 
 
-@dataclass
 class LookupBatch:
-    """All keys of one look-up, and what the service answered for them (as in `LookupReport`)."""
+    """Fetches all keys of one look-up; `answers` are what the service answered."""
 
-    lookup: Lookup
-    keys: list[str]
-    run: LookupRun
-    found: dict[str, list[bytes]] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-    unanswered: dict[str, str] = field(default_factory=dict)
-    # Keys that were fetched alone since the last good answer, and got no usable answer.
-    _suspects: list[str] = field(default_factory=list)
-    _refused_in_a_row: int = 0
+    def __init__(self, lookup: Lookup, keys: list[str], run: LookupRun) -> None:
+        self.lookup = lookup
+        self.keys = keys
+        self.run = run
+        self.answers = LookupAnswers(lookup, run.buffer)
+        self._suspects = Suspects[str]()
+        self._refused_in_a_row = 0
 
     def portions(self) -> Iterator[list[str]]:
         """The keys, in portions of the size that the service takes."""
@@ -219,7 +172,7 @@ class LookupBatch:
 
     def not_fetched(self) -> dict[str, str]:
         """The keys that were not fetched because the run stopped early."""
-        settled = {*self.found, *self.unknown, *self.unanswered}
+        settled = self.answers.settled
         return dict.fromkeys((text for text in self.keys if text not in settled), "not asked")
 
     def fetch(self, keys: list[str]) -> NewRows:
@@ -232,8 +185,7 @@ class LookupBatch:
                 self._clear_up_at_the_end()
         except ServiceError as failure:
             self.run.problem = str(failure)
-        done = len(self.found) + len(self.unknown) + len(self.unanswered)
-        self.run.progress.update(f"look up {self.lookup.name}", done, len(self.keys))
+        self.run.progress.update(f"look up {self.lookup.name}", len(self.answers.settled), len(self.keys))
         yield from self.run.new_rows()
 
     def _fetch(self, keys: list[str]) -> None:
@@ -247,7 +199,7 @@ class LookupBatch:
         while waiting:
             part = waiting.popleft()
             try:
-                self._settle(part, PART_ATTEMPTS if 1 < len(part) < len(keys) else None)
+                self._settle(part, attempts_of(len(part), is_part=len(part) < len(keys)))
             except RefusedError as refusal:
                 if not refusal.is_of_one or isinstance(refusal, NotFoundError):
                     raise
@@ -257,17 +209,17 @@ class LookupBatch:
                 if self._refused_in_a_row == BROKEN_IN_A_ROW:
                     raise
                 self._refused_in_a_row += 1
-                self._reject(part[0], refusal.answered_at, str(refusal), refusal.answer.body)
+                self.answers.reject(part[0], refusal.answered_at, str(refusal), refusal.answer.body)
             except BrokenAnswerError as error:
                 if len(part) > 1:
-                    middle = len(part) // 2
+                    middle = half_of(len(part))
                     waiting.extendleft((part[middle:], part[:middle]))
                     continue
-                self._suspects += part
-                if len(self._suspects) > BROKEN_IN_A_ROW:
-                    waiting.extendleft([suspect] for suspect in reversed(self._suspects))
-                    self._suspects.clear()
-                    self.run.client.pause(error)
+                try:
+                    self._suspects.add(part[0], error)
+                except BrokenAnswerError as failure:
+                    waiting.extendleft([key] for key in reversed([*self._suspects.take_back(), *part]))
+                    self.run.client.pause(failure)
             else:
                 self._refused_in_a_row = 0
                 self._clear_up()
@@ -276,21 +228,23 @@ class LookupBatch:
         """No further answer will show whether the service works, so a probe has to show it."""
         while self._suspects:
             try:
-                self.run.client.probe()
+                probe(self.run.client)
             except BrokenAnswerError as failure:
                 self.run.client.pause(failure)
             else:
                 self._clear_up()
 
     def _clear_up(self) -> None:
-        """Fetch the suspects once more, now that the service answers; reject those that still get no answer."""
-        while self._suspects:
-            key = self._suspects[0]
-            try:
-                self._settle([key], PART_ATTEMPTS)
-            except BrokenAnswerError as error:
-                self._reject(key, error.answered_at, error.fault, error.body)
-            self._suspects.pop(0)
+        """Fetch the suspects once more, now that the service answers; those that stay broken are rejected."""
+        client = self.run.client
+        try:
+            self._suspects.clear_up(
+                lambda key: self._settle([key], PART_ATTEMPTS),
+                lambda: probe(client),
+                lambda key, answer: self.answers.reject(key, answer.answered_at, answer.fault, answer.body),
+            )
+        except BrokenAnswerError as failure:
+            client.pause(failure)
 
     def _settle(self, keys: list[str], attempts: int | None) -> None:
         """Fetch these keys in one request and keep the answer."""
@@ -299,9 +253,9 @@ class LookupBatch:
         except NotFoundError as answer:
             if "{}" not in self.lookup.path:  # there is no such operation
                 raise
-            self._mark_not_found(keys, answer.answered_at)
+            self.answers.mark_not_found(keys, answer.answered_at)
         else:
-            self._take(keys, page)
+            self.answers.take(keys, page)
 
     def _answer(self, keys: list[str], attempts: int | None) -> Page:
         lookup, client = self.lookup, self.run.client
@@ -310,153 +264,6 @@ class LookupBatch:
         if lookup.argument:
             return client.document(lookup.path, ((lookup.argument, ",".join(keys)),), attempts)
         return client.post(lookup.path, msgspec.json.encode(keys), attempts)
-
-    def _take(self, keys: list[str], page: Page) -> None:
-        """Assign an answer to the keys that were fetched."""
-        body, moment = bytes(page.items[0]), page.answered_at
-        matches: dict[str, list[bytes]] = defaultdict(list)
-        try:
-            # The service does not know what an answer leaves out, provided that the whole answer is readable.
-            is_whole = (self._take_ids if self.lookup.answer == "ids" else self._take_documents)(
-                keys, body, moment, matches
-            )
-        except (*UNREADABLE, UnreadableItemError) as error:
-            self._reject(keys[0], moment, f"no answer of {self.lookup.name} ({error})", body)
-            self.unanswered |= dict.fromkeys(keys[1:], f"the answer cannot be read ({error})")
-            return
-        if self.lookup.by_hash:
-            for key, versions in matches.items():
-                listed = b",".join(sorted(set(versions)))
-                match = split(HASH_MATCH.name, b'{"hash":"%b","matches":[%b]}' % (key.encode(), listed))
-                self.run.buffer(HASH_MATCH.name, moment).take_document(match, moment, _PASS)
-        left_out = [key for key in keys if key not in self.found]
-        if (shows := self.lookup.shows) and len(_elements(body)) >= shows:
-            why = f"{shows} others begin with that name, and the service shows no more: ask by id"
-            self.unanswered |= dict.fromkeys(left_out, why)
-        elif is_whole:
-            self._mark_not_found(left_out, moment)
-        else:
-            self.unanswered |= dict.fromkeys(left_out, "the answer has entries that cannot be told apart")
-
-    def _take_documents(self, keys: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
-        """Collect documents, and the version of each. Return whether all were readable and matched a key."""
-        kind, buffer = self.lookup.kind, self.run.buffer(self.lookup.kind, moment)
-        is_whole = True
-        for position, item in enumerate([body] if "{}" in self.lookup.path else _elements(body)):
-            if item == b"null":  # a version without its file, but which one? (docs/api-notes.md, 4)
-                is_whole = False
-                continue
-            try:
-                document = split(kind, item, entity_id=keys[0])
-                whose = self._whose(keys, document.entity_id, item)
-            except (*UNREADABLE, UnreadableItemError) as error:
-                if len(keys) == 1:
-                    raise
-                buffer.reject(self._request(keys[0]), position, moment, str(error), item)
-                is_whole = False
-                continue
-            is_whole &= bool(whose) or self.lookup.key_type == "name"  # a search finds others, too
-            if whose or self.lookup.key_type != "name":
-                buffer.take_document(document, moment, _PASS)
-            for key in whose:
-                self.found.setdefault(key, []).append(item)
-                if kind == "version":
-                    model_id = msgspec.json.encode(_part(item, _Version).modelId)
-                    matches[key].append(b'{"modelVersionId":%b,"modelId":%b}' % (document.entity_id.encode(), model_id))
-        return is_whole
-
-    def _whose(self, keys: Sequence[str], entity_id: str, item: bytes) -> list[str]:
-        """The keys that a document answers.
-
-        Raises:
-            UnreadableItemError: it has an id that was not requested.
-        """
-        match self.lookup.key_type:
-            case "id":
-                if entity_id not in keys:
-                    raise UnreadableItemError(f"it is {self.lookup.kind} {entity_id}")
-                return [entity_id]
-            case "name":
-                username = _part(item, _User).username.casefold()
-                return [key for key in keys if key.casefold() == username]
-            case "hash":
-                return list(keys)
-            case "sha256":
-                files = _part(item, _Version).files or []
-                hashes = {(file.hashes.SHA256 or "").upper() for file in files if file.hashes}
-                return [key for key in keys if key in hashes]
-
-    def _take_ids(self, keys: list[str], body: bytes, moment: datetime, matches: dict[str, list[bytes]]) -> bool:
-        """Collect the versions of the hashes, from a list of objects or from a map (docs/api-notes.md, 4)."""
-        is_whole = True
-        found = _IDS.decode(body)
-        entries = (
-            [(text, b'{"modelVersionId":%d}' % version_id) for text, version_id in found.items()]
-            if isinstance(found, dict)
-            else [(_part(bytes(item), _HashOwner).hash, bytes(item)) for item in found]
-        )
-        for text, item in entries:
-            if text.upper() in keys:
-                matches[text.upper()].append(item)
-                self.found.setdefault(text.upper(), []).append(item)
-            else:
-                is_whole = False
-        return is_whole
-
-    def _mark_not_found(self, keys: Sequence[str], moment: datetime) -> None:
-        """The service does not have these keys."""
-        self.unknown += keys
-        kind = HASH_MATCH.name if self.lookup.by_hash else self.lookup.kind
-        self.run.buffer(kind, moment).mark_deleted(keys, moment)
-
-    def _reject(self, key: str, moment: datetime, reason: str, body: bytes) -> None:
-        """Keep the bytes of an answer that cannot be used."""
-        self.unanswered[key] = reason
-        self.run.buffer(self.lookup.kind, moment).reject(self._request(key), 0, moment, reason, body)
-
-    def _request(self, key: str) -> str:
-        """How raw names a request; a request for many keys is named after the first."""
-        path = self.lookup.path
-        return path.format(quote(key, safe="")) if "{}" in path else f"{path} {key}"
-
-
-class _Items(msgspec.Struct):
-    items: list[msgspec.Raw]
-
-
-class _User(msgspec.Struct):
-    username: str
-
-
-class _Hashes(msgspec.Struct):
-    SHA256: str | None = None
-
-
-class _File(msgspec.Struct):
-    hashes: _Hashes | None = None
-
-
-class _Version(msgspec.Struct):
-    modelId: int | None = None  # noqa: N815 (the service's name)
-    files: list[_File] | None = None
-
-
-class _HashOwner(msgspec.Struct):
-    hash: str
-
-
-_IDS = msgspec.json.Decoder(dict[str, int] | list[msgspec.Raw])
-_LIST = msgspec.json.Decoder(list[msgspec.Raw] | _Items)
-
-
-def _elements(body: bytes) -> list[bytes]:
-    """The documents of a list, or of an object with the list `items`."""
-    found = _LIST.decode(body)
-    return [bytes(item) for item in (found.items if isinstance(found, _Items) else found)]
-
-
-def _part(item: bytes, kind: Any) -> Any:
-    return msgspec.json.decode(item, type=kind)
 
 
 @dlt.source(name=SOURCE)

@@ -1,82 +1,35 @@
 """Paginates a list endpoint: finds the next page, recognizes the end and loops, and decides which pages to read again.
 
 A list crawl always ends: at the end of the list, or where the list leads back or brings nothing new for many pages.
-A page that stays broken is requested in smaller and smaller parts until the one broken record stands alone. The crawl
-steps over this record. When the service answers again, the crawl requests the record once more and rejects it if it is
-still broken. If the crawl cannot step over anything, the service is broken: the crawl goes back to where it was and
-retries as long as the client has patience. `PaginationState` is all that a stopped crawl needs to continue a list.
+`broken_pages` finds the way around pages that stay broken, `completeness` judges a finished pass, and
+`PaginationState` is all that a stopped crawl needs to continue a list.
 """
 
 import math
-import re
 from collections import Counter
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Literal
 
-from pipelines.api.answers import Page, next_page_query
+from pipelines.api.answers import Page
 from pipelines.api.client import Client
 from pipelines.api.dialects import Arguments, Endpoint
-from pipelines.api.errors import BrokenAnswerError, RefusedError
-from pipelines.raw.high_water_mark import plausible, plausible_ids, positions
-from pipelines.raw.kinds import KINDS
-from pipelines.raw.row_buffer import BROKEN_IN_A_ROW, PART_ATTEMPTS, STALLED_PAGES, Counts, NewRows, RowBuffer
+from pipelines.crawl.broken_pages import BrokenPages
+from pipelines.crawl.completeness import MOST_ATTEMPTS, announced, is_tolerable, lack
+from pipelines.crawl.pagination_state import PaginationState
+from pipelines.crawl.paginators import paginator_of
+from pipelines.raw.high_water_mark import plausible_ids
+from pipelines.raw.row_buffer import NewRows, RowBuffer
 from pipelines.raw.warehouse import Known
 
-MOST_ATTEMPTS = 3
-
-#: A list in no order counts records that it does not show, so this share of its announced total is enough.
-UNORDERED_SHARE = 0.99
+#: After so many pages in a row without a new id, a list is considered endless, whatever its cursors say. A list by page
+#: numbers that resumes after hours repeats what was published meanwhile, but ten thousand models are not published in a
+#: day. An item without a readable id has no new id.
+STALLED_PAGES = 50
 
 #: A page that leads back, brings nothing new, or ends a list without items is fetched so often again before the crawl
 #: accepts it; a full page that ends the list is fetched once more.
 FETCHED_AGAIN = 2
 _Doubt = Literal["back", "known", "empty", "full"]
-
-_MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d{1,18})")
-_OFFSET = re.compile(r"(\d{1,18})(\|.+)")
-
-
-@dataclass(frozen=True)
-class _Suspect:
-    """A request for one broken record that the crawl has stepped over.
-
-    With `same_record`, it used a cursor of our own that may not have passed the previous record.
-    """
-
-    query: Arguments
-    error: BrokenAnswerError
-    same_record: bool
-
-
-@dataclass
-class PaginationState(Counts):
-    """The progress and the counts of one list crawl; plain values, stored in dlt's state.
-
-    `rank` is the pass index. `attempt` counts the starts of the pass: page numbers shift, so a pass may be read again.
-    `query` has the arguments of the next request, None for the first. `total` is the length of the list as the service
-    reports it; `total_changed` says whether it changed meanwhile. `items_before` and `rejected_before` are the counts
-    at the start of the attempt, plus what came since and does not count for it. `broken_within` is None while whole
-    pages are requested; otherwise one of so many next records breaks its page. `down_to` is the high-water mark of an
-    incremental list crawl.
-    """
-
-    rank: int = 0
-    attempt: int = 1
-    query: list[list[str]] | None = None
-    total: int | None = None
-    total_changed: bool = False
-    items_before: int = 0
-    rejected_before: int = 0
-    broken_within: int | None = None
-    down_to: int | None = None
-    done: bool = False
-    problem: str | None = None
-
-    def from_the_start(self) -> "PaginationState":
-        """The same counts, at the beginning of the list."""
-        counts = (self.pages, self.items, self.distinct_ids, self.duplicates, self.rejected)
-        return PaginationState(*counts, items_before=self.items, rejected_before=self.rejected)
 
 
 class ListCrawl:
@@ -87,16 +40,14 @@ class ListCrawl:
     ) -> None:
         self.endpoint = endpoint
         self.state = state
+        self._paginator = paginator_of(endpoint)
         self._buffer = RowBuffer(endpoint.kind, state, known, crawl_id, snapshot_date)
         # The first attempt of the first pass meets exactly the ids of the crawl, also after a resume.
         self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
         self._visited: set[Arguments] = set()
         self._fetched_again = Counter[_Doubt]()
         self._pages_without_new = 0
-        # What was stepped over since the last good answer, and the state before the first of these steps.
-        self._suspects: list[_Suspect] = []
-        self._state_before: PaginationState | None = None
-        self._made_cursor: str | None = None
+        self._broken = BrokenPages(endpoint, state, self._buffer, self._stop)
 
     @property
     def is_empty(self) -> bool:
@@ -106,7 +57,7 @@ class ListCrawl:
     @property
     def kept_state(self) -> PaginationState:
         """The state from which a crawl that stops now can resume."""
-        return self._state_before or self.state
+        return self._broken.kept_state
 
     def step(self, client: Client, *, goes_on: bool) -> Page | None:
         """Fetch the next page, buffer its items and find the page that follows; None if it must be fetched again.
@@ -116,19 +67,10 @@ class ListCrawl:
         Raises:
             ServiceError: the service gave no page; `kept_state` has not changed.
         """
-        sent = self._query()
-        try:
-            page = self._fetch(client, sent)
-        except BrokenAnswerError as error:
-            if (late := self._narrow_or_wait(client, sent, error)) is None:
-                return None
-            page = late
-        try:
-            sent, page = self._clear_up(client, sent, page)
-        except BrokenAnswerError as failure:
-            self._go_back_and_wait(client, failure)
+        if (fetched := self._broken.fetch(client, self._query())) is None:
             return None
-        following = following_query(self.endpoint, self.state.rank, sent, page)
+        sent, page = fetched
+        following = self._paginator.following(sent, page)
         doubt = self._doubt(sent, page, following)
         if doubt and self._may_fetch_again(doubt):
             return None
@@ -148,15 +90,6 @@ class ListCrawl:
         """Hand over the collected rows per raw table; with `all_of_them` false only when ten pages are collected."""
         return self._buffer.new_rows(all_of_them=all_of_them)
 
-    def _fetch(self, client: Client, sent: Arguments) -> Page:
-        if self.endpoint.items == "body":
-            return client.document(self.endpoint.path, sent)
-        is_part = self.state.broken_within is not None and self._limit(sent) > 1
-        return self._list_page(client, sent, PART_ATTEMPTS if is_part else None)
-
-    def _list_page(self, client: Client, sent: Arguments, attempts: int | None = None) -> Page:
-        return client.list_page(self.endpoint.path, sent, attempts, says_next=self.endpoint.says_next)
-
     def _doubt(self, sent: Arguments, page: Page, following: Arguments | None) -> _Doubt | None:
         """Why a page must be fetched again. It leads back. Or it ends the list without items, as after a timeout of the
         service's database. Or it is the last page and full, although the list should be longer.
@@ -166,169 +99,16 @@ class ListCrawl:
         if self.endpoint.next_page == "single":
             return None
         if page.items:
-            is_whole = self._read_in_this_attempt + len(page.items) >= (_announced(page) or math.inf)
-            return "full" if self._is_full(sent, page) and not is_whole else None
+            is_whole = self.state.read_in_this_attempt + len(page.items) >= (announced(page) or math.inf)
+            return "full" if self._paginator.is_full(sent, page) and not is_whole else None
         # After a page that was not full, an empty page is expected.
-        is_expected = self.endpoint.next_page == "until_empty" and self._read_in_this_attempt % self._limit(sent)
-        return None if is_expected else "empty"
+        was_full = self.state.read_in_this_attempt % self._paginator.limit_of(sent) == 0
+        return None if self.endpoint.next_page == "until_empty" and not was_full else "empty"
 
     def _may_fetch_again(self, doubt: _Doubt) -> bool:
         """Whether to fetch a page again. Each doubt has its own count: a page may be wrong in two ways in turn."""
         self._fetched_again[doubt] += 1
         return self._fetched_again[doubt] <= (1 if doubt == "full" else FETCHED_AGAIN)
-
-    def _clear_up(self, client: Client, sent: Arguments, page: Page) -> tuple[Arguments, Page]:
-        """Fetch what was stepped over once more, now that the service has answered `sent`.
-
-        Returns the page to process and its query: the first suspect that is readable now, else the page that came.
-        Records that are still broken are rejected, provided that the service answers right after them.
-
-        Raises:
-            BrokenAnswerError: the service failed again meanwhile.
-        """
-        broken: list[BrokenAnswerError] = []
-        for suspect in self._suspects:
-            try:
-                page = self._list_page(client, suspect.query, PART_ATTEMPTS)
-            except BrokenAnswerError as error:
-                broken += [] if suspect.same_record else [error]
-            else:
-                sent, self.state.broken_within = suspect.query, 1
-                self._go_to(sent)
-                break
-        else:
-            if broken:
-                page = self._list_page(client, sent, 1)
-        for answer in broken:
-            self._buffer.reject_answer(answer)
-        self._trust_again()
-        return sent, page
-
-    def _narrow_or_wait(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
-        """Continue behind a broken page, or wait if the service is broken; the page if it came after all."""
-        try:
-            return self._narrow(client, sent, error)
-        except BrokenAnswerError as failure:
-            self._go_back_and_wait(client, failure)
-            return None
-
-    def _go_back_and_wait(self, client: Client, failure: BrokenAnswerError) -> None:
-        if self._state_before:
-            self.state.query, self.state.broken_within = self._state_before.query, self._state_before.broken_within
-        self._trust_again()
-        client.pause(failure)
-
-    def _trust_again(self) -> None:
-        """Nothing that was stepped over is a suspect any more."""
-        self._suspects, self._state_before, self._made_cursor = [], None, None
-
-    def _narrow(self, client: Client, sent: Arguments, error: BrokenAnswerError) -> Page | None:
-        """Continue with a part of the broken page, or past the broken record; the page if it came after all.
-
-        Raises:
-            BrokenAnswerError: more than this page is broken.
-        """
-        state, limit = self.state, self._limit(sent)
-        records = sum(not suspect.same_record for suspect in self._suspects)
-        if self.endpoint.limit is None or records == BROKEN_IN_A_ROW:
-            raise error
-        if limit > 1:
-            state.broken_within = limit
-            self._go_to(self._part(sent, self._offset(sent)))
-            return None
-        state.broken_within = 0
-        past = self._past(sent) or self._past_first(client, sent)
-        if past is None:
-            # If this fails too, the record is not the cause.
-            client.probe()
-            try:
-                return self._list_page(client, sent, PART_ATTEMPTS)
-            except BrokenAnswerError as still:
-                error = still
-            # The service has not failed again meanwhile, and now it may report where its list begins.
-            client.probe()
-            past = self._past_first(client, sent)
-        if past is None:
-            self._buffer.reject_answer(error)
-            self._stop(f"{error.request} stays broken and cannot be stepped over ({error.fault})")
-            return None
-        self._state_before = self._state_before or replace(state, broken_within=1)
-        # Behind a cursor of our own that did not help, it is still the same record.
-        same_record = self._made_cursor is not None and dict(sent).get("cursor") == self._made_cursor
-        self._suspects.append(_Suspect(sent, error, same_record))
-        if not same_record and self.endpoint.cursor == "moment_and_id":
-            self._made_cursor = dict(past).get("cursor")
-        self._go_to(past)
-        return None
-
-    def _past(self, sent: Arguments) -> Arguments | None:
-        """The query that begins after the one record that `sent` requests; None if it cannot be derived."""
-        if self.endpoint.next_page != "cursor":
-            return self._part(sent, self._offset(sent) + 1)
-        past = self._past_cursor(dict(sent).get("cursor", ""))
-        return self._part(_with(sent, cursor=past), 0) if past else None
-
-    def _past_cursor(self, cursor: str) -> str | None:
-        match self.endpoint.cursor:
-            case "moment_and_id" if named := _MOMENT_AND_ID.fullmatch(cursor):
-                entity_id = int(named[2])
-                try:
-                    moment = datetime.fromisoformat(named[1])
-                    if cursor == self._made_cursor:  # the service compares only the moment
-                        moment += timedelta(milliseconds=1)
-                    else:
-                        entity_id += 1
-                except (ValueError, OverflowError):  # no such moment exists
-                    return None
-                return f"{moment.isoformat(' ', 'milliseconds')}|{entity_id}"
-            case "offset" if placed := _OFFSET.fullmatch(cursor):
-                return f"{int(placed[1]) + 1}{placed[2]}"
-            case _:
-                return None
-
-    def _past_first(self, client: Client, sent: Arguments) -> Arguments | None:
-        """The query that begins after the first record of a list by cursors, if `sent` requests the beginning. A page
-        of no records shows the cursor of the first record.
-        """
-        if "cursor" in dict(sent):
-            return None
-        try:
-            page = self._list_page(client, _with(sent, limit=0), PART_ATTEMPTS)
-        except (BrokenAnswerError, RefusedError):
-            return None
-        cursor = page.metadata.get("nextCursor")
-        return self._past(_with(sent, cursor=cursor)) if isinstance(cursor, str) else None
-
-    def _part(self, query: Arguments, offset: int) -> Arguments:
-        """`query` with a limit that fits `broken_within`; with page numbers, it begins at `offset`.
-
-        Whole pages come back when nothing is suspected any more and, with page numbers, a whole page begins here.
-        """
-        within, full = self.state.broken_within, self.endpoint.limit
-        assert within is not None
-        assert full is not None
-        largest = max(1, within // 2) if within else full
-        if self.endpoint.next_page == "cursor":
-            limit, place = largest, {}
-        else:
-            limit = max(part for part in range(1, largest + 1) if full % part == 0 and offset % part == 0)
-            place = {"page": offset // limit + 1}
-        if limit == full:
-            self.state.broken_within = None
-        return _with(query, limit=limit, **place)
-
-    def _is_full(self, sent: Arguments, page: Page) -> bool:
-        return len(page.items) >= self._limit(sent)
-
-    def _limit(self, query: Arguments) -> int:
-        return int(dict(query).get("limit", self.endpoint.limit or 1))
-
-    def _offset(self, query: Arguments) -> int:
-        """The number of records before a page."""
-        return (int(dict(query).get("page", 1)) - 1) * self._limit(query)
-
-    def _go_to(self, query: Arguments) -> None:
-        self.state.query = [list(argument) for argument in query]
 
     def _query(self) -> Arguments:
         if self.state.query is None:
@@ -337,24 +117,22 @@ class ListCrawl:
 
     def _advance(self, sent: Arguments, page: Page, ids: list[str], new: int) -> bool:
         """Find what follows a processed page; false if the page must be fetched again first."""
-        state, following = self.state, following_query(self.endpoint, self.state.rank, sent, page)
+        state, following = self.state, self._paginator.following(sent, page)
         was_part = state.broken_within is not None
-        if state.broken_within is not None and following is not None:
-            state.broken_within = max(0, state.broken_within - self._limit(sent))
-            following = self._part(following, self._offset(sent) + self._limit(sent))
-        if total := _announced(page):
-            state.total_changed |= state.total is not None and state.total != total
-            state.total = total
+        if was_part and following is not None:
+            following = self._broken.following_part(sent, following)
+        if total := announced(page):
+            state.note_total(total)
         repeats = bool(ids) and not new and not was_part
         # A last page with a few known rows is normal: rows moved to later pages.
-        if repeats and (following is not None or self._is_full(sent, page)):
+        if repeats and (following is not None or self._paginator.is_full(sent, page)):
             # It counts as received, but not as read: as many rows may be missing behind it.
             state.items_before += len(page.items)
             state.rejected_before += len(page.items) - len(ids)
             if self._may_fetch_again("known"):
                 return False
             # With page numbers, moved rows come again; a whole page of them has displaced other rows.
-            state.total_changed |= not self.endpoint.unordered and self._is_full(sent, page)
+            state.total_changed |= not self.endpoint.unordered and self._paginator.is_full(sent, page)
         if following is None:
             self._end_of_pass()
             return True
@@ -363,7 +141,7 @@ class ListCrawl:
         elif self._is_stalled(new):
             self._stop(f"no end: {STALLED_PAGES} pages in a row had nothing new, the last of them {page.request}")
         else:
-            self._go_to(following)
+            state.go_to(following)
         return True
 
     def _is_stalled(self, new: int) -> bool:
@@ -371,12 +149,12 @@ class ListCrawl:
         return self._pages_without_new == STALLED_PAGES
 
     def _end_of_pass(self) -> None:
-        state = self.state
-        lack = self._lack()
-        if lack and state.attempt < MOST_ATTEMPTS:
+        state, unordered = self.state, self.endpoint.unordered
+        missed = lack(state, unordered=unordered)
+        if missed and state.attempt < MOST_ATTEMPTS:
             self._begin(state.rank, state.attempt + 1)
-        elif lack and not self._is_tolerable():
-            self._stop(lack)
+        elif missed and not is_tolerable(state, unordered=unordered):
+            self._stop(missed)
         elif state.rank + 1 < len(self.endpoint.passes):
             self._begin(state.rank + 1, 1)
         elif not state.items and not self._buffer.known.is_first:
@@ -384,42 +162,8 @@ class ListCrawl:
         else:
             state.done = True
 
-    def _lack(self) -> str | None:
-        """What a finished pass may have missed, judged by the length of the list that the service reports."""
-        state = self.state
-        if self.endpoint.unordered:
-            # In no order, changes mean nothing; only the number of records met in all attempts counts.
-            if state.total is not None and (met := self._met_in_all_attempts) < state.total:
-                return f"{met} of the {state.total} records of the list were met in {MOST_ATTEMPTS} walks"
-        elif state.total_changed:
-            return f"the list changed while it was read, {MOST_ATTEMPTS} times over"
-        elif state.total is not None and (read := self._read_in_this_attempt) < state.total:
-            return f"the list ended after {read} of its {state.total} records, {MOST_ATTEMPTS} times over"
-        return None
-
-    def _is_tolerable(self) -> bool:
-        announced = self.state.total or 0
-        return self.endpoint.unordered and self._met_in_all_attempts >= UNORDERED_SHARE * announced
-
-    @property
-    def _read_in_this_attempt(self) -> int:
-        return self.state.items - self.state.items_before
-
-    @property
-    def _met_in_all_attempts(self) -> int:
-        return self.state.distinct_ids + self.state.rejected - self.state.rejected_before
-
     def _begin(self, pass_index: int, attempt: int) -> None:
-        state = self.state
-        state.rank, state.attempt, state.query, state.total, state.total_changed = (
-            pass_index,
-            attempt,
-            None,
-            None,
-            False,
-        )
-        state.items_before, state.rejected_before = state.items, state.rejected
-        state.broken_within = None
+        self.state.begin(pass_index, attempt)
         self.met = set()
         self._visited.clear()
         self._pages_without_new = 0
@@ -493,51 +237,3 @@ class IncrementalListCrawl(ListCrawl):
             self.state.done = True
         else:
             super()._stop(problem)
-
-
-def _announced(page: Page) -> int | None:
-    """The length of the list that a page reports: an integer, a float without a fraction, or a text of digits."""
-    match page.metadata.get("totalItems"):
-        case bool():
-            return None
-        case int(total):
-            return total
-        case float(total) if total.is_integer():
-            return int(total)
-        case str(text) if text.isascii() and text.isdigit():
-            return int(text)
-        case _:
-            return None
-
-
-def _with(query: Arguments, **values: object) -> Arguments:
-    """A query with other values."""
-    return tuple((dict(query) | {name: str(value) for name, value in values.items()}).items())
-
-
-def following_query(endpoint: Endpoint, pass_index: int, sent: Arguments, page: Page) -> Arguments | None:
-    """The query of the next page, or None at the end of the pass `pass_index`."""
-    match endpoint.next_page:
-        case "cursor":
-            cursor = str(page.metadata.get("nextCursor") or "")
-            if cursor.startswith("|") and KINDS[endpoint.kind].order == "published":
-                cursor = _dated_cursor(endpoint, page) or cursor
-            return (*endpoint.arguments(pass_index), ("cursor", cursor)) if cursor else None
-        case "next_page":
-            address = page.metadata.get("nextPage")
-            return next_page_query(address) if isinstance(address, str) and address else None
-        case "until_empty":
-            number = int(dict(sent).get("page", 1)) + 1
-            return (*endpoint.arguments(pass_index), ("page", str(number))) if page.items else None
-        case "single":
-            return None
-
-
-def _dated_cursor(endpoint: Endpoint, page: Page) -> str | None:
-    """A cursor of our own instead of "|id", that of a record whose moment is null, which the service refuses.
-
-    Such records come last (docs/api-notes.md, 1), so the rest is available from the latest moment on the page.
-    """
-    found = positions(endpoint.kind, page.items)
-    latest = max(plausible(endpoint.kind, found, page.answered_at, None), default=None)
-    return latest and f"{datetime.fromisoformat(latest).replace(tzinfo=None).isoformat(' ', 'milliseconds')}|0"

@@ -28,18 +28,6 @@ from pipelines.raw.warehouse import Known, document_key
 
 PAGES_PER_TABLE = 10
 
-#: If more records in a row are broken, the service is broken.
-BROKEN_IN_A_ROW = 3
-
-#: After so many pages in a row without a new id, a list is considered endless, whatever its cursors say. A list by page
-#: numbers that resumes after hours repeats what was published meanwhile, but ten thousand models are not published in a
-#: day. An item without a readable id has no new id.
-STALLED_PAGES = 50
-
-#: How often parts of a broken page are tried, and a record again before it is rejected. When a record first stands
-#: alone, it is tried as often as a whole page.
-PART_ATTEMPTS = 2
-
 #: What is counted; items = distinct_ids + duplicates + rejected.
 COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
 

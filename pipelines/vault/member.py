@@ -14,8 +14,9 @@ import msgspec
 
 from pipelines.api.answers import UNREADABLE
 from pipelines.api.client import Client
-from pipelines.api.dialects import DIALECTS, MemberApi
+from pipelines.api.dialects import DIALECTS, Arguments, MemberApi
 from pipelines.api.errors import RefusedError
+from pipelines.crawl.paginators import PageNumberPaginator, number_of
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.documents import UnreadableItemError, split
@@ -155,17 +156,19 @@ class MemberOfKey:
         return found
 
     def _pages(self, limit: int) -> Iterable["_ItemPage"]:
-        number, last, met = 1, 1, set[int]()
-        while number <= last:
-            arguments = (("limit", str(limit)), ("page", str(number)))
-            page = _decoded("/vault/all", _ITEM_PAGE, self._document("/vault/all", arguments))
+        paginator, met = PageNumberPaginator(limit), set[int]()
+        query: Arguments | None = paginator.part((), 0, limit)
+        while query is not None:
+            answer = self.client.document("/vault/all", query)
+            page = _decoded("/vault/all", _ITEM_PAGE, bytes(answer.items[0]))
             yield page
             found = {version_of(bytes(item)) for item in page.items}
             # Nothing follows a page without new items, whatever number of pages it reports.
-            number, last = number + 1, page.totalPages if found - met else 0
+            goes_on = found - met and number_of(query) < page.totalPages
+            query = paginator.following(query, answer) if goes_on else None
             met |= found
 
-    def _document(self, path: str, arguments: tuple[tuple[str, str], ...] = ()) -> bytes:
+    def _document(self, path: str, arguments: Arguments = ()) -> bytes:
         return bytes(self.client.document(path, arguments).items[0])
 
 

@@ -28,11 +28,12 @@ import duckdb
 import pytest
 
 from pipelines.api.dialects import DIALECTS
-from pipelines.crawl.pagination import FETCHED_AGAIN, MOST_ATTEMPTS
+from pipelines.crawl.broken_records import PART_ATTEMPTS
+from pipelines.crawl.completeness import MOST_ATTEMPTS
+from pipelines.crawl.pagination import FETCHED_AGAIN, STALLED_PAGES
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.documents import splice
-from pipelines.raw.row_buffer import PART_ATTEMPTS, STALLED_PAGES
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.fuzz.hostile import (

@@ -63,7 +63,7 @@ def test_a_page_has_its_items_as_they_were_sent(service: Service, client: Client
     assert page.metadata == {"nextCursor": 5}
     assert page.request == "/models?limit=2&sort=Most+Liked"
     assert service.asked("/models") == [{"limit": "2", "sort": "Most Liked"}]
-    assert (client.requests, client.retries, client.bytes) == (1, 0, 78)
+    assert (client.requests, client.retries, client.bytes_received) == (1, 0, 78)
 
 
 def test_the_time_of_a_page_is_the_clock_of_the_service(service: Service, client: Client) -> None:
@@ -401,7 +401,7 @@ DRIPS = [
 @pytest.mark.parametrize(("begin", "why"), DRIPS, ids=["body", "chunk", "header", "until the end"])
 def test_an_answer_that_drips_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, why: str) -> None:
     # No silence of a busy machine is as long as the time-out; the whole answer has a second.
-    monkeypatch.setattr("pipelines.api.client._WHOLE_ANSWER", 1 / 60)
+    monkeypatch.setattr("pipelines.api.transport._WHOLE_ANSWER", 1 / 60)
 
     def drip() -> None:
         connection, _ = server.accept()
@@ -425,13 +425,13 @@ def test_an_answer_that_drips_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_an_answer_that_is_too_large_is_broken_and_not_read_to_its_end(
     service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.api.client._LARGEST_ANSWER", 10**6)
-    monkeypatch.setattr("pipelines.api.client._KEPT_OF_LARGER", 100)
+    monkeypatch.setattr("pipelines.api.transport._LARGEST_ANSWER", 10**6)
+    monkeypatch.setattr("pipelines.api.transport._KEPT_OF_LARGER", 100)
     service.replies("/models", Reply(b" " * 20_000_000 + b'{"items": [], "metadata": {}}'))
     client = Client(settings)
     with pytest.raises(BrokenAnswerError, match="it has more than 1,000,000 bytes") as error:
         client.list_page("/models", (), attempts=1)
-    assert client.bytes < 2_000_000
+    assert client.bytes_received < 2_000_000
     assert error.value.body == b" " * 100
 
 

@@ -236,7 +236,7 @@ def test_an_answer_that_drips_through_a_tunnel_is_cut(
     with running_proxy(port_of(secure)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.address)
         client = client_for(SECURE, tmp_path, timeout_seconds=10)
-        client.longest_attempt_seconds = 0.5
+        client._transport.longest_attempt_seconds = 0.5
         with pytest.raises(ServiceError, match="it had not come as a whole"):
             client.list_page("/models", ())
 

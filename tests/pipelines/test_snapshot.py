@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from emulator.launch import Emulator, launch
-from pipelines.crawl.crawl import ClockError
+from pipelines.crawl.clock import ClockError
 from pipelines.crawl.pagination import FETCHED_AGAIN
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
