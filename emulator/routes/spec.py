@@ -140,10 +140,8 @@ class SpecificationApi:
             Route(versions + "/mini/{id}", self.mini_version),
             Route(versions + "/{id}", self.version),
             self.list_route("/images", "listImages", _images),
-            self.list_route(
-                "/creators", "listCreators", lambda catalogue, sent: catalogue.creators(sent.text("query"))
-            ),
-            self.list_route("/tags", "listTags", lambda catalogue, sent: catalogue.tags(sent.text("query"))),
+            self.list_route("/creators", "listCreators", _creators),
+            self.list_route("/tags", "listTags", _tags),
             Route(BASE_PATH + "/me", self.me),
             Route(BASE_PATH + "/users", self.users),
             Route(BASE_PATH + "/permissions/check", self.permissions),
@@ -246,9 +244,10 @@ class SpecificationApi:
     async def vault_item(self, request: Request) -> Response:
         self.check_key(request, required=True)
         sent = read_parameters("getVaultItem", request.query_params.multi_items())
-        stored = self._member.vault.get(sent.number("modelVersionId", 0))
+        version_id = sent.number("modelVersionId", 0)
+        stored = self._member.vault.get(version_id)
         if stored is None:
-            return error_response(404, f"Version {sent.number('modelVersionId', 0)} is not in the vault")
+            return error_response(404, f"Version {version_id} is not in the vault")
         return json_response(_encode(_vault_item(stored, self._clock.catalogue().now)))
 
     async def vault_items(self, request: Request) -> Response:
