@@ -6,7 +6,7 @@ invalid value raises `BadParameterError`. Undeclared parameters are ignored.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar, overload
 
 import msgspec
 
@@ -15,8 +15,45 @@ from emulator.simulation import vocabulary
 MODEL_TYPES = tuple(name for name, _ in vocabulary.MODEL_TYPES)
 PERIODS = ("AllTime", "Year", "Month", "Week", "Day")
 
-Reader = Callable[[str, list[str]], Any]
 Body = TypeVar("Body")
+Value = TypeVar("Value")
+#: The value of a parameter from its name and its texts.
+Reader = Callable[[str, list[str]], Value]
+
+
+class Sent(dict[str, object]):
+    """The values of the sent parameters, by name. Each is of the type that its reader gives."""
+
+    @overload
+    def number(self, name: str) -> int | None: ...
+    @overload
+    def number(self, name: str, default: int) -> int: ...
+    def number(self, name: str, default: int | None = None) -> int | None:
+        value = self.get(name, default)
+        assert value is None or isinstance(value, int)
+        return value
+
+    @overload
+    def text(self, name: str) -> str | None: ...
+    @overload
+    def text(self, name: str, default: str) -> str: ...
+    def text(self, name: str, default: str | None = None) -> str | None:
+        value = self.get(name, default)
+        assert value is None or isinstance(value, str)
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.get(name, ())
+        assert isinstance(value, tuple)
+        return value
+
+    def numbers(self, name: str) -> frozenset[int] | None:
+        value = self.get(name)
+        assert value is None or isinstance(value, frozenset)
+        return value
+
+    def flag(self, name: str) -> bool:
+        return self.get(name) is True
 
 
 class BadParameterError(ValueError):
@@ -29,7 +66,7 @@ def _single(name: str, values: list[str]) -> str:
     return values[0]
 
 
-def integer(minimum: int | None = None, maximum: int | None = None) -> Reader:
+def integer(minimum: int | None = None, maximum: int | None = None) -> Reader[int]:
     def read(name: str, values: list[str]) -> int:
         text = _single(name, values)
         if not re.fullmatch(r"-?[0-9]{1,4000}", text):
@@ -51,7 +88,7 @@ def boolean(name: str, values: list[str]) -> bool:
     return text == "true"
 
 
-def one_of(*allowed: str) -> Reader:
+def one_of(*allowed: str) -> Reader[str]:
     def read(name: str, values: list[str]) -> str:
         text = _single(name, values)
         if text not in allowed:
@@ -61,17 +98,17 @@ def one_of(*allowed: str) -> Reader:
     return read
 
 
-def any_of(*allowed: str) -> Reader:
+def any_of(*allowed: str) -> Reader[tuple[str, ...]]:
     def read(name: str, values: list[str]) -> tuple[str, ...]:
         return tuple(one_of(*allowed)(name, [value]) for value in values)
 
     return read
 
 
-text: Reader = _single
+text: Reader[str] = _single
 
 #: Operation -> parameter -> reader; the specification's operation ids.
-PARAMETERS: dict[str, dict[str, Reader]] = {
+PARAMETERS: dict[str, dict[str, Reader[object]]] = {
     "listModels": {
         "limit": integer(1, 200),
         "page": integer(1),
@@ -107,7 +144,7 @@ PARAMETERS: dict[str, dict[str, Reader]] = {
 REQUIRED = {"checkPermissions": ("entityType", "entityId"), "getVaultItem": ("modelVersionId",)}
 
 
-def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> Sent:
     """The values of the sent parameters of an operation, by name.
 
     Args:
@@ -117,7 +154,7 @@ def read_parameters(operation: str, pairs: Sequence[tuple[str, str]]) -> dict[st
     Raises:
         BadParameterError: the specification's schema refuses one of them.
     """
-    read = {}
+    read = Sent()
     for name, reader in PARAMETERS[operation].items():
         values = [value for key, value in pairs if key == name]
         if values:

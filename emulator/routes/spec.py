@@ -6,7 +6,6 @@ so that a wrong key is noticed at once. The member's operations (/me, permission
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -16,7 +15,7 @@ from starlette.routing import Route
 
 from emulator.catalogue import Catalogue, Documents, ImageQuery, ModelQuery
 from emulator.member import EMAIL, JOINED, USER_ID, USERNAME, Stored, VaultRefusedError
-from emulator.parameters import integer, read_body, read_parameters
+from emulator.parameters import Sent, integer, read_body, read_parameters
 from emulator.service import Service
 from emulator.spec.paging import page_body
 from emulator.versions import mini_document, version_document
@@ -29,7 +28,7 @@ _DEFAULT_LIMIT = {"listModels": 100, "listImages": 100, "listCreators": 20, "lis
 _DEFAULT_USERS = 20
 _encode = msgspec.json.Encoder().encode
 
-Select = Callable[[Catalogue, dict[str, Any]], Documents]
+Select = Callable[[Catalogue, Sent], Documents]
 
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -57,30 +56,47 @@ async def refuse_get(_: Request) -> Response:
     raise HTTPException(405, headers={"Allow": "POST"})
 
 
-def _models(catalogue: Catalogue, sent: dict[str, Any]) -> Documents:
-    names = ("query", "tag", "username", "types", "sort", "period", "nsfw")
-    return catalogue.models(ModelQuery(**{name: sent[name] for name in names if name in sent}))
-
-
-def _images(catalogue: Catalogue, sent: dict[str, Any]) -> Documents:
-    return catalogue.images(
-        ImageQuery(
-            post_id=sent.get("postId"),
-            model_id=sent.get("modelId"),
-            version_id=sent.get("modelVersionId"),
-            username=sent.get("username"),
-            nsfw=sent.get("nsfw"),
-            sort=sent.get("sort"),
-            period=sent.get("period"),
+def _models(catalogue: Catalogue, sent: Sent) -> Documents:
+    return catalogue.models(
+        ModelQuery(
+            query=sent.text("query"),
+            tag=sent.text("tag"),
+            username=sent.text("username"),
+            types=sent.texts("types"),
+            sort=sent.text("sort"),
+            period=sent.text("period"),
+            nsfw=sent.flag("nsfw") if "nsfw" in sent else None,
         )
     )
+
+
+def _images(catalogue: Catalogue, sent: Sent) -> Documents:
+    return catalogue.images(
+        ImageQuery(
+            post_id=sent.number("postId"),
+            model_id=sent.number("modelId"),
+            version_id=sent.number("modelVersionId"),
+            username=sent.text("username"),
+            nsfw=sent.text("nsfw"),
+            sort=sent.text("sort"),
+            period=sent.text("period"),
+        )
+    )
+
+
+def _creators(catalogue: Catalogue, sent: Sent) -> Documents:
+    return catalogue.creators(sent.text("query"))
+
+
+def _tags(catalogue: Catalogue, sent: Sent) -> Documents:
+    return catalogue.tags(sent.text("query"))
 
 
 class _Toggle(msgspec.Struct):
     modelVersionId: int  # noqa: N815 -- the API's name
 
 
-def _vault_item(stored: Stored, now: datetime) -> dict[str, Any]:
+def _vault_item(stored: Stored, now: datetime) -> dict[str, object]:
     return {
         "id": stored.id,
         "modelVersionId": stored.version_id,
@@ -124,8 +140,8 @@ class SpecificationApi:
             Route(versions + "/mini/{id}", self.mini_version),
             Route(versions + "/{id}", self.version),
             self.list_route("/images", "listImages", _images),
-            self.list_route("/creators", "listCreators", lambda catalogue, sent: catalogue.creators(sent.get("query"))),
-            self.list_route("/tags", "listTags", lambda catalogue, sent: catalogue.tags(sent.get("query"))),
+            self.list_route("/creators", "listCreators", _creators),
+            self.list_route("/tags", "listTags", _tags),
             Route(BASE_PATH + "/me", self.me),
             Route(BASE_PATH + "/users", self.users),
             Route(BASE_PATH + "/permissions/check", self.permissions),
@@ -148,7 +164,7 @@ class SpecificationApi:
             self.check_key(request)
             query = request.query_params.multi_items()
             sent = read_parameters(operation, query)
-            page, limit = sent.get("page", 1), sent.get("limit", _DEFAULT_LIMIT[operation])
+            page, limit = sent.number("page", 1), sent.number("limit", _DEFAULT_LIMIT[operation])
             address = f"{request.url.scheme}://{request.url.netloc}{request.url.path}"
             return json_response(page_body(select(self._clock.catalogue(), sent), page, limit, address, query))
 
@@ -214,23 +230,24 @@ class SpecificationApi:
     async def users(self, request: Request) -> Response:
         self.check_key(request)
         sent = read_parameters("listUsers", request.query_params.multi_items())
-        listing = self._clock.catalogue().users(sent.get("username"))
-        documents = listing.documents(0, max(sent.get("limit", _DEFAULT_USERS), 0))
+        listing = self._clock.catalogue().users(sent.text("username"))
+        documents = listing.documents(0, max(sent.number("limit", _DEFAULT_USERS), 0))
         return json_response(b"[" + b",".join(documents) + b"]")
 
     async def permissions(self, request: Request) -> Response:
         self.check_key(request, required=True)
         sent = read_parameters("checkPermissions", request.query_params.multi_items())
-        there = _exists(self._clock.catalogue(), sent["entityType"], sent["entityId"])
+        there = _exists(self._clock.catalogue(), sent.text("entityType", ""), sent.number("entityId", 0))
         body = sent | {"canView": there, "canEdit": False, "canDelete": False, "canDownload": there}
         return json_response(_encode(body))
 
     async def vault_item(self, request: Request) -> Response:
         self.check_key(request, required=True)
         sent = read_parameters("getVaultItem", request.query_params.multi_items())
-        stored = self._member.vault.get(sent["modelVersionId"])
+        version_id = sent.number("modelVersionId", 0)
+        stored = self._member.vault.get(version_id)
         if stored is None:
-            return error_response(404, f"Version {sent['modelVersionId']} is not in the vault")
+            return error_response(404, f"Version {version_id} is not in the vault")
         return json_response(_encode(_vault_item(stored, self._clock.catalogue().now)))
 
     async def vault_items(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 Numbers in brackets are sections of docs/api-notes.md.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from emulator.live.catalogue import MissingFileError
 from emulator.live.traits import ALL_LEVELS, SFW
+from emulator.parameters import Sent
 from emulator.routes.spec import json_response
 
 REGION_BLOCKED = "Access to this service is not available in your region due to legal restrictions."
@@ -49,7 +50,7 @@ async def answer_other_error(_: Request, error: Exception) -> Response:
     return json_response(encode({"error": message}), error.status_code)
 
 
-def page(request: Request, sent: dict[str, object], items: Sequence[bytes], cursor: str | None) -> Response:
+def page(request: Request, sent: Sent, items: Sequence[bytes], cursor: str | None) -> Response:
     """A page of a cursor-paged list. `nextPage` repeats the whole query, with any token (1)."""
     metadata: dict[str, object] = {}
     if cursor is not None:
@@ -57,11 +58,11 @@ def page(request: Request, sent: dict[str, object], items: Sequence[bytes], curs
         metadata["nextCursor"] = cursor
         metadata["nextPage"] = address(request, [*query, ("cursor", cursor)])
     if "page" in sent:
-        metadata |= {"currentPage": sent["page"], "pageSize": sent.get("limit", 100)}
+        metadata |= {"currentPage": sent.number("page", 0), "pageSize": sent.number("limit", 100)}
     return list_body(items, metadata)
 
 
-def list_body(items: Sequence[bytes], metadata: dict[str, object]) -> Response:
+def list_body(items: Sequence[bytes], metadata: Mapping[str, object]) -> Response:
     return json_response(b'{"items":[' + b",".join(items) + b'],"metadata":' + encode(metadata) + b"}")
 
 

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from emulator.catalogue import ImageQuery
 from emulator.live.catalogue import LiveCatalogue
 from emulator.live.queries import LiveImageQuery
 from emulator.live.traits import PG
-from emulator.parameters import PERIODS, BadParameterError, Reader, integer, one_of, text
+from emulator.parameters import PERIODS, BadParameterError, Reader, Sent, integer, one_of, text
 from emulator.routes.live.answers import EVERY_METHOD, PUBLIC, AnswerError, address, encode, levels_for, list_body, page
 from emulator.routes.live.parameters import FALSE, TRUE, flag, numbers, read, refuse_depth
 from emulator.routes.live.service import LiveService
@@ -41,7 +40,7 @@ def _image_nsfw(name: str, values: list[str]) -> int:
     return 4 | 8 | 16 | 32 if value in TRUE else PG
 
 
-_IMAGES: dict[str, Reader] = {
+_IMAGES: dict[str, Reader[object]] = {
     "limit": integer(0, 200),
     "page": integer(1),
     "cursor": text,
@@ -81,11 +80,11 @@ _BY_OFFSET = _CursorKind(re.compile(r"(\d{1,15})\|(\d{1,15})", re.ASCII), "{}|{}
 _FILTERED = _CursorKind(re.compile(r'(\d{1,15})\|bdx:\{"until":(\d{1,15})\}', re.ASCII), '{}|bdx:{{"until":{}}}')
 
 
-def _cursor_kind(sent: dict[str, Any]) -> _CursorKind:
+def _cursor_kind(sent: Sent) -> _CursorKind:
     """The kind of cursor of a feed of images."""
     if sent.keys() - _UNFILTERED:
         return _FILTERED
-    return _BY_IMAGE if sent.get("sort") in {"Newest", "Oldest"} else _BY_OFFSET
+    return _BY_IMAGE if sent.text("sort") in {"Newest", "Oldest"} else _BY_OFFSET
 
 
 class ImageRoutes:
@@ -103,7 +102,7 @@ class ImageRoutes:
         sent = read(_IMAGES, request)
         refuse_depth(sent)
         catalogue = self._service.show()
-        if not set(sent.get("baseModels", ())) <= set(catalogue.base_models()):
+        if not set(sent.texts("baseModels")) <= set(catalogue.base_models()):
             raise AnswerError(400, {"message": "Invalid baseModels"})
         # A query only by model, or for one image, uses the database, not the feed (5).
         database = "imageId" in sent or ("modelId" in sent and "modelVersionId" not in sent)
@@ -112,40 +111,40 @@ class ImageRoutes:
         response.headers.update(PUBLIC)
         return response
 
-    def _image_query(self, request: Request, sent: dict[str, Any], sort: str, until: int) -> LiveImageQuery:
-        named = sent.get("ids", frozenset()) | ({sent["imageId"]} if "imageId" in sent else frozenset())
+    def _image_query(self, request: Request, sent: Sent, sort: str, until: int) -> LiveImageQuery:
+        named = (sent.numbers("ids") or frozenset()) | ({sent.number("imageId", 0)} if "imageId" in sent else set())
         known = {"Most Collected": "Most Reactions", "Random": "Newest", "Oldest": "Newest"}
         return LiveImageQuery(
-            levels=sent.get("browsingLevel", sent.get("nsfw", PG)) & levels_for(request, every=63),
+            levels=sent.number("browsingLevel", sent.number("nsfw", PG)) & levels_for(request, every=63),
             until=until,
             image_ids=named or None,
-            type=sent.get("type"),
-            user_id=sent.get("userId"),
-            base_models=sent.get("baseModels", ()),
-            tags=sent.get("tags", frozenset()),
-            with_meta=sent.get("requiringMeta", False),
+            type=sent.text("type"),
+            user_id=sent.number("userId"),
+            base_models=sent.texts("baseModels"),
+            tags=sent.numbers("tags") or frozenset(),
+            with_meta=sent.flag("requiringMeta"),
             oldest_first=sort == "Oldest",
             query=ImageQuery(
-                post_id=sent.get("postId"),
-                model_id=sent.get("modelId"),
-                version_id=sent.get("modelVersionId"),
-                username=sent.get("username"),
+                post_id=sent.number("postId"),
+                model_id=sent.number("modelId"),
+                version_id=sent.number("modelVersionId"),
+                username=sent.text("username"),
                 sort=known.get(sort, sort),
-                period=sent.get("period"),
+                period=sent.text("period"),
             ),
         )
 
-    def _feed_images(self, request: Request, sent: dict[str, Any], catalogue: LiveCatalogue) -> Response:
+    def _feed_images(self, request: Request, sent: Sent, catalogue: LiveCatalogue) -> Response:
         """Pages of the feed, by one of three kinds of cursors, which exclude each other (1). `page` is ignored (0.1).
 
         By the image before, `feed:milliseconds:id`, if only the time orders and filters it. Otherwise by offset in the
         feed at the time of the first page: `offset|milliseconds`, and with filters `offset|bdx:{json}`.
         """
-        sort, limit, kind = sent.get("sort", "Most Reactions"), sent.get("limit", 100), _cursor_kind(sent)
+        sort, limit, kind = sent.text("sort", "Most Reactions"), sent.number("limit", 100), _cursor_kind(sent)
         query = self._image_query(request, sent, sort, int(self._service.clock.catalogue().now.timestamp() * 1000))
         offset = 0
         if "cursor" in sent:
-            parts = kind.form.fullmatch(sent["cursor"])
+            parts = kind.form.fullmatch(sent.text("cursor", ""))
             if parts is None:
                 raise AnswerError(400, {"message": "Invalid cursor: unparseable value"})
             first, second = map(int, parts.groups())
@@ -155,28 +154,28 @@ class ImageRoutes:
                 offset, query = first, replace(query, until=second)
         listing = catalogue.images(query)
         items = [_image(one, sent) for one in listing.documents(offset, offset + limit)]
-        metadata: dict[str, Any] = {}
+        metadata: dict[str, str] = {}
         if offset + limit < len(listing):
             values = _moment_and_id(items[-1]) if kind is _BY_IMAGE and items else (offset + limit, query.until)
             metadata["nextCursor"] = kind.text.format(*values)
             pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in {"cursor", "page"}]
             # With `page` the link has the next `page`, which is ignored: an endless first page (1).
-            onward = ("page", str(sent["page"] + 1)) if "page" in sent else ("cursor", metadata["nextCursor"])
+            onward = ("page", str(sent.number("page", 0) + 1)) if "page" in sent else ("cursor", metadata["nextCursor"])
             metadata["nextPage"] = address(request, [*pairs, onward])
         return list_body(items, metadata)
 
-    def _database_images(self, request: Request, sent: dict[str, Any], catalogue: LiveCatalogue) -> Response:
+    def _database_images(self, request: Request, sent: Sent, catalogue: LiveCatalogue) -> Response:
         """Cursors are image ids, newest first, and lose the image at each boundary; `page` works (0.1, 1)."""
         now = int(self._service.clock.catalogue().now.timestamp() * 1000)
         listing = catalogue.images(self._image_query(request, sent, "Newest", now))
-        limit = sent.get("limit", 100)
+        limit = sent.number("limit", 100)
         documents = listing.documents(0, len(listing))
         ids = [msgspec.json.decode(one)["id"] for one in documents]
-        start = (sent.get("page", 1) - 1) * limit
+        start = (sent.number("page", 1) - 1) * limit
         if "cursor" in sent:
-            if not re.fullmatch(r"\d{1,18}", sent["cursor"], re.ASCII):
+            if not re.fullmatch(r"\d{1,18}", sent.text("cursor", ""), re.ASCII):
                 raise AnswerError(400, {"message": "Invalid cursor: unparseable value"})
-            start = sum(image_id >= int(sent["cursor"]) for image_id in ids)
+            start = sum(image_id >= int(sent.text("cursor", "")) for image_id in ids)
         items = [_image(one, sent, wrapped=True) for one in documents[start : start + limit]]
         following = str(ids[start + limit]) if start + limit < len(ids) else None
         return page(request, sent, items, following)
@@ -188,13 +187,13 @@ def _moment_and_id(image: bytes) -> tuple[int, int]:
     return int(datetime.fromisoformat(fields["createdAt"]).timestamp() * 1000), fields["id"]
 
 
-def _image(document: bytes, sent: dict[str, Any], wrapped: bool = False) -> bytes:
+def _image(document: bytes, sent: Sent, wrapped: bool = False) -> bytes:
     """An image with `meta` only on request; the database's answers wrap it unless `flatMeta` is sent (5)."""
     fields = msgspec.json.decode(document)
-    meta = fields.get("meta") if sent.get("withMeta") else None
-    if meta is not None and wrapped and not sent.get("flatMeta"):
+    meta = fields.get("meta") if sent.flag("withMeta") else None
+    if meta is not None and wrapped and not sent.flag("flatMeta"):
         meta = {"id": fields["id"], "meta": meta}
     fields["meta"] = meta
-    if sent.get("withTags"):
+    if sent.flag("withTags"):
         fields["tags"] = []
     return encode(fields)

@@ -1,7 +1,6 @@
 """The operations of the live service for the member of the key: profile, permissions and vault."""
 
 from collections.abc import Callable
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,21 +13,21 @@ from emulator.routes.live.parameters import numbers, read
 from emulator.routes.live.service import LiveService
 from emulator.routes.spec import BASE_PATH, json_response
 
-_PERMISSIONS: dict[str, Reader] = {
+_PERMISSIONS: dict[str, Reader[object]] = {
     "entityIds": numbers,
     "entityType": one_of("ModelVersion"),
     "permission": one_of("Generate"),
     "userId": integer(),
 }
-_VAULT: dict[str, Reader] = {
+_VAULT: dict[str, Reader[object]] = {
     "limit": integer(1, 200),
     "page": integer(1),
     "query": text,
     "sort": one_of("Recently Added", "Recently Created", "Model Name", "Model Size"),
 }
 
-_VAULT_ORDER: dict[str, Callable[[Stored], Any]] = {
-    "Recently Added": lambda stored: -stored.id,
+_VAULT_ORDER: dict[str, Callable[[Stored], tuple[str | float, ...]]] = {
+    "Recently Added": lambda stored: (-stored.id,),
     "Recently Created": lambda stored: (str(stored.names["createdAt"]), stored.id),
     "Model Name": lambda stored: (str(stored.names["modelName"]), stored.id),
     "Model Size": lambda stored: (-stored.size_kb, stored.id),
@@ -54,7 +53,7 @@ class MemberRoutes:
 
     async def permissions(self, request: Request) -> Response:
         sent = read(_PERMISSIONS, request)
-        ids = sent.get("entityIds")
+        ids = sent.numbers("entityIds")
         if ids is None:
             issue = [{"code": "invalid_type", "path": ["entityIds"], "message": "Required"}]
             raise AnswerError(400, {"error": {"name": "ZodError", "message": encode(issue).decode()}})
@@ -93,19 +92,19 @@ class MemberRoutes:
             # Their schema takes arrays and dates, but a query string has only texts (10).
             raise AnswerError(500, {"message": "An unexpected error occurred", "error": "invalid_type"})
         sent = read(_VAULT, request)
-        wanted = sent.get("query", "").casefold()
+        wanted = sent.text("query", "").casefold()
         stored = [
             one for one in self._service.member.vault.values() if wanted in str(one.names["modelName"]).casefold()
         ]
-        stored.sort(key=_VAULT_ORDER[sent.get("sort", "Recently Added")])
-        page, limit = sent.get("page", 1), sent.get("limit", 60)
+        stored.sort(key=_VAULT_ORDER[sent.text("sort", "Recently Added")])
+        page, limit = sent.number("page", 1), sent.number("limit", 60)
         items = [self._vault_item(one) for one in stored[(page - 1) * limit : page * limit]]
         body = {"items": items, "totalItems": len(stored), "currentPage": page, "pageSize": limit}
         return json_response(encode(body | {"totalPages": -(-len(stored) // limit)}))
 
     async def check_vault(self, request: Request) -> Response:
         self._service.require_key(request)
-        ids = read({"modelVersionIds": numbers}, request).get("modelVersionIds", frozenset())
+        ids = read({"modelVersionIds": numbers}, request).numbers("modelVersionIds") or frozenset()
         stored = {version_id: self._service.member.vault.get(version_id) for version_id in sorted(ids)}
         body = [
             {"modelVersionId": version_id, "vaultItem": None if one is None else self._vault_item(one)}
@@ -116,7 +115,7 @@ class MemberRoutes:
     async def toggle_version(self, request: Request) -> Response:
         """The version is a query parameter; there is no body (10)."""
         self._service.require_key(request)
-        version_id = read({"modelVersionId": integer()}, request).get("modelVersionId")
+        version_id = read({"modelVersionId": integer()}, request).number("modelVersionId")
         if version_id is None:
             raise AnswerError(400, {"error": "Missing modelVersionId"})
         catalogue = self._service.clock.catalogue()

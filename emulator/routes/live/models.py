@@ -1,7 +1,6 @@
 """The list of models of the live service, and a model by its id."""
 
 import re
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +8,7 @@ from starlette.routing import Route
 
 from emulator.live.keyset import SORTS, BadCursorError
 from emulator.live.queries import LiveModelQuery
-from emulator.parameters import PERIODS, BadParameterError, Reader, any_of, integer, one_of, text
+from emulator.parameters import PERIODS, BadParameterError, Reader, Sent, any_of, integer, one_of, text
 from emulator.routes.live.answers import EVERY_METHOD, PUBLIC, AnswerError, levels_for, page
 from emulator.routes.live.parameters import flag, numbers, path_id, read, refuse_depth
 from emulator.routes.live.service import LiveService
@@ -31,7 +30,7 @@ def _any(_: str, values: list[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
-_MODELS: dict[str, Reader] = {
+_MODELS: dict[str, Reader[object]] = {
     "limit": integer(0, 100),
     "page": integer(1),
     "cursor": text,
@@ -88,12 +87,12 @@ class ModelRoutes:
         if "query" in sent and "page" in sent:
             error = "Cannot use page param with query search. Use cursor-based pagination."
             raise AnswerError(400, {"error": error})
-        if sent.get("favorites") or sent.get("hidden"):
+        if sent.flag("favorites") or sent.flag("hidden"):
             return page(request, sent, [], None)
         query = self._model_query(sent, levels_for(request))
         catalogue = self._service.show()
         keyset = catalogue.models(query)
-        limit, cursor = sent.get("limit", 100), sent.get("cursor")
+        limit, cursor = sent.number("limit", 100), sent.text("cursor")
         rows: Ints
         if query.text is None:
             try:
@@ -107,41 +106,41 @@ class ModelRoutes:
         documents = [one for row in rows if (one := catalogue.listed(int(row), query)) is not None]
         return self._service.mixed(request, page(request, sent, documents, following))
 
-    def _model_query(self, sent: dict[str, Any], levels: int) -> LiveModelQuery:
-        username = sent.get("username", sent.get("user"))
+    def _model_query(self, sent: Sent, levels: int) -> LiveModelQuery:
+        username = sent.text("username" if "username" in sent else "user")
         if username is not None:
             username = re.sub(r"[^\w]", "", username.replace(" ", "_", 1)).casefold()
             if not self._service.show().knows_user(username):
                 raise AnswerError(404, {"message": "User not found"})
-        tag = sent.get("tag", sent.get("tagname"))
+        tag = sent.text("tag" if "tag" in sent else "tagname")
         if tag is not None:
             tagged = self._service.show().models(LiveModelQuery(tag=tag, mature=True, archived=True))
             if len(tagged.rows) == 0:
                 tag = None  # an unknown tag is no filter at all (0.4)
         searches = "query" in sent
         return LiveModelQuery(
-            sort="Highest Rated" if searches else sent.get("sort", "Highest Rated"),
+            sort="Highest Rated" if searches else sent.text("sort", "Highest Rated"),
             # All models pass by the time of their statistics, because their counters are those of all time (2).
-            period=None if searches or sent.get("periodMode") == "stats" else sent.get("period"),
-            mature=sent.get("nsfw", False),
+            period=None if searches or sent.text("periodMode") == "stats" else sent.text("period"),
+            mature=sent.flag("nsfw"),
             named=bool({"ids", "modelVersionIds", "username", "user"} & sent.keys()),
-            archived=sent.get("archived", False),
-            ids=sent.get("ids"),
-            version_ids=sent.get("modelVersionIds"),
+            archived=sent.flag("archived"),
+            ids=sent.numbers("ids"),
+            version_ids=sent.numbers("modelVersionIds"),
             tag=tag,
             username=username,
-            types=sent.get("types", ()),
-            base_models=sent.get("baseModels", ()),
-            text=sent.get("query"),
-            generation=sent.get("supportsGeneration", False),
-            primary_only=sent.get("primaryFileOnly", False),
+            types=sent.texts("types"),
+            base_models=sent.texts("baseModels"),
+            text=sent.text("query"),
+            generation=sent.flag("supportsGeneration"),
+            primary_only=sent.flag("primaryFileOnly"),
             levels=levels,
-            checkpoint_type=sent.get("checkpointType"),
-            availability=sent.get("availability"),
-            licences=sent.get("allowCommercialUse", ()),
-            formats=sent.get("fileFormats", ()),
-            early_access=sent.get("earlyAccess", False),
-            from_platform=sent.get("fromPlatform", False),
+            checkpoint_type=sent.text("checkpointType"),
+            availability=sent.text("availability"),
+            licences=sent.texts("allowCommercialUse"),
+            formats=sent.texts("fileFormats"),
+            early_access=sent.flag("earlyAccess"),
+            from_platform=sent.flag("fromPlatform"),
         )
 
     async def model(self, request: Request) -> Response:

@@ -11,8 +11,8 @@ from emulator.routes.live.service import LiveService
 from emulator.routes.spec import BASE_PATH, json_response
 from emulator.simulation import vocabulary
 
-_NAMES: dict[str, Reader] = {"limit": integer(1, 200), "page": integer(1), "query": text}
-_USERS: dict[str, Reader] = {"ids": numbers, "query": text}
+_NAMES: dict[str, Reader[object]] = {"limit": integer(1, 200), "page": integer(1), "query": text}
+_USERS: dict[str, Reader[object]] = {"ids": numbers, "query": text}
 
 
 class NameRoutes:
@@ -31,8 +31,8 @@ class NameRoutes:
 
     async def creators(self, request: Request) -> Response:
         sent = read(_NAMES, request, bare=True)
-        listing = self._service.show().creators(sent.get("query"))
-        page, limit, total = sent.get("page", 1), sent.get("limit", 20), len(listing)
+        listing = self._service.show().creators(sent.text("query"))
+        page, limit, total = sent.number("page", 1), sent.number("limit", 20), len(listing)
         pages = -(-total // limit)
         metadata: dict[str, object] = {"totalItems": total, "currentPage": page, "pageSize": limit, "totalPages": pages}
         if "query" in sent:
@@ -51,16 +51,16 @@ class NameRoutes:
     async def tags(self, request: Request) -> Response:
         """There is never a nextPage, and the totals are always the same (7)."""
         sent = read(_NAMES, request, bare=True)
-        page, limit = sent.get("page", 1), sent.get("limit", 20)
-        items = self._service.show().tags(sent.get("query")).documents((page - 1) * limit, page * limit)
+        page, limit = sent.number("page", 1), sent.number("limit", 20)
+        items = self._service.show().tags(sent.text("query")).documents((page - 1) * limit, page * limit)
         response = list_body(items, {"totalItems": 0, "currentPage": page, "pageSize": limit, "totalPages": 1})
         response.headers.update(PUBLIC)
         return response
 
     async def users(self, request: Request) -> Response:
         sent = read(_USERS, request, bare=True)
-        ids = sent.get("ids")
-        users = self._service.show().users(sent.get("query"), ids)
+        ids = sent.numbers("ids")
+        users = self._service.show().users(sent.text("query"), ids)
         return json_response(encode({"items": users[: 5 if ids is None else len(ids)]}), headers=PUBLIC)
 
     async def enums(self, request: Request) -> Response:

@@ -1,10 +1,8 @@
 """Query parameters of the live service: the reading of their values, and the answer to invalid ones."""
 
-from typing import Any
-
 from starlette.requests import Request
 
-from emulator.parameters import BadParameterError, Reader, integer, one_of
+from emulator.parameters import BadParameterError, Reader, Sent, integer, one_of
 from emulator.routes.live.answers import AnswerError, encode
 
 TOO_MANY_PAGES = "You've requested too many pages, please use cursors instead"
@@ -22,10 +20,10 @@ def numbers(name: str, values: list[str]) -> frozenset[int]:
     return frozenset(integer()(name, [part]) for value in values for part in value.split(",") if part.strip())
 
 
-def read(readers: dict[str, Reader], request: Request, bare: bool = False) -> dict[str, Any]:
+def read(readers: dict[str, Reader[object]], request: Request, bare: bool = False) -> Sent:
     """The values of the sent parameters. An invalid one is a 400 with zod's issues, bare or as an error."""
     pairs = request.query_params.multi_items()
-    sent = {}
+    sent = Sent()
     for name, reader in readers.items():
         values = [value for key, value in pairs if key == name]
         try:
@@ -45,6 +43,6 @@ def path_id(request: Request) -> int:
         raise AnswerError(400, {"error": f"✖ Invalid input: {error}"}) from None
 
 
-def refuse_depth(sent: dict[str, Any]) -> None:
-    if sent.get("page", 0) * sent.get("limit", 100) > _DEEPEST:
+def refuse_depth(sent: Sent) -> None:
+    if sent.number("page", 0) * sent.number("limit", 100) > _DEEPEST:
         raise AnswerError(429, {"error": TOO_MANY_PAGES})
