@@ -31,6 +31,70 @@ class SettingsError(CivitaiEtlError):
     """A setting is not valid; the message names its variable, never the value of the API key."""
 
 
+class Service(BaseModel):
+    """How to talk to the service: all settings of its client."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_url: str = Field("https://civitai.com/api/v1", description="Base address of the Site API, with its path.")
+    requests_per_second: float = Field(
+        2, ge=0, le=1_000_000, allow_inf_nan=False, description="Request budget of the whole process; 0 is no budget."
+    )
+    retry_minutes: float = Field(
+        30,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long to retry a service that does not answer, since its last good answer.",
+    )
+    max_attempts: int = Field(
+        6, ge=1, description="How often a page with broken answers is tried before it is requested in parts."
+    )
+    timeout_seconds: float = Field(
+        60,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="How long an answer may keep silent; all of it may take five times as long.",
+    )
+    api_key: SecretStr | None = Field(
+        None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        # A mounted secret ends with a new line. In a header it would cause an error that shows the key.
+        text = key.get_secret_value().strip() if key else ""
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("the key has characters that no key has; copy it again")
+        return SecretStr(text) if text else None
+
+    @field_validator("api_url")
+    @classmethod
+    def _http_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not _is_host(parts) or any(map(str.isspace, url)):
+            raise ValueError("give the address of the API with its path, for example https://civitai.com/api/v1")
+        if parts.username or parts.query or parts.fragment:
+            raise ValueError("give the plain address of the API; the key belongs into CIVITAI_API_KEY")
+        return url.rstrip("/")
+
+    @property
+    def retry_seconds(self) -> float:
+        """How long a crawl retries a service that does not answer."""
+        return 60 * self.retry_minutes
+
+    @property
+    def brief_retry_seconds(self) -> float:
+        """How long an interactive command retries it."""
+        return min(_BRIEF_RETRY_SECONDS, self.retry_seconds)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is on this machine: an emulator, whose clock may show any date."""
+        return is_loopback(urlsplit(self.api_url).hostname or "")
+
+
 class Limits(BaseModel):
     """How much may be unusual on a day: all settings of the transforms' data-quality checks."""
 
@@ -75,7 +139,7 @@ class Limits(BaseModel):
     )
 
 
-class Settings(BaseSettings, Limits):
+class Settings(BaseSettings, Limits, Service):
     """One consistent set of settings. Arguments have priority over the environment, the environment over `.env`.
 
     Raises:
@@ -96,31 +160,11 @@ class Settings(BaseSettings, Limits):
     lake_url: str | None = Field(
         None, description="Root of the star-schema Parquet files; default: `lake` in the data directory."
     )
-    api_url: str = Field("https://civitai.com/api/v1", description="Base address of the Site API, with its path.")
     dialect: DialectName | None = Field(
         None,
         description="`live` (the service as it answers) or `spec`; default: live for Civitai's own hosts, else spec.",
     )
-    requests_per_second: float = Field(
-        2, ge=0, le=1_000_000, allow_inf_nan=False, description="Request budget of the whole process; 0 is no budget."
-    )
     window_pages: int = Field(100, ge=1, description="Pages per load package; a killed crawl repeats at most these.")
-    retry_minutes: float = Field(
-        30,
-        ge=0,
-        allow_inf_nan=False,
-        description="How long to retry a service that does not answer, since its last good answer.",
-    )
-    max_attempts: int = Field(
-        6, ge=1, description="How often a page with broken answers is tried before it is requested in parts."
-    )
-    timeout_seconds: float = Field(
-        60,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
-        description="How long an answer may keep silent; all of it may take five times as long.",
-    )
     image_pages: int = Field(20, ge=0, description="Pages that the first crawl of the gallery reads.")
     max_burial_share: float = Field(
         0.01, ge=0, le=1, description="Share of the known models that may answer 404 before none is marked as deleted."
@@ -138,9 +182,6 @@ class Settings(BaseSettings, Limits):
     refresh_cron: str = Field(
         "30 * * * *", description="When `serve` looks for new models and images: a cron expression, in UTC."
     )
-    api_key: SecretStr | None = Field(
-        None, validation_alias="CIVITAI_API_KEY", description="Personal API key; sent in the Authorization header only."
-    )
 
     def __init__(self, **values: Any) -> None:
         _refuse_unreadable_file()
@@ -154,15 +195,6 @@ class Settings(BaseSettings, Limits):
     def _absolute(cls, path: Path) -> Path:
         return _absolute(path)
 
-    @field_validator("api_key")
-    @classmethod
-    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        # A mounted secret ends with a new line. In a header it would cause an error that shows the key.
-        text = key.get_secret_value().strip() if key else ""
-        if not (text.isascii() and text.isprintable()) or " " in text:
-            raise ValueError("the key has characters that no key has; copy it again")
-        return SecretStr(text) if text else None
-
     @field_validator("watch_models", "watch_versions", "watch_users", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
@@ -174,16 +206,6 @@ class Settings(BaseSettings, Limits):
         if not all(name.isprintable() for name in names):
             raise ValueError("give names in UTF-8, without control characters")
         return names
-
-    @field_validator("api_url")
-    @classmethod
-    def _http_address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not _is_host(parts) or any(map(str.isspace, url)):
-            raise ValueError("give the address of the API with its path, for example https://civitai.com/api/v1")
-        if parts.username or parts.query or parts.fragment:
-            raise ValueError("give the plain address of the API; the key belongs into CIVITAI_API_KEY")
-        return url.rstrip("/")
 
     @field_validator("lake_url")
     @classmethod
@@ -215,26 +237,11 @@ class Settings(BaseSettings, Limits):
         return DataDirectory.at(self.data_dir, lake=None if self.lake_url is None else _lake_path(self.lake_url))
 
     @property
-    def retry_seconds(self) -> float:
-        """How long a crawl retries a service that does not answer."""
-        return 60 * self.retry_minutes
-
-    @property
-    def brief_retry_seconds(self) -> float:
-        """How long an interactive command retries it."""
-        return min(_BRIEF_RETRY_SECONDS, self.retry_seconds)
-
-    @property
     def dialect_name(self) -> DialectName:
         """The dialect to speak: the one from the settings, else the one that fits the host."""
         if self.dialect is not None:
             return self.dialect
         return "live" if urlsplit(self.api_url).hostname in REAL_HOSTS else "spec"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the API is on this machine: an emulator, whose clock may show any date."""
-        return is_loopback(urlsplit(self.api_url).hostname or "")
 
 
 def _is_host(parts: SplitResult) -> bool:

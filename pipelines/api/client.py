@@ -36,7 +36,7 @@ from pipelines.api.pacing import Patience, back_off, budget_of
 from pipelines.api.read_ahead import ReadAhead
 from pipelines.api.transport import OVERLOAD, Transport
 from pipelines.progress import Progress, Silent
-from pipelines.settings import Settings
+from pipelines.settings import Service
 
 #: Sent by the service itself at the end of its work, or before it starts (403: a guard let nothing through); every
 #: other failure may come from a proxy in between.
@@ -53,17 +53,17 @@ class Client:
     """
 
     def __init__(
-        self, settings: Settings, *, patience_seconds: float | None = None, progress: Progress = _SILENT
+        self, service: Service, *, patience_seconds: float | None = None, progress: Progress = _SILENT
     ) -> None:
         self.requests = 0
         self.retries = 0
-        self._api_url = settings.api_url
-        self._max_attempts = settings.max_attempts
-        self._patience = Patience(settings.retry_seconds if patience_seconds is None else patience_seconds, progress)
+        self._api_url = service.api_url
+        self._max_attempts = service.max_attempts
+        self._patience = Patience(service.retry_seconds if patience_seconds is None else patience_seconds, progress)
         self._pauses = 0
-        self._budget = budget_of(settings)
+        self._budget = budget_of(service)
         self._ahead: ReadAhead | None = None
-        self._transport = Transport(settings)
+        self._transport = Transport(service)
 
     @property
     def bytes_received(self) -> int:

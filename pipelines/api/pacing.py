@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pipelines.api.moments import http_date
 from pipelines.progress import Progress
-from pipelines.settings import Settings
+from pipelines.settings import Service
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 #: A server that restarts is back within a second.
@@ -78,9 +78,9 @@ class RequestBudget:
 _BUDGETS: dict[tuple[str, float], RequestBudget] = {}
 
 
-def budget_of(settings: Settings) -> RequestBudget:
-    per_second = settings.requests_per_second
-    return _BUDGETS.setdefault((urlsplit(settings.api_url).netloc, per_second), RequestBudget(per_second))
+def budget_of(service: Service) -> RequestBudget:
+    per_second = service.requests_per_second
+    return _BUDGETS.setdefault((urlsplit(service.api_url).netloc, per_second), RequestBudget(per_second))
 
 
 class Patience:

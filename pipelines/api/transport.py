@@ -18,7 +18,7 @@ from pipelines.api.errors import BarredError, NotFoundError, RefusedError, Servi
 from pipelines.api.moments import http_date
 from pipelines.api.pacing import retry_after
 from pipelines.network import proxy_for
-from pipelines.settings import Settings
+from pipelines.settings import Service
 
 USER_AGENT = f"civitai-etl/{version('civitai-etl')} (daily catalogue snapshots; one request at a time)"
 
@@ -42,18 +42,18 @@ class Transport:
     An exchange takes `longest_attempt_seconds` at most.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, service: Service) -> None:
         self.bytes_received = 0
         self.was_answered = False
-        self.longest_attempt_seconds = _WHOLE_ANSWER * settings.timeout_seconds
-        self._api_url = settings.api_url
-        self._key = settings.api_key.get_secret_value() if settings.api_key else None
+        self.longest_attempt_seconds = _WHOLE_ANSWER * service.timeout_seconds
+        self._api_url = service.api_url
+        self._key = service.api_key.get_secret_value() if service.api_key else None
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        self._proxy = proxy_for(settings.api_url)
-        timeout = urllib3.Timeout(connect=min(10, settings.timeout_seconds), read=settings.timeout_seconds)
-        self._pool = open_pool(settings.api_url, self._proxy, headers=headers, retries=False, timeout=timeout)
+        self._proxy = proxy_for(service.api_url)
+        timeout = urllib3.Timeout(connect=min(10, service.timeout_seconds), read=service.timeout_seconds)
+        self._pool = open_pool(service.api_url, self._proxy, headers=headers, retries=False, timeout=timeout)
 
     @property
     def address_setting(self) -> str:

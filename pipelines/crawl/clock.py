@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.settings import Settings
+from pipelines.settings import Service
 
 #: Clocks that are further apart may not agree on the date.
 _TOLERANCE = timedelta(hours=1)
@@ -16,11 +16,11 @@ class ClockError(CivitaiEtlError):
 class CrawlClock:
     """The clock of the crawl of a date; `started_at` is that of a crawl to resume."""
 
-    def __init__(self, snapshot_date: date, settings: Settings, started_at: datetime | None) -> None:
+    def __init__(self, snapshot_date: date, service: Service, started_at: datetime | None) -> None:
         self.started_at = started_at
         self.last_answer = started_at
         self._snapshot_date = snapshot_date
-        self._settings = settings
+        self._service = service
 
     def note(self, answered_at: datetime) -> None:
         """An answer came; with the first one the crawl starts.
@@ -30,7 +30,7 @@ class CrawlClock:
         """
         self.last_answer = answered_at
         if self.started_at is None:
-            check_clocks(answered_at, self._settings)
+            check_clocks(answered_at, self._service)
             self.started_at = self._start(answered_at)
 
     @property
@@ -48,15 +48,15 @@ class CrawlClock:
         return first_answer if begin <= first_answer < end else begin
 
 
-def check_clocks(answered_at: datetime, settings: Settings) -> None:
+def check_clocks(answered_at: datetime, service: Service) -> None:
     """Check that the service's clock agrees with this machine's; an emulator's clock may show any time.
 
     Raises:
         ClockError: they are more than an hour apart.
     """
     now = datetime.now(UTC)
-    if abs(answered_at - now) > _TOLERANCE and not settings.is_loopback:
+    if abs(answered_at - now) > _TOLERANCE and not service.is_loopback:
         raise ClockError(
-            f"The clock of {settings.api_url} says {answered_at:%Y-%m-%d %H:%M} UTC and that of this machine "
+            f"The clock of {service.api_url} says {answered_at:%Y-%m-%d %H:%M} UTC and that of this machine "
             f"{now:%Y-%m-%d %H:%M}: the snapshot date would be wrong. Set this machine's clock, then run again."
         )

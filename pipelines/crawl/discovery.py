@@ -156,7 +156,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
             raise NothingToRefreshError(_NOTHING)
         with closing(connect(settings.directory.warehouse)) as connection:
             refuse_other_service(settings, crawls(connection))
-        loader = Loader(settings)
+        loader = Loader(settings.directory)
         loader.drain(progress)
         client = Client(settings, progress=progress)
         list_crawls = [

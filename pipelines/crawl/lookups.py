@@ -88,7 +88,7 @@ def look_up(
             if settings.directory.warehouse.exists():
                 with closing(connect(settings.directory.warehouse)) as connection:
                     refuse_other_service(settings, crawls(connection))
-            loader = Loader(settings)
+            loader = Loader(settings.directory)
             loader.drain(progress)
             loader.load(_answers(batches))
     return LookupReport(

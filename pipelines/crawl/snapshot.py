@@ -94,7 +94,7 @@ def take_snapshot(
         refuse_other_service(settings, _crawls(settings)[0])
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
-        loader = Loader(settings)
+        loader = Loader(settings.directory)
         loader.drain(progress)
         mend_documents(settings.directory.warehouse)
         earlier, out = _crawls(settings)
@@ -120,7 +120,7 @@ def drain(settings: Settings, progress: Progress) -> None:
     """
     if settings.directory.warehouse.exists():
         with storage_errors(settings.data_dir), plain_errors():
-            Loader(settings).drain(progress)
+            Loader(settings.directory).drain(progress)
             mend_documents(settings.directory.warehouse)
 
 

@@ -21,7 +21,7 @@ from pipelines.progress import Progress
 from pipelines.raw.resources import SOURCE
 from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME
 from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
-from pipelines.settings import Settings
+from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import chain
 from pipelines.storage.sql import parquet_rows
 
@@ -73,18 +73,18 @@ class Loader:
     folder. Only the state in the warehouse counts: it stays with the rows when a warehouse is lost, moved or restored.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, directory: DataDirectory) -> None:
         """Nothing is changed yet.
 
         Raises:
             CivitaiEtlError: the warehouse cannot be opened, or is none.
         """
-        if settings.directory.warehouse.exists():
-            connect(settings.directory.warehouse).close()
+        if directory.warehouse.exists():
+            connect(directory.warehouse).close()
         _configure()
-        self._warehouse = settings.directory.warehouse
-        self._folder = settings.directory.dlt
-        credentials = DuckDbCredentials(str(settings.directory.warehouse))
+        self._warehouse = directory.warehouse
+        self._folder = directory.dlt
+        credentials = DuckDbCredentials(str(directory.warehouse))
         credentials.global_config = WRITER_CONFIG
         # What is committed goes to its place at once. dlt sets a gigabyte: a window's documents would be written to the
         # log first, and to their place when the connection is closed.

@@ -208,7 +208,7 @@ def load_member(settings: Settings, answers: MemberAnswers, progress: Progress) 
             raise MemberError(f"A document of {kind} cannot be read: {error}.") from None
     prepare_directory(settings.data_dir)
     with storage_errors(settings.data_dir), plain_errors():
-        loader = Loader(settings)
+        loader = Loader(settings.directory)
         loader.drain(progress)
         rows = chain.from_iterable(buffer.new_rows() for buffer in buffers.values())
         loader.load(collected("account", rows))

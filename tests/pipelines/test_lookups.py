@@ -337,7 +337,7 @@ def test_a_load_that_a_kill_cut_off_is_finished_first(
 ) -> None:
     look_up(settings, {"versions": ["3"]})
     batch = LookupBatch(lookup_of(settings, "versions"), ["1", "2"], LookupRun(Client(settings), Silent(), None))
-    Loader(settings)._extract(_answers([batch]))
+    Loader(settings.directory)._extract(_answers([batch]))
     look_up(settings, {"versions": ["2", "4"]})
     for table in ("version_documents", "version_observations"):
         assert raw(f"select entity_id from raw.{table} order by 1") == [("1",), ("2",), ("3",), ("4",)]

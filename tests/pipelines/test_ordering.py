@@ -103,7 +103,7 @@ def test_a_mark_that_an_earlier_version_let_move_into_the_future_is_forgotten(
     settings: Settings, models: list[dict[str, Any]]
 ) -> None:
     take_snapshot(settings, DAY)
-    loader = Loader(settings)
+    loader = Loader(settings.directory)
     loader.drain(Silent())
     moved = {"initial_value": "", "last_value": "2099-01-01T00:00:00.000000+00:00", "unique_hashes": []}
 

@@ -158,7 +158,7 @@ def cut_off_load(settings: Settings, day: date, *, loaded: tuple[str, ...] = ())
     """What a kill leaves in the middle of the load of a first window: its package, with the jobs of the tables `loaded`
     done, into the table or into what dlt merges from.
     """
-    loader = Loader(settings)
+    loader = Loader(settings.directory)
     loader.drain(Silent())
     crawl, closed = _begin_or_go_on(settings, day, *_crawls(settings), loader.state(), Silent())
     crawl.open_window(100)
