@@ -1,8 +1,8 @@
-"""Type 2 history: pure functions from the open rows of a table and one day's candidates to open and closed rows.
+"""Type 2 history: decides which rows open and close on a snapshot date, by pure functions from frame to frame.
 
-A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). A change of a *tracked* column
-opens a row; a *latest* column is corrected in place; a day without changes changes nothing. The caller says
-which keys are gone.
+A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). It closes when a *tracked* column
+changes, or when its key is gone, which `transforms.day` decides. A *latest* column is corrected in place. A day without
+changes changes nothing.
 """
 
 from datetime import date

@@ -1,4 +1,7 @@
-"""What things are: the dimensions, their history, and the look-up tables around them."""
+"""What things are: the dimensions, their history, and the tables around them: texts, file hashes, tags.
+
+An algorithm in `HASH_ALGORITHMS`, with its field in `payloads.Hashes`, becomes rows of file_hash.
+"""
 
 from datetime import UTC, date, datetime
 
