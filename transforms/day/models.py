@@ -1,6 +1,7 @@
 """The tables of models, versions, files, hashes and tags on a snapshot date, and which of their keys are gone.
 
-`transforms.star.scd2` closes the rows of a key that is gone. A version is owned by one of the models that list it (`resolve_owners`).
+`transforms.star.scd2` closes the rows of a key that is gone. A version is owned by one of the models that
+list it (`resolve_owners`).
 """
 
 from collections.abc import Mapping

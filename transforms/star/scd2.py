@@ -1,8 +1,8 @@
 """Type 2 history: decides which rows open and close on a snapshot date, by pure functions from frame to frame.
 
-A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). It closes when a *tracked* column
-changes, or when its key is gone, which `transforms.day` decides. A *latest* column is corrected in place. A day without
-changes changes nothing.
+A row holds on day d when `valid_from <= d` and (`valid_to` is null or `d < valid_to`). It closes when a *tracked*
+column changes, or when its key is gone, which `transforms.day` decides. A *latest* column is corrected in place. A day
+without changes changes nothing.
 """
 
 from datetime import date
