@@ -32,7 +32,7 @@ ROOMS = {
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
     "emulator": (
-        *("request_log", "simulation", "catalogue", "versions", "member", "parameters", "faults", "launch"),
+        *("request_log", "recent", "simulation", "catalogue", "versions", "member", "parameters", "faults", "launch"),
         *(
             "recent",
             "spec",
