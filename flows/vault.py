@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -191,11 +191,11 @@ def _wanted(connection: "duckdb.DuckDBPyConnection", query: str) -> list[int]:
 
 
 def _compared(connection: "duckdb.DuckDBPyConnection", wanted: list[int], api_url: str, query: str) -> Plan:
-    (user_id,) = _row(connection, "select user_id from account.me")
+    ((user_id,),) = connection.sql("select user_id from account.me").pl().rows()
     # A membership without a vault has no space.
-    storage_kb, used_kb, observed_at = _row(
-        connection,
-        "select if(has_vault, storage_kb, 0), if(has_vault, used_storage_kb, 0), observed_at from account.vault",
+    space = "if(has_vault, storage_kb, 0), if(has_vault, used_storage_kb, 0)"
+    ((storage_kb, used_kb, observed_at),) = (
+        connection.sql(f"select {space}, observed_at from account.vault").pl().rows()
     )
     connection.register("wanted", pl.DataFrame({"version_id": wanted}, schema={"version_id": pl.Int64}).to_arrow())
     rows = connection.sql(
@@ -235,11 +235,6 @@ def _compared(connection: "duckdb.DuckDBPyConnection", wanted: list[int], api_ur
             unknown_sizes=add["size_kb"].null_count() + remove["size_kb"].null_count(),
         ),
     )
-
-
-def _row(connection: "duckdb.DuckDBPyConnection", query: str) -> tuple[Any, ...]:
-    (row,) = connection.sql(query).pl().rows()
-    return tuple(row)
 
 
 def _pretty(made: Plan) -> str:

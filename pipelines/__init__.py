@@ -4,7 +4,7 @@
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipelines.public_source import civitai
@@ -15,7 +15,7 @@ __all__ = ["civitai"]
 os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The source, imported when it is first used: importing dlt takes a second."""
     if name != "civitai":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,6 @@ end fails the run. docs/dlt-source.md is the guide.
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dlt
 from dlt.common.typing import TSecretStrValue
@@ -26,7 +25,7 @@ from pipelines.raw.resources import SOURCE, items_of, list_resource, lookup_reso
 from pipelines.raw.warehouse import Known
 from pipelines.settings import DialectName, Settings
 
-Items = list[dict[str, Any]]
+Items = list[dict[str, object]]
 
 
 class IncompleteListError(CivitaiEtlError):
@@ -90,17 +89,17 @@ def civitai(
         yield lists["models"] | lookup_resource(name, lookup, _details(lookup, ids_of, client), selected=False)
 
 
-def _list(endpoint: Endpoint, client: Client) -> Callable[[], Iterator[Any]]:
-    def extract() -> Iterator[Any]:
+def _list(endpoint: Endpoint, client: Client) -> Callable[[], Iterator[object]]:
+    def extract() -> Iterator[object]:
         yield from _items(ListCrawl(endpoint, PaginationState(), Known(), "", _today()), client)
 
     return extract
 
 
-def _images(endpoint: Endpoint, client: Client, first_pages: int) -> Callable[..., Iterator[Any]]:
+def _images(endpoint: Endpoint, client: Client, first_pages: int) -> Callable[..., Iterator[object]]:
     def extract(
         newest: dlt.sources.incremental[int | None] = dlt.sources.incremental("id"),  # noqa: B008 (how dlt injects it)
-    ) -> Iterator[Any]:
+    ) -> Iterator[object]:
         # The list is not strictly in the order of the ids, and dlt would end it too early. The mark moves when all of
         # it was read, so a limit or a failure hides no image from the next run.
         mark = newest.start_value
@@ -114,7 +113,7 @@ def _images(endpoint: Endpoint, client: Client, first_pages: int) -> Callable[..
     return extract
 
 
-def _items(list_crawl: ListCrawl, client: Client) -> Iterator[Any]:
+def _items(list_crawl: ListCrawl, client: Client) -> Iterator[object]:
     """All items of a list, page by page.
 
     Raises:
@@ -130,8 +129,10 @@ def _items(list_crawl: ListCrawl, client: Client) -> Iterator[Any]:
         )
 
 
-def _details(lookup: Lookup, ids_of: Callable[[Items], list[str]], client: Client) -> Callable[[Items], Iterator[Any]]:
-    def extract(models: Items) -> Iterator[Any]:
+def _details(
+    lookup: Lookup, ids_of: Callable[[Items], list[str]], client: Client
+) -> Callable[[Items], Iterator[object]]:
+    def extract(models: Items) -> Iterator[object]:
         run = LookupRun(client, Silent(), None)
         batch = LookupBatch(lookup, list(dict.fromkeys(ids_of(models))), run)
         for keys in batch.portions():
@@ -142,9 +143,9 @@ def _details(lookup: Lookup, ids_of: Callable[[Items], list[str]], client: Clien
     return extract
 
 
-def _ids(items: Any) -> list[str]:
+def _ids(items: object) -> list[str]:
     """The ids of items that have one: rejects have none."""
-    found = [item.get("id") for item in items or [] if isinstance(item, dict)]
+    found = [item.get("id") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     return [str(entity_id) for entity_id in found if isinstance(entity_id, int)]
 
 

@@ -109,7 +109,7 @@ def put_back_decisions(directory: DataDirectory, progress: Progress) -> None:
     published = [file for file in _published_files(directory) if file.table == OpsDecision.table_name()]
     with closing(connect(directory.warehouse)) as connection:
         taken = decisions.decisions(connection)
-        crawled = {row["crawl_id"] for row in crawls(connection)}
+        crawled = {row.crawl_id for row in crawls(connection)}
     try:
         rows = Lake(directory.lake).read(published, OpsDecision.polars_schema()).sort("number")
     except UnreadableStarError:  # raw is all that there is to go by

@@ -9,7 +9,7 @@ the present state: each pull replaces them. Raw keeps the earlier answers.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import dataframely as dy
 import msgspec
@@ -22,6 +22,10 @@ from pipelines.storage.replacement import replacing
 from transforms.staging.payloads import Integer
 from transforms.tables import Table
 from transforms.tables.account import ACCOUNT_TABLES, AccountMe, AccountPermission, AccountVault, AccountVaultItem
+
+T = TypeVar("T")
+
+Row = dict[str, object]
 
 
 class UnreadableAccountError(CivitaiEtlError):
@@ -101,7 +105,7 @@ def account_tables(
     Raises:
         UnreadableAccountError: a document fits neither dialect.
     """
-    rows: dict[type[Table], list[dict[str, Any]]] = {
+    rows: dict[type[Table], list[Row]] = {
         AccountMe: [_me(me, observed_at)],
         AccountVault: [_vault(vault, observed_at)],
         AccountVaultItem: [_item(item) for item in items],
@@ -110,7 +114,7 @@ def account_tables(
     return {table: _checked(table, rows[table]) for table in ACCOUNT_TABLES}
 
 
-def _checked(table: type[Table], rows: list[dict[str, Any]]) -> pl.DataFrame:
+def _checked(table: type[Table], rows: list[Row]) -> pl.DataFrame:
     frame = pl.DataFrame(rows, schema=table.polars_schema()).sort(table.primary_key())
     try:
         return table.validate(frame)
@@ -136,78 +140,60 @@ def account_file(directory: Path, table: type[Table]) -> Path:
     return directory / f"{table.table_name()}.parquet"
 
 
-def _me(document: bytes, observed_at: datetime) -> dict[str, Any]:
+def _me(document: bytes, observed_at: datetime) -> Row:
     me = _decoded("account_me", Me, document)
-    return {
-        "user_id": me.id,
-        "username": me.username,
-        # The specification writes tiers with a capital, the service does not.
-        "tier": me.tier.lower() if me.tier else None,
-        "status": me.status,
-        "is_member": me.isMember,
-        "created_at": _utc(me.createdAt),
-        "observed_at": observed_at,
-    }
+    # The specification writes tiers with a capital, the service does not.
+    tier = me.tier.lower() if me.tier else None
+    return _declared(AccountMe, me) | {"tier": tier, "observed_at": observed_at}
 
 
-def _vault(document: bytes, observed_at: datetime) -> dict[str, Any]:
+def _vault(document: bytes, observed_at: datetime) -> Row:
     found = _decoded("account_vault", Vault, document)
-    row: dict[str, Any] = {"updated_at": None, "observed_at": observed_at}
+    row = _declared(AccountVault, found) | {"observed_at": observed_at}
     if found.vault is msgspec.UNSET:
         if found.subscribed is None:
             raise UnreadableAccountError("account_vault: neither `vault` nor `subscribed` says whether there is one.")
         figures = {"storage_kb": found.storageLimitKb, "used_storage_kb": found.storageUsedKb}
         return row | {"has_vault": found.subscribed} | figures
-    if found.vault is None:
-        return row | {"has_vault": False, "storage_kb": None, "used_storage_kb": None}
-    vault = found.vault
+    vault = found.vault or LiveVault()
     figures = {"storage_kb": vault.storageKb, "used_storage_kb": vault.usedStorageKb}
-    return row | {"has_vault": True, "updated_at": _utc(vault.updatedAt)} | figures
+    return row | {"has_vault": found.vault is not None} | figures
 
 
-def _item(document: bytes) -> dict[str, Any]:
+def _item(document: bytes) -> Row:
     item = _decoded("account_vault_item", VaultItem, document)
-    return {
-        "version_id": item.modelVersionId,
-        "vault_item_id": item.id,
-        "model_id": item.modelId,
-        "status": item.status,
-        "added_at": _utc(item.addedAt),
-        "size_kb": item.modelSizeKb if item.modelSizeKb is not None else item.sizeKb,
-        "details_size_kb": item.detailsSizeKb,
-        "images_size_kb": item.imagesSizeKb,
-        "model_name": item.modelName,
-        "version_name": item.versionName,
-        "creator_name": item.creatorName,
-        "type": item.type,
-        "base_model": item.baseModel,
-        "category": item.category,
-        "created_at": _utc(item.createdAt),
-        "refreshed_at": _utc(item.refreshedAt),
-        "notes": item.notes,
-    }
+    # The specification has one size, the service three.
+    size = item.modelSizeKb if item.modelSizeKb is not None else item.sizeKb
+    return _declared(AccountVaultItem, item) | {"size_kb": size}
 
 
-def _permission(version_id: int, document: bytes) -> dict[str, Any]:
-    found = _decoded("account_permission", dict[str, Any], document)
+def _permission(version_id: int, document: bytes) -> Row:
+    found = _decoded("account_permission", dict[str, object], document)
+    generate = None
+    rights = Permission()
     if set(found) == {str(version_id)}:
         generate = _decoded("account_permission", dict[str, bool | None], document)[str(version_id)]
-        return {"version_id": version_id, "can_generate": generate} | dict.fromkeys(_RIGHTS.values())
-    rights = _decoded("account_permission", Permission, document)
-    return {"version_id": version_id, "can_generate": None} | {
-        column: getattr(rights, name) for name, column in _RIGHTS.items()
-    }
+    else:
+        rights = _decoded("account_permission", Permission, document)
+    return _declared(AccountPermission, rights) | {"version_id": version_id, "can_generate": generate}
 
 
-_RIGHTS = {"canView": "can_view", "canEdit": "can_edit", "canDelete": "can_delete", "canDownload": "can_download"}
+def _declared(table: type[Table], document: Struct) -> Row:
+    """The columns of `table` that are read from a document as they stand."""
+    sources = {name: about["source"] for name, about in table.with_metadata().items() if "source" in about}
+    return {name: _value_at(document, source.removeprefix("$.").split(".")) for name, source in sources.items()}
 
 
-def _decoded(kind: str, payload: type[Any], document: bytes) -> Any:
+def _value_at(document: object, path: list[str]) -> object:
+    """The value at a path of fields; None if an object on the way is null or absent. Moments are in UTC."""
+    found = document
+    for name in path:
+        found = getattr(found, name, None)
+    return with_zone(found).astimezone(UTC) if isinstance(found, datetime) else found
+
+
+def _decoded(kind: str, payload: type[T], document: bytes) -> T:
     try:
         return msgspec.json.decode(document, type=payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableAccountError(f"{kind}: {error}.") from None
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment and with_zone(moment).astimezone(UTC)

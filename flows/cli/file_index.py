@@ -9,7 +9,7 @@ answers (docs/api-notes.md, 4).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from pipelines.local_file_hashes import Fingerprints
 
 if TYPE_CHECKING:
     import duckdb
+
+#: What tells the files apart for the caller.
+Key = TypeVar("Key")
 
 #: In order of precedence.
 DECISIVE = ("SHA256", "BLAKE3", "AUTOV3", "AUTOV2")
@@ -88,7 +91,7 @@ def hashes_to_ask(fingerprints: Fingerprints) -> dict[str, str]:
     }
 
 
-def find(connection: "duckdb.DuckDBPyConnection", wanted: Mapping[Any, Fingerprints]) -> dict[Any, Match]:
+def find(connection: "duckdb.DuckDBPyConnection", wanted: Mapping[Key, Fingerprints]) -> dict[Key, Match]:
     """Look files up in `star.file_hash`.
 
     Args:
@@ -105,7 +108,7 @@ def find(connection: "duckdb.DuckDBPyConnection", wanted: Mapping[Any, Fingerpri
         for rank, (algorithm, text) in enumerate(hashes_to_ask(wanted[key]).items())
     ]
     connection.register("wanted", pl.DataFrame(rows, schema=_WANTED, orient="row").to_arrow())
-    found: dict[Any, Match] = {}
+    found: dict[Key, Match] = {}
     for row in connection.sql(_FIND).pl().iter_rows(named=True):
         named = NamedVersion(row["version_id"], row["version"], row["base_model"], row["published_at"])
         update = NamedVersion(**row["newest"]) if row["newest"] else None

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from flows.cli.file_index import Match, find
 from flows.reporting.console import plain, say
@@ -249,7 +250,7 @@ def count_line(files: Sequence[LocalFile]) -> str:
     return f"{len(files):,} {'file' if len(files) == 1 else 'files'}" + (f": {', '.join(counted)}" if counted else "")
 
 
-def record(file: LocalFile) -> dict[str, Any]:
+def record(file: LocalFile) -> dict[str, object]:
     """One file as a flat JSON object. Null means not known, except in `update`: see `update_available`."""
     known, match = file.fingerprints, file.match
     return {
@@ -277,8 +278,8 @@ def record(file: LocalFile) -> dict[str, Any]:
     }
 
 
-def _as_text(value: Any) -> str:
-    return value.isoformat().replace("+00:00", "Z")  # type: ignore[no-any-return]  # the only other type is datetime
+def _as_text(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
 
 
 def _print_table(files: Sequence[LocalFile]) -> None:
@@ -297,20 +298,20 @@ def _print_table(files: Sequence[LocalFile]) -> None:
 
 
 def _cells(file: LocalFile) -> list[str]:
-    row = record(file)
-    if file.match is None:
-        return [row["file"], file.status, "", "", "", ""]
-    perhaps = f"perhaps, by {row['matched_by']}: " if file.status == "hint" else ""
-    others = f" and {len(row['other_version_ids'])} more" if row["other_version_ids"] else ""
-    update = {True: "yes", False: "no", None: "not known"}[row["update_available"]]
-    if newer := file.match.update:
+    match = file.match
+    if match is None:
+        return [str(file.path), file.status, "", "", "", ""]
+    perhaps = f"perhaps, by {match.algorithm}: " if file.status == "hint" else ""
+    others = f" and {len(match.other_version_ids)} more" if match.other_version_ids else ""
+    update = "no" if match.update_is_known else "not known"
+    if newer := match.update:
         update = f"{_named(newer.version, newer.version_id)}, {newer.base_model}"
     return [
-        row["file"],
-        perhaps + _named(row["model"], row["model_id"]),
-        _named(row["version"], row["version_id"]) + others,
-        row["base_model"] or "not known",
-        row["licence"],
+        str(file.path),
+        perhaps + _named(match.model, match.model_id),
+        _named(match.named.version, match.named.version_id) + others,
+        match.named.base_model or "not known",
+        match.licence.in_words(),
         update,
     ]
 

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Generic
 
 import msgspec
 
-from flows.cli.file_index import DECISIVE, Licence, Match, NamedVersion
+from flows.cli.file_index import DECISIVE, Key, Licence, Match, NamedVersion
 from pipelines.api.client import Client
 from pipelines.api.errors import NotFoundError, ServiceError
 from pipelines.api.moments import with_zone
@@ -27,14 +27,14 @@ from transforms.staging.payloads import Model, Version
 
 
 @dataclass(frozen=True)
-class ServiceAnswers:
+class ServiceAnswers(Generic[Key]):
     """By key of the request: the matches, and why there was no answer. The service does not know the other keys."""
 
-    matches: dict[Any, Match]
-    unanswered: dict[Any, str]
+    matches: dict[Key, Match]
+    unanswered: dict[Key, str]
 
 
-def ask(settings: Settings, wanted: Mapping[Any, Fingerprints], progress: Progress) -> ServiceAnswers:
+def ask(settings: Settings, wanted: Mapping[Key, Fingerprints], progress: Progress) -> ServiceAnswers[Key]:
     """Ask the service for each file by its hashes until it knows one.
 
     Args:
@@ -46,11 +46,11 @@ def ask(settings: Settings, wanted: Mapping[Any, Fingerprints], progress: Progre
         LockedError: another process writes to the data directory.
     """
     client = Client(settings, patience_seconds=settings.brief_retry_seconds, progress=progress)
-    found: dict[Any, tuple[str, list[Version]]] = {}
-    unanswered: dict[Any, str] = {}
+    found: dict[Key, tuple[str, list[Version]]] = {}
+    unanswered: dict[Key, str] = {}
     with writer_lock(settings.data_dir):
         for algorithm in DECISIVE:
-            keys: dict[str, list[Any]] = defaultdict(list)
+            keys: dict[str, list[Key]] = defaultdict(list)
             for key, fingerprints in wanted.items():
                 if key not in found and algorithm in fingerprints.hashes:
                     keys[fingerprints.hashes[algorithm]].append(key)

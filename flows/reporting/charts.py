@@ -9,7 +9,7 @@ withheld downloads, is a gap in the line. An unknown flow, as of the first snaps
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import altair as alt
 import duckdb
@@ -166,7 +166,24 @@ def _stacked(
 
 
 def _finished(chart: AnyChart, title: str, frame: pl.DataFrame) -> AnyChart:
-    finished: AnyChart = chart.properties(title=_title(title, frame), width=WIDTH, height=HEIGHT).configure(**_LOOK)
+    sized = chart.properties(title=_title(title, frame), width=WIDTH, height=HEIGHT)
+    finished: AnyChart = sized.configure(
+        font="DejaVu Sans, Helvetica, Arial, sans-serif",
+        background="white",
+        view={"stroke": None},
+        axis={
+            "labelColor": "#4a4f57",
+            "titleColor": "#4a4f57",
+            "titleFontWeight": "normal",
+            "labelFontSize": 11,
+            "titleFontSize": 12,
+            "gridColor": "#eceef1",
+            "domainColor": "#b8bdc5",
+            "tickColor": "#b8bdc5",
+        },
+        title={"anchor": "start", "fontSize": 16, "subtitleFontSize": 12, "subtitleColor": "#6a7079", "offset": 14},
+        legend={"labelFontSize": 11, "labelLimit": 220},
+    )
     return finished
 
 
@@ -229,22 +246,3 @@ def _title(text: str, frame: pl.DataFrame) -> alt.TitleParams:
     return alt.TitleParams(
         text, subtitle=f"{first:%-d %B %Y} to {last:%-d %B %Y}, daily snapshots (UTC); a day without one is a gap"
     )
-
-
-_LOOK: dict[str, Any] = {
-    "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
-    "background": "white",
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": "#4a4f57",
-        "titleColor": "#4a4f57",
-        "titleFontWeight": "normal",
-        "labelFontSize": 11,
-        "titleFontSize": 12,
-        "gridColor": "#eceef1",
-        "domainColor": "#b8bdc5",
-        "tickColor": "#b8bdc5",
-    },
-    "title": {"anchor": "start", "fontSize": 16, "subtitleFontSize": 12, "subtitleColor": "#6a7079", "offset": 14},
-    "legend": {"labelFontSize": 11, "labelLimit": 220},
-}

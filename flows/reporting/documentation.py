@@ -12,7 +12,8 @@ from rich.table import Table as Grid
 from pipelines.errors import CivitaiEtlError
 from transforms.tables import TABLES, Table
 from transforms.tables.account import ACCOUNT_TABLES
-from transforms.tables.dictionary import about, column_comments, description, example_text, one_row_per, sql_type
+from transforms.tables.declaration import about
+from transforms.tables.dictionary import column_comments, description, example_text, one_row_per, sql_type
 from transforms.tables.macros import MACROS, VIEWS, Macro, View
 
 #: Without a terminal that sets a width, lines are as long as in this project's texts.

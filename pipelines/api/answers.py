@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -33,7 +32,7 @@ class Page:
 
     request: str
     items: list[msgspec.Raw]
-    metadata: dict[str, Any]
+    metadata: dict[str, object]
     answered_at: datetime
 
 
@@ -41,12 +40,12 @@ class UnusableAnswerError(Exception):
     """An answer with status 200 has another content than was asked for; says which."""
 
 
-Decode = Callable[[Answer], tuple[list[msgspec.Raw], dict[str, Any]]]
+Decode = Callable[[Answer], tuple[list[msgspec.Raw], dict[str, object]]]
 
 
 class _ListBody(msgspec.Struct):
     items: list[msgspec.Raw]
-    metadata: Any = None
+    metadata: object = None
 
 
 _LIST_BODY = msgspec.json.Decoder(_ListBody)
@@ -66,7 +65,7 @@ def next_page_query(url: str) -> Arguments:
     return tuple((name, value) for name, value in query if name != "token")
 
 
-def _check_next(metadata: Any) -> None:
+def _check_next(metadata: object) -> None:
     """Check that the reference of a page to the next one is readable.
 
     Raises:
@@ -81,12 +80,12 @@ def _check_next(metadata: Any) -> None:
         next_page_query(address)
 
 
-def decode_list(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def decode_list(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, object]]:
     page = _list_body(answer)
     return page.items, page.metadata if isinstance(page.metadata, dict) else {}
 
 
-def decode_page(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def decode_page(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, object]]:
     page = _list_body(answer)
     if not isinstance(page.metadata, dict):
         why = f"it answered 200 with a page without metadata: {excerpt(answer.body)}"
@@ -103,10 +102,10 @@ def _list_body(answer: Answer) -> _ListBody:
         raise UnusableAnswerError(why) from None
     if seen is not answer.body:
         page.items = [msgspec.Raw(verbatim(item, seen, answer.body)) for item in page.items]
-    return cast("_ListBody", page)
+    return page
 
 
-def decode_document(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, Any]]:
+def decode_document(answer: Answer) -> tuple[list[msgspec.Raw], dict[str, object]]:
     try:
         body, seen = decoded(_ANY_BODY.decode, answer.body)
         return [msgspec.Raw(verbatim(body, seen, answer.body))], {}

@@ -17,6 +17,7 @@ from weakref import WeakSet
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
+from urllib3.util.ssltransport import SSLTransport
 
 from pipelines.network import Proxy, trusted_authorities
 
@@ -47,14 +48,14 @@ class CuttablePool(PoolManager):
         class Noted:
             """Notes whatever is read from as soon as it is there: a proxy can drip before there is a connection."""
 
-            _sock: Any = None
+            _sock: socket.socket | SSLTransport | None = None
 
             @property
-            def sock(self) -> Any:
+            def sock(self) -> socket.socket | SSLTransport | None:
                 return self._sock
 
             @sock.setter
-            def sock(self, sock: Any) -> None:
+            def sock(self, sock: socket.socket | SSLTransport | None) -> None:
                 self._sock = sock
                 if sock is not None:
                     # TLS through a proxy that speaks TLS itself is no socket, but has one.

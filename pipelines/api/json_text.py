@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
 from msgspec import Raw
+
+T = TypeVar("T")
 
 #: An escape in a JSON text: a surrogate pair, half of one, or any other.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
@@ -17,7 +19,7 @@ def legible(text: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], text)
 
 
-def decoded(decode: Callable[[bytes], Any], text: bytes) -> tuple[Any, bytes]:
+def decoded(decode: Callable[[bytes], T], text: bytes) -> tuple[T, bytes]:
     """What a JSON text decodes to, and whose bytes the views in it are: the text's own, or those of `legible`."""
     try:
         return decode(text), text

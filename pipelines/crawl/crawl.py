@@ -8,7 +8,8 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from datetime import date, datetime
-from typing import Any
+
+import msgspec
 
 from pipelines.api.client import Client
 from pipelines.api.dialects import DIALECTS
@@ -18,6 +19,7 @@ from pipelines.crawl.existence_check import ExistenceCheck, ExistenceCheckState
 from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl
 from pipelines.crawl.pagination_state import PaginationState
 from pipelines.progress import Progress
+from pipelines.raw.crawls import CrawlRow, CrawlState, Spent
 from pipelines.raw.row_buffer import COUNTS, NewRows
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
@@ -40,7 +42,7 @@ class Crawl:
         expected: Collection[str],
         progress: Progress,
         *,
-        state: dict[str, Any] | None = None,
+        state: CrawlState | None = None,
         image_mark: int | None = None,
         days_since_complete: int = 1,
     ) -> None:
@@ -54,15 +56,15 @@ class Crawl:
         self._snapshot_date = snapshot_date
         self._settings = settings
         self._progress = progress
-        started_at = datetime.fromisoformat(state["started_at"]) if state else None
-        self._clock = CrawlClock(snapshot_date, settings, started_at)
-        self._spent_before = state["spent"] if state else {"retries": 0, "bytes": 0, "seconds": 0.0}
+        started_at = state["started_at"] if state else None
+        self._clock = CrawlClock(snapshot_date, settings, datetime.fromisoformat(started_at) if started_at else None)
+        self._spent_before = state["spent"] if state else Spent(retries=0, bytes=0, seconds=0.0)
         self._began = time.monotonic()
         self._pages_left = 0
         self._pages_taken = 0
         self.endpoints: dict[str, ListCrawl] = {}
         for endpoint in self.dialect.endpoints:
-            list_state = PaginationState(**state["walks"][endpoint.name]) if state else PaginationState()
+            list_state = msgspec.convert(state["walks"][endpoint.name] if state else {}, PaginationState)
             place = (endpoint, list_state, known[endpoint.kind], crawl_id, snapshot_date)
             self.endpoints[endpoint.name] = (
                 IncrementalListCrawl(*place, mark=image_mark, first_pages=settings.image_pages)
@@ -72,7 +74,7 @@ class Crawl:
         rules = self.dialect.existence_check
         self.existence_check = ExistenceCheck(
             rules,
-            ExistenceCheckState(**state["reconcile"]) if state else ExistenceCheckState(),
+            msgspec.convert(state["reconcile"] if state else {}, ExistenceCheckState),
             known[rules.kind],
             expected,
             crawl_id,
@@ -150,8 +152,8 @@ class Crawl:
             yield from each.new_rows(all_of_them=False)
         yield from each.new_rows()
 
-    def state(self) -> dict[str, Any]:
-        """All that another process of this version needs to resume this crawl; plain values."""
+    def state(self) -> CrawlState:
+        """The state from which another process can resume this crawl."""
         return {
             "fields": state_fields(),
             "crawl_id": self.crawl_id,
@@ -161,12 +163,13 @@ class Crawl:
             "reconcile": asdict(self.existence_check.state),
         }
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> CrawlRow:
         """The current row of `raw.snapshots`."""
         problems = self._problems()
         counts = {each.endpoint.kind: each.kept_state.counts() for each in self.endpoints.values()}
         reconciled, listed = self.existence_check.state.counts(), counts[self.dialect.existence_check.kind]
         counts[self.dialect.existence_check.kind] = {name: listed[name] + reconciled[name] for name in COUNTS}
+        total = {name: sum(count[name] for count in counts.values()) for name in COUNTS}
         listed = {
             each.endpoint.kind: each.state.total
             for each in self.endpoints.values()
@@ -179,24 +182,29 @@ class Crawl:
             for each in self.endpoints.values()
         }
         incremental = next(each for each in self.endpoints.values() if isinstance(each, IncrementalListCrawl))
-        return {
-            "crawl_id": self.crawl_id,
-            "snapshot_date": self._snapshot_date,
-            "dialect": self.dialect.name,
-            "api_url": self._settings.api_url,
-            "status": "complete" if self.is_finished and not problems else "partial",
-            "reason": "; ".join(problems) or None,
-            "started_at": self._clock.started_at,
-            "finished_at": self._clock.finished_at if self.is_finished else None,
-            "passes": max(len(each.endpoint.passes) for each in self.endpoints.values()),
-            **{name: sum(count[name] for count in counts.values()) for name in COUNTS},
+        assert self._clock.started_at, "a crawl without an answer has no row"
+        return CrawlRow(
+            crawl_id=self.crawl_id,
+            snapshot_date=self._snapshot_date,
+            dialect=self.dialect.name,
+            api_url=self._settings.api_url,
+            status="complete" if self.is_finished and not problems else "partial",
+            reason="; ".join(problems) or None,
+            started_at=self._clock.started_at,
+            finished_at=self._clock.finished_at if self.is_finished else None,
+            passes=max(len(each.endpoint.passes) for each in self.endpoints.values()),
+            pages=total["pages"],
+            items=total["items"],
+            distinct_ids=total["distinct_ids"],
+            duplicates=total["duplicates"],
+            rejected=total["rejected"],
             **self._spent(),
-            "reconciled_ids": self.existence_check.state.asked,
-            "arguments": json.dumps(arguments),
-            "endpoints": json.dumps(counts),
-            "listed": json.dumps(listed),
+            reconciled_ids=self.existence_check.state.asked,
+            arguments=json.dumps(arguments),
+            endpoints=json.dumps(counts),
+            listed=json.dumps(listed),
             **incremental.reached(),
-        }
+        )
 
     def _end_window(self, failure: ServiceError) -> None:
         """Keep the failure; raise it if the window has no rows to hand over first."""
@@ -215,10 +223,10 @@ class Crawl:
         states = {name: each.state for name, each in self.endpoints.items()} | {"reconcile": self.existence_check.state}
         return [f"{name}: {state.problem}" for name, state in states.items() if state.problem]
 
-    def _spent(self) -> dict[str, Any]:
-        now = {
-            "retries": self.client.retries,
-            "bytes": self.client.bytes_received,
-            "seconds": time.monotonic() - self._began,
+    def _spent(self) -> Spent:
+        before = self._spent_before
+        return {
+            "retries": before["retries"] + self.client.retries,
+            "bytes": before["bytes"] + self.client.bytes_received,
+            "seconds": round(before["seconds"] + time.monotonic() - self._began, 3),
         }
-        return {name: round(before + now[name], 3) for name, before in self._spent_before.items()}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import dlt
 from dlt.extract.resource import DltResource
@@ -25,8 +25,9 @@ from pipelines.crawl.paginators import fetch_page, paginator_of
 from pipelines.crawl.service import refuse_other_service
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
+from pipelines.raw.crawls import SourceState
 from pipelines.raw.documents import UnreadableItemError, split
-from pipelines.raw.high_water_mark import as_mark, plausible, positions
+from pipelines.raw.high_water_mark import Mark, as_mark, plausible, positions
 from pipelines.raw.loader import Loader, plain_errors
 from pipelines.raw.resources import INSERT_ONLY, SOURCE, list_resource, marked
 from pipelines.raw.row_buffer import Row, arrow_table
@@ -58,6 +59,13 @@ class RefreshReport:
     seconds: float
 
 
+class NewDocuments(TypedDict):
+    """The rows of a page for the table of documents, and its highest position, None if that is unknown."""
+
+    newest: Mark | None
+    rows: list[Row]
+
+
 @dataclass
 class DiscoveryCrawl:
     """Crawls one discovery list, and counts.
@@ -66,7 +74,7 @@ class DiscoveryCrawl:
     """
 
     endpoint: Endpoint
-    mark: Any
+    mark: Mark | None
     stored: set[str]
     client: Client
     progress: Progress
@@ -77,8 +85,8 @@ class DiscoveryCrawl:
     _visited: set[Arguments] = field(default_factory=set)
     _met: set[str] = field(default_factory=set)
 
-    def pages(self) -> Iterator[dict[str, Any]]:
-        """Page after page: `rows` of the documents table, and `newest`, which falls from page to page; None if unknown.
+    def pages(self) -> Iterator[NewDocuments]:
+        """The new documents page after page; `newest` falls from page to page.
 
         A reader of a newest-first list stops at a page whose `newest` is known. Without a mark, `first_pages` are read.
 
@@ -113,17 +121,17 @@ class DiscoveryCrawl:
                 if query and without_new == STALLED_PAGES:
                     raise ServiceError(f"{page.request}: no end, {STALLED_PAGES} pages in a row had nothing new")
 
-    def is_plausible(self, mark: Any) -> bool:
+    def is_plausible(self, mark: Mark) -> bool:
         """Whether a mark of this list is plausible, by this machine's clock and by the mark of the snapshots."""
         return bool(plausible(self.endpoint.kind, [mark], datetime.now(UTC), self.mark))
 
-    def _newest(self, page: Page) -> Any:
+    def _newest(self, page: Page) -> Mark | None:
         """The highest position on the page. It is unknown if a position is implausible: such a value must neither end
         the crawl nor move the mark.
         """
         found = positions(self.endpoint.kind, page.items)
         sound = plausible(self.endpoint.kind, found, page.answered_at, self.mark)
-        return max(sound, default=None) if len(sound) == len(found) else None
+        return sound[-1] if sound and len(sound) == len(found) else None
 
     def _page(self, query: Arguments) -> Page:
         return fetch_patiently(self.client, lambda attempts: fetch_page(self.client, self.endpoint, query, attempts))
@@ -180,11 +188,11 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     )
 
 
-def _lists(settings: Settings, state: dict[str, Any]) -> Iterator[tuple[Endpoint, Any, set[str]]]:
+def _lists(settings: Settings, state: SourceState) -> Iterator[tuple[Endpoint, Mark | None, set[str]]]:
     """The discovery lists, each with its first mark and the keys of the stored documents."""
     with closing(connect(settings.directory.warehouse)) as connection:
         earlier = crawls(connection)
-        complete = [row["started_at"] for row in earlier if row["status"] == "complete"]
+        complete = [row.started_at for row in earlier if row.status == "complete"]
         if not complete:
             raise NothingToRefreshError(_NOTHING)
         marks = {"model": as_mark(max(complete)), "image": gallery_mark(earlier, state)}
@@ -210,7 +218,7 @@ def _discovery(list_crawls: Sequence[DiscoveryCrawl]) -> Iterator[DltResource]:
         yield pages | dlt.transformer(_documents, name=f"{list_crawl.endpoint.name}_documents")(list_crawl)
 
 
-def _documents(page: dict[str, Any], list_crawl: DiscoveryCrawl) -> Iterator[Any]:
+def _documents(page: NewDocuments, list_crawl: DiscoveryCrawl) -> Iterator[object]:
     table = documents_table(list_crawl.endpoint.kind)
     list_crawl.documents += len(page["rows"])
     if page["rows"]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from urllib.parse import quote
 
 import dlt
@@ -274,5 +273,5 @@ def _answers(batches: Sequence[LookupBatch]) -> Iterator[DltResource]:
         yield keys | lookup_resource(f"{name}_answers", each.lookup, _answer_rows)(each)
 
 
-def _answer_rows(keys: list[str], batch: LookupBatch) -> Iterator[Any]:
+def _answer_rows(keys: list[str], batch: LookupBatch) -> Iterator[object]:
     yield from rows_of(batch.fetch(keys))

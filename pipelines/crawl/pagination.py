@@ -17,6 +17,7 @@ from pipelines.crawl.broken_pages import BrokenPages
 from pipelines.crawl.completeness import MOST_ATTEMPTS, announced, is_tolerable, lack
 from pipelines.crawl.pagination_state import PaginationState
 from pipelines.crawl.paginators import paginator_of
+from pipelines.raw.crawls import GalleryRange
 from pipelines.raw.high_water_mark import plausible_ids
 from pipelines.raw.row_buffer import NewRows, RowBuffer
 from pipelines.raw.warehouse import Known
@@ -206,8 +207,8 @@ class IncrementalListCrawl(ListCrawl):
     def kept_state(self) -> PaginationState:
         return self.state if self.state.done else self.state.from_the_start()
 
-    def reached(self) -> dict[str, int | None]:
-        """The range of image ids that was read, after the crawl has ended: columns of `raw.snapshots`."""
+    def reached(self) -> GalleryRange:
+        """The range of image ids that was read, after the crawl has ended."""
         ids = plausible_ids(map(int, self.met), self.state.down_to) if self.state.done else []
         is_whole = self.state.done and not self.state.problem
         newest = max([*ids, self.state.down_to or 0]) if is_whole else max(ids, default=0)

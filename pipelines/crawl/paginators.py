@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pipelines.api.answers import Page, next_page_query
 from pipelines.api.client import Client
 from pipelines.api.dialects import Arguments, Endpoint
-from pipelines.raw.high_water_mark import plausible, positions
+from pipelines.raw.high_water_mark import plausible_moments, publications
 
 _MOMENT_AND_ID = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\|(\d{1,18})")
 _OFFSET = re.compile(r"(\d{1,18})(\|.+)")
@@ -135,8 +135,8 @@ class MomentCursorPaginator(CursorPaginator):
         cursor = super()._next_cursor(page)
         if not cursor.startswith("|"):
             return cursor
-        latest = max(plausible("model", positions("model", page.items), page.answered_at, None), default=None)
-        return _moment_and_id(datetime.fromisoformat(latest).replace(tzinfo=None), 0) if latest else cursor
+        moments = plausible_moments(publications(page.items), page.answered_at)
+        return _moment_and_id(datetime.fromisoformat(moments[-1]).replace(tzinfo=None), 0) if moments else cursor
 
 
 _CURSORS = {"moment_and_id": MomentCursorPaginator, "offset": OffsetCursorPaginator, "opaque": CursorPaginator}

@@ -1,10 +1,10 @@
 """Which service a data directory holds: that of its newest crawl. Ids of two services must not mix."""
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.raw.crawls import CrawlRow
 from pipelines.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
@@ -14,7 +14,7 @@ class OtherServiceError(CivitaiEtlError):
     """The settings name another service than the one whose snapshots the data directory holds."""
 
 
-def refuse_other_service(settings: Settings, crawls: Sequence[dict[str, Any]]) -> None:
+def refuse_other_service(settings: Settings, crawls: Sequence[CrawlRow]) -> None:
     """Checks by its address that the service of the settings is the one of the newest crawl.
 
     Args:
@@ -24,9 +24,9 @@ def refuse_other_service(settings: Settings, crawls: Sequence[dict[str, Any]]) -
     Raises:
         OtherServiceError: it is another one.
     """
-    if crawls and _address(crawls[-1]["api_url"]) != _address(settings.api_url):
+    if crawls and _address(crawls[-1].api_url) != _address(settings.api_url):
         raise OtherServiceError(
-            f"{settings.data_dir} holds snapshots of {crawls[-1]['api_url']}, and CIVITAI_ETL_API_URL is "
+            f"{settings.data_dir} holds snapshots of {crawls[-1].api_url}, and CIVITAI_ETL_API_URL is "
             f"{settings.api_url}: what two services have does not mix. Set CIVITAI_ETL_DATA_DIR to another directory "
             "or, if it is the same service at a new address, run `civitai-etl snapshot --service-moved` once. Nothing "
             "was changed."

@@ -7,9 +7,8 @@ one that was refused or excluded (`pipelines.raw.decisions`).
 import json
 from collections.abc import Collection
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
 
 from pipelines.api.dialects import DIALECTS
 from pipelines.crawl.crawl import Crawl, state_fields
@@ -17,15 +16,13 @@ from pipelines.crawl.service import refuse_other_service
 from pipelines.crawl.source import crawl_source
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
+from pipelines.raw.crawls import CrawlRow, CrawlState, CrawlStatus, SourceState
 from pipelines.raw.decisions import Decision, decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.loader import Loader, plain_errors
-from pipelines.raw.row_buffer import COUNTS
-from pipelines.raw.tables import CrawlStatus
 from pipelines.raw.warehouse import (
     Known,
     connect,
-    crawl_number,
     crawls,
     expected_ids,
     gallery_mark,
@@ -98,12 +95,12 @@ def take_snapshot(
         loader.drain(progress)
         mend_documents(settings.directory.warehouse)
         earlier, out = _crawls(settings)
-        of_date = [row for row in earlier if row["snapshot_date"] == snapshot_date]
-        done = [row for row in of_date if row["status"] == "complete" and row["crawl_id"] not in out]
+        of_date = [row for row in earlier if row.snapshot_date == snapshot_date]
+        done = [row for row in of_date if row.status == "complete" and row.crawl_id not in out]
         if done:
             return _report(done[-1], already_complete=True, requests=0)
-        if of_date and of_date[-1]["crawl_id"] in out:
-            progress.note(f"{snapshot_date} is {out[of_date[-1]['crawl_id']].verdict}: it is crawled again")
+        if of_date and of_date[-1].crawl_id in out:
+            progress.note(f"{snapshot_date} is {out[of_date[-1].crawl_id].verdict}: it is crawled again")
         crawl, closed = _begin_or_go_on(settings, snapshot_date, earlier, out, loader.state(), progress)
         while not crawl.is_finished:
             crawl.open_window(settings.window_pages)
@@ -124,7 +121,7 @@ def drain(settings: Settings, progress: Progress) -> None:
             mend_documents(settings.directory.warehouse)
 
 
-def _crawls(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Decision]]:
+def _crawls(settings: Settings) -> tuple[list[CrawlRow], dict[str, Decision]]:
     """All crawls, and those of them that do not count."""
     if not settings.directory.warehouse.exists():
         return [], {}
@@ -135,36 +132,36 @@ def _crawls(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Decisio
 def _begin_or_go_on(
     settings: Settings,
     snapshot_date: date,
-    earlier: list[dict[str, Any]],
+    earlier: list[CrawlRow],
     out: Collection[str],
-    kept: dict[str, Any],
+    kept: SourceState,
     progress: Progress,
-) -> tuple[Crawl, list[dict[str, Any]]]:
+) -> tuple[Crawl, list[CrawlRow]]:
     """The crawl to run now, and the rows of unfinished crawls that end as partial because it starts."""
-    state = kept.get("crawl", {})
-    unfinished = [row for row in earlier if row["finished_at"] is None]
+    state = kept.get("crawl")
+    unfinished = [row for row in earlier if row.finished_at is None]
     resumable = [
-        row for row in unfinished if row["crawl_id"] not in out and _goes_on(row, state, snapshot_date, settings)
+        row for row in unfinished if row.crawl_id not in out and state and _goes_on(row, state, snapshot_date, settings)
     ]
-    if resumable and state.get("fields") != state_fields():
+    if resumable and state and state.get("fields") != state_fields():
         progress.note(f"{state['crawl_id']} was begun by another version of civitai-etl: it is begun again")
         resumable = []
     if resumable:
-        crawl_id = resumable[0]["crawl_id"]
+        crawl_id = resumable[0].crawl_id
         progress.note(f"going on with the crawl {crawl_id}")
     else:
         state = None
-        number = max((crawl_number(row) for row in earlier if row["snapshot_date"] == snapshot_date), default=0) + 1
+        number = max((row.number for row in earlier if row.snapshot_date == snapshot_date), default=0) + 1
         crawl_id = f"{snapshot_date}.{number}"
     now = datetime.now(UTC)
     closed = [
-        row | {"finished_at": max(now, row["started_at"]), "reason": f"cut off; {crawl_id} was begun instead"}
+        replace(row, finished_at=max(now, row.started_at), reason=f"cut off; {crawl_id} was begun instead")
         for row in unfinished
-        if row["crawl_id"] != crawl_id
+        if row.crawl_id != crawl_id
     ]
     stored, expected = _stored(settings, snapshot_date, crawl_id, out)
-    counting = [row for row in earlier if row["crawl_id"] not in out]
-    complete = [row["snapshot_date"] for row in counting if row["status"] == "complete"]
+    counting = [row for row in earlier if row.crawl_id not in out]
+    complete = [row.snapshot_date for row in counting if row.status == "complete"]
     last_complete = max((on for on in complete if on < snapshot_date), default=None)
     crawl = Crawl(
         crawl_id,
@@ -180,12 +177,9 @@ def _begin_or_go_on(
     return crawl, closed
 
 
-def _goes_on(row: dict[str, Any], state: dict[str, Any], snapshot_date: date, settings: Settings) -> bool:
-    return bool(
-        row["snapshot_date"] == snapshot_date
-        and row["crawl_id"] == state.get("crawl_id")
-        and row["dialect"] == settings.dialect_name
-    )
+def _goes_on(row: CrawlRow, state: CrawlState, snapshot_date: date, settings: Settings) -> bool:
+    is_of_date = row.snapshot_date == snapshot_date and row.dialect == settings.dialect_name
+    return is_of_date and row.crawl_id == state.get("crawl_id")
 
 
 def _stored(
@@ -200,16 +194,23 @@ def _stored(
         return stored, expected_ids(connection, reconciled, snapshot_date, out)
 
 
-def _report(row: dict[str, Any], *, already_complete: bool, requests: int) -> SnapshotReport:
-    numbers = {name: row[name] for name in (*COUNTS, "reconciled_ids", "retries", "bytes", "seconds")}
+def _report(row: CrawlRow, *, already_complete: bool, requests: int) -> SnapshotReport:
     return SnapshotReport(
-        crawl_id=row["crawl_id"],
-        snapshot_date=row["snapshot_date"],
-        status=row["status"],
-        reason=row["reason"],
+        crawl_id=row.crawl_id,
+        snapshot_date=row.snapshot_date,
+        status=row.status,
+        reason=row.reason,
         already_complete=already_complete,
         requests=requests,
-        endpoints=json.loads(row["endpoints"]),
-        listed=json.loads(row["listed"] or "{}"),
-        **numbers,
+        pages=row.pages,
+        items=row.items,
+        distinct_ids=row.distinct_ids,
+        duplicates=row.duplicates,
+        rejected=row.rejected,
+        reconciled_ids=row.reconciled_ids,
+        retries=row.retries,
+        bytes=row.bytes,
+        seconds=row.seconds,
+        endpoints=json.loads(row.endpoints),
+        listed=json.loads(row.listed or "{}"),
     )

@@ -5,20 +5,21 @@ arrive together. dlt has no checkpoint inside an extract, so a killed crawl resu
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict
 
 import dlt
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
 from pipelines.crawl.crawl import Crawl
+from pipelines.raw.crawls import CrawlRow
 from pipelines.raw.kinds import KINDS
 from pipelines.raw.resources import REPLACE, SOURCE, list_resource, marked, rows_of
 from pipelines.raw.tables import RAW_VERSION, SNAPSHOTS
 
 
 @dlt.source(name=SOURCE)
-def crawl_source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltResource]:
+def crawl_source(crawl: Crawl, closing: list[CrawlRow]) -> Iterator[DltResource]:
     """One window of a crawl; `closing` are rows of `raw.snapshots` of other crawls that end with it.
 
     Raises:
@@ -32,9 +33,10 @@ def crawl_source(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[DltRes
     yield dlt.resource(_crawl_row, name=SNAPSHOTS.name)(crawl, closing)
 
 
-def _crawl_row(crawl: Crawl, closing: list[dict[str, Any]]) -> Iterator[Any]:
+def _crawl_row(crawl: Crawl, closing: list[CrawlRow]) -> Iterator[object]:
     """The last resource: by now the progress of the others is known."""
     state = dlt.current.source_state()
     state["version"] = RAW_VERSION
     state["crawl"] = crawl.state()
-    yield marked(SNAPSHOTS, pa.Table.from_pylist([*closing, crawl.row()], schema=SNAPSHOTS.schema), REPLACE)
+    rows = [asdict(row) for row in (*closing, crawl.row())]
+    yield marked(SNAPSHOTS, pa.Table.from_pylist(rows, schema=SNAPSHOTS.schema), REPLACE)

@@ -12,10 +12,9 @@ Everything else (documents, look-ups, the account, tombstones, rejects, dlt's ow
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -24,7 +23,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.decisions import decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
-from pipelines.raw.tables import ARCHIVED, SCHEMA_NAME, RawTable, observations_table
+from pipelines.raw.tables import ARCHIVED, SCHEMA_NAME, ArchivedFile, RawTable, observations_table
 from pipelines.raw.warehouse import STAGING_SCHEMA, WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
 from pipelines.storage.parquet import write_rows
 from pipelines.storage.replacement import aside_of, real, replace_database
@@ -52,9 +51,7 @@ def closed_before(warehouse: Path) -> date | None:
     with closing(connect(warehouse)) as connection:
         out = left_out(decisions(connection))
         complete = [
-            row["snapshot_date"]
-            for row in crawls(connection)
-            if row["status"] == "complete" and row["crawl_id"] not in out
+            row.snapshot_date for row in crawls(connection) if row.status == "complete" and row.crawl_id not in out
         ]
     return max(complete).replace(day=1) if complete else None
 
@@ -86,8 +83,8 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
             yield None
             return
         _refuse_loss(warehouse, aside, progress)
-        written = tuple(archive_of(warehouse) / row["path"] for row in files)
-        yield Archived(aside, sum(row["rows"] for row in files), written)
+        written = tuple(archive_of(warehouse) / file.path for file in files)
+        yield Archived(aside, sum(file.rows for file in files), written)
     finally:
         sweep(warehouse)
 
@@ -116,8 +113,8 @@ def _months(connection: duckdb.DuckDBPyConnection, before: date) -> Iterator[tup
             yield from [(table, month) for (month,) in found.fetchall()]
 
 
-def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, month: date) -> dict[str, Any]:
-    """Write a file and return its row of `raw.archived`."""
+def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, month: date) -> ArchivedFile:
+    """Write the file of a month."""
     rows = connection.sql(
         f"select {', '.join(table.schema.names)} from {table.qualified_name} "
         "where date_trunc('month', snapshot_date) = $1 order by entity_id, snapshot_date, crawl_id",
@@ -126,10 +123,10 @@ def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: Ra
     written = write_rows(rows, table.schema, archive / table.name / f"{month:%Y-%m}")
     ((count,),) = connection.execute(f"select count(*) from {parquet_rows([written.path])}").fetchall()
     path = str(written.path.relative_to(archive))
-    return {"path": path, "table_name": table.name, "month": month, "rows": count, "bytes": written.bytes}
+    return ArchivedFile(path, table.name, month, count, written.bytes)
 
 
-def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[dict[str, Any]]) -> None:
+def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[ArchivedFile]) -> None:
     """A copy of the open warehouse without archived rows and without the rows of dlt's staging tables."""
     ((source,),) = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach {literal(aside)} as aside")
@@ -145,7 +142,7 @@ def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date
         rows = connection.sql(f'from "{source}"."{schema}"."{name}" {kept}', params=[before] if kept else None)
         rows.insert_into(f"aside.{schema}.{name}")
     name = f"aside.{ARCHIVED.qualified_name}"
-    connection.register("archived_now", pa.Table.from_pylist(files, schema=ARCHIVED.schema))
+    connection.register("archived_now", pa.Table.from_pylist([asdict(file) for file in files], schema=ARCHIVED.schema))
     connection.execute(f"create table if not exists {name} as from archived_now limit 0")
     connection.execute(f"insert into {name} from archived_now")
     connection.execute("detach aside")

@@ -6,10 +6,9 @@ not count; its date is a gap and may be crawled again.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -84,7 +83,7 @@ def store(warehouse: Path, new: Sequence[Decision]) -> None:
     """Adds decisions to raw. The caller holds the writer lock and has no other connection to the file."""
     if not new:
         return
-    rows = pa.Table.from_pylist([_row(decision) for decision in new], schema=DECISIONS.schema)
+    rows = pa.Table.from_pylist([asdict(decision) for decision in new], schema=DECISIONS.schema)
     with duckdb.connect(str(warehouse), config=WRITER_CONFIG) as connection:
         connection.execute(f"create schema if not exists {SCHEMA_NAME}")
         connection.register("new", rows)
@@ -132,7 +131,7 @@ def _of_date(warehouse: Path, on: date) -> tuple[list[Decision], list[str]]:
     """All decisions, and the crawls of a date."""
     with connect(warehouse) as connection:
         taken = decisions(connection)
-        of_date = [row["crawl_id"] for row in crawls(connection) if row["snapshot_date"] == on]
+        of_date = [row.crawl_id for row in crawls(connection) if row.snapshot_date == on]
     if not of_date:
         raise DecisionError(f"There is no snapshot of {on} in the raw data: `civitai-etl status` lists the dates.")
     return taken, of_date
@@ -141,7 +140,3 @@ def _of_date(warehouse: Path, on: date) -> tuple[list[Decision], list[str]]:
 def _left_out_last(taken: Sequence[Decision], on: date) -> tuple[str, ...]:
     """The crawls that the last decision on a date excluded: earlier ones were replaced by new crawls."""
     return next(each.crawl_ids for each in reversed(taken) if each.snapshot_date == on and each.verdict in LEAVES_OUT)
-
-
-def _row(decision: Decision) -> dict[str, Any]:
-    return {name: getattr(decision, name) for name in DECISIONS.schema.names}

@@ -14,10 +14,10 @@ document is read through a copy of the same length (`legible`).
 
 import re
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from pipelines.api.json_text import address, decoded, verbatim
 from pipelines.raw.kinds import BLANKS, KINDS, Owner
@@ -123,21 +123,21 @@ class _Reader:
         self._counters = [(_Counter(owner.name, key), names[key]) for key in owner.counters]
         self._objects = [(names[key], _Reader(inner)) for key, inner in owner.objects.items()]
         self._lists = [(names[key], _Reader(inner)) for key, inner in owner.lists.items()]
-        types: dict[str, Any] = dict.fromkeys(names.values(), Raw)
+        types: dict[str, object] = dict.fromkeys(names.values(), Raw)
         self.decode = msgspec.json.Decoder(_struct(owner, names, types)).decode
         types |= {name: inner.tree | None for name, inner in self._objects}
         types |= {name: list[inner.tree] | None for name, inner in self._lists}  # type: ignore[name-defined]
-        self.tree: Any = _struct(owner, names, types)
+        self.tree: type[Struct] = _struct(owner, names, types)
         self._decode_tree = msgspec.json.Decoder(self.tree).decode
 
-    def read(self, document: bytes) -> tuple[Any, list[_Found]]:
+    def read(self, document: bytes) -> tuple[Struct, list[_Found]]:
         """The members of a whole document, and what stands at its declared positions, in order."""
         (members, found), seen = decoded(self._read, document)
         if seen is not document:
             found = [(at, counter, owner, document[at : at + len(value)]) for at, counter, owner, value in found]
         return members, found
 
-    def _read(self, document: bytes) -> tuple[Any, list[_Found]]:
+    def _read(self, document: bytes) -> tuple[Struct, list[_Found]]:
         found: list[_Found] = []
         origin = address(document)
         try:
@@ -150,7 +150,7 @@ class _Reader:
         found.sort()
         return members, found
 
-    def collect_tree(self, members: Any, origin: int, found: list[_Found]) -> None:
+    def collect_tree(self, members: Struct, origin: int, found: list[_Found]) -> None:
         self._collect_counters(members, origin, found)
         for name, inner in self._objects:
             if (value := getattr(members, name)) is not None:
@@ -159,7 +159,7 @@ class _Reader:
             for element in getattr(members, name) or ():
                 inner.collect_tree(element, origin, found)
 
-    def collect(self, members: Any, origin: int, found: list[_Found]) -> None:
+    def collect(self, members: Struct, origin: int, found: list[_Found]) -> None:
         self._collect_counters(members, origin, found)
         for name, inner in self._objects:
             value = getattr(members, name)
@@ -172,7 +172,7 @@ class _Reader:
                     if memoryview(element)[0] == _OBJECT:
                         inner.collect(inner.decode(element), origin, found)
 
-    def _collect_counters(self, members: Any, origin: int, found: list[_Found]) -> None:
+    def _collect_counters(self, members: Struct, origin: int, found: list[_Found]) -> None:
         for counter, name in self._counters:
             if value := getattr(members, name):
                 owner_id = bytes(getattr(members, self._id)) if self._id else b""
@@ -180,7 +180,7 @@ class _Reader:
                     owner_id = b"null"
                 found.append((address(value) - origin, counter, owner_id, bytes(value)))
 
-    def entity_id(self, members: Any) -> str | None:
+    def entity_id(self, members: Struct) -> str | None:
         """The id of a whole document, if its kind has one."""
         if self._id is None:
             return None
@@ -201,7 +201,7 @@ def _begin(raw: bytes) -> str:
     return raw[:40].decode(errors="replace")
 
 
-def _struct(owner: Owner, names: dict[str, str], types: dict[str, Any]) -> Any:
+def _struct(owner: Owner, names: dict[str, str], types: dict[str, object]) -> type[Struct]:
     """A struct of the declared members of an owner, by their names and the types given; an absent one is empty."""
     members = [
         (name, types[name], msgspec.field(default=Raw(b"") if types[name] is Raw else None, name=key))

@@ -4,15 +4,15 @@ A high-water mark is a position in such an order, and a mark that is too high hi
 values never move a mark: a publication in the future, or a few ids far above all others.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from pipelines.api.answers import UNREADABLE
 from pipelines.api.moments import with_zone
-from pipelines.raw.kinds import KINDS, Order
+from pipelines.raw.kinds import KINDS
 
 #: A publication further in the future is implausible: clocks differ by less than a day.
 _AHEAD = timedelta(days=1)
@@ -24,6 +24,12 @@ _MOST = 2**53
 
 #: Ids above a gap, as large as all below it and a million, are odd if they are fewer than half a page.
 _GAP, _FEW = 1_000_000, 100
+
+
+#: A position: an id, or a moment as text (`as_mark`). The positions of one list are of one type.
+Mark: TypeAlias = int | str
+
+P = TypeVar("P", int, str)
 
 
 class _Version(msgspec.Struct):
@@ -43,25 +49,40 @@ def as_mark(moment: datetime) -> str:
     return with_zone(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def positions(kind: str, items: Iterable[msgspec.Raw]) -> list[Any]:
+def positions(kind: str, items: Iterable[msgspec.Raw]) -> Sequence[Mark]:
     """The positions of some documents in the order of their list; documents without one are left out."""
     order = KINDS[kind].order
     assert order, f"the list of {kind} has no order"
+    return publications(items) if order == "published" else _read(_id, items)
+
+
+def publications(items: Iterable[msgspec.Raw]) -> list[str]:
+    """The positions of some models."""
+    return _read(_published, items)
+
+
+def _read(position: Callable[[bytes], P | None], items: Iterable[msgspec.Raw]) -> list[P]:
     found = []
     for item in items:
         try:
-            found.append(_POSITION[order](bytes(item)))
+            found.append(position(bytes(item)))
         except (*UNREADABLE, OverflowError):  # OverflowError: by its own time zone it lies beyond the last year
             continue
     return [value for value in found if value is not None]
 
 
-def plausible(kind: str, values: Iterable[Any], shown_at: datetime, mark: Any) -> list[Any]:
-    """The plausible positions among some; `mark` is a known one, if any."""
+def plausible(kind: str, values: Iterable[Mark], shown_at: datetime, mark: Mark | None) -> Sequence[Mark]:
+    """The plausible positions among some, in order; `mark` is a known one, if any."""
     if KINDS[kind].order == "id":
-        return plausible_ids(values, mark)
+        ids = [value for value in values if isinstance(value, int)]
+        return plausible_ids(ids, mark if isinstance(mark, int) else None)
+    return plausible_moments([value for value in values if isinstance(value, str)], shown_at)
+
+
+def plausible_moments(moments: Iterable[str], shown_at: datetime) -> list[str]:
+    """The plausible moments among some, in order."""
     latest = as_mark(min(shown_at, _LAST) + _AHEAD)
-    return [value for value in values if value <= latest]
+    return sorted(moment for moment in moments if moment <= latest)
 
 
 def plausible_ids(ids: Iterable[int], mark: int | None) -> list[int]:
@@ -81,7 +102,5 @@ def _published(item: bytes) -> str | None:
     return max((as_mark(version.publishedAt) for version in versions if version.publishedAt), default=None)
 
 
-_POSITION: dict[Order, Callable[[bytes], Any]] = {
-    "published": _published,
-    "id": lambda item: msgspec.json.decode(item, type=_Numbered).id,
-}
+def _id(item: bytes) -> int:
+    return msgspec.json.decode(item, type=_Numbered).id

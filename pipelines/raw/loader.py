@@ -7,7 +7,7 @@ is under the data directory.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import dlt
 from dlt.common.destination.client import LoadJob
@@ -18,6 +18,8 @@ from dlt.extract import DltSource
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
+from pipelines.raw.crawls import SourceState
+from pipelines.raw.high_water_mark import Mark
 from pipelines.raw.resources import SOURCE
 from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME
 from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
@@ -166,12 +168,12 @@ class Loader:
         self._pipeline.normalize()
         self._pipeline.load()
 
-    def state(self) -> dict[str, Any]:
-        """The state of the last loaded window: `crawl`, and the `version` of raw."""
-        sources: dict[str, Any] = self._pipeline.state.get("sources", {})
-        return dict(sources.get(SOURCE, {}))
+    def state(self) -> SourceState:
+        """The state of the last loaded window."""
+        # dlt keeps any JSON; this program alone writes what is under the name of its source.
+        return cast("SourceState", self._pipeline.state.get("sources", {}).get(SOURCE, {}))
 
-    def forget_cursor(self, resource: str, is_plausible: Callable[[Any], bool]) -> None:
+    def forget_cursor(self, resource: str, is_plausible: Callable[[Mark], bool]) -> None:
         """Forget how far an incremental resource has come unless its cursor can be: an earlier version may have kept
         one of the year 2099.
         """

@@ -5,11 +5,11 @@ Crawls and look-ups hand over rows of raw tables (`NewRows`). The project's own 
 """
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
 
 import dlt
 import msgspec
 import pyarrow as pa
+from dlt.common.schema.typing import TWriteDispositionConfig
 from dlt.extract.resource import DltResource
 
 from pipelines.api.dialects import Endpoint, Lookup
@@ -23,16 +23,16 @@ from pipelines.raw.tables import REJECTS, RawTable, documents_table, observation
 SOURCE = "civitai"
 
 #: New keys only: rows that an interrupted or an earlier load stored are not stored twice.
-INSERT_ONLY = {"disposition": "merge", "strategy": "insert-only"}
+INSERT_ONLY: TWriteDispositionConfig = {"disposition": "merge", "strategy": "insert-only"}
 #: Not `upsert`: it fails forever on a staging copy that a killed job has filled twice.
-REPLACE = {"disposition": "merge", "strategy": "delete-insert"}
+REPLACE: TWriteDispositionConfig = {"disposition": "merge", "strategy": "delete-insert"}
 
 #: The columns of a rejected item outside of raw, where there is no crawl. The first three are its key.
 _REJECT_COLUMNS = ["kind", "request", "position", "fetched_at", "reason", "payload"]
 
 
 #: What dlt makes a resource of: an iterator that is read once, or a function that returns one for each run.
-Extract = Iterator[Any] | Callable[..., Iterator[Any]]
+Extract = Iterator[object] | Callable[..., Iterator[object]]
 
 
 def list_resource(endpoint: Endpoint, extract: Extract, *, selected: bool = True) -> DltResource:
@@ -41,7 +41,7 @@ def list_resource(endpoint: Endpoint, extract: Extract, *, selected: bool = True
 
 
 def lookup_resource(
-    name: str, lookup: Lookup, extract: Callable[..., Iterator[Any]], *, selected: bool = True
+    name: str, lookup: Lookup, extract: Callable[..., Iterator[object]], *, selected: bool = True
 ) -> DltResource:
     """The transformer of a look-up. `extract` takes keys and yields the answers in the form to load."""
     return dlt.transformer(extract, name=name, primary_key=_key(lookup.kind), selected=selected)
@@ -52,13 +52,13 @@ def _key(kind: str) -> str | list[str]:
     return KINDS[kind].owner.id or []
 
 
-def rows_of(tables: NewRows, appended: Collection[RawTable] = ()) -> Iterator[Any]:
+def rows_of(tables: NewRows, appended: Collection[RawTable] = ()) -> Iterator[object]:
     """The form of the project's own runs: rows of raw tables, each with its key, and stored once."""
     for table, data in tables:
         yield marked(table, data, "append" if table in appended else INSERT_ONLY)
 
 
-def items_of(kind: str, tables: NewRows) -> Iterator[Any]:
+def items_of(kind: str, tables: NewRows) -> Iterator[object]:
     """The form of the public source: a list of items as the service sent them.
 
     Each item is a document with the counters of its observation. What cannot become an item is a row of the table
@@ -76,7 +76,7 @@ def items_of(kind: str, tables: NewRows) -> Iterator[Any]:
         yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
 
 
-def _item(kind: str, payload: str, metrics: str) -> Any:
+def _item(kind: str, payload: str, metrics: str) -> object:
     item, _ = decoded(msgspec.json.decode, splice(kind, payload.encode(), metrics.encode()))
     return item
 
@@ -87,6 +87,6 @@ def collected(name: str, rows: NewRows) -> Iterator[DltResource]:
     yield dlt.resource(rows_of, name=name)(rows)
 
 
-def marked(table: RawTable, data: pa.Table, write_disposition: Any) -> Any:
+def marked(table: RawTable, data: pa.Table, write_disposition: TWriteDispositionConfig) -> object:
     hints = dlt.mark.make_hints(table_name=table.name, primary_key=list(table.key), write_disposition=write_disposition)
     return dlt.mark.with_hints(data, hints, create_table_variant=True)

@@ -8,7 +8,6 @@ It always holds that items = distinct ids + duplicates + rejected.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 import pyarrow as pa
 
@@ -32,7 +31,7 @@ PAGES_PER_TABLE = 10
 COUNTS = ("pages", "items", "distinct_ids", "duplicates", "rejected")
 
 #: The values of a row in the order of its table's columns.
-Row = tuple[Any, ...]
+Row = tuple[object, ...]
 NewRows = Iterator[tuple[RawTable, pa.Table]]
 
 

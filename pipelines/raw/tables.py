@@ -11,11 +11,13 @@ The load (pipelines) writes these tables and the transforms read them; both take
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
+
+from pipelines.raw.crawls import CrawlRow
 
 SCHEMA_NAME = "raw"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -89,48 +91,31 @@ def observations_table(kind: str) -> RawTable:
     )
 
 
-CrawlStatus = Literal["complete", "partial", "failed"]
+_ARROW_TYPES = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    date: pa.date32(),
+    datetime: TIMESTAMP,
+}
 
-#: One row per crawl. `status` is a `CrawlStatus`; a running crawl is partial without `finished_at`.
-#: `started_at` is by the service's clock (HTTP Date) and lies on `snapshot_date`. `reconciled_ids` is the number of
-#: requests by id. `arguments` and `endpoints` are JSON: the query arguments per kind, and per kind
-#: `{"pages", "items", "distinct_ids", "duplicates", "rejected"}`; items = distinct_ids + duplicates + rejected.
-#: `listed` is JSON, too: the service's own count per kind, if its list has one. After a complete crawl of the gallery,
-#: `gallery_to` is the highest image id that it met or knew, and `gallery_from` the id that it came down to. The first
-#: crawl ends after some pages and has no `gallery_from`. A crawl that could not continue has `gallery_stopped_at`
-#: instead, the lowest id that it met.
-SNAPSHOTS = RawTable(
-    "snapshots",
-    pa.schema(
-        [
-            pa.field("crawl_id", pa.string(), nullable=False),
-            pa.field("snapshot_date", pa.date32(), nullable=False),
-            pa.field("dialect", pa.string(), nullable=False),
-            pa.field("api_url", pa.string(), nullable=False),
-            pa.field("status", pa.string(), nullable=False),
-            pa.field("reason", pa.string()),
-            pa.field("started_at", TIMESTAMP, nullable=False),
-            pa.field("finished_at", TIMESTAMP),
-            pa.field("passes", pa.int32(), nullable=False),
-            pa.field("pages", pa.int64(), nullable=False),
-            pa.field("items", pa.int64(), nullable=False),
-            pa.field("distinct_ids", pa.int64(), nullable=False),
-            pa.field("duplicates", pa.int64(), nullable=False),
-            pa.field("rejected", pa.int64(), nullable=False),
-            pa.field("retries", pa.int64(), nullable=False),
-            pa.field("bytes", pa.int64(), nullable=False),
-            pa.field("seconds", pa.float64(), nullable=False),
-            pa.field("reconciled_ids", pa.int64(), nullable=False),
-            pa.field("arguments", pa.string(), nullable=False),
-            pa.field("endpoints", pa.string(), nullable=False),
-            pa.field("listed", pa.string()),
-            pa.field("gallery_from", pa.int64()),
-            pa.field("gallery_to", pa.int64()),
-            pa.field("gallery_stopped_at", pa.int64()),
-        ]
-    ),
-    key=("crawl_id",),
-)
+
+def schema_of(record: type) -> pa.Schema:
+    """The Arrow schema of a dataclass: a column per field, in order. A field that may be None may be null."""
+    return pa.schema([_column(name, hint) for name, hint in get_type_hints(record, include_extras=True).items()])
+
+
+def _column(name: str, hint: object) -> pa.Field:
+    if get_origin(hint) is Annotated:
+        return pa.field(name, get_args(hint)[1], nullable=False)
+    if get_origin(hint) is Literal:
+        return pa.field(name, pa.string(), nullable=False)
+    (kind, *null) = get_args(hint) or (hint,)
+    return pa.field(name, _ARROW_TYPES[kind], nullable=bool(null))
+
+
+#: One row per crawl.
+SNAPSHOTS = RawTable("snapshots", schema_of(CrawlRow), key=("crawl_id",))
 
 #: Items without a readable id or that are no JSON object, byte for byte, with their request and position.
 REJECTS = RawTable(
@@ -180,21 +165,23 @@ TOMBSTONES = RawTable(
     key=("snapshot_date", "kind", "entity_id"),
 )
 
-#: Files of observations that left the warehouse (`pipelines.raw.archive`). They are read as if they were still in their
-#: table. `path` is relative to the archive; `month` is the first day of the file's month.
-ARCHIVED = RawTable(
-    "archived",
-    pa.schema(
-        [
-            pa.field("path", pa.string(), nullable=False),
-            pa.field("table_name", pa.string(), nullable=False),
-            pa.field("month", pa.date32(), nullable=False),
-            pa.field("rows", pa.int64(), nullable=False),
-            pa.field("bytes", pa.int64(), nullable=False),
-        ]
-    ),
-    key=("path",),
-)
+
+@dataclass(frozen=True)
+class ArchivedFile:
+    """A row of `raw.archived`: a file of observations that left the warehouse (`pipelines.raw.archive`).
+
+    It is read as if its rows were still in their table. `path` is relative to the archive; `month` is the first day of
+    the file's month.
+    """
+
+    path: str
+    table_name: str
+    month: date
+    rows: int
+    bytes: int
+
+
+ARCHIVED = RawTable("archived", schema_of(ArchivedFile), key=("path",))
 
 Verdict = Literal["refused", "excluded", "included", "accepted"]
 

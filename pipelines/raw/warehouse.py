@@ -10,12 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.raw.crawls import CrawlRow, SourceState
 from pipelines.raw.high_water_mark import plausible_ids
 from pipelines.raw.kinds import KINDS, SNAPSHOT_KINDS
 from pipelines.raw.tables import (
@@ -40,7 +40,7 @@ _LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.
 
 #: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
 #: are much alike, as they are: a day of them then takes nine times as much (docs/operations.md, Retention).
-WRITER_CONFIG: dict[str, Any] = {"force_compression": "zstd"}
+WRITER_CONFIG: dict[str, str | bool | int | float | list[str]] = {"force_compression": "zstd"}
 
 
 class UnreadableFileError(CivitaiEtlError):
@@ -148,20 +148,16 @@ def all_rows(connection: duckdb.DuckDBPyConnection, table: RawTable) -> str:
     return f"(select {columns} from {table.qualified_name} union all select {columns} from {parquet_rows(files)})"
 
 
-def crawls(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """The rows of `raw.snapshots` by date and number of the crawl, all columns."""
+def crawls(connection: duckdb.DuckDBPyConnection) -> list[CrawlRow]:
+    """The rows of `raw.snapshots` by date and number of the crawl."""
     if not has_table(connection, SNAPSHOTS):
         return []
     rows = connection.sql(f"select {declared_columns(connection, SNAPSHOTS)} from {SNAPSHOTS.qualified_name}")
-    return sorted(rows.to_arrow_table().to_pylist(), key=lambda row: (row["snapshot_date"], crawl_number(row)))
+    found = [CrawlRow(**row) for row in rows.to_arrow_table().to_pylist()]
+    return sorted(found, key=lambda row: (row.snapshot_date, row.number))
 
 
-def crawl_number(row: dict[str, Any]) -> int:
-    """The number of a crawl on its date: 1, 2, ..."""
-    return int(row["crawl_id"].rpartition(".")[2])
-
-
-def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> int | None:
+def gallery_mark(counting: Iterable[CrawlRow], state: SourceState) -> int | None:
     """The high-water mark of images: the gallery is known up to this id. None before the first whole crawl of it.
 
     It is derived from the rows of the crawls, so it changes with them: a crawl that came down to the start of another
@@ -169,19 +165,19 @@ def gallery_mark(counting: Iterable[dict[str, Any]], state: dict[str, Any]) -> i
     the second one, and what lies behind that place is not fetched again.
 
     Args:
-        counting: the rows of `raw.snapshots` of the crawls that count, as `crawls` returns them.
-        state: that of the source; `image_mark` in it is the mark of earlier versions.
+        counting: the crawls that count, as `crawls` returns them.
+        state: that of the source, with the mark of earlier versions.
     """
     mark: int | None = max(plausible_ids([state.get("image_mark") or 0], None), default=0) or None
     stopped_at: int | None = None
     for row in counting:
-        if row["gallery_to"] is None:
+        if row.gallery_to is None:
             continue
-        is_stuck = row["gallery_stopped_at"] is not None
-        reaches = row["gallery_stopped_at"] == stopped_at if is_stuck else (row["gallery_from"] or 0) <= (mark or 0)
+        is_stuck = row.gallery_stopped_at is not None
+        reaches = row.gallery_stopped_at == stopped_at if is_stuck else (row.gallery_from or 0) <= (mark or 0)
         if reaches:
-            mark = max(row["gallery_to"], mark or 0)
-        stopped_at = row["gallery_stopped_at"]
+            mark = max(row.gallery_to, mark or 0)
+        stopped_at = row.gallery_stopped_at
     return mark
 
 
@@ -222,22 +218,22 @@ def known(
         return Known(documents=documents, is_empty=not documents)
     observations = all_rows(connection, observations_table(kind))
 
-    def column(query: str, *parameters: object) -> set[Any]:
-        return {value for (value,) in connection.execute(query, parameters).fetchall()}
+    def texts(query: str, *parameters: object) -> set[str]:
+        return {text for (text,) in connection.execute(query, parameters).fetchall()}
 
-    ids = column(
+    ids = texts(
         f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)", snapshot_date, crawl_id
     )
     if has_table(connection, SIGHTINGS):
         met_again = f"select entity_id from {SIGHTINGS.qualified_name} where (kind, crawl_id) = (?, ?)"
-        ids |= column(met_again, kind, crawl_id)
-    dates = column(f"select distinct snapshot_date from {observations}")
+        ids |= texts(met_again, kind, crawl_id)
+    dates = {on for (on,) in connection.execute(f"select distinct snapshot_date from {observations}").fetchall()}
     is_first = dates <= {snapshot_date}
     latest = (
         f"select distinct {_DOCUMENT_KEY} from {observations} where snapshot_date in "
         f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
     )
-    documents = stored_documents(connection, kind) if is_first else column(latest)
+    documents = stored_documents(connection, kind) if is_first else texts(latest)
     of_date = (
         f"select entity_id, bool_or(crawl_pass <> {RECONCILE_PASS}) from {observations} "
         "where snapshot_date = ? and not list_contains(?, crawl_id) group by entity_id"
@@ -358,7 +354,9 @@ def mend_documents(path: Path) -> None:
                 _keep_first(connection, table, "true", [])
 
 
-def _keep_first(connection: duckdb.DuckDBPyConnection, table: RawTable, concerned: str, parameters: list[Any]) -> None:
+def _keep_first(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, concerned: str, parameters: list[str | None]
+) -> None:
     """Delete second rows of a key among those that are concerned."""
     name, key = table.qualified_name, ", ".join(table.key)
     connection.execute(

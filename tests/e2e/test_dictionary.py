@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from transforms.tables import TABLES
-from transforms.tables.dictionary import about, foreign_keys
+from transforms.tables.declaration import about
+from transforms.tables.dictionary import foreign_keys
 
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
 #: A column of text with no more values than this is a set of words, and its example has to be one of them.

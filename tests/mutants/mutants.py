@@ -844,7 +844,7 @@ MUTANTS = (
     Mutant(
         "compact: a partial snapshot closes the months before it",
         "closed_before",
-        Code('$row["status"] == "complete"', '$row["status"]'),
+        Code('$row.status == "complete"', "$row.status"),
         COMPACT + "a_month_is_closed_by_a_complete_snapshot_of_a_later_one_only",
     ),
     Mutant(
@@ -1059,7 +1059,7 @@ MUTANTS = (
     Mutant(
         "a date that does not count is complete",
         "take_snapshot",
-        Code('$row["status"] == "complete" and $row["crawl_id"] not in $out', '$row["status"] == "complete"'),
+        Code('$row.status == "complete" and $row.crawl_id not in $out', '$row.status == "complete"'),
         BAD_DAYS + "a_day_that_is_left_out_can_be_crawled_again_on_the_same_day[excluded]",
     ),
     Mutant(

@@ -316,7 +316,7 @@ def test_an_outage_of_any_length_has_nothing_set_aside(
     service.outage(3, length)
     crawl = crawled(hasty.model_copy(update={"dialect": dialect, "image_pages": 0}))
     row = crawl.row()
-    assert (row["status"], row["rejected"], crawl.endpoints["models"].state.distinct_ids) == ("complete", 0, 600)
+    assert (row.status, row.rejected, crawl.endpoints["models"].state.distinct_ids) == ("complete", 0, 600)
 
 
 @pytest.mark.parametrize("length", [5, 17, 22, 28, 60])
@@ -328,7 +328,7 @@ def test_an_outage_around_a_broken_record_costs_that_record_alone(
     service.outage(6, length)
     crawl = crawled(hasty.model_copy(update={"dialect": dialect, "image_pages": 0}))
     row = crawl.row()
-    assert (row["status"], row["rejected"], crawl.endpoints["models"].state.distinct_ids) == ("complete", 1, 599)
+    assert (row.status, row.rejected, crawl.endpoints["models"].state.distinct_ids) == ("complete", 1, 599)
 
 
 @pytest.mark.parametrize("dialect", ["spec", "live"])
@@ -342,7 +342,7 @@ def test_a_service_that_is_back_for_a_moment_only_has_nothing_set_aside(
     service.outage(20 + well, again)
     crawl = crawled(hasty.model_copy(update={"dialect": dialect, "image_pages": 0}))
     row = crawl.row()
-    assert (row["status"], row["rejected"], crawl.endpoints["models"].state.distinct_ids) == ("complete", 0, 600)
+    assert (row.status, row.rejected, crawl.endpoints["models"].state.distinct_ids) == ("complete", 0, 600)
 
 
 @pytest.mark.parametrize("again", [5, 6, 30])
@@ -355,7 +355,7 @@ def test_a_service_that_is_back_for_one_id_only_has_none_set_aside(
     service.outage(3, 4)
     service.outage(8, again)
     crawl = crawled(hasty.model_copy(update={"image_pages": 0}), {str(n) for n in range(1, 9)})
-    assert (crawl.row()["status"], crawl.row()["rejected"], crawl.existence_check.state.distinct_ids) == (
+    assert (crawl.row().status, crawl.row().rejected, crawl.existence_check.state.distinct_ids) == (
         "complete",
         0,
         8,
@@ -370,7 +370,7 @@ def test_a_broken_id_is_found_where_the_first_record_of_the_list_is_broken_too(
     service.routes["/models"] = lambda query: newest(query) if "sort" in query else FAULTS[0]
     service.replies("/models/77", FAULTS[0])
     crawl = crawled(hasty, {"77"})
-    assert (crawl.row()["status"], crawl.row()["rejected"], crawl.existence_check.state.unreadable) == (
+    assert (crawl.row().status, crawl.row().rejected, crawl.existence_check.state.unreadable) == (
         "complete",
         2,
         ["77"],
@@ -406,7 +406,7 @@ def test_a_broken_record_whose_cursor_names_no_moment_of_any_calendar_cannot_be_
 
 def test_a_list_without_parts_is_waited_for(service: Service, hasty: Settings) -> None:
     service.replies("/enums", *20 * [Reply(b"<html>", 502)], Reply({"ModelType": ["LORA"]}))
-    assert crawled(hasty).row()["status"] == "complete"
+    assert crawled(hasty).row().status == "complete"
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 6, 7, 8, 9, 10, 30])
@@ -425,7 +425,7 @@ def test_an_outage_while_ids_are_asked_for_has_none_of_them_set_aside(
     service.outage(lists_alone + 2, length)
     speaking = hasty.model_copy(update={"dialect": dialect, "image_pages": 0})
     crawl = crawled(speaking, {str(n) for n in range(1, missing + 1)})
-    assert (crawl.row()["status"], crawl.row()["rejected"]) == ("complete", 0)
+    assert (crawl.row().status, crawl.row().rejected) == ("complete", 0)
     assert crawl.existence_check.state.denied == [str(missing)]
     assert crawl.existence_check.state.distinct_ids == missing - 1
 
@@ -441,7 +441,7 @@ def test_an_outage_while_many_ids_are_asked_for_at_once_has_none_of_them_asked_f
     )
     service.outage(4, length)
     crawl = crawled(hasty.model_copy(update={"dialect": "live", "image_pages": 0}), {str(n) for n in range(1, 301)})
-    assert (crawl.row()["status"], crawl.existence_check.state.distinct_ids) == ("complete", 300)
+    assert (crawl.row().status, crawl.existence_check.state.distinct_ids) == ("complete", 300)
     assert [request.path for request in service.requests if request.path.startswith("/models/")] == []
 
 

@@ -16,7 +16,9 @@ from pipelines.crawl.discovery import refresh
 from pipelines.crawl.snapshot import _begin_or_go_on, _crawls, take_snapshot
 from pipelines.crawl.source import crawl_source
 from pipelines.progress import Silent
+from pipelines.raw.crawls import CrawlRow
 from pipelines.raw.loader import Loader
+from pipelines.raw.tables import SNAPSHOTS
 from pipelines.raw.warehouse import gallery_mark
 from pipelines.settings import Settings
 from tests.pipelines.conftest import DAY, Notes, settings_for
@@ -247,8 +249,9 @@ def test_what_was_loaded_into_a_warehouse_that_is_gone_is_asked_for_again(
 # --------------------------------------------------------------------------------------------------------- the mark
 
 
-def walked(down_to: int | None, up_to: int | None, stopped_at: int | None = None) -> dict[str, Any]:
-    return {"gallery_from": down_to, "gallery_to": up_to, "gallery_stopped_at": stopped_at}
+def walked(down_to: int | None, up_to: int | None, stopped_at: int | None = None) -> CrawlRow:
+    nothing = dict.fromkeys(SNAPSHOTS.schema.names)
+    return CrawlRow(**nothing | {"gallery_from": down_to, "gallery_to": up_to, "gallery_stopped_at": stopped_at})
 
 
 @pytest.mark.parametrize(
@@ -272,7 +275,7 @@ def walked(down_to: int | None, up_to: int | None, stopped_at: int | None = None
         *("stopped", "stopped twice", "stopped, cut off, stopped", "stopped elsewhere", "stopped, whole, stopped"),
     ],
 )
-def test_a_walk_counts_if_what_it_came_down_to_is_known(walks: list[dict[str, Any]], mark: int | None) -> None:
+def test_a_walk_counts_if_what_it_came_down_to_is_known(walks: list[CrawlRow], mark: int | None) -> None:
     assert gallery_mark(walks, {}) == mark
 
 

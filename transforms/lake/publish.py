@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import duckdb
 import msgspec
@@ -101,19 +101,23 @@ def has_other_analyses(analytics: Path) -> bool:
     return analytics.exists() and _declared(analytics).get("analyses") != analyses_fingerprint()
 
 
-def _declared(analytics: Path) -> dict[str, Any]:
-    """What the published star was declared as: `version`, and the fingerprints of `tables` and `analyses`. Earlier
-    versions stored less, or nothing.
-    """
+class _Declared(TypedDict, total=False):
+    """What a star was declared as: the version, and the fingerprints of its tables and of its views and macros."""
+
+    version: int
+    tables: str
+    analyses: str
+
+
+def _declared(analytics: Path) -> _Declared:
+    """What the published star was declared as; earlier versions stored less, or nothing."""
     with open_published(analytics) as connection:
         found = connection.execute(
             "SELECT 1 FROM duckdb_views() WHERE schema_name = 'build' AND view_name = 'declarations'"
         ).fetchall()
         if not found:
             return {}
-        declared: list[dict[str, Any]] = (
-            connection.sql("FROM published.build.declarations").to_arrow_table().to_pylist()
-        )
+        declared: list[_Declared] = connection.sql("FROM published.build.declarations").to_arrow_table().to_pylist()
     return declared[0]
 
 
@@ -255,21 +259,25 @@ def comment_on_view(
 
 def write_manifests(lake: Lake, files: list[LakeFile]) -> None:
     """`star/manifest.json` and `star/datapackage.json` for engines other than DuckDB."""
-    named = [file for file in files if file.path.startswith("star/")]
-    tables: dict[str, dict[str, Any]] = {
+    files_of = {
+        table.table_name(): [
+            file for file in files if file.path.startswith("star/") and file.table == table.table_name()
+        ]
+        for table in TABLES
+    }
+    tables = {
         table.table_name(): {
             "grain": table.grain(),
             "key": table.primary_key(),
             "is_history": issubclass(table, HistoryTable),
             "files": [
                 {"path": file.path.removeprefix("star/"), "rows": file.rows, "bytes": file.bytes}
-                for file in named
-                if file.table == table.table_name()
+                for file in files_of[table.table_name()]
             ],
         }
         for table in TABLES
     }
-    paths = {name: [file["path"] for file in table["files"]] for name, table in tables.items()}
+    paths = {name: [file.path.removeprefix("star/") for file in its] for name, its in files_of.items()}
     _replace_other(lake.root / "star" / DATA_PACKAGE, data_package(paths))
     _replace_other(lake.root / "star" / MANIFEST, msgspec.json.format(json.dumps({"tables": tables}), indent=1))
 

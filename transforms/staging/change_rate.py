@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import zip_longest
-from typing import Any
 
 import msgspec
 import polars as pl
@@ -78,7 +77,7 @@ def changed_paths(pairs: Iterable[tuple[str, str]]) -> Counter[str]:
     return found
 
 
-def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+def _differences(before: object, after: object, path: str) -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in before | after:
             yield from _differences(before.get(name), after.get(name), f"{path}.{name}")

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
-from typing import Any, get_type_hints
-
-from msgspec import Struct
+from typing import get_type_hints
 
 from transforms.staging import payloads, validation
 
@@ -40,7 +38,7 @@ NOT_DECODED = {
 }
 
 
-def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[str, str]:
+def unknown_paths(kind: object, documents: Iterable[str]) -> dict[str, str]:
     """The paths that documents have and `kind` does not declare, each with a value found there, shortened."""
     found: dict[str, str] = {}
     for document in documents:
@@ -50,7 +48,7 @@ def unknown_paths(kind: type[Struct] | Any, documents: Iterable[str]) -> dict[st
     return found
 
 
-def _walk(kind: Any, value: Any, path: str, found: dict[str, str]) -> None:
+def _walk(kind: object, value: validation.Loose, path: str, found: dict[str, str]) -> None:
     if isinstance(value, list):
         inner = validation.item_in(kind)
         if inner is not None:

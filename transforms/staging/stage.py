@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -190,12 +190,15 @@ def in_document(kind: str, metrics: str, odd: list[Odd]) -> list[Odd]:
     are left out: the document has them, too.
     """
     owners = validation.loosely(metrics.encode())
+    assert isinstance(owners, list)
     found = []
     for each in odd:
         position, _, path = each.path.removeprefix("$[").partition("].")
         owner = owners[int(position)]
+        assert isinstance(owner, dict)
         if path != "id":
-            found.append(each._replace(path=f"{owner_path(kind, owner['owner']).format(id=owner['id'])}.{path}"))
+            where = owner_path(kind, str(owner["owner"])).format(id=owner["id"])
+            found.append(each._replace(path=f"{where}.{path}"))
     return found
 
 
@@ -263,7 +266,7 @@ def within_bounds(
 class Declared(NamedTuple):
     """What is declared of a value: its type, and the least and the most of a counter."""
 
-    kind: Any
+    kind: object
     bounds: tuple[int, int] | None = None
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, NamedTuple, NoReturn, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 import polars as pl
@@ -27,7 +27,7 @@ from msgspec import Meta, Struct
 WHOLE = Meta(extra={"whole": True})
 
 
-def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
+def Canonical(kind: object) -> Meta:  # noqa: N802 (reads as a type in the annotations below)
     """The type of a field after `__post_init__` has made it one shape; None: it is checked but not read."""
     return Meta(extra={"canonical": kind})
 
@@ -35,7 +35,7 @@ def Canonical(kind: Any) -> Meta:  # noqa: N802 (reads as a type in the annotati
 #: A value that is nested deeper is not quarantined alone. Python's own limit differs between processes.
 DEEPEST = 100
 
-_SCALARS: dict[Any, type[pl.DataType]] = {
+_SCALARS: dict[object, type[pl.DataType]] = {
     int: pl.Int64,
     float: pl.Float64,
     bool: pl.Boolean,
@@ -44,7 +44,7 @@ _SCALARS: dict[Any, type[pl.DataType]] = {
 }
 
 
-def dtype_of(kind: Any) -> pl.DataType:
+def dtype_of(kind: object) -> pl.DataType:
     """The polars type of the canonical JSON of a struct, list or scalar; timestamps are ISO text."""
     kind = canonical_type(kind)
     if kind in _SCALARS:
@@ -58,7 +58,7 @@ def dtype_of(kind: Any) -> pl.DataType:
     return dtype_of(inner)
 
 
-def canonical_type(kind: Any) -> Any:
+def canonical_type(kind: object) -> object:
     """The canonical type of an annotation, or else the annotated type."""
     if get_origin(kind) is not Annotated:
         return kind
@@ -103,7 +103,7 @@ class Validated:
     odd: dict[int, list[Odd]] = field(default_factory=dict)
 
 
-def validate(kind: type[Struct] | Any, documents: Iterable[bytes]) -> Validated:
+def validate(kind: object, documents: Iterable[bytes]) -> Validated:
     """Validates JSON documents.
 
     Args:
@@ -144,13 +144,17 @@ class _Number(str):
     __slots__ = ()
 
 
+#: JSON as `loosely` reads it.
+Loose: TypeAlias = "dict[str, Loose] | list[Loose] | str | bool | None"
+
+
 class _Mender:
     """Reads a document member by member; `odd` has the quarantined values."""
 
     def __init__(self) -> None:
         self.odd: list[Odd] = []
 
-    def document(self, kind: Any, document: bytes) -> Any:
+    def document(self, kind: object, document: bytes) -> object:
         """The document as declared.
 
         Raises:
@@ -163,7 +167,7 @@ class _Mender:
         except ValueError as error:
             raise _UnreadableError("$", f"JSON is malformed: {error}") from None
 
-    def _read(self, kind: Any, value: Any, path: str) -> Any:
+    def _read(self, kind: object, value: Loose, path: str) -> object:
         struct, item = struct_in(kind), item_in(kind)
         if isinstance(value, dict) and struct and not struct.__struct_config__.forbid_unknown_fields:
             return self._object(struct, value, path)
@@ -171,7 +175,7 @@ class _Mender:
             return self._list(kind, item, value, path)
         return _scalar(kind, value, path)
 
-    def _object(self, struct: type[Struct], members: dict[str, Any], path: str) -> Struct:
+    def _object(self, struct: type[Struct], members: dict[str, Loose], path: str) -> Struct:
         values = {}
         for declared in msgspec.structs.fields(struct):
             name, needed = declared.name, declared.required or is_whole(declared.type)
@@ -187,7 +191,7 @@ class _Mender:
                 self._set_aside(error, members[name], f"{path}.{name}")
         return struct(**values)
 
-    def _list(self, kind: Any, item: Any, elements: list[Any], path: str) -> list[Any]:
+    def _list(self, kind: object, item: object, elements: list[Loose], path: str) -> list[object]:
         values = []
         for position, element in enumerate(elements):
             try:
@@ -198,26 +202,27 @@ class _Mender:
                 self._set_aside(error, element, f"{path}[{position}]")
         return values
 
-    def _set_aside(self, error: _UnreadableError, value: Any, path: str) -> None:
+    def _set_aside(self, error: _UnreadableError, value: Loose, path: str) -> None:
         where = "" if error.path == path else f", at `{error.path}`"
         self.odd.append(Odd(path, error.message + where, as_json(value)))
 
 
-def loosely(document: bytes) -> Any:
+def loosely(document: bytes) -> Loose:
     """A JSON document in which numbers are texts (`_Number`) of any size, and texts may have lone surrogates.
 
     Raises:
         ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
-    return json.loads(document.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_json)
+    value: Loose = json.loads(document.decode(), parse_int=_Number, parse_float=_Number, parse_constant=_no_json)
+    return value
 
 
 def _no_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _scalar(kind: Any, value: Any, path: str) -> Any:
+def _scalar(kind: object, value: Loose, path: str) -> object:
     try:
         if isinstance(value, _Number):
             return msgspec.json.decode(value.encode(), type=kind)
@@ -233,7 +238,7 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
     return found
 
 
-def as_json(value: Any, levels: int = DEEPEST) -> str:
+def as_json(value: Loose, levels: int = DEEPEST) -> str:
     """A value of `loosely` as JSON again: numbers as received, no white space.
 
     Raises:
@@ -260,12 +265,12 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def is_whole(kind: Any) -> bool:
+def is_whole(kind: object) -> bool:
     """Whether a field is declared `WHOLE`."""
     return get_origin(kind) is Annotated and WHOLE in get_args(kind)
 
 
-def declared_at(kind: Any, names: Sequence[str]) -> Any:
+def declared_at(kind: object, names: Sequence[str]) -> object:
     """The type that a struct declares at a path of names and `[]` (elements of a list); None if it declares none."""
     for name in names:
         struct = struct_in(kind)
@@ -277,19 +282,19 @@ def declared_at(kind: Any, names: Sequence[str]) -> Any:
 
 
 @cache
-def item_in(kind: Any) -> Any:
+def item_in(kind: object) -> object:
     """The item type if a type may be a list."""
     (inner,) = {arg for arm in _arms(kind) if get_origin(arm) is list for arg in get_args(arm)} or {None}
     return inner
 
 
 @cache
-def struct_in(kind: Any) -> type[Struct] | None:
+def struct_in(kind: object) -> type[Struct] | None:
     """The struct if a type may be an object."""
     return next((arm for arm in _arms(kind) if isinstance(arm, type) and issubclass(arm, Struct)), None)
 
 
-def _arms(kind: Any) -> tuple[Any, ...]:
+def _arms(kind: object) -> tuple[object, ...]:
     """The alternatives of a type."""
     if get_origin(kind) is Annotated:
         return _arms(get_args(kind)[0])
@@ -298,6 +303,6 @@ def _arms(kind: Any) -> tuple[Any, ...]:
     return get_args(kind)
 
 
-def read(kind: type[Struct] | Any, canonical: list[bytes]) -> pl.Series:
+def read(kind: object, canonical: list[bytes]) -> pl.Series:
     """One value per canonical document (`validate`)."""
     return pl.Series("document", canonical, dtype=pl.Binary).cast(pl.String).str.json_decode(dtype_of(kind))

@@ -7,10 +7,12 @@ Select lists, history, flows, Parquet files, views and documents derive from the
 
 from datetime import date
 from functools import cache
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from typing import ClassVar, Literal, TypedDict, Unpack, cast
 
 import dataframely as dy
 import polars as pl
+
+History = Literal["tracked", "latest"]
 
 
 class About(TypedDict, total=False):
@@ -22,40 +24,60 @@ class About(TypedDict, total=False):
     * references: the column of another table that it points to, as `dim_model.model_id`.
     """
 
-    example: Any
+    example: object
     unit: str
     null: str
     references: str
 
 
-def source(path: str, **about: Unpack[About]) -> dict[str, Any]:
+class Metadata(About, total=False):
+    """All that the functions below say of a column: where it is read from, or else what it is made of, its part in
+    the history of a type 2 table, and the flow and the bounds of a counter.
+    """
+
+    source: str
+    origin: str
+    history: History
+    counter: bool
+    flow: str | None
+    least: int
+    most: int
+
+
+def about(column: dy.Column) -> Metadata:
+    """The metadata of a column; none is an empty one."""
+    # dataframely takes any metadata; those of a declared column are of the functions below.
+    return cast("Metadata", column.metadata or {})
+
+
+def source(path: str, **about: Unpack[About]) -> dict[str, object]:
     """A column that is read from `path` of the table's payload."""
     return {"source": path, **about}
 
 
-def tracked(path: str, **about: Unpack[About]) -> dict[str, Any]:
+def tracked(path: str, **about: Unpack[About]) -> dict[str, object]:
     """A column of a type 2 table whose change opens a new row."""
     return {"source": path, "history": "tracked", **about}
 
 
-def latest(path: str, **about: Unpack[About]) -> dict[str, Any]:
+def latest(path: str, **about: Unpack[About]) -> dict[str, object]:
     """A column that is corrected in place on the current row."""
     return {"source": path, "history": "latest", **about}
 
 
-def counter(path: str, flow: str | None, *, most: int, least: int = 0, **about: Unpack[About]) -> dict[str, Any]:
+def counter(path: str, flow: str | None, *, most: int, least: int = 0, **about: Unpack[About]) -> dict[str, object]:
     """A cumulative counter as observed, and the column that holds its flow (None: a figure without a flow). A value
     below `least` or above `most` is not plausible: it is set aside where it enters, so that no sum can overflow.
     """
     return {"source": path, "flow": flow, "counter": True, "least": least, "most": most, **about}
 
 
-def made(origin: str, *, history: Literal["tracked", "latest"] | None = None, **about: Unpack[About]) -> dict[str, Any]:
+def made(origin: str, *, history: History | None = None, **about: Unpack[About]) -> dict[str, object]:
     """A column that is not read from a payload as it stands, and what it is made of, in a few words."""
     return {"origin": origin, **({"history": history} if history else {}), **about}
 
 
-def timestamp(*, description: str, nullable: bool = False, metadata: dict[str, Any] | None = None) -> dy.Datetime:
+def timestamp(*, description: str, nullable: bool = False, metadata: dict[str, object] | None = None) -> dy.Datetime:
     """A column of instants: microseconds, UTC."""
     return dy.Datetime(time_unit="us", time_zone="UTC", nullable=nullable, description=description, metadata=metadata)
 
@@ -94,11 +116,11 @@ class Table(dy.Schema):
         return pl.DataFrame(schema=cls.polars_schema())
 
     @classmethod
-    def with_metadata(cls, **wanted: Any) -> dict[str, dict[str, Any]]:
+    def with_metadata(cls, **wanted: object) -> dict[str, Metadata]:
         """The columns whose metadata has all of `wanted`, with that metadata."""
         found = {}
         for name, column in cls.columns().items():
-            metadata = column.metadata or {}
+            metadata = about(column)
             if all(metadata.get(key) == value for key, value in wanted.items()):
                 found[name] = metadata
         return found

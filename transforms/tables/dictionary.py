@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import dataframely as dy
 import msgspec
@@ -20,6 +19,7 @@ import pyarrow as pa
 
 from transforms.tables import TABLES, DimDate, Table
 from transforms.tables.account import ACCOUNT_TABLES
+from transforms.tables.declaration import about
 from transforms.tables.macros import MACROS, VIEWS, Macro, View
 
 DOCUMENT = Path("docs/data-dictionary.md")
@@ -68,11 +68,6 @@ def sql_type(dtype: pl.DataType) -> str:
         fields = ", ".join(f"{field.name} {sql_type(field.dtype)}" for field in dtype.fields)  # type: ignore[arg-type]
         return f"STRUCT({fields})"
     return SQL_TYPES[dtype.base_type()]
-
-
-def about(column: dy.Column) -> dict[str, Any]:
-    """The metadata of a column; none is an empty one."""
-    return column.metadata or {}
 
 
 def origin(column: dy.Column) -> str | None:
@@ -152,7 +147,7 @@ def data_package(files: Mapping[str, Sequence[str]]) -> str:
     return msgspec.json.format(json.dumps(package, default=str, ensure_ascii=False), indent=1)
 
 
-def _resource(table: type[Table], paths: Sequence[str]) -> dict[str, Any]:
+def _resource(table: type[Table], paths: Sequence[str]) -> dict[str, object]:
     return {
         "name": table.table_name(),
         "type": "table",
@@ -165,8 +160,8 @@ def _resource(table: type[Table], paths: Sequence[str]) -> dict[str, Any]:
 
 
 @cache
-def _schema(table: type[Table]) -> dict[str, Any]:
-    schema: dict[str, Any] = {"fields": [_field(name, column) for name, column in table.columns().items()]}
+def _schema(table: type[Table]) -> dict[str, object]:
+    schema: dict[str, object] = {"fields": [_field(name, column) for name, column in table.columns().items()]}
     if key := table.primary_key():
         schema["primaryKey"] = key
     if keys := foreign_keys(table):
@@ -177,9 +172,9 @@ def _schema(table: type[Table]) -> dict[str, Any]:
     return schema
 
 
-def _field(name: str, column: dy.Column) -> dict[str, Any]:
+def _field(name: str, column: dy.Column) -> dict[str, object]:
     said = about(column)
-    field: dict[str, Any] = {
+    field: dict[str, object] = {
         "name": name,
         "type": TABLE_SCHEMA_TYPES[column.dtype.base_type()],
         "description": column.description,

@@ -1,11 +1,11 @@
 """What things did each day: cumulative counters as observed, and their flows since the entity's last known value."""
 
 from datetime import date
-from typing import Any
+from typing import Unpack
 
 import dataframely as dy
 
-from transforms.tables.declaration import Table, counter, made
+from transforms.tables.declaration import About, Table, counter, made
 
 SNAPSHOT_DATE = "UTC date on which the crawl began that observed the row, however long the crawl ran."
 DAYS_SINCE_PREVIOUS = (
@@ -71,9 +71,10 @@ def flow_of(what: str) -> str:
     return f"{what}, added since the counter was last known; negative where it fell, the whole counter at a new entity."
 
 
-def flow(what: str, of: str, **about: Any) -> dy.Int64:
+def flow(what: str, of: str, **about: Unpack[About]) -> dy.Int64:
     """The flow of the counter `of`."""
-    return dy.Int64(nullable=True, description=flow_of(what), metadata=made(of, **({"null": NO_FLOW} | about)))
+    said: About = {"null": NO_FLOW, **about}
+    return dy.Int64(nullable=True, description=flow_of(what), metadata=made(of, **said))
 
 
 class FactModelDaily(Table):

@@ -5,9 +5,10 @@ from typing import get_args
 
 import dataframely as dy
 
+from pipelines.raw.crawls import CrawlStatus
 from pipelines.raw.decisions import LEAVES_OUT
 from pipelines.raw.kinds import SNAPSHOT_KINDS
-from pipelines.raw.tables import CrawlStatus, Verdict
+from pipelines.raw.tables import Verdict
 from transforms.tables.declaration import Table, made, timestamp
 
 
