@@ -8,6 +8,7 @@ whole, with its reason and its payload as received. The rest of the day goes on.
 """
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +32,9 @@ from transforms.tables import OpsQuarantine
 #: Threads that read batches of documents, and batches that may wait for them: bounds memory.
 READERS = 2
 BATCHES_UNDER_WAY = 4
+
+#: Observations whose counters are decoded at a time: bounds memory at some 100 MB whatever a day brings.
+OBSERVATIONS_A_BATCH = 20_000
 
 #: About how many documents of a batch are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 100
@@ -170,6 +174,17 @@ def decode_metrics(
     """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; for every entity
     whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
     """
+    # In batches: canonical JSON and nested values take many times the memory of the columns that they become.
+    parts = [
+        _decode_batch(kind, on, batch)
+        for batch in (observations.iter_slices(OBSERVATIONS_A_BATCH) if observations.height else [observations])
+    ]
+    metrics, reasons, odd = zip(*parts, strict=True)
+    return pl.concat(metrics), dict(ChainMap(*reasons)), pl.concat(odd)
+
+
+def _decode_batch(kind: str, on: date, observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str], pl.DataFrame]:
+    """`decode_metrics` of some observations."""
     entity_ids, texts = observations["entity_id"], observations["metrics"]
     found = validate(list[payloads.Metric], texts.cast(pl.Binary))
     is_valid = pl.Series([position not in found.errors for position in range(len(texts))], dtype=pl.Boolean)
