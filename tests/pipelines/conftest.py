@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from pipelines.progress import Silent
+from pipelines.raw.crawls import CrawlRow
+from pipelines.raw.tables import SNAPSHOTS
 from pipelines.raw.warehouse import connect
 from pipelines.settings import Settings
 from tests.pipelines.service import Service, running_service
@@ -43,6 +45,11 @@ def settings_for(api_url: str, data_dir: Path, **values: Any) -> Settings:
 def raw(settings: Settings) -> Callable[[str], list[tuple[Any, ...]]]:
     """Rows of a query on the warehouse of `settings`."""
     return lambda query: rows(settings, query)
+
+
+def crawl_row(**columns: object) -> CrawlRow:
+    """A row of raw.snapshots that has only these columns."""
+    return CrawlRow(**dict.fromkeys(SNAPSHOTS.schema.names) | columns)
 
 
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -18,10 +18,9 @@ from pipelines.crawl.source import crawl_source
 from pipelines.progress import Silent
 from pipelines.raw.crawls import CrawlRow
 from pipelines.raw.loader import Loader
-from pipelines.raw.tables import SNAPSHOTS
 from pipelines.raw.warehouse import gallery_mark
 from pipelines.settings import Settings
-from tests.pipelines.conftest import DAY, Notes, settings_for
+from tests.pipelines.conftest import DAY, Notes, crawl_row, settings_for
 from tests.pipelines.service import Reply, Service
 
 NEXT_DAY, THIRD_DAY = DAY + timedelta(1), DAY + timedelta(2)
@@ -250,8 +249,7 @@ def test_what_was_loaded_into_a_warehouse_that_is_gone_is_asked_for_again(
 
 
 def walked(down_to: int | None, up_to: int | None, stopped_at: int | None = None) -> CrawlRow:
-    nothing = dict.fromkeys(SNAPSHOTS.schema.names)
-    return CrawlRow(**nothing | {"gallery_from": down_to, "gallery_to": up_to, "gallery_stopped_at": stopped_at})
+    return crawl_row(gallery_from=down_to, gallery_to=up_to, gallery_stopped_at=stopped_at)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipelines.crawl.lookups import look_up
 from pipelines.crawl.service import OtherServiceError, refuse_other_service
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.settings import Settings
-from tests.pipelines.conftest import DAY, rows
+from tests.pipelines.conftest import DAY, crawl_row, rows
 from tests.pipelines.service import Service, running_service
 
 ADDRESS = "https://civitai.com/api/v1"
@@ -30,7 +30,8 @@ ADDRESS = "https://civitai.com/api/v1"
     ],
 )
 def test_a_service_is_told_by_scheme_host_port_and_path(address: str, is_other: bool) -> None:
-    settings, crawls = Settings(api_url=address), [{"api_url": "http://elsewhere.invalid"}, {"api_url": ADDRESS}]
+    settings = Settings(api_url=address)
+    crawls = [crawl_row(api_url="http://elsewhere.invalid"), crawl_row(api_url=ADDRESS)]
     if not is_other:
         refuse_other_service(settings, crawls)
         return
