@@ -35,7 +35,7 @@ COPY (
     DATE '{{on}}' AS valid_from, NULL::DATE AS valid_to, true AS is_current, NULL::DATE AS removed_on, name, type,
     coalesce(creator.username, '(unknown)') AS username, nsfw, nsfwLevel AS nsfw_level, poi, minor, sfwOnly AS sfw_only, mode,
     availability, supportsGeneration AS supports_generation, userId AS user_id, allowNoCredit AS allow_no_credit,
-    coalesce(allowCommercialUse, []) AS allow_commercial_use, allowDerivatives AS allow_derivatives,
+    list_sort(list_distinct(coalesce(allowCommercialUse, []))) AS allow_commercial_use, allowDerivatives AS allow_derivatives,
     allowDifferentLicense AS allow_different_license, md5(nullif(description, '')) AS description_hash,
     list_min(list_transform(modelVersions, lambda v: coalesce(v.publishedAt, v.createdAt))) AS published_at
   FROM models ORDER BY model_id

@@ -19,7 +19,7 @@ from pipelines.crawl.existence_check import ExistenceCheck, ExistenceCheckState
 from pipelines.crawl.pagination import IncrementalListCrawl, ListCrawl
 from pipelines.crawl.pagination_state import PaginationState
 from pipelines.progress import Progress
-from pipelines.raw.crawls import CrawlRow, CrawlState, Spent
+from pipelines.raw.crawls import NO_GALLERY, CrawlRow, CrawlState, Spent
 from pipelines.raw.row_buffer import COUNTS, NewRows
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
@@ -181,7 +181,7 @@ class Crawl:
             ]
             for each in self.endpoints.values()
         }
-        incremental = next(each for each in self.endpoints.values() if isinstance(each, IncrementalListCrawl))
+        galleries = [each.reached() for each in self.endpoints.values() if isinstance(each, IncrementalListCrawl)]
         assert self._clock.started_at, "a crawl without an answer has no row"
         return CrawlRow(
             crawl_id=self.crawl_id,
@@ -203,7 +203,7 @@ class Crawl:
             arguments=json.dumps(arguments),
             endpoints=json.dumps(counts),
             listed=json.dumps(listed),
-            **incremental.reached(),
+            **(galleries[0] if galleries else NO_GALLERY),
         )
 
     def _end_window(self, failure: ServiceError) -> None:

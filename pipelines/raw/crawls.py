@@ -64,6 +64,10 @@ class GalleryRange(TypedDict):
     gallery_stopped_at: int | None
 
 
+#: The range of a crawl that reads no gallery.
+NO_GALLERY = GalleryRange(gallery_from=None, gallery_to=None, gallery_stopped_at=None)
+
+
 class Spent(TypedDict):
     """The columns of `CrawlRow` that say what a crawl took."""
 
