@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -33,8 +34,8 @@ from transforms.tables import OpsQuarantine
 READERS = 2
 BATCHES_UNDER_WAY = 4
 
-#: Observations whose counters are decoded at a time: bounds memory at some 100 MB whatever a day brings.
-OBSERVATIONS_A_BATCH = 20_000
+#: Observations whose counters are decoded at a time: bounds memory at some 50 MB whatever a day brings.
+OBSERVATIONS_A_BATCH = 5_000
 
 #: About how many documents of a batch are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 100
@@ -174,11 +175,11 @@ def decode_metrics(
     """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; for every entity
     whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
     """
-    # In batches: canonical JSON and nested values take many times the memory of the columns that they become.
-    parts = [
-        _decode_batch(kind, on, batch)
-        for batch in (observations.iter_slices(OBSERVATIONS_A_BATCH) if observations.height else [observations])
-    ]
+    # In batches: canonical JSON and nested values take many times the memory of the columns that they become. polars
+    # reads one batch while msgspec validates another.
+    batches = observations.iter_slices(OBSERVATIONS_A_BATCH) if observations.height else [observations]
+    with ThreadPoolExecutor(max_workers=READERS) as reader:
+        parts = list(reader.map(partial(_decode_batch, kind, on), batches))
     metrics, reasons, odd = zip(*parts, strict=True)
     return pl.concat(metrics), dict(ChainMap(*reasons)), pl.concat(odd)
 
