@@ -91,4 +91,3 @@ def _names(group: Group) -> tuple[str, ...]:
 
 SNAPSHOT_KINDS = _names("snapshot")
 LOOKUP_KINDS = _names("lookup")
-ACCOUNT_KINDS = _names("account")
