@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, time
 
 from prefect import State, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -32,6 +33,9 @@ async def go_on(deployment_name: str, *, is_alone: bool) -> str | None:
         if not begun or not was_cut_off(begun[0][1], is_alone=is_alone):
             return None
         newest = begun[0][0]
+        if is_alone and (limit := deployment.global_concurrency_limit):
+            # A lost process can keep its slot for minutes, in which the run would be turned away.
+            await client.update_global_concurrency_limit(limit.name, GlobalConcurrencyLimitUpdate(active_slots=0))
         again: State[None] = AwaitingRetry(message="It was cut off when `civitai-etl serve` ended.")
         await client.set_flow_run_state(newest.id, again, force=True)
         return newest.name
