@@ -23,8 +23,7 @@ from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
 from pipelines.storage.data_directory import DataDirectory
-from transforms.day.build_day import add_day, build_day
-from transforms.day.inputs import read_inputs
+from transforms.day.build_day import build_day
 from transforms.day.record_counts import RecordCounts
 from transforms.day.snapshot_day import NOTHING, SnapshotDay
 from transforms.day_checks import DEFECTS, CheckResult, run_checks
@@ -274,10 +273,8 @@ def _take(
     star: Release, raw: RawReader, day: SnapshotDay, limits: Limits
 ) -> tuple[CheckResult, Sequence[RecordCounts]]:
     """Adds a date to the star; returns the result of its checks, and its record counts."""
-    inputs = read_inputs(star, raw, day, limits)
-    result = build_day(inputs)
-    add_day(star, inputs, result)
-    return run_checks(star, raw, inputs, result), result.record_counts
+    result = build_day(star, raw, day, limits)
+    return run_checks(star, raw, limits, result), result.record_counts
 
 
 def _new_crawls(day: SnapshotDay, known: Known | None) -> tuple[str, ...]:

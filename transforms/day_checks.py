@@ -6,44 +6,23 @@ including it. Rows that point nowhere and record counts that do not balance are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import polars as pl
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.settings import variable
+from pipelines.settings import Limits, variable
 from transforms.day.build_day import DayResult
-from transforms.day.changes import Changes
-from transforms.day.inputs import DayInputs
 from transforms.day.record_counts import RecordCounts
-from transforms.lake.release import STATE_MEASURES, Release
+from transforms.day.tally import Tally, new_rows
+from transforms.lake.release import STAR, Release
+from transforms.lake.state import STATE_MEASURES, STATE_VERSIONS
 from transforms.quality import checks
 from transforms.quality.checks import BrokenReferenceError, Warned
-from transforms.staging.change_rate import describe
+from transforms.staging.change_rate import describe, together
 from transforms.staging.raw_reader import RawReader
 from transforms.star.base_models import UNCLASSIFIED
-from transforms.star.facts import ENTITY_ID
-from transforms.tables import (
-    TABLES,
-    DimBaseModel,
-    DimDate,
-    DimFile,
-    DimModel,
-    DimModelVersion,
-    HistoryTable,
-    OpsDecision,
-    OpsDrift,
-    OpsQuarantine,
-    OpsSnapshot,
-    OpsWarning,
-    Table,
-)
-
-#: The tables whose columns are measured, besides the facts.
-MEASURED: tuple[type[Table], ...] = (DimModel, DimModelVersion, DimFile)
-
-#: Tables that are written after the last day.
-WRITTEN_LAST = {DimDate.table_name(), OpsSnapshot.table_name(), OpsDecision.table_name()}
-
+from transforms.tables import DimBaseModel, DimModel, DimModelVersion, OpsDrift, OpsQuarantine, OpsWarning
 
 #: Up to so many broken records refuse no date, however small the catalogue is.
 QUARANTINE_TOLERATED = 10
@@ -69,63 +48,56 @@ class CheckResult:
     warnings: list[Warned] = field(default_factory=list)
 
 
-def run_checks(star: Release, raw: RawReader, inputs: DayInputs, day: DayResult) -> CheckResult:
+def run_checks(star: Release, raw: RawReader, limits: Limits, day: DayResult) -> CheckResult:
     """Checks a date that was added to the star, and adds its warnings to ops_warning."""
-    on, limits, result = inputs.on, inputs.limits, CheckResult()
-    result.errors += [*_uneven_counts(day.record_counts), *_broken_references(star, inputs, day.changes)]
+    inputs, result = day.inputs, CheckResult()
+    on, of_day = inputs.on, inputs.day
+    result.errors += [*_uneven_counts(day.record_counts), *_broken_references(star, day)]
     quarantined = day.changes.appended[OpsQuarantine.table_name()]
     doubts = _too_much_quarantine(day.record_counts, quarantined, limits.max_quarantine_share)
-    facts = {fact: day.changes.appended[fact.table_name()] for fact in ENTITY_ID}
-    today = checks.measure(facts | {table: day.changes.rows(table, inputs) for table in MEASURED}, day.moved)
-    before = inputs.held[STATE_MEASURES]
+    before = inputs.held[STATE_MEASURES.name]
     withheld = {each.subject for each in day.collapses if not each.is_accepted}
-    if inputs.day.is_complete:
-        kept = checks.carried(before, today, withheld)
+    if of_day.is_complete:
+        kept = checks.carried(before, day.measures, withheld)
         if before.height:
-            doubts += checks.lost_rows(before, today, on, limits)
+            doubts += checks.lost_rows(before, day.measures, on, limits)
             result.warnings += checks.risen_nulls(before, kept, limits)
-            result.warnings += checks.frozen_counters(before, today, withheld)
-        star.replace(STATE_MEASURES, kept)
-    if inputs.day.is_included:
+            result.warnings += checks.frozen_counters(before, day.measures, withheld)
+        star.replace(STATE_MEASURES.name, kept)
+    if of_day.is_included:
         result.warnings += [Warned("waived check", str(on), None, None, str(doubt)) for doubt in doubts]
     else:
         result.errors += doubts
-    result.warnings += _withheld_counters(inputs, day)
-    for fact, rows in facts.items():
-        result.warnings += checks.fallen_counters(fact, rows, limits)
-    if inputs.day.before.date:
-        result.warnings += _new_values(inputs, day.changes)
-    result.warnings += checks.new_paths(_new_rows(OpsDrift, inputs, day.changes))
-    result.warnings += _changed_documents(raw, inputs, day)
+    result.warnings += _withheld_counters(on, limits, day)
+    result.warnings += checks.fallen_counters(day.tally.flows, limits)
+    if of_day.before.date:
+        result.warnings += _new_values(star, day)
+    result.warnings += checks.new_paths(new_rows(OpsDrift, inputs, day.changes))
+    result.warnings += _changed_documents(raw, on, limits, day)
     warned = pl.DataFrame(
         [(on, each.rule, each.subject, each.found, each.limit, each.message) for each in result.warnings],
         schema=OpsWarning.polars_schema(),
         orient="row",
     )
     star.add(OpsWarning.table_name(), OpsWarning.validate(warned, cast=True), on)
+    star.end_date()
     return result
 
 
-def _withheld_counters(inputs: DayInputs, day: DayResult) -> list[Warned]:
-    share = inputs.limits.max_counter_collapse_share
+def _withheld_counters(on: date, limits: Limits, day: DayResult) -> list[Warned]:
+    share = limits.max_counter_collapse_share
     return [
-        Warned("withheld counter", each.subject, each.share, share, each.message(inputs.on, share))
+        Warned("withheld counter", each.subject, each.share, share, each.message(on, share))
         for each in day.collapses
         if not each.is_accepted
     ]
 
 
-def _changed_documents(raw: RawReader, inputs: DayInputs, day: DayResult) -> list[Warned]:
-    share = inputs.limits.max_change_share
+def _changed_documents(raw: RawReader, on: date, limits: Limits, day: DayResult) -> list[Warned]:
+    share = limits.max_change_share
     return [
-        Warned(
-            "changed documents",
-            each.kind,
-            each.changed.height / each.known,
-            share,
-            describe(raw, each, inputs.on, share),
-        )
-        for each in day.change_rates
+        Warned("changed documents", each.kind, each.changed.height / each.known, share, describe(raw, each, on, share))
+        for each in map(together, day.tally.change_rates.values())
         if each.is_over(share)
     ]
 
@@ -162,10 +134,9 @@ def _too_much_quarantine(
     ]
 
 
-def _new_values(inputs: DayInputs, changes: Changes) -> list[Warned]:
-    base_models = _new_rows(DimBaseModel, inputs, changes)
+def _new_values(star: Release, day: DayResult) -> list[Warned]:
+    base_models = new_rows(DimBaseModel, day.inputs, day.changes)
     is_unknown = pl.col("family") == UNCLASSIFIED
-    types = changes.rows(DimModel, inputs)["type"].unique().drop_nulls()
     return [
         *checks.new_values(
             "dim_base_model.base_model",
@@ -176,35 +147,38 @@ def _new_values(inputs: DayInputs, changes: Changes) -> list[Warned]:
             "dim_base_model.base_model", base_models.filter(~is_unknown)["base_model"], "Its family is known."
         ),
         *checks.new_values(
-            "dim_model.type",
-            set(types) - set(inputs.rows(DimModel)["type"]),
-            "See whether charts and queries by type expect it.",
+            "dim_model.type", _new_types(star, day.tally), "See whether charts and queries by type expect it."
         ),
     ]
 
 
-def _broken_references(star: Release, inputs: DayInputs, changes: Changes) -> list[CivitaiEtlError]:
+def _new_types(star: Release, tally: Tally) -> set[str]:
+    """The types of models that none had before the date."""
+    before, after = tally.types
+    new = after - before
+    table = DimModel.table_name()
+    for number in star.ranges(table) if new else ():
+        if number not in tally.types_in:
+            new -= {*star.rows(table, number, ["type"])["type"].unique()}
+    return new
+
+
+def _broken_references(star: Release, day: DayResult) -> list[CivitaiEtlError]:
     """An error for each reference whose new rows point to a row that does not exist, open or closed."""
     errors: list[CivitaiEtlError] = []
-    after = {**inputs.held, **changes.replaced}
-    for table in TABLES:
-        rows = changes.appended.get(table.table_name(), _new_rows(table, inputs, changes))
-        for reference in checks.references(table):
-            if reference.target in WRITTEN_LAST or rows.is_empty():
-                continue
-            target = reference.target
-            missing = reference.orphans(rows, changes.keys.get(target, after[target]))
-            if missing.len():
-                # References to closed rows are rare, and reading closed rows is slow.
-                closed = star.immutable(target).select(reference.target_column).collect()
-                missing = reference.orphans(missing.to_frame(), closed)
-            if missing.len():
-                errors.append(checks.broken_reference(reference, inputs.on, missing))
+    for reference, values in day.tally.pointing.items():
+        target, column = reference.target, reference.target_column
+        missing = values
+        if STAR[target].axis is None:
+            missing = reference.orphans(values, star.rows(target)).to_frame()
+        elif (target, column) == (DimModelVersion.table_name(), *STATE_VERSIONS.key):
+            missing = reference.orphans(values, star.rows(STATE_VERSIONS.name)).to_frame()
+        if missing.height:
+            # References to closed rows are rare, and reading closed rows is slow.
+            closed = (
+                star.immutable(target).select(column).filter(pl.col(column).is_in(missing[reference.column].implode()))
+            )
+            missing = reference.orphans(missing, closed.collect()).to_frame()
+        if missing.height:
+            errors.append(checks.broken_reference(reference, day.inputs.on, missing[reference.column]))
     return errors
-
-
-def _new_rows(table: type[Table], inputs: DayInputs, changes: Changes) -> pl.DataFrame:
-    """The rows that came with the day."""
-    rows = changes.rows(table, inputs)
-    since = "valid_from" if issubclass(table, HistoryTable) else "first_seen_on"
-    return rows.filter(pl.col(since) == inputs.on) if since in rows.columns else rows.clear()

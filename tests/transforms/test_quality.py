@@ -114,7 +114,7 @@ def test_rows_that_point_nowhere_stop_the_publish(workshop: Workshop, monkeypatc
     workshop.raw.crawl(DAYS[0], model=[model(1)])
     workshop.build()
     workshop.raw.crawl(DAYS[1], model=[model(1), model(2, creator={"username": "grace"})])
-    monkeypatch.setattr("transforms.day.build_day.build_listed", lambda *_: Changes())
+    monkeypatch.setattr("transforms.day.build_day.build_list", lambda *_: Changes())
     with pytest.raises(BrokenReferenceError, match=r"dim_model.username -> dim_creator.username .* first is 'grace'"):
         workshop.build()
     assert workshop.value("SELECT count(*) FROM star.model") == 1

@@ -1,91 +1,263 @@
-"""Builds one snapshot date of the star: dimensions, facts, the mart and the state for the next date."""
+"""Builds one snapshot date of the star, range by range: dimensions, facts, the mart and the state for the next date.
 
-from collections.abc import Mapping, Sequence
+A range is a call of pure functions. What crosses ranges is settled before them, by ids (`transforms.day.owners`), or
+after them, by sums and names (`transforms.day.tally`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
+from pipelines.raw.kinds import SNAPSHOT_KINDS
+from pipelines.settings import Limits
 from transforms.day.changes import Changes, appended, upserted
-from transforms.day.facts import FactsDay, build_facts
-from transforms.day.images import build_images
-from transforms.day.inputs import DayInputs
-from transforms.day.listed import build_base_models, build_listed
-from transforms.day.mart import build_mart
-from transforms.day.models import build_models
+from transforms.day.facts import fact_of_list, fact_of_models, fact_of_versions
+from transforms.day.images import Showcases, build_images, fact_of_images
+from transforms.day.inputs import DayInputs, Held
+from transforms.day.listed import build_base_models, build_list
+from transforms.day.mart import mart_terms, note_stock
+from transforms.day.models import build_models, not_observed
+from transforms.day.owners import Owners, move_versions, note_owners, settle_owners
 from transforms.day.record_counts import RecordCounts, record_counts
+from transforms.day.snapshot_day import SnapshotDay
 from transforms.day.state import note_entities, note_unread
+from transforms.day.tally import Tally, sum_of
 from transforms.lake.release import Release
-from transforms.quality.counter_guard import Collapse, withheld_rows
-from transforms.staging.change_rate import ChangeRate, change_rate
+from transforms.lake.state import STATE_CLAIMS, STATE_RANGES, STATE_STOCK, entities_state
+from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
+from transforms.ranges import WHOLE, Axis, range_of
+from transforms.staging.exchange import Exchange
+from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import rejected
-from transforms.tables import OpsDrift, OpsQuarantine, OpsWithheld
-from transforms.tables.state import StateEntity
+from transforms.staging.raw_reader import RawReader
+from transforms.staging.records import StagedKind
+from transforms.star.mart import base_model_day
+from transforms.tables import (
+    BridgeModelTag,
+    DimModel,
+    DimModelVersion,
+    FactModelVersionDaily,
+    MartBaseModelDaily,
+    OpsDrift,
+    OpsQuarantine,
+    OpsWithheld,
+    Table,
+)
+
+#: By fact, the counters that are withheld on a date.
+Withheld = Mapping[type[Table], Collection[str]]
+
+#: The columns of models and versions whose names have a row in another table.
+NAMES: tuple[tuple[type[Table], str], ...] = (
+    (DimModelVersion, "base_model"),
+    (DimModel, "username"),
+    (BridgeModelTag, "tag"),
+)
 
 
 @dataclass(frozen=True)
 class DayResult:
     """The result of a snapshot date.
 
-    `changes`: the tables. `change_rates`: per kind, the documents that changed since they were last observed.
-    `collapses` and `moved`: as in `FactDay`. `record_counts`: what became of the records of each kind.
+    `inputs` and `changes`: those of the tables that are not cut. `tally`: the sums over all ranges. `collapses`: the
+    counters that collapsed. `measures`: `checks.MEASURES` of facts and dimensions. `record_counts`: what became of the
+    records of each kind.
     """
 
+    inputs: DayInputs
     changes: Changes
-    change_rates: Sequence[ChangeRate]
+    tally: Tally
     collapses: Sequence[Collapse]
-    moved: Mapping[tuple[str, str], int]
+    measures: pl.DataFrame
     record_counts: Sequence[RecordCounts]
 
 
-def build_day(inputs: DayInputs) -> DayResult:
-    """The snapshot date as a whole."""
-    models = build_models(inputs)
-    facts = build_facts(inputs, models)
+@dataclass(frozen=True)
+class _Day:
+    """A date that is read: what all its ranges have in common."""
+
+    star: Release
+    day: SnapshotDay
+    limits: Limits
+    staged: Mapping[str, StagedKind]
+    not_found: pl.DataFrame
+    rejects: pl.DataFrame
+    owners: Owners
+    counted_on: date | None
+
+    def inputs(self, axis: Axis | None, number: int, withheld: Withheld) -> DayInputs:
+        """What goes into a range."""
+        of_range = range_of("model", pl.col("entity_id")) == number
+        return DayInputs(
+            self.day,
+            self.limits,
+            number,
+            Held(self.star, number),
+            {kind: staged.of(number) for kind, staged in self.staged.items() if staged.axis == axis},
+            self.not_found.filter(of_range) if axis == "model" else self.not_found.clear(),
+            withheld,
+            self.counted_on,
+        )
+
+
+def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> DayResult:
+    """Adds a date to the star.
+
+    Which counters are withheld is known when all ranges were seen. It is seldom any; then the date is built again.
+    """
+    with closing(Exchange(lambda: star.shelf.folder)) as exchange:
+        read = _read(star, raw, day, limits, exchange)
+        undo = star.savepoint()
+        result = _build(read, {})
+        withheld: dict[type[Table], set[str]] = {}
+        for each in result.collapses:
+            if not each.is_accepted:
+                withheld.setdefault(each.fact, set()).add(each.counter)
+        if withheld:
+            undo()
+            result = _build(read, withheld)
+    star.end_date()
+    return result
+
+
+def _read(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, exchange: Exchange) -> _Day:
+    """Reads a date from raw, and settles what crosses ranges before them."""
+    staged = {kind: StagedKind(kind, exchange) for kind in SNAPSHOT_KINDS}
+    for kind, each in staged.items():
+        state = entities_state(kind).name
+        each.read(raw, day.on, lambda number, state=state: star.rows(state, number))  # type: ignore[misc]
+    not_found, models = raw.tombstones(day.on, "model"), staged["model"]
+    observed = [models.observed(number).select("entity_id") for number in models.ranges] if not_found.height else []
+    deleted = not_observed(day, not_found, pl.concat([not_found.clear(), *observed]))
+    owners = settle_owners(star, day, models, deleted)
+    move_versions(star, owners)
+    if owners.claims is not None:
+        star.replace(STATE_CLAIMS.name, owners.claims)
+    stocks = [star.rows(STATE_STOCK.name, number, ["counted_on"]) for number in star.ranges(STATE_STOCK.name)]
+    counted = {on for stock in stocks for on in stock["counted_on"].unique()}
+    return _Day(star, day, limits, staged, not_found, raw.rejects(day.on), owners, max(counted, default=None))
+
+
+def _build(read: _Day, withheld: Withheld) -> DayResult:
+    """Builds all ranges of a date, and what is made of all of them."""
+    star, tally, models = read.star, Tally(), read.staged["model"]
+    not_found = read.not_found.select(range_of("model", pl.col("entity_id")).unique())["entity_id"]
+    for number in sorted({WHOLE, *models.ranges, *not_found, *star.ranges(DimModelVersion.table_name())}):
+        _build_models(star, read.inputs("model", number, withheld), read.owners, tally)
+    for number in sorted({WHOLE, *read.staged["image"].ranges, *models.image_ranges}):
+        _build_images(star, read.inputs("image", number, withheld), Showcases(*models.images(number)), tally)
+    inputs = read.inputs(None, WHOLE, withheld)
+    fallen = collapses(tally.falls, read.day.accepted, read.limits.max_counter_collapse_share)
+    changes = _build_whole(inputs, tally)
+    changes |= _operations(read, inputs, tally, fallen)
+    apply(star, inputs, changes)
+    if tally.versions:
+        note_owners(star, pl.concat(tally.versions))
+    return DayResult(
+        inputs,
+        changes,
+        tally,
+        fallen,
+        _measures(star, tally),
+        [record_counts(read.day, kind, tally.records[kind]) for kind in read.staged],
+    )
+
+
+def apply(star: Release, inputs: DayInputs, changes: Changes) -> None:
+    """Adds the changes of a range to the star."""
+    for table, rows in changes.replaced.items():
+        star.replace(table, rows, inputs.number)
+    for table, rows in {**changes.closed, **changes.appended}.items():
+        star.add(table, rows, inputs.on, inputs.number)
+
+
+def _build_models(star: Release, inputs: DayInputs, owners: Owners, tally: Tally) -> None:
+    """A range of models, with their versions."""
+    models = build_models(inputs, owners)
+    of_models, of_versions = fact_of_models(inputs, models), fact_of_versions(inputs, models)
     changes = (
         models.changes
-        | build_listed(inputs, models)
-        | build_base_models(inputs, models)
-        | build_images(inputs)
-        | facts.changes
-        | build_mart(inputs, models, facts)
+        | of_models.changes
+        | of_versions.changes
+        | note_stock(inputs)
         | note_unread(inputs)
-        | note_entities(inputs, models)
+        | note_entities(inputs, "model", models)
     )
-    entities = inputs.rows(StateEntity)
-    return DayResult(
-        changes | _operations(inputs, facts, changes.quarantine),
-        [change_rate(kind, entities, each.observations.filter("is_listed")) for kind, each in inputs.staged.items()],
-        facts.collapses,
-        facts.moved,
-        [record_counts(inputs, facts, kind) for kind in inputs.staged],
+    tally.add(inputs, changes, (of_models, of_versions))
+    tally.count("model", of_models)
+    tally.terms.append(mart_terms(inputs, models.changes, of_versions))
+    for table, column in NAMES:
+        tally.note_names(column, models.candidates[table])
+    tally.versions.append(models.candidates[DimModelVersion].select("version_id", "model_id"))
+    apply(star, inputs, changes)
+
+
+def _build_images(star: Release, inputs: DayInputs, showcases: Showcases, tally: Tally) -> None:
+    """A range of images."""
+    fact = fact_of_images(inputs, showcases)
+    changes = build_images(inputs, showcases) | fact.changes | note_entities(inputs, "image")
+    tally.add(inputs, changes, (fact,))
+    tally.count("image", fact)
+    apply(star, inputs, changes)
+
+
+def _build_whole(inputs: DayInputs, tally: Tally) -> Changes:
+    """The tables that are not cut: those of lists, of the names that models have, and the mart."""
+    changes = _build_mart(inputs, tally) | build_base_models(inputs, tally.names["base_model"])
+    facts = []
+    for kind in inputs.staged:
+        changes |= build_list(inputs, kind, tally.names) | note_entities(inputs, kind)
+        if fact := STAGED_KINDS[kind].fact:
+            facts.append(fact_of_list(inputs, kind, fact))
+            changes |= facts[-1].changes
+            tally.count(kind, facts[-1])
+    tally.add(inputs, changes, facts)
+    return changes
+
+
+def _build_mart(inputs: DayInputs, tally: Tally) -> Changes:
+    """The mart of the date. Downloads are compared with the last date that has them."""
+    mart = base_model_day(
+        pl.concat(tally.terms),
+        inputs.day.before.date,
+        inputs.counted_on or inputs.day.before.date,
+        on=inputs.on,
+        has_new=inputs.day.before.complete is not None,
+        withheld=inputs.withheld.get(FactModelVersionDaily, ()),
     )
+    return appended(MartBaseModelDaily, MartBaseModelDaily.validate(mart, cast=True))
 
 
-def add_day(star: Release, inputs: DayInputs, result: DayResult) -> None:
-    """Adds a date to the star."""
-    changes = result.changes
-    for table, rows in changes.replaced.items():
-        star.replace(table, rows)
-    for table, rows in {**changes.closed, **changes.appended}.items():
-        star.add(table, rows, inputs.on)
-
-
-def _operations(inputs: DayInputs, facts: FactsDay, quarantine: Sequence[pl.DataFrame]) -> Changes:
+def _operations(read: _Day, inputs: DayInputs, tally: Tally, fallen: Sequence[Collapse]) -> Changes:
     """ops_quarantine, ops_drift and ops_withheld."""
-    of_kinds = [rows for records in inputs.staged.values() for rows in (records.quarantine, records.odd)]
-    broken = OpsQuarantine.validate(pl.concat([*of_kinds, rejected(inputs.rejects), *quarantine]), cast=True)
+    of_kinds = [rows for staged in read.staged.values() for rows in (staged.quarantine, staged.odd)]
+    broken = OpsQuarantine.validate(pl.concat([*of_kinds, rejected(read.rejects), *tally.quarantine]), cast=True)
     drift = pl.DataFrame(
         [
             (kind, path, inputs.on, example)
-            for kind, records in inputs.staged.items()
-            for path, example in records.drift.items()
+            for kind, staged in read.staged.items()
+            for path, example in staged.drift.items()
         ],
         schema=OpsDrift.polars_schema(),
         orient="row",
     )
-    withheld = withheld_rows(facts.collapses, inputs.on, inputs.limits.max_counter_collapse_share)
+    withheld = withheld_rows(fallen, inputs.on, read.limits.max_counter_collapse_share)
     return (
         appended(OpsQuarantine, broken)
         | upserted(OpsDrift, inputs, drift.drop("first_seen_on"))
         | appended(OpsWithheld, withheld)
     )
+
+
+def _measures(star: Release, tally: Tally) -> pl.DataFrame:
+    """The measures of facts and dimensions; those of ranges without news are as they were."""
+    before = star.rows(STATE_RANGES.name)
+    of_ranges = before
+    if tally.of_ranges:
+        today = pl.concat(tally.of_ranges)
+        of_ranges = pl.concat([before.join(today, on=STATE_RANGES.key, how="anti", maintain_order="left"), today])
+        star.replace(STATE_RANGES.name, of_ranges)
+    return sum_of([*tally.measured, of_ranges], tally.moved)

@@ -1,11 +1,12 @@
 """What a snapshot date changes in the tables, as a value: each step returns its changes, and `|` joins them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from transforms.day.inputs import APPENDED, DayInputs
+from transforms.day.inputs import DayInputs
+from transforms.lake.state import APPENDED, keys_state
 from transforms.staging.quarantine import check, first_of_each, refused
 from transforms.star import scd2
 from transforms.star.scd2 import natural_key, open_period
@@ -14,17 +15,16 @@ from transforms.tables import HistoryTable, Table
 
 @dataclass(frozen=True)
 class Changes:
-    """The changes of a date, by table.
+    """The changes of a date in a range, by table.
 
     `replaced`: the rows that may still change, as they are after the date; a table that is not in it is as before.
-    `closed`: rows of type 2 tables that ended on the date. `appended`: the date's rows of append-only tables. `keys`:
-    the keys of these tables, including those of the date. `quarantine`: rows of ops_quarantine.
+    `closed`: rows of type 2 tables that ended on the date. `appended`: the date's rows of append-only tables.
+    `quarantine`: rows of ops_quarantine.
     """
 
     replaced: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     closed: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     appended: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    keys: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     quarantine: tuple[pl.DataFrame, ...] = ()
 
     def __or__(self, other: "Changes") -> "Changes":
@@ -32,13 +32,18 @@ class Changes:
             {**self.replaced, **other.replaced},
             {**self.closed, **other.closed},
             {**self.appended, **other.appended},
-            {**self.keys, **other.keys},
             self.quarantine + other.quarantine,
         )
 
     def rows(self, table: type[Table], inputs: DayInputs) -> pl.DataFrame:
         """The rows of a table that may still change, after these changes."""
-        return self.replaced.get(table.table_name(), inputs.rows(table))
+        replaced = self.replaced.get(table.table_name())
+        return inputs.rows(table) if replaced is None else replaced
+
+    def columns(self, table: type[Table], inputs: DayInputs, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of these rows."""
+        replaced = self.replaced.get(table.table_name())
+        return inputs.held.columns(table.table_name(), columns) if replaced is None else replaced.select(columns)
 
 
 def merged(table: type[HistoryTable], inputs: DayInputs, incoming: pl.DataFrame, gone: pl.DataFrame) -> Changes:
@@ -68,10 +73,14 @@ def appended(table: type[Table], rows: pl.DataFrame) -> Changes:
 
 def newly_appended(table: type[Table], inputs: DayInputs, rows: pl.DataFrame) -> Changes:
     """Those rows of a table of APPENDED whose key it does not have yet."""
-    key, known = APPENDED[table], inputs.known_keys[table]
+    if rows.is_empty():
+        return Changes()
+    key, known = APPENDED[table], inputs.known_keys(table)
     new = rows.join(known, on=key, how="anti", maintain_order="left")
-    keys = pl.concat([known, new.select(key)])
-    return appended(table, new.with_columns(first_seen_on=pl.lit(inputs.on))) | Changes(keys={table.table_name(): keys})
+    if new.is_empty():
+        return Changes()
+    keys = {keys_state(table).name: pl.concat([known, new.select(key)])}
+    return appended(table, new.with_columns(first_seen_on=pl.lit(inputs.on))) | Changes(replaced=keys)
 
 
 def accepted(table: type[Table], inputs: DayInputs, rows: pl.DataFrame) -> tuple[pl.DataFrame, Changes]:

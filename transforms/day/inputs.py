@@ -1,44 +1,66 @@
-"""What goes into the build of a snapshot date: the star before it, and what raw has of it."""
+"""What goes into the build of a range of ids on a snapshot date: the star before it, and what raw has of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
 
-from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.settings import Limits
 from transforms.day.snapshot_day import SnapshotDay
-from transforms.lake.release import STAR, STATE_SCHEMAS, Release
+from transforms.lake.release import Release
+from transforms.lake.state import entities_state, keys_state
 from transforms.staging.flatten import named
-from transforms.staging.raw_reader import RawReader
-from transforms.staging.stage import Staged, stage
-from transforms.tables import DimImage, ModelText, Table
-from transforms.tables.state import StateEntity
+from transforms.staging.records import Staged
+from transforms.tables import Table
 
 #: The id of a model, from its text in raw.
 MODEL_ID = pl.col("entity_id").cast(pl.Int64).alias("model_id")
 
-#: The append-only tables whose rows may be met again, and the key by which they are known.
-APPENDED: dict[type[Table], list[str]] = {ModelText: ["model_id", "description_hash"], DimImage: ["image_id"]}
+
+class Held(Mapping[str, pl.DataFrame]):
+    """By table, the rows of a range that may still change, as they were before the date. They are read when they are
+    needed: a range without news leaves most of its tables unread.
+    """
+
+    def __init__(self, star: Release, number: int) -> None:
+        self._star, self._number = star, number
+        self._read: dict[str, pl.DataFrame] = {}
+
+    def __getitem__(self, table: str) -> pl.DataFrame:
+        if table not in self._read:
+            self._read[table] = self._star.rows(table, self._number)
+        return self._read[table]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def columns(self, table: str, columns: Collection[str]) -> pl.DataFrame:
+        """Some columns of a table."""
+        if table in self._read:
+            return self._read[table].select(columns)
+        return self._star.rows(table, self._number, [*columns])
 
 
 @dataclass(frozen=True)
 class DayInputs:
-    """The inputs of a snapshot date; the functions of this package only read them.
+    """The inputs of a range on a snapshot date; the functions of this package only read them.
 
-    `held` has, by table, the rows that may still change, as they were before the date, and `known_keys` the keys of the
-    tables in APPENDED. `staged` has what each payload kind brought. `not_found` are the models that answered 404
-    (entity_id), `rejects` the items without a readable id (rows of raw.rejects).
+    `number`: that of the range. `held`: the star before the date. `staged`: what the payload kinds brought there. `not_found`: the models that answered 404 (entity_id). `withheld`: by fact, the counters that are
+    withheld on the date. `counted_on`: while downloads are withheld, the last date that has them.
     """
 
     day: SnapshotDay
     limits: Limits
-    held: Mapping[str, pl.DataFrame]
-    known_keys: Mapping[type[Table], pl.DataFrame]
+    number: int
+    held: Held
     staged: Mapping[str, Staged]
     not_found: pl.DataFrame
-    rejects: pl.DataFrame
+    withheld: Mapping[type[Table], Collection[str]] = field(default_factory=dict)
+    counted_on: date | None = None
 
     @property
     def on(self) -> date:
@@ -53,8 +75,12 @@ class DayInputs:
         return self.held[table.table_name()]
 
     def entities(self, kind: str) -> pl.DataFrame:
-        """The documents of a kind that were observed before the date (`StateEntity`)."""
-        return self.rows(StateEntity).filter(pl.col("kind") == kind)
+        """The documents of a kind that were observed before the date (`entities_state`)."""
+        return self.held[entities_state(kind).name]
+
+    def known_keys(self, table: type[Table]) -> pl.DataFrame:
+        """The keys of a table of APPENDED before the date."""
+        return self.held[keys_state(table).name]
 
     def spellings(self, kind: str) -> pl.DataFrame:
         """entity_id of the record that represents each name of a kind: the one without white space around the name, or
@@ -65,23 +91,3 @@ class DayInputs:
         name = named(pl.col("entity_id"))
         ordered = met.with_columns(name=name).sort(pl.col("entity_id") != name, "entity_id")
         return ordered.unique("name", keep="first", maintain_order=True).select("entity_id")
-
-
-def read_inputs(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> DayInputs:
-    """Reads the inputs of a date, which the star does not have yet."""
-    held = {name: star.rows(name) for name in (*STAR, *STATE_SCHEMAS)}
-    entities = held[StateEntity.table_name()]
-    staged = {}
-    for kind in SNAPSHOT_KINDS:
-        known = entities.filter(pl.col("kind") == kind)
-        settled = known.filter("is_settled").select("entity_id", "content_hash")
-        staged[kind] = stage(raw, kind, day.on, settled, known.filter("is_listed").select("entity_id"))
-    return DayInputs(
-        day,
-        limits,
-        held,
-        {table: star.immutable(table.table_name()).select(key).collect() for table, key in APPENDED.items()},
-        staged,
-        raw.tombstones(day.on, "model"),
-        raw.rejects(day.on),
-    )

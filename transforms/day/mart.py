@@ -1,41 +1,54 @@
-"""The mart of base models on a snapshot date."""
+"""The mart of base models on a snapshot date: each range gives its terms, and their sums are the rows."""
 
 import polars as pl
 
-from transforms.day.changes import Changes, appended
-from transforms.day.facts import FactsDay
+from transforms.day.changes import Changes
+from transforms.day.facts import FactDay
 from transforms.day.inputs import DayInputs
-from transforms.day.models import ModelsDay
-from transforms.lake.release import STATE_STOCK
+from transforms.lake.state import STATE_STOCK, counters_state
 from transforms.star.facts import DOWNLOADS
-from transforms.star.mart import Stock, base_model_day
-from transforms.tables import DimModelVersion, FactModelVersionDaily, MartBaseModelDaily
+from transforms.star.mart import Stock, base_model_terms
+from transforms.tables import DimModelVersion, FactModelVersionDaily
 
-_STATE = f"state_{FactModelVersionDaily.table_name()}"
+_STATE = counters_state(FactModelVersionDaily).name
 
 
-def build_mart(inputs: DayInputs, models: ModelsDay, facts: FactsDay) -> Changes:
-    """The mart of the date. Downloads are compared with the last date that has them, whose versions are stored while
-    downloads are withheld.
+def mart_terms(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.DataFrame:
+    """The terms of the mart in a range. Downloads are compared with the last date that has them.
+
+    Args:
+        inputs: those of the range.
+        changes: what the date changes in dim_model_version.
+        versions: fact_model_version_daily of the date.
     """
-    withheld = facts.withheld(FactModelVersionDaily)
-    before = Stock(inputs.day.before.date, current_versions(inputs.rows(DimModelVersion), inputs.held[_STATE]))
-    after = current_versions(
-        models.changes.rows(DimModelVersion, inputs),
-        facts.of_versions.changes.replaced.get(_STATE, inputs.held[_STATE]),
+    columns = ["version_id", "base_model"]
+    before, after = (
+        current_versions(rows, state)
+        for rows, state in (
+            (inputs.held.columns(DimModelVersion.table_name(), columns), inputs.held[_STATE]),
+            (
+                changes.columns(DimModelVersion, inputs, columns),
+                versions.changes.replaced.get(_STATE, inputs.held[_STATE]),
+            ),
+        )
     )
-    kept = inputs.held[STATE_STOCK]
-    counted = Stock(kept["counted_on"][0], kept) if kept.height else before
-    stock = {}
-    if DOWNLOADS in withheld:
-        stock = {STATE_STOCK: counted.versions.with_columns(counted_on=pl.lit(counted.on))}
-    elif kept.height:
-        stock = {STATE_STOCK: kept.clear()}
-    rows = facts.of_versions.rows
-    new_versions = rows.filter("is_new").select("version_id") if inputs.day.before.complete else None
-    flows = rows.select("version_id", "downloads_delta")
-    mart = base_model_day(before, counted, after, flows, new_versions, on=inputs.on, withheld=withheld)
-    return appended(MartBaseModelDaily, MartBaseModelDaily.validate(mart, cast=True)) | Changes(replaced=stock)
+    stock = Stock(inputs.day.before.date, before)
+    counted = Stock(inputs.counted_on, inputs.held[STATE_STOCK.name]) if inputs.counted_on else stock
+    new_versions = versions.rows.filter("is_new").select("version_id") if inputs.day.before.complete else None
+    return base_model_terms(stock, counted, after, versions.rows.select("version_id", "downloads_delta"), new_versions)
+
+
+def note_stock(inputs: DayInputs) -> Changes:
+    """Keeps the versions at the last date with downloads while downloads are withheld."""
+    kept = inputs.held[STATE_STOCK.name]
+    if DOWNLOADS not in inputs.withheld.get(FactModelVersionDaily, ()):
+        return Changes(replaced={STATE_STOCK.name: kept.clear()} if kept.height else {})
+    if inputs.counted_on:
+        return Changes()
+    versions = inputs.held.columns(DimModelVersion.table_name(), ["version_id", "base_model"])
+    current = current_versions(versions, inputs.held[_STATE])
+    stock = current.select("version_id", "base_model", DOWNLOADS, counted_on=pl.lit(inputs.day.before.date))
+    return Changes(replaced={STATE_STOCK.name: stock})
 
 
 def current_versions(versions: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:

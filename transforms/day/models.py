@@ -1,7 +1,7 @@
 """The tables of models, versions, files, hashes and tags on a snapshot date, and which of their keys are gone.
 
 `transforms.star.scd2` closes the rows of a key that is gone. A version is owned by one of the models that
-list it (`resolve_owners`).
+list it (`transforms.day.owners`).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ import polars as pl
 
 from transforms.day.changes import Changes, accepted, merged, newly_appended, upserted
 from transforms.day.inputs import MODEL_ID, DayInputs
-from transforms.lake.release import STATE_CLAIMS
+from transforms.day.owners import Owners
+from transforms.day.snapshot_day import SnapshotDay
 from transforms.star.scd2 import natural_key
 from transforms.tables import (
     BridgeModelTag,
@@ -32,7 +33,7 @@ _OWNED = ["version_id", "model_id"]
 
 @dataclass(frozen=True)
 class ModelsDay:
-    """What the date does to the tables of models.
+    """What the date does to the tables of models in a range.
 
     `candidates`: the accepted candidate rows by table. `deleted`: model_id of the models that are gone. `conflicting`:
     model_id of the models that list a version of another model; they are read every day, because the version may become
@@ -45,27 +46,18 @@ class ModelsDay:
     changes: Changes
 
 
-@dataclass(frozen=True)
-class Owners:
-    """`resolved`: version_id, model_id: the owner of each listed version. `of_others`: the same for the models that
-    list a version of another, with `since` when.
-    """
-
-    resolved: pl.DataFrame
-    of_others: pl.DataFrame
-    changes: Changes
-
-
-def build_models(inputs: DayInputs) -> ModelsDay:
-    """Merges the tables of models.
+def build_models(inputs: DayInputs, owners: Owners) -> ModelsDay:
+    """Merges the tables of models in a range.
 
     What a model no longer lists is gone if the crawl was complete. Everything of a model that answered 404 is gone.
     A model that was in no list but answered by id was observed, and its answer changes nothing. If no list has
     shown the model since it was last gone, its answers by id count as lists.
     """
     deleted = deleted_models(inputs)
-    owners = resolve_owners(inputs, deleted)
-    rows, refusals = _accepted_rows(inputs, owners.resolved)
+    if inputs.models.decoded.is_empty() and deleted.is_empty():
+        candidates = {table: inputs.models.rows[table.table_name()] for table in MODEL_TABLES}
+        return ModelsDay(candidates, deleted, owners.of_others, Changes())
+    rows, refusals = _accepted_rows(inputs, owners)
     incoming = rows[DimModelVersion]
     current = inputs.rows(DimModelVersion).select(_OWNED)
     listed = inputs.models.decoded.select(MODEL_ID)
@@ -107,45 +99,26 @@ def build_models(inputs: DayInputs) -> ModelsDay:
     return ModelsDay(
         rows,
         deleted,
-        owners.of_others.select("model_id").unique(),
-        reduce(or_, changes, owners.changes | refusals),
+        owners.of_others,
+        reduce(or_, changes, refusals),
     )
 
 
 def deleted_models(inputs: DayInputs) -> pl.DataFrame:
-    """model_id of the models that answered 404. Only a complete crawl marks a model as deleted, and never one that
-    was observed on the date, even as a quarantined record.
+    """model_id of the models of a range that answered 404. Only a complete crawl marks a model as deleted, and never
+    one that was observed on the date, even as a quarantined record.
     """
     models = inputs.models
-    seen = pl.concat([models.observations.select("entity_id"), models.quarantine.select("entity_id")])
-    deleted = inputs.not_found.join(seen, on="entity_id", how="anti").select(MODEL_ID)
-    return deleted if inputs.day.is_complete else deleted.clear()
+    return not_observed(inputs.day, inputs.not_found, pl.concat([models.observations.select("entity_id"), models.bad]))
 
 
-def resolve_owners(inputs: DayInputs, deleted: pl.DataFrame) -> Owners:
-    """The owner of each listed version, by the rule of dim_model_version, and since when a model lists a version of
-    another model.
-
-    A model whose document was not read today lists what it listed before, unless it is `deleted`.
-    """
-    decoded, known = inputs.models.decoded.select(MODEL_ID), inputs.held[STATE_CLAIMS]
-    candidates = inputs.models.rows[DimModelVersion.table_name()].select(_OWNED).drop_nulls()
-    candidates = candidates.unique(maintain_order=True).join(known, on=_OWNED, how="left", maintain_order="left")
-    candidates = candidates.with_columns(pl.col("since").fill_null(pl.lit(inputs.on)))
-    current = inputs.rows(DimModelVersion).select(_OWNED)
-    first = current.join(candidates, on="version_id", how="semi")
-    let_go = first.join(decoded, on="model_id", how="semi").join(candidates, on=_OWNED, how="anti")
-    first = first.join(let_go, on="version_id", how="anti").join(deleted, on="model_id", how="anti")
-    successors = candidates.sort("since", "model_id").unique("version_id", keep="first", maintain_order=True)
-    resolved = pl.concat([first, successors.select(_OWNED).join(first, on="version_id", how="anti")])
-
-    of_others = candidates.join(resolved, on=_OWNED, how="anti")
-    unread = known.join(decoded, on="model_id", how="anti").join(deleted, on="model_id", how="anti")
-    claims = {STATE_CLAIMS: pl.concat([unread, of_others])} if known.height or of_others.height else {}
-    return Owners(resolved, of_others, Changes(replaced=claims))
+def not_observed(day: SnapshotDay, not_found: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
+    """model_id of the models that are deleted, of those that were not found and those that were observed."""
+    deleted = not_found.join(observed, on="entity_id", how="anti").select(MODEL_ID)
+    return deleted if day.is_complete else deleted.clear()
 
 
-def _accepted_rows(inputs: DayInputs, owners: pl.DataFrame) -> tuple[dict[type[Table], pl.DataFrame], Changes]:
+def _accepted_rows(inputs: DayInputs, owners: Owners) -> tuple[dict[type[Table], pl.DataFrame], Changes]:
     """The accepted candidate rows by table. A version, its files and its hashes come from its owner only; what other
     models list of them is ignored.
     """
@@ -153,7 +126,7 @@ def _accepted_rows(inputs: DayInputs, owners: pl.DataFrame) -> tuple[dict[type[T
     for table in MODEL_TABLES:
         found = inputs.models.rows[table.table_name()]
         if table in (DimModelVersion, DimFile, FileHash):
-            found = found.join(owners, on=_OWNED, how="semi", maintain_order="left")
+            found = owners.only(found)
         rows[table], refusals = accepted(table, inputs, found)
         changes |= refusals
     return rows, changes

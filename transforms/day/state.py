@@ -1,18 +1,15 @@
 """What a snapshot date leaves for the next one besides the tables: documents and models that are already processed."""
 
-from collections.abc import Iterator
-
 import polars as pl
 
 from transforms.day.changes import Changes
 from transforms.day.facts import with_complete_crawl
 from transforms.day.inputs import DayInputs
 from transforms.day.models import ModelsDay
-from transforms.lake.release import STATE_UNREAD
-from transforms.staging.stage import Staged
-from transforms.tables.state import StateEntity
+from transforms.lake.state import STATE_UNREAD, entities_state
+from transforms.staging.records import Staged
 
-_ENTITY = ["kind", "entity_id"]
+_NO_IDS = pl.DataFrame(schema={"model_id": pl.Int64})
 
 
 def note_unread(inputs: DayInputs) -> Changes:
@@ -24,55 +21,56 @@ def note_unread(inputs: DayInputs) -> Changes:
     models = inputs.models
     answered = models.observations.filter(~pl.col("is_listed")).join(models.decoded, on="entity_id", how="anti")
     # Early crawls kept ids beyond 64 bits, which no model has.
-    met = pl.concat([frame.select("entity_id") for frame in (answered, models.quarantine)]).select(
+    met = pl.concat([frame.select("entity_id") for frame in (answered, models.bad)]).select(
         pl.col("entity_id").cast(pl.Int64, strict=False).alias("model_id")
     )
     unread = with_complete_crawl(inputs, met.drop_nulls().unique(maintain_order=True))
-    is_needed = unread.height or inputs.held[STATE_UNREAD].height
-    return Changes(replaced={STATE_UNREAD: unread} if is_needed else {})
+    is_needed = unread.height or inputs.held[STATE_UNREAD.name].height
+    return Changes(replaced={STATE_UNREAD.name: unread} if is_needed else {})
 
 
-def note_entities(inputs: DayInputs, models: ModelsDay) -> Changes:
-    """Which documents are already processed: those without quarantined values."""
-    entities = inputs.rows(StateEntity)
+def note_entities(inputs: DayInputs, kind: str, models: ModelsDay | None = None) -> Changes:
+    """Which documents of a kind are already processed: those without quarantined values."""
+    entities = inputs.entities(kind)
     conflicting, deleted = (
-        frame.select(kind=pl.lit("model"), entity_id=pl.col("model_id").cast(pl.String))
-        for frame in (models.conflicting, models.deleted)
+        frame.select(entity_id=pl.col("model_id").cast(pl.String))
+        for frame in ((models.conflicting, models.deleted) if models else (_NO_IDS, _NO_IDS))
     )
-    were_listed = entities.filter("is_listed").select(*_ENTITY, was_listed=True)
+    were_listed = entities.filter("is_listed").select("entity_id", was_listed=True)
     today = (
-        pl.concat(_observed(inputs))
-        .join(were_listed, on=_ENTITY, how="left", maintain_order="left")
+        _observed(inputs, kind)
+        .join(were_listed, on="entity_id", how="left", maintain_order="left")
         .select(
-            *_ENTITY,
+            "entity_id",
             "content_hash",
-            is_settled=pl.col("is_settled") & ~pl.struct(_ENTITY).is_in(conflicting.to_struct("conflicting").implode()),
+            is_settled=pl.col("is_settled") & ~pl.col("entity_id").is_in(conflicting["entity_id"].implode()),
             is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
         )
     )
-    earlier = entities.join(today, on=_ENTITY, how="anti", maintain_order="left")
+    is_new = today.join(entities, on=today.columns, how="anti")
+    if is_new.is_empty() and deleted.is_empty():
+        return Changes()
+    earlier = entities.join(today, on="entity_id", how="anti", maintain_order="left")
     earlier = earlier.join(
-        deleted.with_columns(is_deleted=True), on=_ENTITY, how="left", maintain_order="left"
+        deleted.with_columns(is_deleted=True), on="entity_id", how="left", maintain_order="left"
     ).with_columns(
         is_settled=pl.col("is_settled") & pl.col("is_deleted").is_null(),
         is_listed=pl.col("is_listed") & pl.col("is_deleted").is_null(),
     )
-    return Changes(replaced={StateEntity.table_name(): pl.concat([earlier.drop("is_deleted"), today])})
+    return Changes(replaced={entities_state(kind).name: pl.concat([earlier.drop("is_deleted"), today])})
 
 
-def _observed(inputs: DayInputs) -> Iterator[pl.DataFrame]:
-    """Per kind: kind, entity_id, content_hash, is_valid and is_settled of all listed records."""
-    for kind, records in inputs.staged.items():
-        odd = records.decoded.filter(~pl.col("is_sound"))["entity_id"]
-        is_settled = pl.col("is_valid") & (kind != "model" or inputs.day.is_complete)
-        is_settled &= ~pl.col("entity_id").is_in(odd.implode())
-        yield _all_records(records).select(
-            pl.lit(kind).alias("kind"), "entity_id", "content_hash", "is_valid", is_settled=is_settled
-        )
+def _observed(inputs: DayInputs, kind: str) -> pl.DataFrame:
+    """entity_id, content_hash, is_valid and is_settled of all listed records of a kind."""
+    records = inputs.staged[kind]
+    odd = records.decoded.filter(~pl.col("is_sound"))["entity_id"]
+    is_settled = pl.col("is_valid") & (kind != "model" or inputs.day.is_complete)
+    is_settled &= ~pl.col("entity_id").is_in(odd.implode())
+    return _all_records(records).select("entity_id", "content_hash", "is_valid", is_settled=is_settled)
 
 
 def _all_records(records: Staged) -> pl.DataFrame:
     """entity_id, content_hash and is_valid of all listed records of a kind, quarantined or not."""
     valid = records.observations.filter("is_listed").select("entity_id", "content_hash", is_valid=True)
-    bad = records.quarantine.select("entity_id").with_columns(content_hash=pl.lit(""), is_valid=pl.lit(False))  # noqa: FBT003
+    bad = records.bad.select("entity_id").with_columns(content_hash=pl.lit(""), is_valid=pl.lit(False))  # noqa: FBT003
     return pl.concat([valid, bad])

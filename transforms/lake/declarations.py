@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Iterable
 from functools import cache
 
-from transforms.lake.release import STATE_KEYS, STATE_SCHEMAS
+from transforms.lake.state import STATE
+from transforms.ranges import WIDTH
 from transforms.tables import TABLES, Table
 from transforms.tables.macros import MACROS, VIEWS
 
@@ -18,9 +19,9 @@ _PROSE = frozenset({"example", "unit", "null", "origin"})
 
 @cache
 def tables_fingerprint() -> str:
-    """Of the tables, and of what is carried from day to day."""
-    state = [f"{name} {STATE_KEYS[name]} {schema}" for name, schema in STATE_SCHEMAS.items()]
-    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state])
+    """Of the tables, of what is carried from day to day, and of the ranges of both."""
+    state = [f"{each.name} {each.key} {each.schema} {each.axis}" for each in STATE.values()]
+    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state, str(WIDTH)])
 
 
 @cache

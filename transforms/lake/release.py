@@ -1,64 +1,37 @@
-"""The star while it is being built: rows that may still change are in memory, immutable rows are in files.
+"""The star while it is being built: rows that may still change are kept by range, immutable rows are in files.
 
 A release starts from the published one (or from nothing), `transforms.day` adds one snapshot date after the other, and
-it ends as the list of files to publish. An unchanged table keeps its file.
+it ends as the list of files to publish. Of a table that changed, only the files with changed ranges are written again.
 """
 
+import math
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from typing import Self
 
 import polars as pl
 
-from transforms.lake.files import Lake, LakeFile, month_of
-from transforms.quality.checks import MEASURES
-from transforms.star.facts import ENTITY_ID, empty_state
+from transforms.lake.files import CHANGING_ROLES, Lake, LakeFile, Writer, month_of
+from transforms.lake.shelf import Kept, Shelf
+from transforms.lake.state import STATE
+from transforms.ranges import WHOLE
 from transforms.tables import TABLES
 from transforms.tables.dictionary import arrow_schema
-from transforms.tables.state import StateEntity
 
 STAR = {table.table_name(): table for table in TABLES}
 ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
-#: The measures of the last complete crawl.
-STATE_MEASURES = "state_measures"
-#: While downloads are withheld: the versions at the last snapshot with downloads. Otherwise no row.
-STATE_STOCK = "state_stock"
-#: The models whose list item the last complete crawls did not read, each with the last crawl that could have listed it.
-STATE_UNREAD = "state_unread"
-#: Which models list a version of another model, and since when.
-STATE_CLAIMS = "state_claims"
-#: What the build carries from day to day: the documents observed last, the last known counters of each daily fact, and
-#: what the data-quality checks compare with.
-STATE_SCHEMAS: dict[str, dict[str, pl.DataType]] = (
-    {StateEntity.table_name(): StateEntity.polars_schema()}
-    | {f"state_{fact.table_name()}": dict(empty_state(fact).schema) for fact in ENTITY_ID}
-    | {STATE_MEASURES: MEASURES}
-    | {
-        STATE_STOCK: {
-            "version_id": pl.Int64(),
-            "base_model": pl.String(),
-            "download_count": pl.Int64(),
-            "counted_on": pl.Date(),
-        }
-    }
-    | {
-        STATE_UNREAD: {
-            "model_id": pl.Int64(),
-            "complete_on": pl.Date(),
-            "complete_from": pl.Datetime("us", "UTC"),
-        }
-    }
-    | {STATE_CLAIMS: {"version_id": pl.Int64(), "model_id": pl.Int64(), "since": pl.Date()}}
-)
-STATE_KEYS = (
-    {StateEntity.table_name(): StateEntity.primary_key()}
-    | {f"state_{fact.table_name()}": [entity_id] for fact, entity_id in ENTITY_ID.items()}
-    | {STATE_MEASURES: ["table_name", "column_name"]}
-    | {STATE_STOCK: ["version_id"], STATE_UNREAD: ["model_id"], STATE_CLAIMS: ["version_id", "model_id"]}
-)
-#: The roles of files that a release writes again: all rows of a table, or the open rows of a type 2 table.
-CHANGING_ROLES = ("whole", "open")
+
+#: A table has so many files of rows that may change, at most, however many ranges it has.
+FILES_AT_MOST = 8
+
+#: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
+KEPT_BYTES = 512 * 1024**2
+
+#: Frames that may wait to be compressed: bounds memory.
+WRITES_UNDER_WAY = 4
 
 
 class Release:
@@ -71,32 +44,47 @@ class Release:
         # The other thread compresses Parquet meanwhile.
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._writes: list[Future[LakeFile]] = []
+        self._adds: list[Future[None]] = []
+        self._of_date: dict[str, Writer] = {}
         self._kept = {(file.table, file.role, file.snapshot_date): file for file in kept}
-        self._changing: dict[str, pl.DataFrame] = {}
-        self._changed: set[str] = set()
+        shutil.rmtree(workplace := lake.root / "building", ignore_errors=True)
+        self.shelf = Shelf(workplace, KEPT_BYTES)
+        self._changed: dict[str, dict[int, Kept]] = {}
+        self._published: dict[str, dict[int, tuple[LakeFile, range]]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         """Waits for the write under way, so that nothing continues after a build, even a failed one."""
+        self._discard()
         self._writer.shutdown(cancel_futures=True)
+        self.shelf.close()
+        shutil.rmtree(self.lake.root / "building", ignore_errors=True)
 
-    def rows(self, table: str) -> pl.DataFrame:
-        """The rows that may still change: all of them, or the open ones of a type 2 table."""
-        if table not in self._changing:
-            # Changing parts are written at the end only, so there is no write under way to wait for.
-            files = [file for file in self._files if file.table == table and file.role in CHANGING_ROLES]
-            self._changing[table] = self.lake.read(files, self._schema(table))
-        return self._changing[table]
+    def ranges(self, table: str) -> list[int]:
+        """The ranges in which a table has rows that may still change."""
+        return sorted({*self._changed.get(table, {}), *self._places(table)})
 
-    def replace(self, table: str, rows: pl.DataFrame) -> None:
-        """Replaces the rows that `rows(table)` returned."""
-        self._changing[table] = rows.select(list(self._schema(table)))
-        self._changed.add(table)
+    def rows(self, table: str, number: int = WHOLE, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of a range that may still change: all of them, or the open ones of a type 2 table."""
+        schema = _schema(table)
+        if changed := self._changed.get(table, {}).get(number):
+            rows = changed.read()
+            return rows.select(columns) if columns else rows
+        wanted = {name: schema[name] for name in columns} if columns else schema
+        if place := self._places(table).get(number):
+            return self.lake.read_range(*place, [*wanted]).cast(wanted)  # type: ignore[arg-type]
+        return pl.DataFrame(schema=wanted)
 
-    def add(self, table: str, rows: pl.DataFrame, on: date) -> None:
-        """Adds immutable rows of a snapshot date: the rows of a fact, closed rows, or new texts."""
+    def replace(self, table: str, rows: pl.DataFrame, number: int = WHOLE) -> None:
+        """Replaces the rows that `rows(table, number)` returned."""
+        self._changed.setdefault(table, {})[number] = self.shelf.keep(rows.select(list(_schema(table))))
+
+    def add(self, table: str, rows: pl.DataFrame, on: date, number: int = WHOLE) -> None:
+        """Adds immutable rows of a snapshot date: the rows of a fact, closed rows, or new texts. The ranges of a date
+        come in order, and `end_date` after the last one.
+        """
         declared = STAR[table]
         role = "closed" if declared.storage == "type2" else declared.storage
         kept = self._kept.get((table, "daily", on)) or self._kept.get((table, "monthly", month_of(on)))
@@ -104,26 +92,35 @@ class Release:
             if kept not in self._files:
                 self._files.append(kept)
         elif rows.height:
-            self._write(table, rows.select(declared.column_names()), role, on)
+            if table not in self._of_date:
+                self._of_date[table] = self._open(table, role, on)
+            self._add(self._of_date[table], number, rows)
+
+    def end_date(self) -> None:
+        """Completes the files of a snapshot date."""
+        self._writes += [self._writer.submit(writer.finish) for writer in self._of_date.values()]
+        self._of_date = {}
 
     def immutable(self, table: str) -> pl.LazyFrame:
         """The rows of a table's immutable files."""
         files = [file for file in self.files() if file.table == table and file.role not in CHANGING_ROLES]
-        return self.lake.scan(files, self._schema(table))
+        return self.lake.scan(files, _schema(table))
 
     def savepoint(self) -> Callable[[], None]:
         """Returns a function that restores the present state: a refused date leaves no rows."""
-        files, writes = list(self._files), list(self._writes)
-        changing, changed = dict(self._changing), set(self._changed)
+        files = list(self.files())
+        changed = {table: dict(of_table) for table, of_table in self._changed.items()}
 
         def roll_back() -> None:
+            self._discard()
             self.files()  # waits for writes under way
-            self._files, self._writes, self._changing, self._changed = files, writes, changing, changed
+            self._files, self._changed = files, changed
 
         return roll_back
 
     def files(self) -> list[LakeFile]:
-        """The files that are written so far."""
+        """The files that are complete so far."""
+        self._wait()
         self._files += [write.result() for write in self._writes]
         self._writes.clear()
         return self._files
@@ -133,28 +130,81 @@ class Release:
 
         A table without rows has one empty file, so that its view has its columns.
         """
-        stale = [file for file in self.files() if file.table in self._changed and file.role in CHANGING_ROLES]
-        self._files = [file for file in self._files if file.role != "empty" and file not in stale]
+        files = [file for file in self.files() if file.role != "empty"]
         for table in sorted(self._changed):
-            role = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
-            self._write(table, self._changing[table], role)
-        self._changed.clear()
-        filled = {file.table for file in self.files()}
+            before = [file for file in files if file.table == table and file.role in CHANGING_ROLES]
+            files = [file for file in files if file not in before] + self._written(table, before)
+        filled = {file.table for file in files}
         for table, declared in STAR.items():
             if table not in filled:
-                self._write(table, declared.empty(), "empty")
-        return sorted(self.files(), key=lambda file: (file.table, file.role, str(file.snapshot_date), file.path))
+                writer = self._open(table, "empty", None)
+                writer.add(WHOLE, declared.empty())
+                files.append(writer.finish())
+        self._files = files
+        return sorted(files, key=lambda file: (file.table, file.role, str(file.snapshot_date), file.path))
 
-    def _write(self, table: str, rows: pl.DataFrame, role: str, on: date | None = None) -> None:
+    def _written(self, table: str, before: Sequence[LakeFile]) -> list[LakeFile]:
+        """The files of a table's rows that may change: those of `before` that have the same ranges still, and new
+        ones. Each has neighbouring ranges, in number a power of two, so that a new range seldom moves the others.
+        """
+        as_they_were = {tuple(self.lake.ranges(file)): file for file in before}
+        changed = self._changed[table]
+        filled = [number for number in self.ranges(table) if number not in changed or changed[number].rows]
+        together = 2 ** max(0, math.ceil(math.log2(max(1, len(filled)) / FILES_AT_MOST)))
+        role = "open" if table in STAR and STAR[table].storage == "type2" else "whole"
+        files = []
+        for first in range(0, len(filled), together):
+            of_file = tuple(filled[first : first + together])
+            if of_file in as_they_were and not changed.keys() & set(of_file):
+                files.append(as_they_were[of_file])
+                continue
+            writer = self._open(table, role, None)
+            for number in of_file:
+                self._add(writer, number, self.rows(table, number))
+            self._wait()
+            files.append(writer.finish())
+        return files
+
+    def _places(self, table: str) -> dict[int, tuple[LakeFile, range]]:
+        """Where each range of a table is published.
+
+        Raises:
+            UnreadableStarError: a file is gone, or is not the file that was written.
+        """
+        if table not in self._published:
+            files = [file for file in self._files if file.table == table and file.role in CHANGING_ROLES]
+            self.lake.refuse_damaged(files)
+            self._published[table] = {
+                number: (file, row_groups) for file in files for number, row_groups in self.lake.ranges(file).items()
+            }
+        return self._published[table]
+
+    def _open(self, table: str, role: str, on: date | None) -> Writer:
         if table in STAR:
-            area, key = "star", STAR[table].primary_key() or STAR[table].column_names()
-        else:
-            area, key = "state", STATE_KEYS[table]
-        schema = ARROW_SCHEMAS.get(table)
-        self._writes.append(
-            self._writer.submit(self.lake.write, rows, table, role=role, key=key, area=area, on=on, schema=schema)
-        )
+            key = STAR[table].primary_key() or STAR[table].column_names()
+            return self.lake.writer(table, role=role, key=key, area="star", on=on, schema=ARROW_SCHEMAS[table])
+        schema = pl.DataFrame(schema=_schema(table)).to_arrow().schema
+        return self.lake.writer(table, role=role, key=STATE[table].key, area="state", on=on, schema=schema)
 
-    @staticmethod
-    def _schema(table: str) -> dict[str, pl.DataType]:
-        return STAR[table].polars_schema() if table in STAR else STATE_SCHEMAS[table]
+    def _add(self, writer: Writer, number: int, rows: pl.DataFrame) -> None:
+        if len(self._adds) >= WRITES_UNDER_WAY:
+            self._adds.pop(0).result()
+        self._adds.append(self._writer.submit(writer.add, number, rows))
+
+    def _wait(self) -> None:
+        """Waits for the rows under way."""
+        while self._adds:
+            self._adds.pop(0).result()
+
+    def _discard(self) -> None:
+        """Removes the files of the date that is not complete."""
+        with suppress(Exception):  # the error that ends the build is known
+            self._wait()
+        self._adds = []
+        for writer in self._of_date.values():
+            writer.discard()
+        self._of_date = {}
+
+
+def _schema(table: str) -> dict[str, pl.DataType]:
+    return STAR[table].polars_schema() if table in STAR else STATE[table].schema

@@ -54,18 +54,10 @@ class Warned:
     message: str
 
 
-def measure(tables: Mapping[type[Table], pl.DataFrame], moved: Mapping[tuple[str, str], int]) -> pl.DataFrame:
-    """The MEASURES of tables, for the columns that are read from payloads (flows may be unknown). `moved` says, by
-    table and column, for how many entities a counter moved on the day.
-    """
+def measure(tables: Mapping[type[Table], pl.DataFrame]) -> pl.DataFrame:
+    """The MEASURES of tables, for the columns that are read from payloads (flows may be unknown)."""
     rows = [
-        (
-            (name := table.table_name()),
-            column,
-            frame.height,
-            frame[column].null_count(),
-            moved.get((name, column)),
-        )
+        (table.table_name(), column, frame.height, frame[column].null_count(), None)
         for table, frame in tables.items()
         for column, declared in table.columns().items()
         if "source" in (declared.metadata or {})
@@ -195,14 +187,12 @@ def risen_nulls(before: pl.DataFrame, today: pl.DataFrame, limits: Limits) -> li
     ]
 
 
-def fallen_counters(fact: type[Table], rows: pl.DataFrame, limits: Limits) -> list[Warned]:
-    """Counters of a day's fact that fell for unusually many entities; the values stay as they are."""
+def fallen_counters(flows: Mapping[tuple[type[Table], str], tuple[int, int]], limits: Limits) -> list[Warned]:
+    """Counters that fell for unusually many entities; the values stay as they are. `flows` has, of each counter of a
+    day's fact, how many flows are known, and how many are negative.
+    """
     warned = []
-    for name, metadata in fact.with_metadata(counter=True).items():
-        if metadata["flow"] is None:
-            continue
-        flow = rows[metadata["flow"]]
-        known, fell = flow.len() - flow.null_count(), int((flow < 0).sum())
+    for (fact, name), (known, fell) in flows.items():
         if fell > max(ROWS_TOLERATED, limits.max_counter_fall_share * known):
             warned.append(
                 Warned(

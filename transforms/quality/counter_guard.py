@@ -6,7 +6,7 @@ says so, raw keeps them, and the next flow spans the day. A person can accept a 
 (`pipelines.raw.decisions`).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -62,31 +62,39 @@ def counter_names() -> list[str]:
     return [counter_name(fact, counter) for fact in ENTITY_ID for counter in counters_of(fact)]
 
 
-def collapses(
-    fact: type[Table], observed: pl.DataFrame, state: pl.DataFrame, accepted: Collection[str], max_share: float
-) -> list[Collapse]:
-    """The counters of a fact that collapsed on a day.
+#: Of a counter of a fact: how many entities had any, and for how many of them it fell to less than half.
+Falls = Mapping[tuple[type[Table], str], tuple[int, int]]
+
+
+def falls(fact: type[Table], observed: pl.DataFrame, state: pl.DataFrame) -> Falls:
+    """The falls of a fact's counters on a day.
 
     Args:
         fact: the declaration.
         observed: id and counters of the entities that were observed.
         state: what was known of them before (`facts.empty_state`).
-        accepted: names of counters whose collapse on that day is real.
-        max_share: the share that may fall to less than half.
     """
     entity_id, counters = ENTITY_ID[fact], list(counters_of(fact))
     both = observed.select(entity_id, *counters).join(
         state.select(entity_id, *counters), on=entity_id, suffix="_before", maintain_order="left"
     )
-    found = []
+    found = {}
     for counter in counters:
         now, before = pl.col(counter), pl.col(f"{counter}_before")
         had_any = both.filter((before > 0) & now.is_not_null())
-        fell = had_any.filter(2 * now < before).height
-        if fell >= ENTITIES_AT_LEAST and fell > max_share * had_any.height:
-            is_accepted = counter_name(fact, counter) in accepted
-            found.append(Collapse(fact, counter, had_any.height, fell, is_accepted))
+        found[fact, counter] = had_any.height, had_any.filter(2 * now < before).height
     return found
+
+
+def collapses(found: Falls, accepted: Collection[str], max_share: float) -> list[Collapse]:
+    """The counters that collapsed on a day. `accepted` names those whose collapse on that day is real; `max_share` may
+    fall to less than half.
+    """
+    return [
+        Collapse(fact, counter, had_any, fell, counter_name(fact, counter) in accepted)
+        for (fact, counter), (had_any, fell) in found.items()
+        if fell >= ENTITIES_AT_LEAST and fell > max_share * had_any
+    ]
 
 
 def withheld_rows(found: Collection[Collapse], on: date, max_share: float) -> pl.DataFrame:

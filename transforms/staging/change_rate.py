@@ -5,7 +5,7 @@ another order of keys, makes raw grow by the whole catalogue every day. That is 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import zip_longest
@@ -38,13 +38,19 @@ class ChangeRate:
 
 
 def change_rate(kind: str, entities: pl.DataFrame, observed: pl.DataFrame) -> ChangeRate:
-    """Compares the day's records (entity_id, content_hash) with what was seen last (rows of `StateEntity`)."""
+    """Compares the day's records (entity_id, content_hash) with what was seen last (`state.entities_state`)."""
     # A quarantined record has no hash.
-    seen = entities.filter((pl.col("kind") == kind) & (pl.col("content_hash") != ""))
+    seen = entities.filter(pl.col("content_hash") != "")
     known = observed.select("entity_id", after="content_hash").join(
         seen.select("entity_id", before="content_hash"), on="entity_id", maintain_order="left"
     )
     return ChangeRate(kind, known.height, known.filter(pl.col("before") != pl.col("after")))
+
+
+def together(of_ranges: Sequence[ChangeRate]) -> ChangeRate:
+    """The change rate of a kind from those of its ranges."""
+    changed = pl.concat(each.changed for each in of_ranges)
+    return ChangeRate(of_ranges[0].kind, sum(each.known for each in of_ranges), changed)
 
 
 def describe(raw: RawReader, of_kind: ChangeRate, on: date, share: float) -> str:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import polars as pl
+import pyarrow as pa
 
 from pipelines.raw.decisions import Decision, decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
@@ -28,6 +29,8 @@ from pipelines.raw.warehouse import all_rows, connect, declared_columns, has_tab
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
 DOCUMENTS_A_BATCH = 2_000
+#: Likewise of observations, at some 50 MB with the counters decoded.
+OBSERVATIONS_A_BATCH = 5_000
 
 
 class RawReader:
@@ -100,15 +103,31 @@ class RawReader:
             else pl.DataFrame(schema={"crawl_id": pl.String, "observations": pl.Int64})
         )
 
-    def observations(self, kind: str, on: date) -> pl.DataFrame:
-        """The observations of a kind on a date, one per entity and by its id: what a list showed stands for what was
-        answered by id to an earlier crawl of the date.
+    def observations(self, kind: str, on: date) -> Iterator[pl.DataFrame]:
+        """The observations of a kind on a date, one per entity, in batches of about OBSERVATIONS_A_BATCH and in the
+        order in which raw has them: what a list showed stands for what was answered by id to an earlier crawl of the
+        date.
         """
-        found = self._counting(observations_table(kind), "snapshot_date = ?", (on,))
+        table = observations_table(kind)
+        if not has_table(self.connection, table):
+            return
+        columns, rows = declared_columns(self.connection, table), all_rows(self.connection, table)
+        listed = f"crawl_pass <> {RECONCILE_PASS}"
+        of_date = f"FROM {rows} WHERE snapshot_date = $1 AND NOT list_contains($2, crawl_id)"
+        parameters = (on, sorted(self._left_out))
+        ((crawls,),) = self.connection.execute(f"SELECT count(DISTINCT crawl_id) {of_date}", parameters).fetchall()
+        if crawls > 1:
+            in_list = f"SELECT entity_id {of_date} AND {listed}"
+            of_date = f"{of_date} AND ({listed} OR entity_id NOT IN ({in_list}))"
+        found = self.connection.sql(f"SELECT {columns} {of_date}", params=parameters)
+        yield from map(_frame, found.to_arrow_reader(OBSERVATIONS_A_BATCH))
+
+    def metrics(self, kind: str, on: date, entity_ids: Collection[str]) -> dict[str, str]:
+        """The counters of some entities on a date, as raw has them."""
+        of_some = "snapshot_date = ? AND list_contains(?, entity_id)"
+        found = self._counting(observations_table(kind), of_some, (on, list(entity_ids)))
         is_listed = pl.col("crawl_pass") != RECONCILE_PASS
-        listed = found.filter(is_listed)
-        answered = found.filter(~is_listed).join(listed, on="entity_id", how="anti")
-        return pl.concat([listed, answered]).sort("entity_id")
+        return dict(found.sort(is_listed).select("entity_id", "metrics").iter_rows())
 
     def latest_observations(self, kind: str) -> pl.DataFrame:
         """The last observation of each entity of a kind, by entity id."""
@@ -158,11 +177,14 @@ class RawReader:
         documents = self.connection.sql(
             f"SELECT wanted.*, payload FROM {table.qualified_name} JOIN wanted USING (entity_id, content_hash)"
         )
-        for batch in documents.to_arrow_reader(DOCUMENTS_A_BATCH):
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            yield frame
+        yield from map(_frame, documents.to_arrow_reader(DOCUMENTS_A_BATCH))
         self.connection.unregister("wanted")
+
+
+def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
+    frame = pl.from_arrow(batch)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def coverage(met: dict[str, dict[str, int]], listed: dict[str, int]) -> float | None:

@@ -1,5 +1,5 @@
-"""raw -> staged: one payload kind on one snapshot date, validated, decoded and flattened; a record that cannot be
-decoded becomes a row of ops_quarantine here.
+"""raw -> staged: batches of documents and counters, validated, decoded and flattened; a record that cannot be decoded
+becomes a row of ops_quarantine here.
 
 Documents are decoded only if they are not yet processed (`StateEntity.is_settled`); counters are decoded every day,
 from the small metrics column. A value of another type than declared, or a counter that cannot be true, is quarantined
@@ -8,34 +8,18 @@ whole, with its reason and its payload as received. The rest of the day goes on.
 """
 
 import re
-from collections import ChainMap
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import NamedTuple
 
 import polars as pl
 
-from pipelines.errors import CivitaiEtlError
 from pipelines.raw.documents import splice
 from pipelines.raw.kinds import BLANKS
-from pipelines.raw.tables import RECONCILE_PASS
 from transforms.staging import payloads, validation
-from transforms.staging.drift import unknown_paths
 from transforms.staging.payloads import STAGED_KINDS, StagedKind
-from transforms.staging.raw_reader import RawReader
 from transforms.staging.validation import Odd, read, validate
 from transforms.tables import OpsQuarantine
-
-#: Threads that read batches of documents, and batches that may wait for them: bounds memory.
-READERS = 2
-BATCHES_UNDER_WAY = 4
-
-#: Observations whose counters are decoded at a time: bounds memory at some 50 MB whatever a day brings.
-OBSERVATIONS_A_BATCH = 5_000
 
 #: About how many documents of a batch are searched for paths that no declaration knows.
 DRIFT_SAMPLE = 100
@@ -43,120 +27,6 @@ DRIFT_SAMPLE = 100
 
 #: The fact that declares what values the counters of an owner can have.
 FACT_OF_OWNER = {kind.name: kind.fact for kind in STAGED_KINDS.values() if kind.fact}
-
-
-class LostDocumentsError(CivitaiEtlError):
-    """Observations point to documents that do not exist."""
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What a kind brought on a date.
-
-    `observations`: entity_id, content_hash, crawl_id of the valid records, and `is_listed`: a list had it; else it was
-    answered when it was asked for by id, and only its counters count (`pipelines.raw.tables.RECONCILE_PASS`).
-    `metrics`: entity_id, owner, id (text) and the counters (`payloads.Stats`, modelCount). `decoded`: entity_id of the
-    records whose document was decoded, and `is_sound`: no value of it was quarantined. `rows`: candidate rows by table.
-    `quarantine`: rows of ops_quarantine, one per quarantined record. `odd`: likewise, one per value that was;
-    its record counts. `drift`: path and example of unknown paths.
-    """
-
-    observations: pl.DataFrame
-    metrics: pl.DataFrame
-    decoded: pl.DataFrame
-    rows: dict[str, pl.DataFrame]
-    quarantine: pl.DataFrame
-    odd: pl.DataFrame
-    drift: dict[str, str]
-
-
-def stage(raw: RawReader, kind: str, on: date, settled: pl.DataFrame, listed: pl.DataFrame) -> Staged:
-    """Stages a kind on a date.
-
-    `settled` has entity_id and content_hash of documents that are already processed, `listed` the entity_id of what
-    lists have shown. For the others an answer by id is the only source, and it is read like an item of a list.
-    """
-    observations = raw.observations(kind, on)
-    metrics, metric_errors, odd_counters = decode_metrics(kind, on, observations)
-    is_listed = pl.col("crawl_pass") != RECONCILE_PASS
-    news = observations.filter(is_listed | ~pl.col("entity_id").is_in(listed["entity_id"].implode())).join(
-        settled, on=["entity_id", "content_hash"], how="anti", maintain_order="left"
-    )
-    refused = observations.filter(pl.col("entity_id").is_in(list(metric_errors)))
-    wanted = pl.concat([news, refused]).unique("entity_id")
-    found = read_documents(raw, kind, on, wanted, metric_errors)
-    met = found.decoded.height + found.quarantine.height
-    if met != wanted.height:
-        raise LostDocumentsError(
-            f"{wanted.height} documents are needed for the {kind} observations of {on}, and raw has {met} of them. "
-            "The warehouse is damaged: restore it from a backup. Nothing was published."
-        )
-    bad = found.quarantine.select("entity_id").unique()
-    metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
-    metrics, implausible = within_bounds(kind, on, metrics, observations.select("entity_id", "crawl_id"))
-    return Staged(
-        observations=observations.select("entity_id", "content_hash", "crawl_id", is_listed=is_listed).join(
-            bad, on="entity_id", how="anti", maintain_order="left"
-        ),
-        metrics=metrics,
-        decoded=found.decoded,
-        rows=found.rows,
-        quarantine=found.quarantine,
-        odd=pl.concat([odd_counters, found.odd, implausible]).join(
-            bad, on="entity_id", how="anti", maintain_order="left"
-        ),
-        drift=found.drift | unknown_paths(list[payloads.Metric], every_nth(observations["metrics"])),
-    )
-
-
-@dataclass(frozen=True)
-class ReadDocuments:
-    """What the documents of a kind brought: the fields of `Staged` that are theirs."""
-
-    decoded: pl.DataFrame
-    rows: dict[str, pl.DataFrame]
-    quarantine: pl.DataFrame
-    odd: pl.DataFrame
-    drift: dict[str, str]
-
-
-def read_documents(
-    raw: RawReader, kind: str, on: date, wanted: pl.DataFrame, metric_errors: Mapping[str, str]
-) -> ReadDocuments:
-    """Reads the documents of `wanted` observations. Those whose counters cannot be read are quarantined unread, with
-    the reason that `metric_errors` has for them.
-    """
-    staged = STAGED_KINDS[kind]
-    flattened: list[Future[dict[str, pl.DataFrame]]] = []
-    decoded = [pl.DataFrame(schema={"entity_id": pl.String, "is_sound": pl.Boolean})]
-    quarantine, odd, drift = [OpsQuarantine.empty()], [OpsQuarantine.empty()], dict[str, str]()
-    # msgspec validates one batch here while polars reads those before in other threads.
-    with ThreadPoolExecutor(max_workers=READERS) as reader:
-        flattened.append(reader.submit(flatten_batch, staged, []))
-        for batch in raw.documents(kind, wanted.select("entity_id", "content_hash", "crawl_id", "metrics")):
-            is_refused = batch["entity_id"].is_in(list(metric_errors))
-            sound, broken = batch.filter(~is_refused), batch.filter(is_refused)
-            found = validate(staged.payload, sound["payload"].cast(pl.Binary))
-            flattened.append(reader.submit(flatten_batch, staged, found.canonical))
-            flattened[max(0, len(flattened) - BATCHES_UNDER_WAY)].result()
-            drift = unknown_paths(staged.payload, every_nth(batch["payload"])) | drift
-            records = sound.with_columns(
-                reason=pl.Series([found.errors.get(n) for n in range(sound.height)], dtype=pl.String),
-                is_sound=pl.Series([n not in found.odd for n in range(sound.height)], dtype=pl.Boolean),
-            )
-            broken = broken.with_columns(
-                reason=pl.Series([metric_errors[i] for i in broken["entity_id"]], dtype=pl.String)
-            )
-            decoded.append(records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))
-            quarantine.append(set_aside(kind, on, pl.concat([records.drop("is_sound").drop_nulls("reason"), broken])))
-            odd.append(odd_values(kind, on, sound, found.odd))
-    return ReadDocuments(
-        decoded=pl.concat(decoded),
-        rows={name: pl.concat(future.result()[name] for future in flattened) for name in flattened[0].result()},
-        quarantine=pl.concat(quarantine),
-        odd=pl.concat(odd),
-        drift=drift,
-    )
 
 
 def every_nth(texts: pl.Series) -> pl.Series:
@@ -175,17 +45,6 @@ def decode_metrics(
     """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; for every entity
     whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
     """
-    # In batches: canonical JSON and nested values take many times the memory of the columns that they become. polars
-    # reads one batch while msgspec validates another.
-    batches = observations.iter_slices(OBSERVATIONS_A_BATCH) if observations.height else [observations]
-    with ThreadPoolExecutor(max_workers=READERS) as reader:
-        parts = list(reader.map(partial(_decode_batch, kind, on), batches))
-    metrics, reasons, odd = zip(*parts, strict=True)
-    return pl.concat(metrics), dict(ChainMap(*reasons)), pl.concat(odd)
-
-
-def _decode_batch(kind: str, on: date, observations: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str], pl.DataFrame]:
-    """`decode_metrics` of some observations."""
     entity_ids, texts = observations["entity_id"], observations["metrics"]
     found = validate(list[payloads.Metric], texts.cast(pl.Binary))
     is_valid = pl.Series([position not in found.errors for position in range(len(texts))], dtype=pl.Boolean)

@@ -52,46 +52,62 @@ class Stock:
     versions: pl.DataFrame
 
 
-def base_model_day(
-    before: Stock,
-    counted: Stock,
-    after: pl.DataFrame,
-    flows: pl.DataFrame,
-    new_versions: pl.DataFrame | None,
-    *,
-    on: date,
-    withheld: Collection[str] = (),
+def base_model_terms(
+    before: Stock, counted: Stock, after: pl.DataFrame, flows: pl.DataFrame, new_versions: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """One snapshot date of the mart.
+    """The terms of each base model from some of the versions: those of all versions are their sums.
 
     Args:
         before: the versions at the snapshot before.
         counted: the versions at the last snapshot whose downloads were not withheld: the terms of downloads are the
             differences from there. The same as `before` but after dates with withheld downloads.
-        after: the current versions on `on`, and the last known thumbs_up_count, thumbs_down_count, rating_count
+        after: the current versions on the date, and the last known thumbs_up_count, thumbs_down_count, rating_count
             and rating.
-        flows: version_id and downloads_delta of the versions observed on `on`.
-        new_versions: version_id of versions first seen on `on` and published since the last complete crawl; None if
-            there was no complete crawl yet.
-        on: the snapshot date.
-        withheld: the counters of versions that are withheld on it; columns computed from them are null.
+        flows: version_id and downloads_delta of the versions observed on the date.
+        new_versions: version_id of versions first seen on the date and published since the last complete crawl; None
+            if there was no complete crawl yet.
     """
     versions = _versions(before, counted, after, flows, new_versions)
-    days, downloads_days = (
-        pl.lit(None if since.on is None else (on - since.on).days, dtype=pl.Int32) for since in (before, counted)
-    )
-    up = pl.col("ups_judged")
-    votes = up + pl.col("downs_judged")
     return (
         _arrivals(versions)
         .join(_departures(versions), on="base_model", how="full", coalesce=True)
         .join(_departures_of_downloads(versions), on="base_model", how="full", coalesce=True)
+    )
+
+
+def base_model_day(
+    terms: pl.DataFrame,
+    since: date | None,
+    counted_since: date | None,
+    *,
+    on: date,
+    has_new: bool,
+    withheld: Collection[str] = (),
+) -> pl.DataFrame:
+    """One snapshot date of the mart.
+
+    Args:
+        terms: `base_model_terms` of all versions, of some after the other.
+        since: the snapshot before.
+        counted_since: the last snapshot whose downloads were not withheld.
+        on: the snapshot date.
+        has_new: whether there was a complete crawl before: only then is it known which versions are new.
+        withheld: the counters of versions that are withheld on it; columns computed from them are null.
+    """
+    days, downloads_days = (
+        pl.lit(None if start is None else (on - start).days, dtype=pl.Int32) for start in (since, counted_since)
+    )
+    up = pl.col("ups_judged")
+    votes = up + pl.col("downs_judged")
+    return (
+        terms.group_by("base_model")
+        .agg(total(name) for name in terms.columns if name != "base_model")
         .with_columns(pl.col(_TERMS).fill_null(0))
         .with_columns(
             snapshot_date=pl.lit(on),
             days_since_previous=days,
             downloads_days=downloads_days,
-            versions_published=pl.when(pl.lit(new_versions is not None)).then("versions_published"),
+            versions_published=pl.when(pl.lit(has_new)).then("versions_published"),
             versions_reclassified=pl.col("versions_moved_in") - pl.col("versions_moved_out"),
             downloads_reclassified=pl.col("downloads_moved_in") - pl.col("downloads_moved_out"),
             downloads_hidden=pl.col("downloads_shown") - pl.col("downloads_hid"),
@@ -110,7 +126,7 @@ def base_model_day(
 def _versions(
     before: Stock, counted: Stock, after: pl.DataFrame, flows: pl.DataFrame, new_versions: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """One row per version of any of the three stocks, with what it was in each; arguments as in `base_model_day`."""
+    """One row per version of any of the three stocks, with what it was in each; arguments as in `base_model_terms`."""
     published = flows.clear() if new_versions is None else new_versions
     return (
         before.versions.select("version_id", base_model_before="base_model", was_there=True)

@@ -12,6 +12,8 @@ from typing import ClassVar, Literal, TypedDict, Unpack, cast
 import dataframely as dy
 import polars as pl
 
+from transforms.ranges import Axis
+
 History = Literal["tracked", "latest"]
 
 
@@ -85,13 +87,15 @@ def timestamp(*, description: str, nullable: bool = False, metadata: dict[str, o
 class Table(dy.Schema):
     """A declared table. `storage` says how its rows are laid out in files:
 
-    * whole: one file, written again when a row changed.
+    * whole: a few files (`transforms.lake.release.FILES_AT_MOST`), written again when a row of theirs changed.
     * daily: one immutable file per snapshot date.
-    * type2: one file of open rows, and one immutable file of closed rows per date on which rows were closed.
+    * type2: a few files of open rows, and one immutable file of closed rows per date on which rows were closed.
     * appended: one immutable file per date on which rows were added.
     """
 
     storage: ClassVar[Literal["whole", "daily", "type2", "appended"]] = "whole"
+    #: Whose ids cut the rows into ranges (`transforms.ranges`); None if the table is not cut.
+    axis: ClassVar[Axis | None] = None
     #: What `$` is in the source paths: the endpoint and the part of its answer.
     read_from: ClassVar[str | None] = None
     #: The integer key of a type 2 row and the id that it is made of.

@@ -156,6 +156,7 @@ class DimCreator(Table):
 class DimModel(HistoryTable):
     """One row per model and period in which its tracked columns held; long text is in model_text."""
 
+    axis = "model"
     read_from = MODEL_ITEM
     surrogate_key = ("model_key", "model_id")
 
@@ -283,6 +284,7 @@ class DimModel(HistoryTable):
 class ModelText(Table):
     """One row per distinct description of a model."""
 
+    axis = "model"
     storage = "appended"
     read_from = MODEL_ITEM
 
@@ -306,6 +308,7 @@ class ModelText(Table):
 class DimModelVersion(HistoryTable):
     """One row per model version and period in which its tracked columns held."""
 
+    axis = "model"
     read_from = MODEL_ITEM
     surrogate_key = ("version_key", "version_id")
 
@@ -423,6 +426,7 @@ class DimModelVersion(HistoryTable):
 class DimFile(Table):
     """One row per version and file id; the same file id can stand under several versions."""
 
+    axis = "model"
     read_from = MODEL_ITEM
 
     version_id = dy.Int64(
@@ -528,6 +532,7 @@ class DimFile(Table):
 class FileHash(HistoryTable):
     """One row per version, file id, algorithm and hash, and its period: from a local file to the version it is."""
 
+    axis = "model"
     read_from = MODEL_ITEM
 
     version_id = dy.Int64(
@@ -583,6 +588,7 @@ class DimTag(Table):
 class BridgeModelTag(HistoryTable):
     """One row per model, tag and period in which the model had the tag."""
 
+    axis = "model"
     read_from = MODEL_ITEM
 
     model_id = dy.Int64(
@@ -603,6 +609,7 @@ class BridgeModelTag(HistoryTable):
 class DimImage(Table):
     """One row per showcase or gallery image seen, as it was when it was met first."""
 
+    axis = "image"
     storage = "appended"
     read_from = "an item of GET /images, or an element of $.modelVersions[].images of GET /models"
 

@@ -80,6 +80,7 @@ def flow(what: str, of: str, **about: Unpack[About]) -> dy.Int64:
 class FactModelDaily(Table):
     """One row per model and snapshot date on which it was observed."""
 
+    axis = "model"
     storage = "daily"
     read_from = "an item of GET /models"
 
@@ -160,6 +161,7 @@ class FactModelDaily(Table):
 class FactModelVersionDaily(Table):
     """One row per version and snapshot date on which it was observed."""
 
+    axis = "model"
     storage = "daily"
     read_from = "an item of GET /models"
 
@@ -244,6 +246,7 @@ def reactions(word: str, flow_name: str, example: int) -> dy.Int64:
 class FactImageDaily(Table):
     """One row per image and snapshot date on which the gallery or, with its counters, a showcase showed it."""
 
+    axis = "image"
     storage = "daily"
     read_from = "an item of GET /images, or an element of $.modelVersions[].images of GET /models"
 
