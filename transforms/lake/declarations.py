@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from functools import cache
 
 from transforms.lake.state import STATE
-from transforms.ranges import WIDTH
 from transforms.tables import TABLES, Table
 from transforms.tables.macros import MACROS, VIEWS
 
@@ -19,9 +18,9 @@ _PROSE = frozenset({"example", "unit", "null", "origin"})
 
 @cache
 def tables_fingerprint() -> str:
-    """Of the tables, of what is carried from day to day, and of the ranges of both."""
+    """Of the tables, and of what is carried from day to day."""
     state = [f"{each.name} {each.key} {each.schema} {each.axis}" for each in STATE.values()]
-    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state, str(WIDTH)])
+    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state])
 
 
 @cache

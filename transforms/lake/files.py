@@ -25,6 +25,8 @@ from pipelines.storage.sql import parquet_rows
 AREAS = ("star", "state")
 #: The roles of files that a release writes again: all rows of a table, or the open rows of a type 2 table.
 CHANGING_ROLES = ("whole", "open")
+#: A row group of long texts ends earlier.
+ROW_GROUP_BYTES = 32 * 1024**2
 #: In the metadata of a file by range: number, first row group and the one after the last, of each range.
 RANGES = b"ranges"
 #: A content-named file, or what a killed writer left of one.
@@ -185,6 +187,9 @@ class Writer:
                 together = pa.concat_tables(self._held)
                 self._write([together.slice(0, ROW_GROUP_ROWS)])
                 self._held = [together.slice(ROW_GROUP_ROWS)]
+            if sum(each.nbytes for each in self._held) >= ROW_GROUP_BYTES:
+                self._write(self._held)
+                self._held = []
 
     def finish(self) -> LakeFile:
         """Completes the file and moves it to its name."""

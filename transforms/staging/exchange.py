@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 #: Rows of one name in memory, in bytes.
-HELD_BYTES = 24 * 1024**2
+HELD_BYTES = 8 * 1024**2
 
 RANGE = "_range"
 

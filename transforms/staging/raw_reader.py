@@ -28,7 +28,7 @@ from pipelines.raw.tables import (
 from pipelines.raw.warehouse import all_rows, connect, declared_columns, has_table
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
-DOCUMENTS_A_BATCH = 2_000
+DOCUMENTS_A_BATCH = 1000
 #: Likewise of observations, at some 50 MB with the counters decoded.
 OBSERVATIONS_A_BATCH = 5_000
 

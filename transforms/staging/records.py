@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 #: Threads that read batches, and batches that may wait for them: bounds memory.
 READERS = 2
-BATCHES_UNDER_WAY = 4
+BATCHES_UNDER_WAY = 2
 
 _TABLES = {table.table_name(): table for table in TABLES}
 #: The owners whose counters are in the ranges of a kind. Images inside a model are in ranges of images.
