@@ -1,6 +1,6 @@
 """A simulated day in the live service's shape, with everything that the service has beyond the specification."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -128,8 +128,11 @@ class LiveDay:
 
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
         view = View(query.levels if query.mature else PG, gated=query.named)
-        document = self._model(int(row), view)
+        document = self._model(row, view)
         return narrowed(document, query) if document and query.narrows else document
+
+    def items(self, query: LiveModelQuery, rows: Sequence[int]) -> bytes:
+        return b",".join(one for row in rows if (one := self.listed(row, query)) is not None)
 
     def versions_listed(self, row: int, query: LiveModelQuery) -> list[int] | None:
         """The ids of a model's versions in a listing; None if the listing drops the model."""

@@ -1,6 +1,6 @@
 """The simulated catalogue on one day, for the routes."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
 
@@ -61,6 +61,9 @@ class SimulatedDay(DayState):
 
     def models(self, query: ModelQuery) -> Listing[int]:
         return self._listings.get(query, lambda: Listing(self._select_models(query).data, self._model_document))
+
+    def items(self, _: ModelQuery, rows: Sequence[int]) -> bytes:
+        return b",".join(map(self._model_document, rows))
 
     def model(self, model_id: int) -> bytes | None:
         index = self.find_model(model_id)
