@@ -11,8 +11,7 @@ from threading import Thread
 from emulator import faults
 from emulator.catalogue_file import write_day
 from emulator.server import DEFAULT_PORT, DIALECTS, CannotServeError, serve
-from emulator.simulation.columns import NotSimulatedError
-from emulator.workers import MANY_MODELS
+from emulator.simulation.columns import MANY_MODELS, NotSimulatedError
 
 
 def main(arguments: list[str] | None = None) -> int:

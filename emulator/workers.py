@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
-#: A simulated catalogue of this size gets a worker per core. A smaller one is served by one process.
-MANY_MODELS = 50_000
+from emulator.simulation.columns import MANY_MODELS
+
 _LENGTH = 8
 _STANDARD_ERROR = 2
 Query_contra = TypeVar("Query_contra", contravariant=True)
@@ -145,5 +145,5 @@ def _close_others(kept: int) -> None:
 
 
 def default_count(models: int) -> int:
-    """The number of workers for a simulated catalogue of that size."""
+    """The number of workers for a simulated catalogue: one per core for a large one, else none."""
     return len(os.sched_getaffinity(0)) if models >= MANY_MODELS else 0

@@ -37,6 +37,8 @@ DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1
 
 #: Each version has one of the ids of its rank, so that a version is found by its id without a search.
 _FIRST_VERSION_ID, _VERSION_ID_STEP = 2_000, 9
+#: From here on a catalogue is large: its documents are made by one process per core and not cached.
+MANY_MODELS = 50_000
 #: More than the service has, and about as many as fit into memory.
 MOST_MODELS = 10_000_000
 

@@ -55,9 +55,8 @@ class TagSlots:
     def of(self, model: int, day: int) -> list[int]:
         """The tags of a model on a day, in their order."""
         slots = slice(self.start[model], self.start[model + 1])
-        active = (self.since[slots] <= day) & (day < self.until[slots])
-        tags: list[int] = self.tag[slots][active].tolist()
-        return tags
+        columns = zip(*(column[slots].tolist() for column in (self.tag, self.since, self.until)), strict=True)
+        return [tag for tag, since, until in columns if since <= day < until]
 
 
 def _in_order(model: Ints, tag: Ints, place: Ints) -> Ints:
