@@ -106,19 +106,17 @@ def serve(
     """
     if dialect not in DIALECTS:
         raise CannotServeError(f"there is no dialect {dialect!r}; the dialects are {' and '.join(DIALECTS)}")
+    if catalogue is not None:
+        workers = 0  # its documents are made already
+    elif workers is None:
+        workers = default_count(models)
+    if workers < 0:
+        raise CannotServeError(f"there are no {workers} workers; 0 makes all documents in one process")
     # Declared as TCP, because asyncio turns Nagle's delay (40 ms an answer) off only for such sockets.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen(128)
-        except OSError as error:
-            reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            raise CannotServeError(f"port {port} on {HOST} {reason}; choose another, or 0 for any") from None
+        _listen(listener, port)
         try:
             clock = Clock(open_world(models, seed, catalogue), on)
-            if workers is None:
-                workers = 0 if catalogue else default_count(models)
             application = make_application(clock, key, control=control, dialect=dialect, faults=faults, workers=workers)
         except (OSError, NotSimulatedError, BadFaultsError) as error:
             raise CannotServeError(str(error)) from None
@@ -133,3 +131,13 @@ def serve(
         )
         print(f"http://{HOST}:{listener.getsockname()[1]}{BASE_PATH}", flush=True)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(listener: socket.socket, port: int) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise CannotServeError(f"port {port} on {HOST} {reason}; choose another, or 0 for any") from None

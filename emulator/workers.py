@@ -146,4 +146,4 @@ def _close_others(kept: int) -> None:
 
 def default_count(models: int) -> int:
     """The number of workers for a simulated catalogue: one per core for a large one, else none."""
-    return len(os.sched_getaffinity(0)) if models >= MANY_MODELS else 0
+    return (os.cpu_count() or 1) if models >= MANY_MODELS else 0
