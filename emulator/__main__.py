@@ -11,7 +11,7 @@ from threading import Thread
 from emulator import faults
 from emulator.catalogue_file import write_day
 from emulator.server import DEFAULT_PORT, DIALECTS, CannotServeError, serve
-from emulator.simulation.columns import NotSimulatedError
+from emulator.simulation.columns import MANY_MODELS, NotSimulatedError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     server.add_argument("--key", default="test-key", help="the valid bearer key (test-key)")
     server.add_argument("--faults", default="", metavar="SPEC", help="faults to make, see below")
     server.add_argument("--control", action="store_true", help="offer /control: clock, account, faults, requests")
+    server.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"processes that make the documents of model lists (one per core from {MANY_MODELS:,} models on, else 0)",
+    )
     server.add_argument("--attached", action="store_true", help="end when standard input is closed")
     dump = commands.add_parser("dump", parents=[simulation], help="write a day's model documents as NDJSON")
     dump.add_argument("--out", type=Path, required=True, help="file to write; .zst compresses")
@@ -61,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
                 key=options.key,
                 control=options.control,
                 faults=options.faults,
+                workers=options.workers,
             )
     except (CannotServeError, NotSimulatedError, OSError) as error:
         print(f"emulator: {error}", file=sys.stderr)

@@ -61,8 +61,11 @@ class Listing(Generic[Row]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def between(self, start: int, stop: int) -> Sequence[Row]:
+        return self.rows[min(start, len(self)) : min(stop, len(self))]
+
     def documents(self, start: int, stop: int) -> list[bytes]:
-        return [self.document(row) for row in self.rows[min(start, len(self)) : min(stop, len(self))]]
+        return [self.document(row) for row in self.between(start, stop)]
 
 
 class Catalogue(Protocol):
@@ -73,7 +76,11 @@ class Catalogue(Protocol):
         """The service's own time."""
         ...
 
-    def models(self, query: ModelQuery) -> Documents: ...
+    def models(self, query: ModelQuery) -> Listing[int]: ...
+
+    def items(self, query: ModelQuery, rows: Sequence[int]) -> bytes:
+        """The documents of some rows of the listing of a query, with commas between them."""
+        ...
 
     def model(self, model_id: int) -> bytes | None:
         """A model's document, or None if there is no such model."""

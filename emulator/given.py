@@ -211,6 +211,9 @@ class GivenMoment:
         chosen = [row for row in rows if self._matches(facts[row], query)] if _filters(query) else rows
         return Listing(chosen, self.given.lines.__getitem__)
 
+    def items(self, _: ModelQuery, rows: Sequence[int]) -> bytes:
+        return b",".join(map(self.given.lines.__getitem__, rows))
+
     def model(self, model_id: int) -> bytes | None:
         row = self.given.row_of.get(model_id)
         return None if row is None else self.given.lines[row]

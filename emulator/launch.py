@@ -84,6 +84,7 @@ def launch(
     catalogue: Path | None = None,
     key: str = "test-key",
     faults: str = "",
+    workers: int | None = None,
 ) -> Iterator[Emulator]:
     """An emulator on a free port, with the control endpoint, that ends with the `with` block or with this process.
 
@@ -96,6 +97,7 @@ def launch(
     """
     options: dict[str, object] = {"--port": 0, "--models": models, "--seed": seed, "--date": on, "--dialect": dialect}
     options |= {"--key": key, "--faults": faults} | ({"--catalogue": catalogue.absolute()} if catalogue else {})
+    options |= {} if workers is None else {"--workers": workers}
     command = [sys.executable, "-m", "emulator", "serve", "--control", "--attached"]
     command += [str(part) for option in options.items() for part in option]
     root = Path(__file__).resolve().parent.parent

@@ -23,6 +23,7 @@ from emulator.routes.live.service import LiveService
 from emulator.routes.spec import BASE_PATH, SpecificationApi, answer_bad_parameter, answer_http_error
 from emulator.service import Service
 from emulator.simulation.columns import NotSimulatedError
+from emulator.workers import Workers, default_count
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8377
@@ -34,7 +35,7 @@ class CannotServeError(Exception):
 
 
 def make_application(
-    clock: Clock, key: str, *, control: bool = False, dialect: str = "spec", faults: str = ""
+    clock: Clock, key: str, *, control: bool = False, dialect: str = "spec", faults: str = "", workers: int = 0
 ) -> ASGIApp:
     """The ASGI application: the Site API with its faults and, if requested, the control endpoint.
 
@@ -42,7 +43,7 @@ def make_application(
         BadFaultsError: the faults are not valid.
     """
     member = Member()
-    service = Service(clock, key, member)
+    service = Service(clock, key, member, Workers(workers))
     live = LiveService(service) if dialect == "live" else None
     application = Starlette(
         routes=live_routes(live) if live else SpecificationApi(service).routes(),
@@ -83,6 +84,7 @@ def serve(
     key: str = "test-key",
     control: bool = False,
     faults: str = "",
+    workers: int | None = None,
 ) -> None:
     """Serves until it is interrupted or terminated, and prints its address when it answers.
 
@@ -96,24 +98,26 @@ def serve(
         key: the bearer key that the service knows.
         control: whether to offer /control.
         faults: the faults, in the language of `emulator.faults`.
+        workers: processes that make the documents of model lists (`emulator.workers`); None for one per core if the
+            simulated catalogue is large, else for none.
 
     Raises:
         CannotServeError: an option is not valid, the file cannot be read, or the port is taken.
     """
     if dialect not in DIALECTS:
         raise CannotServeError(f"there is no dialect {dialect!r}; the dialects are {' and '.join(DIALECTS)}")
+    if catalogue is not None:
+        workers = 0  # its documents are made already
+    elif workers is None:
+        workers = default_count(models)
+    if workers < 0:
+        raise CannotServeError(f"there are no {workers} workers; 0 makes all documents in one process")
     # Declared as TCP, because asyncio turns Nagle's delay (40 ms an answer) off only for such sockets.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen(128)
-        except OSError as error:
-            reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            raise CannotServeError(f"port {port} on {HOST} {reason}; choose another, or 0 for any") from None
+        _listen(listener, port)
         try:
             clock = Clock(open_world(models, seed, catalogue), on)
-            application = make_application(clock, key, control=control, dialect=dialect, faults=faults)
+            application = make_application(clock, key, control=control, dialect=dialect, faults=faults, workers=workers)
         except (OSError, NotSimulatedError, BadFaultsError) as error:
             raise CannotServeError(str(error)) from None
         config = uvicorn.Config(
@@ -127,3 +131,13 @@ def serve(
         )
         print(f"http://{HOST}:{listener.getsockname()[1]}{BASE_PATH}", flush=True)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(listener: socket.socket, port: int) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise CannotServeError(f"port {port} on {HOST} {reason}; choose another, or 0 for any") from None

@@ -265,7 +265,7 @@ def model_changes(columns: Simulation, first: int, last: int) -> dict[str, Mask]
     def between(moment: npt.NDArray[np.int64]) -> Mask:
         return (first < moment) & (moment <= last)
 
-    def of_models(owner: npt.NDArray[np.int64], mask: Mask) -> Mask:
+    def of_models(owner: npt.NDArray[np.int64] | npt.NDArray[np.int32], mask: Mask) -> Mask:
         return np.bincount(owner[mask], minlength=models) > 0
 
     owner, creator = columns.version_model, columns.model_creator

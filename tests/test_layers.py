@@ -39,6 +39,7 @@ ROOMS = {
             "catalogue_file",
             "given",
             "clock",
+            "workers",
             "service",
             "live",
             "routes",

@@ -1,6 +1,6 @@
 """The interface of the live routes to a catalogue: its day in the live service's shape, simulated or given."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypedDict
 
 import msgspec
@@ -35,8 +35,8 @@ class LiveCatalogue(Protocol):
 
     def models(self, query: LiveModelQuery) -> Keyset: ...
 
-    def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
-        """A model of a listing; None if it is dropped from its page."""
+    def items(self, query: LiveModelQuery, rows: Sequence[int]) -> bytes:
+        """The documents of some rows of a listing, with commas between them; some models are dropped."""
         ...
 
     def model(self, model_id: int, levels: int = ALL_LEVELS) -> bytes | None:

@@ -1,6 +1,6 @@
 """A simulated day in the live service's shape, with everything that the service has beyond the specification."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -40,6 +40,7 @@ class LiveDay:
         self._documents = documents
         self._images = LiveImages(day)
         self._orders = Recent[LiveModelQuery, Keyset](KEPT_ORDERS)
+        self._names = Recent[tuple[str, str | None], Listing[int]](KEPT_ORDERS)
 
     @cached_property
     def _events(self) -> Ints:
@@ -48,16 +49,19 @@ class LiveDay:
     @cached_property
     def _counters(self) -> dict[str, Ints]:
         counters: ModelCounters = self.day.model_counters
-        columns, gallery = self.day.columns, self.day.gallery
-        versions = gallery.version[: gallery.until(self.day.day)]
-        images = np.bincount(columns.version_model[versions[versions >= 0]], minlength=len(columns.model_id))
         return {
             "thumbs": counters.thumbs_up,
             "downloads": counters.downloads,
             "comments": counters.comments,
             "collected": counters.favorites,
-            "images": images,
         }
+
+    @cached_property
+    def _image_counts(self) -> Ints:
+        """Per model: its images in the gallery, which is computed only if someone asks for this order."""
+        columns, gallery = self.day.columns, self.day.gallery
+        versions = gallery.version[: gallery.until(self.day.day)]
+        return np.bincount(columns.version_model[versions[versions >= 0]], minlength=len(columns.model_id))
 
     def knows_user(self, username: str) -> bool:
         names = self.day.columns.usernames
@@ -68,7 +72,8 @@ class LiveDay:
 
     def _order(self, query: LiveModelQuery) -> Keyset:
         latest = self.day.last_version_second * 1000
-        return order_by(query.sort, self._select(query), self._counters, latest, self.day.columns.model_id)
+        counters = self._counters | ({"images": self._image_counts} if query.sort == "Most Images" else {})
+        return order_by(query.sort, self._select(query), counters, latest, self.day.columns.model_id)
 
     def _select(self, query: LiveModelQuery) -> Ints:
         day, columns, traits = self.day, self.day.columns, self.traits
@@ -123,8 +128,11 @@ class LiveDay:
 
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
         view = View(query.levels if query.mature else PG, gated=query.named)
-        document = self._model(int(row), view)
+        document = self._model(row, view)
         return narrowed(document, query) if document and query.narrows else document
+
+    def items(self, query: LiveModelQuery, rows: Sequence[int]) -> bytes:
+        return b",".join(one for row in rows if (one := self.listed(row, query)) is not None)
 
     def versions_listed(self, row: int, query: LiveModelQuery) -> list[int] | None:
         """The ids of a model's versions in a listing; None if the listing drops the model."""
@@ -180,10 +188,12 @@ class LiveDay:
 
     def creators(self, text: str | None) -> Listing[int]:
         """In the order in which they joined, which the service does not promise (6)."""
+        return self._names.get(("creators", text), lambda: Listing(self._select_creators(text), self._creator_document))
+
+    def _select_creators(self, text: str | None) -> list[int]:
         columns = self.day.columns
         rows = np.flatnonzero(columns.creator_visible(self.day.day)).tolist()
-        chosen = [row for row in rows if text is None or text in columns.usernames[row]]
-        return Listing(chosen, self._creator_document)
+        return [row for row in rows if text is None or text in columns.usernames[row]]
 
     def _creator_document(self, creator: int) -> bytes:
         fields = creator_fields(self.day.columns, creator, self.day.day)
@@ -193,11 +203,14 @@ class LiveDay:
         return _encode(rendered | ({"image": fields["image"]} if "image" in fields else {}))
 
     def tags(self, text: str | None) -> Listing[int]:
-        counts = self.day.model_count_of_tag
-        rows = np.flatnonzero(self.day.columns.tags.first_used <= self.day.day).tolist()
-        names = {row: vocabulary.tag_name(row) for row in rows}
-        chosen = [row for row in rows if text is None or names[row].startswith(text.casefold())]
-        return Listing(sorted(chosen, key=lambda row: -counts[row]), lambda row: tag_document(names[row]))
+        return self._names.get(("tags", text), lambda: Listing(self._select_tags(text), _tag_document))
+
+    def _select_tags(self, text: str | None) -> list[int]:
+        rows = np.flatnonzero(self.day.columns.tags.first_used <= self.day.day)
+        if text is not None:
+            rows = rows[[vocabulary.tag_name(row).startswith(text.casefold()) for row in rows.tolist()]]
+        chosen: list[int] = rows[np.argsort(-self.day.model_count_of_tag[rows], kind="stable")].tolist()
+        return chosen
 
     def users(self, text: str | None, ids: frozenset[int] | None) -> list[User]:
         columns = self.day.columns
@@ -207,3 +220,7 @@ class LiveDay:
 
     def base_models(self) -> list[str]:
         return [name for name, _, first, *_ in vocabulary.BASE_MODELS if first <= self.day.date]
+
+
+def _tag_document(tag: int) -> bytes:
+    return tag_document(vocabulary.tag_name(tag))

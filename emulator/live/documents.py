@@ -25,7 +25,7 @@ class LiveDocuments:
         self._documents = documents
         self._traits = traits
         self.versions = LiveVersions(world, documents, traits)
-        self._frames = FrameCache()
+        self._frames = FrameCache(world.models)
 
     def model(
         self, model: int, day: int, events: int, view: View, versions: VersionCounters, models: ModelCounters
@@ -66,7 +66,7 @@ class LiveDocuments:
         shown = self.shown(model, day, view)
         if shown is None:
             return Frame(events, [], [], [])
-        spec, visible = self._documents.fields(model, day)
+        spec, visible = self._documents.fields(model, day, with_meta=False)
         nested = dict(zip(visible, spec.modelVersions, strict=True))
         fields = self._model_fields(model, spec, day)
         mode = self._traits.mode(model, day)

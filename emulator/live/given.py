@@ -3,7 +3,7 @@
 The documents stay as they are, byte for byte and unfiltered: only their requests are the live service's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import msgspec
@@ -75,8 +75,11 @@ class LiveGiven:
         return np.array([max(model.latest.timestamp(), 0) * 1000 for model in self._given.models], dtype=np.int64)
 
     def listed(self, row: int, query: LiveModelQuery) -> bytes | None:
-        line = self._given.lines[int(row)]
+        line = self._given.lines[row]
         return narrowed(line, query) if query.narrows else line
+
+    def items(self, query: LiveModelQuery, rows: Sequence[int]) -> bytes:
+        return b",".join(one for row in rows if (one := self.listed(row, query)) is not None)
 
     def model(self, model_id: int, levels: int = ALL_LEVELS) -> bytes | None:
         return self.day.model(model_id)

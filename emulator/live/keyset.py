@@ -5,6 +5,7 @@ there: with `>=`, so that it has the row. Only `Newest` has a strict `<` and los
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -51,17 +52,17 @@ class Keyset:
         return self.rows[start:following], self._cursor(following) if following < len(self.rows) else None
 
     def _start(self, values: list[int]) -> int:
+        return bisect_left(range(len(self.rows)), x=True, key=lambda row: self._reaches(row, values))
+
+    def _reaches(self, row: int, values: list[int]) -> bool:
+        """Whether a row is on the page of a cursor or after it; once true, it is true for all later rows."""
+        found = [int(column[row]) for column in self.columns]
         if self.sort == "Oldest":
             # Inclusive by time alone: rows of the same time come again.
-            reached = self.columns[0] >= values[0]
-        elif self.sort == "Newest":
-            moments, ids = self.columns
-            reached = (moments < values[0]) | ((moments == values[0]) & (ids < values[1]))
-        else:
-            first, second, ids = self.columns
-            tied = (second < values[1]) | ((second == values[1]) & (ids >= values[2]))
-            reached = (first < values[0]) | ((first == values[0]) & tied)
-        return int(np.argmax(reached)) if reached.any() else len(self.rows)
+            return found[0] >= values[0]
+        if self.sort == "Newest":
+            return found < values
+        return found[:-1] < values[:-1] or (found[:-1] == values[:-1] and found[-1] >= values[-1])
 
     def _cursor(self, row: int) -> str:
         values = [int(column[row]) for column in self.columns]

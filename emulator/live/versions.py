@@ -75,7 +75,7 @@ class LiveVersions:
         """A version in the document of its model, at a place of the list."""
         world, traits = self._world, self._traits
         random = self._draws(version)
-        images = [image for image in self.images(version, spec) if image.nsfwLevel & view.levels]
+        images = [image for image in self._images(version, spec, random[4]) if image.nsfwLevel & view.levels]
         gated = bool(traits.public_on[version] > day)
         fields: dict[str, object] = {
             "id": spec.id,
@@ -112,14 +112,20 @@ class LiveVersions:
             level |= image.nsfwLevel
         return level
 
-    def images(self, version: int, spec: Version) -> list[Image]:
+    def _images(self, version: int, spec: Version, random: int) -> list[Image]:
         """The showcase images of a version: the specification's, and up to ten more if it has all of them."""
         images = spec.images
-        more = self._draws(version)[4] % (LIST_IMAGES - VERSION_IMAGES + 1) if len(images) == VERSION_IMAGES else 0
+        more = random % (LIST_IMAGES - VERSION_IMAGES + 1) if len(images) == VERSION_IMAGES else 0
         rank, second = int(self._world.version_rank[version]), int(self._world.version_second[version])
         # Ids of the specification's images are odd.
         return images + [
-            image_fields(20_000_002 + 2 * (16 * rank + place), images[place].nsfwLevel, second, self._world.seed)
+            image_fields(
+                20_000_002 + 2 * (16 * rank + place),
+                images[place].nsfwLevel,
+                second,
+                self._world.seed,
+                with_meta=False,
+            )
             for place in range(more)
         ]
 
@@ -251,7 +257,8 @@ def live_file(spec: File, seed: int, primary: bool) -> LiveFile:
 
 def _list_image(spec: Image, with_id: bool) -> dict[str, object]:
     has_meta = spec.meta is not UNSET
-    return ({"id": spec.id} if with_id else {}) | {
+    fields: dict[str, object] = {
+        "id": spec.id,
         "url": spec.url,
         "nsfwLevel": spec.nsfwLevel,
         "width": spec.width,
@@ -265,6 +272,9 @@ def _list_image(spec: Image, with_id: bool) -> dict[str, object]:
         "onSite": False,
         "remixOfId": None,
     }
+    if not with_id:
+        del fields["id"]
+    return fields
 
 
 def _naive(moment: str | None) -> str | None:

@@ -4,7 +4,7 @@ Errors have the specification's Error schema. Anonymous reads work. A bearer key
 so that a wrong key is noticed at once. The member's operations (/me, permissions, vault) need the key.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import msgspec
@@ -17,7 +17,7 @@ from emulator.catalogue import Catalogue, Documents, ImageQuery, ModelQuery
 from emulator.member import EMAIL, JOINED, USER_ID, USERNAME, Stored, VaultRefusedError
 from emulator.parameters import Sent, integer, read_body, read_parameters
 from emulator.service import Service
-from emulator.spec.paging import page_body
+from emulator.spec.paging import Page, page_body
 from emulator.versions import mini_document, version_document
 
 BASE_PATH = "/api/v1"
@@ -28,7 +28,9 @@ _DEFAULT_LIMIT = {"listModels": 100, "listImages": 100, "listCreators": 20, "lis
 _DEFAULT_USERS = 20
 _encode = msgspec.json.Encoder().encode
 
-Select = Callable[[Catalogue, Sent], Documents]
+#: The documents of a page, with commas between them, and how many items the whole list has.
+Items = tuple[bytes, int]
+Select = Callable[[Catalogue, Sent, Page], Awaitable[Items]]
 
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -56,40 +58,29 @@ async def refuse_get(_: Request) -> Response:
     raise HTTPException(405, headers={"Allow": "POST"})
 
 
-def _models(catalogue: Catalogue, sent: Sent) -> Documents:
-    return catalogue.models(
-        ModelQuery(
-            query=sent.text("query"),
-            tag=sent.text("tag"),
-            username=sent.text("username"),
-            types=sent.texts("types"),
-            sort=sent.text("sort"),
-            period=sent.text("period"),
-            nsfw=sent.flag("nsfw") if "nsfw" in sent else None,
-        )
+async def _images(catalogue: Catalogue, sent: Sent, page: Page) -> Items:
+    query = ImageQuery(
+        post_id=sent.number("postId"),
+        model_id=sent.number("modelId"),
+        version_id=sent.number("modelVersionId"),
+        username=sent.text("username"),
+        nsfw=sent.text("nsfw"),
+        sort=sent.text("sort"),
+        period=sent.text("period"),
     )
+    return _items(catalogue.images(query), page)
 
 
-def _images(catalogue: Catalogue, sent: Sent) -> Documents:
-    return catalogue.images(
-        ImageQuery(
-            post_id=sent.number("postId"),
-            model_id=sent.number("modelId"),
-            version_id=sent.number("modelVersionId"),
-            username=sent.text("username"),
-            nsfw=sent.text("nsfw"),
-            sort=sent.text("sort"),
-            period=sent.text("period"),
-        )
-    )
+async def _creators(catalogue: Catalogue, sent: Sent, page: Page) -> Items:
+    return _items(catalogue.creators(sent.text("query")), page)
 
 
-def _creators(catalogue: Catalogue, sent: Sent) -> Documents:
-    return catalogue.creators(sent.text("query"))
+async def _tags(catalogue: Catalogue, sent: Sent, page: Page) -> Items:
+    return _items(catalogue.tags(sent.text("query")), page)
 
 
-def _tags(catalogue: Catalogue, sent: Sent) -> Documents:
-    return catalogue.tags(sent.text("query"))
+def _items(listing: Documents, page: Page) -> Items:
+    return b",".join(listing.documents(page.start, page.stop)), len(listing)
 
 
 class _Toggle(msgspec.Struct):
@@ -125,13 +116,14 @@ class SpecificationApi:
         self._clock = service.clock
         self._key = service.key
         self._member = service.member
+        self._workers = service.workers
 
     def routes(self) -> list[Route]:
         """The operations, as routes below `BASE_PATH`."""
         versions = BASE_PATH + "/model-versions"
         vault = BASE_PATH + "/vault"
         return [
-            self.list_route("/models", "listModels", _models),
+            self.list_route("/models", "listModels", self.models),
             Route(BASE_PATH + "/models/{id}", self.model),
             Route(versions + "/by-hash", self.versions_by_hash, methods=["POST"]),
             Route(versions + "/by-hash", refuse_get),  # else it would be read as a version's id
@@ -164,11 +156,26 @@ class SpecificationApi:
             self.check_key(request)
             query = request.query_params.multi_items()
             sent = read_parameters(operation, query)
-            page, limit = sent.number("page", 1), sent.number("limit", _DEFAULT_LIMIT[operation])
+            page = Page.requested(sent.number("page", 1), sent.number("limit", _DEFAULT_LIMIT[operation]))
             address = f"{request.url.scheme}://{request.url.netloc}{request.url.path}"
-            return json_response(page_body(select(self._clock.catalogue(), sent), page, limit, address, query))
+            items, total = await select(self._clock.catalogue(), sent, page)
+            return json_response(page_body(items, total, page, address, query))
 
         return Route(BASE_PATH + path, answer)
+
+    async def models(self, catalogue: Catalogue, sent: Sent, page: Page) -> Items:
+        query = ModelQuery(
+            query=sent.text("query"),
+            tag=sent.text("tag"),
+            username=sent.text("username"),
+            types=sent.texts("types"),
+            sort=sent.text("sort"),
+            period=sent.text("period"),
+            nsfw=sent.flag("nsfw") if "nsfw" in sent else None,
+        )
+        listing = catalogue.models(query)
+        rows = listing.between(page.start, page.stop)
+        return await self._workers.items(catalogue, query, rows), len(listing)
 
     async def model(self, request: Request) -> Response:
         self.check_key(request)

@@ -35,6 +35,10 @@ VERSION_DOWNLOADS = (
 DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1, 500))
 
 
+#: Each version has one of the ids of its rank, so that a version is found by its id without a search.
+_FIRST_VERSION_ID, _VERSION_ID_STEP = 2_000, 9
+#: From here on a catalogue is large: its documents are made by one process per core and not cached.
+MANY_MODELS = 50_000
 #: More than the service has, and about as many as fit into memory.
 MOST_MODELS = 10_000_000
 
@@ -151,7 +155,8 @@ class Simulation:
         rank = np.empty(len(key), dtype=np.int64)
         rank[self.by_publication] = np.arange(len(key))
         self.version_rank = rank
-        self.version_id = 2_000 + 9 * rank + (bits(seed, "version.id", key) % np.uint64(9)).astype(np.int64)
+        self.version_id = _FIRST_VERSION_ID + _VERSION_ID_STEP * rank
+        self.version_id += (bits(seed, "version.id", key) % np.uint64(_VERSION_ID_STEP)).astype(np.int64)
 
         several = count[model] > 1
         removed = self._event_days("version.removed", key, published, 0.03)
@@ -177,8 +182,21 @@ class Simulation:
         """A base model for each version, from the waves on its day of publication."""
         waves = np.cumsum(base_model_waves(), axis=1)
         draw = self._uniforms(stream, key) * waves[published, -1]
-        index: Ints = (waves[published] <= draw[:, None]).sum(axis=1)
+        index = np.empty(len(key), dtype=np.int64)
+        by_day = np.argsort(published, kind="stable")
+        ends = np.searchsorted(published[by_day], np.arange(len(waves) + 1))
+        for day, wave in enumerate(waves):
+            versions = by_day[ends[day] : ends[day + 1]]
+            index[versions] = np.searchsorted(wave, draw[versions], side="right")
         return index
+
+    def find_version(self, version_id: int) -> int | None:
+        """The version with an id, published or not."""
+        rank = (version_id - _FIRST_VERSION_ID) // _VERSION_ID_STEP
+        if not 0 <= rank < len(self.by_publication):
+            return None
+        version = int(self.by_publication[rank])
+        return version if self.version_id[version] == version_id else None
 
     def model_visible(self, day: int) -> npt.NDArray[np.bool_]:
         """Per model: it is born and not taken down on that day."""
@@ -225,15 +243,15 @@ class Simulation:
         return [vocabulary.username(index, number) for index, number in enumerate(numbers)]
 
     @cached_property
-    def _names(self) -> tuple[list[str], list[str]]:
-        numbers = bits(self.seed, "model.name", np.arange(len(self.model_id))).tolist()
-        return [_model_name(number) for number in numbers], [
-            vocabulary.RENAME_SUFFIXES[number % len(vocabulary.RENAME_SUFFIXES)] for number in numbers
-        ]
+    def _name_numbers(self) -> npt.NDArray[np.uint64]:
+        return bits(self.seed, "model.name", np.arange(len(self.model_id)))
 
     def model_name(self, model: int, day: int) -> str:
-        names, suffixes = self._names
-        return names[model] + suffixes[model] if self.model_renamed[model] <= day else names[model]
+        number = int(self._name_numbers[model])
+        name = _model_name(number)
+        if self.model_renamed[model] <= day:
+            name += vocabulary.RENAME_SUFFIXES[number % len(vocabulary.RENAME_SUFFIXES)]
+        return name
 
 
 def _model_name(number: int) -> str:

@@ -11,7 +11,8 @@ TAGS_PER_MODEL = ((0, 0), (0.1, 1), (0.25, 3), (0.5, 5), (0.75, 7), (0.9, 10), (
 class TagSlots:
     """Slots as columns: a tag on a model with its first day and its end. No model has a tag twice.
 
-    `start` is where the slots of each model begin, with one more entry than models; `first_used` is a day per tag.
+    `start` is where the slots of each model begin, with one more entry than models; `first_used` is a day per tag. The
+    columns are the longest of the simulation, and therefore only 32 bits wide.
 
     Args:
         models: about how many models exist on the reference day.
@@ -31,23 +32,21 @@ class TagSlots:
         model = np.repeat(index, count)
         place = np.arange(len(model), dtype=np.int64) - (np.cumsum(count) - count)[model]
         until = np.select([place == 0, place == 1], [edit_1[model], edit_2[model]], NEVER)
-        parts = [(model, place, born[model], until)]
+        parts = [(model, place, born[model].astype(np.int32), until.astype(np.int32))]
         for late_place, edit in ((62, edit_1), (63, edit_2)):
             edited = np.flatnonzero(edit < NEVER)
-            parts.append((edited, np.full(len(edited), late_place), edit[edited], np.full(len(edited), NEVER)))
-        model, place, since, until = (np.concatenate(column) for column in zip(*parts, strict=True))
+            endless = np.full(len(edited), NEVER, dtype=np.int32)
+            parts.append((edited, np.full(len(edited), late_place), edit[edited].astype(np.int32), endless))
+        model, place = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
+        since, until = (np.concatenate([part[column] for part in parts]) for column in (2, 3))
         tag = np.searchsorted(zipf, uniforms(seed, "slot.tag", model * 64 + place) * zipf[-1], side="right")
 
-        order = np.lexsort((place, tag, model))
-        first = np.ones(len(order), dtype=bool)
-        first[1:] = (model[order][1:] != model[order][:-1]) | (tag[order][1:] != tag[order][:-1])
-        kept = order[first]
-        kept = kept[np.lexsort((place[kept], model[kept]))]
-        self.model, self.tag = model[kept], tag[kept]
+        self.first_used = np.full(vocabulary_size, NEVER, dtype=np.int32)
+        np.minimum.at(self.first_used, tag, since)
+        kept = _in_order(model, tag, place)
+        self.model, self.tag = model[kept].astype(np.int32), tag[kept].astype(np.int32)
         self.since, self.until = since[kept], until[kept]
-        self.start = np.searchsorted(self.model, np.arange(len(index) + 1))
-        self.first_used = np.full(vocabulary_size, NEVER, dtype=np.int64)
-        np.minimum.at(self.first_used, self.tag, self.since)
+        self.start = np.searchsorted(self.model, np.arange(len(index) + 1, dtype=np.int32))
 
     def active(self, day: int) -> npt.NDArray[np.bool_]:
         """Per slot: the tag is on its model."""
@@ -56,6 +55,19 @@ class TagSlots:
     def of(self, model: int, day: int) -> list[int]:
         """The tags of a model on a day, in their order."""
         slots = slice(self.start[model], self.start[model + 1])
-        active = (self.since[slots] <= day) & (day < self.until[slots])
-        tags: list[int] = self.tag[slots][active].tolist()
-        return tags
+        columns = zip(*(column[slots].tolist() for column in (self.tag, self.since, self.until)), strict=True)
+        return [tag for tag, since, until in columns if since <= day < until]
+
+
+def _in_order(model: Ints, tag: Ints, place: Ints) -> Ints:
+    """The slots by model and place, without those that have a tag of the model again.
+
+    Args:
+        place: rises among the slots of a model. Stable sorts of keys that are nearly in order are fast.
+    """
+    tag_of_model = model * (tag.max(initial=0) + 1) + tag
+    by_tag = np.argsort(tag_of_model, kind="stable")
+    again = np.zeros(len(model), dtype=bool)
+    again[by_tag[1:]] = tag_of_model[by_tag[1:]] == tag_of_model[by_tag[:-1]]
+    kept = np.flatnonzero(~again)
+    return kept[np.argsort(model[kept] * 64 + place[kept], kind="stable")]

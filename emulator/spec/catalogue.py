@@ -1,6 +1,6 @@
 """The simulated catalogue on one day, for the routes."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
 
@@ -62,6 +62,9 @@ class SimulatedDay(DayState):
     def models(self, query: ModelQuery) -> Listing[int]:
         return self._listings.get(query, lambda: Listing(self._select_models(query).data, self._model_document))
 
+    def items(self, _: ModelQuery, rows: Sequence[int]) -> bytes:
+        return b",".join(map(self._model_document, rows))
+
     def model(self, model_id: int) -> bytes | None:
         index = self.find_model(model_id)
         return None if index is None else self._model_document(index)
@@ -104,13 +107,11 @@ class SimulatedDay(DayState):
     def find_version(self, version_id: int, with_model: bool = True) -> int | None:
         """The index of a shown version by its id; or, if its model need not be shown, of any published one."""
         columns = self.columns
-        ids = columns.version_id[columns.by_publication]
-        if not len(ids) or not ids[0] <= version_id <= ids[-1]:
+        version = columns.find_version(version_id)
+        if version is None:
             return None
-        place = int(np.searchsorted(ids, version_id))
-        version = int(columns.by_publication[place])
-        shown = self.version_shown if with_model else self.columns.version_visible(self.day)
-        return version if ids[place] == version_id and shown[version] else None
+        published = columns.version_published[version] <= self.day < columns.version_removed[version]
+        return version if published and (self.version_shown[version] or not with_model) else None
 
     def versions_by_hash(self, hashes: Iterable[str]) -> dict[str, list[int]]:
         columns, found = self.columns, {}

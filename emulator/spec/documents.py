@@ -4,16 +4,17 @@ A document is made once as a frame: its bytes with a hole for each `stats` objec
 the holes. So a model needs hashing and encoding only once, and a join on every other day.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, UnsetType
 
 from emulator.simulation import vocabulary
-from emulator.simulation.columns import EPOCH, Simulation, day_of
+from emulator.simulation.columns import EPOCH, MANY_MODELS, Simulation, day_of
 from emulator.simulation.counters import ModelCounters, VersionCounters
 from emulator.simulation.dice import digest, draws
 from emulator.spec.shapes import Creator, File, Image, Model, Version
@@ -21,6 +22,8 @@ from emulator.spec.shapes import Creator, File, Image, Model, Version
 #: The placeholder of a stats object. No text can contain it, because JSON escapes quotation marks in a text.
 HOLE = "@stats"
 _HOLE_BYTES = b'"@stats"'
+#: In the place of any `meta` for a reader who only wants to know whether there is one.
+SOME_META: dict[str, object] = {}
 #: The memory limit of the frames: those of about 25,000 models.
 _CACHE_BYTES = 256 * 2**20
 _EPOCH_DAY = (EPOCH.toordinal() - 719_163) * 86_400
@@ -50,15 +53,24 @@ def _day_text(day: int) -> str:
     return day_of(day).isoformat()
 
 
-def timestamp(second: int, milliseconds: int = 0) -> str:
-    """`2023-04-12T07:52:24.203Z` from seconds since 1970."""
+@lru_cache(maxsize=64)  # a version, its files and its images have mostly the same second
+def _second_text(second: int) -> str:
     day, second = divmod(second - _EPOCH_DAY, 86_400)
     minute, second = divmod(second, 60)
-    return f"{_day_text(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}.{milliseconds % 1000:03}Z"
+    return f"{_day_text(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}"
 
 
-def image_fields(image_id: int, level: int, second: int, seed: int) -> Image:
-    """The common part of a showcase image and a gallery image."""
+def timestamp(second: int, milliseconds: int = 0) -> str:
+    """`2023-04-12T07:52:24.203Z` from seconds since 1970."""
+    return f"{_second_text(second)}.{milliseconds % 1000:03}Z"
+
+
+def image_fields(image_id: int, level: int, second: int, seed: int, *, with_meta: bool = True) -> Image:
+    """The common part of a showcase image and a gallery image.
+
+    Args:
+        with_meta: whether its `meta`, if it has any, is the whole of it or just `SOME_META`.
+    """
     random = digest(64, seed, "image", image_id)
     width, height = _SIZES[random[0] % len(_SIZES)]
     name = random[1:17].hex()
@@ -74,27 +86,32 @@ def image_fields(image_id: int, level: int, second: int, seed: int) -> Image:
         stats=HOLE,
     )
     if random[45] >= 60:
-        sentences = vocabulary.SENTENCES
-        prompt = " ".join(
-            [sentences[(random[46 + i] << 8 | random[47 + i]) % len(sentences)] for i in range(1 + random[46] % 4)]
-        )
-        meta: dict[str, object] = {
-            "Size": f"{width}x{height}",
-            "seed": int.from_bytes(random[50:54], "little"),
-            "steps": 20 + random[54] % 30,
-            "prompt": prompt,
-            "sampler": vocabulary.SAMPLERS[random[55] % len(vocabulary.SAMPLERS)],
-            "cfgScale": 4 + random[56] % 17 / 2,
-        }
-        if random[57] < 150:
-            meta["negativePrompt"] = "blurry, low contrast, cropped, jpeg artifacts"
-        # Free-form keys: the service passes on all keys of the image file.
-        if random[58] < 128:
-            meta[vocabulary.META_KEYS[random[59] % len(vocabulary.META_KEYS)]] = str(random[60])
-        if random[58] < 12:
-            meta[f"Custom field {random[61]}"] = {"value": random[62], "note": "not part of any standard"}
-        fields.meta = meta
+        fields.meta = _meta(random, f"{width}x{height}") if with_meta else SOME_META
     return fields
+
+
+def _meta(random: bytes, size: str) -> dict[str, object]:
+    """The generation data of an image."""
+    sentences = vocabulary.SENTENCES
+    prompt = " ".join(
+        [sentences[(random[46 + i] << 8 | random[47 + i]) % len(sentences)] for i in range(1 + random[46] % 4)]
+    )
+    meta: dict[str, object] = {
+        "Size": size,
+        "seed": int.from_bytes(random[50:54], "little"),
+        "steps": 20 + random[54] % 30,
+        "prompt": prompt,
+        "sampler": vocabulary.SAMPLERS[random[55] % len(vocabulary.SAMPLERS)],
+        "cfgScale": 4 + random[56] % 17 / 2,
+    }
+    if random[57] < 150:
+        meta["negativePrompt"] = "blurry, low contrast, cropped, jpeg artifacts"
+    # Free-form keys: the service passes on all keys of the image file.
+    if random[58] < 128:
+        meta[vocabulary.META_KEYS[random[59] % len(vocabulary.META_KEYS)]] = str(random[60])
+    if random[58] < 12:
+        meta[f"Custom field {random[61]}"] = {"value": random[62], "note": "not part of any standard"}
+    return meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +145,15 @@ def cut(fields: object) -> list[bytes]:
 
 
 class FrameCache:
-    """The latest frames by a key that identifies them."""
+    """The latest frames by a key that identifies them.
 
-    def __init__(self) -> None:
+    Args:
+        models: the size of the catalogue. A large one is read in order from end to end, and would find none of its
+            frames again before they are dropped; so they are not kept.
+    """
+
+    def __init__(self, models: int) -> None:
+        self._most = _CACHE_BYTES if models < MANY_MODELS else 0
         self._frames: dict[Hashable, Frame] = {}
         self._bytes = 0
 
@@ -141,7 +164,7 @@ class FrameCache:
             old = self._frames.pop(key, None)
             frame = self._frames[key] = make()
             self._bytes += frame.size - (old.size if old else 0)
-            while self._bytes > _CACHE_BYTES:
+            while self._bytes > self._most:
                 self._bytes -= self._frames.pop(next(iter(self._frames))).size
         return frame
 
@@ -151,7 +174,7 @@ class ModelDocuments:
 
     def __init__(self, world: Simulation) -> None:
         self._world = world
-        self._frames = FrameCache()
+        self._frames = FrameCache(world.models)
 
     def document(self, model: int, day: int, events: int, versions: VersionCounters, models: ModelCounters) -> bytes:
         """The document of a model (by its index) on a day: its frame, with that day's counters."""
@@ -192,8 +215,12 @@ class ModelDocuments:
         fields, shown = self.fields(model, day)
         return Frame(events, cut(fields), shown, [len(version.images) for version in fields.modelVersions])
 
-    def fields(self, model: int, day: int) -> tuple[Model, list[int]]:
-        """A document with holes, and its versions as indices into the simulation."""
+    def fields(self, model: int, day: int, *, with_meta: bool = True) -> tuple[Model, list[int]]:
+        """A document with holes, and its versions as indices into the simulation.
+
+        Args:
+            with_meta: as in `image_fields`.
+        """
         world, seed = self._world, self._world.seed
         model_id = int(world.model_id[model])
         kind = vocabulary.MODEL_TYPES[world.model_type[model]][0]
@@ -206,9 +233,9 @@ class ModelDocuments:
         if world.model_relicensed[model] <= day:
             licence = (licence + 1) % len(vocabulary.LICENCES)
         creator, level = int(world.model_creator[model]), int(world.model_nsfw_level[model])
-        span = slice(world.version_start[model], world.version_start[model + 1])
-        visible = (world.version_published[span] <= day) & (day < world.version_removed[span])
-        shown = (np.flatnonzero(visible) + span.start).tolist()[::-1]  # the newest first
+        versions = range(int(world.version_start[model]), int(world.version_start[model + 1]))
+        published, removed = world.version_published, world.version_removed
+        shown = [version for version in reversed(versions) if published[version] <= day < removed[version]]
         fields = Model(
             id=model_id,
             name=world.model_name(model, day),
@@ -223,11 +250,11 @@ class ModelDocuments:
             stats=HOLE,
             creator=creator_fields(world, creator, day) if day < world.creator_deleted[creator] else UNSET,
             tags=[vocabulary.tag_name(tag) for tag in world.tags.of(model, day)],
-            modelVersions=[self._version(version, model_id, kind, level, day) for version in shown],
+            modelVersions=[self._version(version, model_id, kind, level, day, with_meta) for version in shown],
         )
         return fields, shown
 
-    def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int) -> Version:
+    def _version(self, version: int, model_id: int, kind: str, model_level: int, day: int, with_meta: bool) -> Version:
         world, seed = self._world, self._world.seed
         version_id, rank = int(world.version_id[version]), int(world.version_rank[version])
         second, number = int(world.version_second[version]), int(world.version_ordinal[version]) + 1
@@ -248,11 +275,17 @@ class ModelDocuments:
         if words and random[8] % 20 == 0:
             words[0] += ", 水彩"
         name = f"v{number}.0" if random[9] % 3 else f"v{number} {base_model}"
-        files = [self._file(rank, place, version_id, kind, second, name) for place in range(file_count(seed, key))]
+        files = [self._file(rank, place, version_id, kind, second, name) for place in range(_file_count(random))]
         levels = _LEVEL_OF_IMAGE[model_level]
         share = random[13] / 65_536
         images = [
-            image_fields(20_000_001 + 2 * (16 * rank + place), levels[(random[14] + place) % len(levels)], second, seed)
+            image_fields(
+                20_000_001 + 2 * (16 * rank + place),
+                levels[(random[14] + place) % len(levels)],
+                second,
+                seed,
+                with_meta=with_meta,
+            )
             for place in range(min(10, int(1 + 11 * (0.6 * share + 0.4 * (2 - share) * share))))
         ]
         for image in images:
@@ -307,7 +340,11 @@ class FileIdentity:
 
 def file_count(seed: int, version_key: int) -> int:
     """How many files a version lists, before a duplicate is dropped."""
-    chance = draws(16, seed, "version", version_key)[12]
+    return _file_count(draws(16, seed, "version", version_key))
+
+
+def _file_count(random: tuple[int, ...]) -> int:
+    chance = random[12]
     return 0 if chance % 700 == 0 else 1 + (chance % 100 < 8) + (chance % 100 < 2)
 
 
@@ -381,8 +418,10 @@ def _description(seed: int, model: int, revision: int) -> str:
 
 def _quantile(number: int, quantiles: Sequence[tuple[float, float]]) -> float:
     """The value at a share of 65,536ths."""
-    shares, values = zip(*quantiles, strict=True)
-    return float(np.interp(number / 65_536, shares, values))
+    share = number / 65_536
+    place = bisect_right(quantiles, share, key=itemgetter(0)) - 1
+    (first, low), (last, high) = quantiles[place : place + 2]
+    return (high - low) / (last - first) * (share - first) + low
 
 
 def _number(value: float) -> bytes:

@@ -4,6 +4,8 @@ The index keeps the first eight hex digits of each hash as sorted integers. This
 hashes would take hundreds. Then the whole hashes of the candidates are compared.
 """
 
+from array import array
+
 import numpy as np
 
 from emulator.simulation import vocabulary
@@ -19,14 +21,15 @@ class HashIndex:
 
     def __init__(self, world: Simulation) -> None:
         self._world = world
-        entries = [
-            (int(text[:_DIGITS], 16), version)
-            for version in range(len(world.version_id))
-            for text in self.hashes(version)
-        ]
-        ordered = np.array(sorted(entries), dtype=np.int64).reshape(-1, 2)
-        self._prefixes: Ints = ordered[:, 0]
-        self._versions: Ints = ordered[:, 1]
+        found, owners = array("q"), array("q")  # compact, for there are six hashes a version
+        for version in range(len(world.version_id)):
+            hashes = self.hashes(version)
+            found.extend(int(text[:_DIGITS], 16) for text in hashes)
+            owners.extend([version] * len(hashes))
+        prefixes, versions = (np.frombuffer(column, dtype=np.int64) for column in (found, owners))
+        order = np.lexsort((versions, prefixes))
+        self._prefixes: Ints = prefixes[order]
+        self._versions: Ints = versions[order]
 
     def hashes(self, version: int) -> set[str]:
         """All hashes of the files of a version, upper case."""

@@ -50,7 +50,7 @@ def emulator(
     port
         Port to listen on; 0 takes any free one.
     models
-        Models in the simulated catalogue on 2026-01-01.
+        Models in the simulated catalogue on 2026-01-01. From 50,000 on, one process per core makes the documents.
     seed
         Seed of the simulated catalogue: the same seed and date give the same catalogue.
     on

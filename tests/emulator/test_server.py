@@ -57,6 +57,7 @@ def test_a_taken_port_gives_one_clear_line():
     ("arguments", "message"),
     [
         (["--date", "2019-01-01"], "days from 2022-11-01 to 2027-12-31, not 2019-01-01"),
+        (["--workers", "-1"], "there are no -1 workers"),
         (["--models", "0"], "1 to 10,000,000 models"),
         (["--catalogue", "/nowhere/models.ndjson"], "/nowhere/models.ndjson"),
         (["dump", "--out", "/nowhere/day.ndjson"], "/nowhere/day.ndjson"),

@@ -3,7 +3,7 @@
 Numbers in brackets are sections of docs/api-notes.md.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -50,8 +50,12 @@ async def answer_other_error(_: Request, error: Exception) -> Response:
     return json_response(encode({"error": message}), error.status_code)
 
 
-def page(request: Request, sent: Sent, items: Sequence[bytes], cursor: str | None) -> Response:
-    """A page of a cursor-paged list. `nextPage` repeats the whole query, with any token (1)."""
+def page(request: Request, sent: Sent, items: bytes, cursor: str | None) -> Response:
+    """A page of a cursor-paged list. `nextPage` repeats the whole query, with any token (1).
+
+    Args:
+        items: the documents, with commas between them.
+    """
     metadata: dict[str, object] = {}
     if cursor is not None:
         query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
@@ -62,8 +66,8 @@ def page(request: Request, sent: Sent, items: Sequence[bytes], cursor: str | Non
     return list_body(items, metadata)
 
 
-def list_body(items: Sequence[bytes], metadata: Mapping[str, object]) -> Response:
-    return json_response(b'{"items":[' + b",".join(items) + b'],"metadata":' + encode(metadata) + b"}")
+def list_body(items: bytes, metadata: Mapping[str, object]) -> Response:
+    return json_response(b'{"items":[' + items + b'],"metadata":' + encode(metadata) + b"}")
 
 
 def address(request: Request, query: list[tuple[str, str]]) -> str:

@@ -162,7 +162,7 @@ class ImageRoutes:
             # With `page` the link has the next `page`, which is ignored: an endless first page (1).
             onward = ("page", str(sent.number("page", 0) + 1)) if "page" in sent else ("cursor", metadata["nextCursor"])
             metadata["nextPage"] = address(request, [*pairs, onward])
-        return list_body(items, metadata)
+        return list_body(b",".join(items), metadata)
 
     def _database_images(self, request: Request, sent: Sent, catalogue: LiveCatalogue) -> Response:
         """Cursors are image ids, newest first, and lose the image at each boundary; `page` works (0.1, 1)."""
@@ -178,7 +178,7 @@ class ImageRoutes:
             start = sum(image_id >= int(sent.text("cursor", "")) for image_id in ids)
         items = [_image(one, sent, wrapped=True) for one in documents[start : start + limit]]
         following = str(ids[start + limit]) if start + limit < len(ids) else None
-        return page(request, sent, items, following)
+        return page(request, sent, b",".join(items), following)
 
 
 def _moment_and_id(image: bytes) -> tuple[int, int]:

@@ -88,7 +88,7 @@ class ModelRoutes:
             error = "Cannot use page param with query search. Use cursor-based pagination."
             raise AnswerError(400, {"error": error})
         if sent.flag("favorites") or sent.flag("hidden"):
-            return page(request, sent, [], None)
+            return page(request, sent, b"", None)
         query = self._model_query(sent, levels_for(request))
         catalogue = self._service.show()
         keyset = catalogue.models(query)
@@ -103,8 +103,8 @@ class ModelRoutes:
             offset = _offset(cursor)
             rows = keyset.rows[offset : offset + limit]
             following = str(offset + limit) if offset + limit < len(keyset.rows) else None
-        documents = [one for row in rows if (one := catalogue.listed(int(row), query)) is not None]
-        return self._service.mixed(request, page(request, sent, documents, following))
+        items = await self._service.workers.items(catalogue, query, rows.tolist())
+        return self._service.mixed(request, page(request, sent, items, following))
 
     def _model_query(self, sent: Sent, levels: int) -> LiveModelQuery:
         username = sent.text("username" if "username" in sent else "user")

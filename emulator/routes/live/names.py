@@ -44,7 +44,7 @@ class NameRoutes:
             metadata["nextPage"] = address(request, [*others, ("page", str(page + 1))])
         if page > 1:
             metadata["prevPage"] = address(request, [*others, ("page", str(page - 1))])
-        response = list_body(listing.documents((page - 1) * limit, page * limit), metadata)
+        response = list_body(b",".join(listing.documents((page - 1) * limit, page * limit)), metadata)
         response.headers.update(PUBLIC)
         return response
 
@@ -53,7 +53,9 @@ class NameRoutes:
         sent = read(_NAMES, request, bare=True)
         page, limit = sent.number("page", 1), sent.number("limit", 20)
         items = self._service.show().tags(sent.text("query")).documents((page - 1) * limit, page * limit)
-        response = list_body(items, {"totalItems": 0, "currentPage": page, "pageSize": limit, "totalPages": 1})
+        response = list_body(
+            b",".join(items), {"totalItems": 0, "currentPage": page, "pageSize": limit, "totalPages": 1}
+        )
         response.headers.update(PUBLIC)
         return response
 

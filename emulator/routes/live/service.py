@@ -21,6 +21,7 @@ class LiveService:
     def __init__(self, service: Service) -> None:
         self.clock = service.clock
         self.member = service.member
+        self.workers = service.workers
         self._key = service.key
         self._shown: LiveDay | LiveGiven | None = None
         self._simulation: tuple[LiveTraits, LiveDocuments] | None = None
