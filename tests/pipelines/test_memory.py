@@ -1,0 +1,110 @@
+"""The memory budget comes from the setting, else from what machine and cgroup give."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.memory import MIB, available_bytes, budget_bytes, budget_of, duckdb_config
+from pipelines.settings import Settings, SettingsError
+
+GIB = 2**30
+
+
+class Machine:
+    """The files in which Linux shows its memory and limits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.meminfo = folder / "meminfo"
+        self.membership = folder / "membership"
+        self.cgroups = folder / "cgroups"
+        self.meminfo.write_text("MemFree:   1 kB\nMemTotal:       8388608 kB\n")
+
+    def limit(self, file: str, text: object) -> None:
+        path = self.cgroups / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+
+    @property
+    def available(self) -> int:
+        return available_bytes(self.meminfo, self.membership, self.cgroups)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_without_cgroups_all_of_the_machine_is_there(machine: Machine) -> None:
+    assert machine.available == 8 * GIB
+
+
+def test_a_system_without_proc_tells_its_memory_otherwise(machine: Machine) -> None:
+    machine.meminfo.unlink()
+    assert machine.available > 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "available"),
+    [
+        ({"memory.max": "max", "a/memory.max": "max", "a/b/memory.max": 3 * GIB}, 3 * GIB),
+        ({"a/memory.max": 2 * GIB, "a/b/memory.max": 3 * GIB}, 2 * GIB),
+        ({"a/b/memory.max": "max"}, 8 * GIB),
+        ({"a/b/memory.max": 20 * GIB}, 8 * GIB),
+        ({"memory.max": GIB}, GIB),  # a container that sees its own cgroup as the outermost
+        ({"other/memory.max": GIB}, 8 * GIB),
+    ],
+)
+def test_the_smallest_limit_around_a_process_counts(
+    machine: Machine, limits: dict[str, object], available: int
+) -> None:
+    machine.membership.write_text("0::/a/b\n")
+    for file, text in limits.items():
+        machine.limit(file, text)
+    assert machine.available == available
+
+
+@pytest.mark.parametrize(
+    ("limits", "available"),
+    [
+        ({"memory/memory.limit_in_bytes": 9223372036854771712, "memory/a/memory.limit_in_bytes": 3 * GIB}, 3 * GIB),
+        ({"memory/memory.limit_in_bytes": GIB}, GIB),
+        ({"cpu/a/memory.limit_in_bytes": GIB, "a/memory.max": GIB}, 8 * GIB),
+    ],
+)
+def test_limits_of_the_first_version_count(machine: Machine, limits: dict[str, object], available: int) -> None:
+    machine.membership.write_text("9:name=systemd:/\n4:memory,hugetlb:/a\n1:cpu:/a\n0::/\n")
+    for file, text in limits.items():
+        machine.limit(file, text)
+    assert machine.available == available
+
+
+@pytest.mark.parametrize(
+    ("set_mib", "available", "budget"),
+    [
+        (None, 24 * GIB, 2048 * MIB),
+        (None, 3 * GIB, 1536 * MIB),
+        (None, GIB // 2, 512 * MIB),
+        (5000, GIB, 5000 * MIB),
+    ],
+)
+def test_the_budget_is_the_setting_or_half_of_what_is_there(set_mib: int | None, available: int, budget: int) -> None:
+    assert budget_of(set_mib, available) == budget
+
+
+def test_too_small_a_budget_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"CIVITAI_ETL_MEMORY_MIB.*greater than or equal to 512"):
+        Settings(memory_mib=100)
+
+
+def test_duckdb_gets_a_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIVITAI_ETL_MEMORY_MIB", "1024")
+    budget_bytes.cache_clear()
+    try:
+        with duckdb.connect(config=duckdb_config(tmp_path)) as connection:
+            ((limit, folder),) = connection.execute(
+                "select current_setting('memory_limit'), current_setting('temp_directory')"
+            ).fetchall()
+    finally:
+        budget_bytes.cache_clear()
+    assert (limit, folder) == ("256.0 MiB", str(tmp_path))
