@@ -19,6 +19,8 @@ _SHARE = 1 / 2
 _LARGEST_MIB = 2048
 #: DuckDB's part of the budget. The rest is Python's, Arrow's and that of the tables that are built.
 _DUCKDB_SHARE = 1 / 4
+#: With less, DuckDB cannot merge the documents of a window of a crawl (`pipelines.crawl.crawl.WINDOW_BYTES`).
+_LEAST_DUCKDB_MIB = 256
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]
 
@@ -41,7 +43,7 @@ def duckdb_config(spill_folder: Path | None = None) -> DuckDbConfig:
     Args:
         spill_folder: where a database in memory puts what the limit does not hold. One in a file puts it beside itself.
     """
-    limit: DuckDbConfig = {"memory_limit": f"{int(budget_bytes() * _DUCKDB_SHARE / MIB)}MiB"}
+    limit: DuckDbConfig = {"memory_limit": f"{max(_LEAST_DUCKDB_MIB, int(budget_bytes() * _DUCKDB_SHARE / MIB))}MiB"}
     return limit if spill_folder is None else limit | {"temp_directory": str(spill_folder)}
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.memory import DuckDbConfig, duckdb_config
 from pipelines.raw.crawls import CrawlRow, SourceState
 from pipelines.raw.high_water_mark import plausible_ids
 from pipelines.raw.kinds import KINDS, SNAPSHOT_KINDS
@@ -38,10 +39,6 @@ STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
 #: dlt's own table of the packages that were loaded completely.
 _LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.field("status", pa.int64())]), key=())
 
-#: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
-#: are much alike, as they are: a day of them then takes nine times as much (docs/operations.md, Retention).
-WRITER_CONFIG: dict[str, str | bool | int | float | list[str]] = {"force_compression": "zstd"}
-
 
 class UnreadableFileError(CivitaiEtlError):
     """A file of the data directory is damaged, or another program's."""
@@ -60,7 +57,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         with storage_errors(path.parent):
             if not is_duckdb(path):
                 raise _unreadable(path, "it is no DuckDB database")
-            connection = duckdb.connect(str(path), read_only=True)
+            connection = duckdb.connect(str(path), read_only=True, config=duckdb_config())
     except duckdb.Error as error:
         raise _unreadable(path, str(error).splitlines()[0]) from error
     connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
@@ -69,6 +66,15 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise _unreadable(path, f"it has tables of another program, in schema {min(schemas)}")
     return connection
+
+
+def writer_config() -> DuckDbConfig:
+    """How writers open the warehouse.
+
+    Left to itself DuckDB stores the counters of observations, texts of a kilobyte that are much alike, as they are: a
+    day of them then takes nine times as much (docs/operations.md, Retention).
+    """
+    return duckdb_config() | {"force_compression": "zstd"}
 
 
 def is_duckdb(path: Path) -> bool:
@@ -92,7 +98,7 @@ def _unreadable(path: Path, reason: str) -> UnreadableFileError:
 
 def create_warehouse(path: Path) -> None:
     """An empty one, of which a star of nothing is made."""
-    duckdb.connect(str(path)).close()
+    duckdb.connect(str(path), config=writer_config()).close()
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
@@ -328,7 +334,7 @@ def remove_second_copies(path: Path, crawl_id: str | None) -> None:
     of_lookups = [table for kind in KINDS.values() if kind.group != "snapshot" for table in kind.tables]
     # The observations of all crawls are many; a load brings those of its own crawl only.
     of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
-    with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+    with duckdb.connect(str(path), config=writer_config()) as connection:
         for table in (*of_lists, *of_lookups, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
             if has_table(connection, table):
                 concerned, parameters = ("crawl_id = ?", [crawl_id]) if table.name in of_crawls else ("true", [])
@@ -349,7 +355,7 @@ def mend_documents(path: Path) -> None:
             ).fetchall()
         ]
     if doubled:
-        with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+        with duckdb.connect(str(path), config=writer_config()) as connection:
             for table in doubled:
                 _keep_first(connection, table, "true", [])
 

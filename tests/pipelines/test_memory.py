@@ -1,13 +1,18 @@
 """The memory budget comes from the setting, else from what machine and cgroup give."""
 
+import ast
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pipelines.memory import MIB, available_bytes, budget_bytes, budget_of, duckdb_config
+from pipelines.progress import Silent
+from pipelines.raw.loader import Loader
 from pipelines.settings import Settings, SettingsError
+from pipelines.storage.data_directory import DataDirectory
 
+ROOT = Path(__file__).parents[2]
 GIB = 2**30
 
 
@@ -97,8 +102,11 @@ def test_too_small_a_budget_is_refused() -> None:
         Settings(memory_mib=100)
 
 
-def test_duckdb_gets_a_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIVITAI_ETL_MEMORY_MIB", "1024")
+@pytest.mark.parametrize(("budget", "part"), [("4096", "1.0 GiB"), ("2048", "512.0 MiB"), ("512", "256.0 MiB")])
+def test_duckdb_gets_a_part_of_the_budget(
+    budget: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIVITAI_ETL_MEMORY_MIB", budget)
     budget_bytes.cache_clear()
     try:
         with duckdb.connect(config=duckdb_config(tmp_path)) as connection:
@@ -107,4 +115,37 @@ def test_duckdb_gets_a_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.Mo
             ).fetchall()
     finally:
         budget_bytes.cache_clear()
-    assert (limit, folder) == ("256.0 MiB", str(tmp_path))
+    assert (limit, folder) == (part, str(tmp_path))
+
+
+def opened_without_a_limit(file: Path) -> list[str]:
+    """The calls of `duckdb.connect` in a file whose configuration does not come from `duckdb_config`."""
+    tree = ast.parse(file.read_text())
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "duckdb.connect"
+    ]
+    configured = {
+        call.lineno: ast.unparse(keyword.value)
+        for call in calls
+        for keyword in call.keywords
+        if keyword.arg == "config"
+    }
+    return [
+        f"{file.relative_to(ROOT)}:{call.lineno}"
+        for call in calls
+        if not configured.get(call.lineno, "").startswith(("duckdb_config(", "writer_config("))
+    ]
+
+
+def test_every_connection_of_duckdb_has_the_limit() -> None:
+    sources = [file for package in ("pipelines", "transforms", "flows") for file in (ROOT / package).rglob("*.py")]
+    assert [call for file in sources for call in opened_without_a_limit(file)] == []
+
+
+def test_dlt_opens_the_warehouse_with_the_limit(tmp_path: Path) -> None:
+    loader = Loader(DataDirectory.at(tmp_path))
+    loader.drain(Silent())
+    with loader._pipeline.sql_client() as client:
+        ((limit,),) = client.execute_sql("select current_setting('memory_limit')")
+    with duckdb.connect(config=duckdb_config(tmp_path)) as connection:
+        assert connection.execute("select current_setting('memory_limit')").fetchall() == [(limit,)]
