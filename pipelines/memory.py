@@ -37,13 +37,14 @@ def budget_of(memory_mib: int | None, available: int) -> int:
     return MIB * (memory_mib or max(LEAST_MEMORY_MIB, min(_LARGEST_MIB, share)))
 
 
-def duckdb_config(spill_folder: Path | None = None) -> DuckDbConfig:
+def duckdb_config(spill_folder: Path | None = None, share: float = _DUCKDB_SHARE) -> DuckDbConfig:
     """How to open a connection of DuckDB within the budget.
 
     Args:
         spill_folder: where a database in memory puts what the limit does not hold. One in a file puts it beside itself.
+        share: its part of the budget.
     """
-    limit: DuckDbConfig = {"memory_limit": f"{max(_LEAST_DUCKDB_MIB, int(budget_bytes() * _DUCKDB_SHARE / MIB))}MiB"}
+    limit: DuckDbConfig = {"memory_limit": f"{max(_LEAST_DUCKDB_MIB, int(budget_bytes() * share / MIB))}MiB"}
     return limit if spill_folder is None else limit | {"temp_directory": str(spill_folder)}
 
 

@@ -9,6 +9,7 @@ import pytest
 from pipelines.memory import MIB, available_bytes, budget_bytes, budget_of, duckdb_config
 from pipelines.progress import Silent
 from pipelines.raw.loader import Loader
+from pipelines.raw.warehouse import writer_config
 from pipelines.settings import Settings, SettingsError
 from pipelines.storage.data_directory import DataDirectory
 
@@ -147,5 +148,5 @@ def test_dlt_opens_the_warehouse_with_the_limit(tmp_path: Path) -> None:
     loader.drain(Silent())
     with loader._pipeline.sql_client() as client:
         ((limit,),) = client.execute_sql("select current_setting('memory_limit')")
-    with duckdb.connect(config=duckdb_config(tmp_path)) as connection:
+    with duckdb.connect(config=writer_config()) as connection:
         assert connection.execute("select current_setting('memory_limit')").fetchall() == [(limit,)]
