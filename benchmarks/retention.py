@@ -23,7 +23,7 @@ from pipelines.raw.archive import closed_before
 from pipelines.raw.documents import split
 from pipelines.raw.row_buffer import arrow_table
 from pipelines.raw.tables import documents_table, observations_table
-from pipelines.raw.warehouse import WRITER_CONFIG
+from pipelines.raw.warehouse import writer_config
 from pipelines.storage.data_directory import DataDirectory
 from transforms.build import build
 from transforms.compact import compact
@@ -51,7 +51,7 @@ def main() -> int:
         print(f"{FIRST + timedelta(number)}: {time.perf_counter() - began:,.0f} s", flush=True)
     before = closed_before(warehouse)
     assert before, "the days end in the month in which they begin: none is closed"
-    with closing(duckdb.connect(str(warehouse), config=WRITER_CONFIG)) as raw:
+    with closing(duckdb.connect(str(warehouse), config=writer_config())) as raw:
         ((models,),) = raw.execute(
             "select count(*) from raw.model_observations where snapshot_date = ?", [FIRST]
         ).fetchall()
@@ -84,7 +84,7 @@ def write_day(warehouse: Path, day: SimulatedDay, stored: set[str]) -> None:
     """Adds a complete crawl; `stored` are the hashes of the documents that raw has."""
     crawl_id, met = f"{day.date}.1", {}
     listings = {"model": day.models(ModelQuery()), "creator": day.creators(None), "tag": day.tags(None)}
-    with closing(duckdb.connect(str(warehouse), config=WRITER_CONFIG)) as connection:
+    with closing(duckdb.connect(str(warehouse), config=writer_config())) as connection:
         for kind, listing in listings.items():
             found = [split(kind, item) for item in listing.documents(0, len(listing))]
             new = [each for each in found if each.content_hash not in stored]

@@ -29,7 +29,7 @@ from emulator.spec.catalogue import SimulatedWorld
 from pipelines.progress import Silent
 from pipelines.raw.documents import Document, split
 from pipelines.raw.tables import RECONCILE_PASS, TOMBSTONES, documents_table, observations_table
-from pipelines.raw.warehouse import WRITER_CONFIG
+from pipelines.raw.warehouse import writer_config
 from pipelines.storage.data_directory import DataDirectory
 from transforms.build import rebuild
 from transforms.lake.files import Lake
@@ -206,7 +206,7 @@ def as_metrics(owner: str, counters: pl.DataFrame) -> pl.Series:
 def write_year(models: int, days: int) -> None:
     """Writes the crawls of `days` days from `BEGIN` on."""
     year = Year(models)
-    with closing(duckdb.connect(str(WAREHOUSE), config=WRITER_CONFIG)) as raw:
+    with closing(duckdb.connect(str(WAREHOUSE), config=writer_config())) as raw:
         for on in (BEGIN + timedelta(days=number) for number in range(days)):
             year.crawl(on, raw)
             print(f"raw: {on}, {len(year.alive):,} models", flush=True)

@@ -22,6 +22,9 @@ REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.ci
 #: How long an interactive command waits for a service that does not answer.
 _BRIEF_RETRY_SECONDS = 15.0
 
+#: With less memory not even a small catalogue can be built.
+LEAST_MEMORY_MIB = 512
+
 DialectName = Literal["live", "spec"]
 #: The service's ids are positive 32-bit integers.
 WatchedId = Annotated[int, Field(ge=1, lt=2**31)]
@@ -163,6 +166,11 @@ class Settings(BaseSettings, Limits, Service):
     dialect: DialectName | None = Field(
         None,
         description="`live` (the service as it answers) or `spec`; default: live for Civitai's own hosts, else spec.",
+    )
+    memory_mib: int | None = Field(
+        None,
+        ge=LEAST_MEMORY_MIB,
+        description="Memory in MiB that a run may use; default: half of what machine and cgroup have, 512 to 2,048.",
     )
     window_pages: int = Field(100, ge=1, description="Pages per load package; a killed crawl repeats at most these.")
     image_pages: int = Field(20, ge=0, description="Pages that the first crawl of the gallery reads.")

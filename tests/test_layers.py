@@ -16,6 +16,7 @@ ROOMS = {
         "network",
         "storage",
         "settings",
+        "memory",
         "local_file_hashes",
         "api",
         "raw",

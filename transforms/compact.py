@@ -20,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.memory import duckdb_config
 from pipelines.progress import Progress, Silent
 from pipelines.raw.archive import LossError, archived, closed_before, fingerprint, replace
 from pipelines.raw.warehouse import archive_of
@@ -113,8 +114,8 @@ def closed_months(files: Sequence[LakeFile], before: date) -> list[list[LakeFile
 def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress) -> list[LakeFile]:
     """One file for each of `months`, sorted by key and date; what memory cannot hold is sorted in `folder`."""
     merged = []
-    with duckdb.connect(config={"temp_directory": str(folder)}) as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with duckdb.connect(config=duckdb_config(folder)) as connection:
+        connection.execute("SET enable_progress_bar = false; SET threads = 1")  # as in pipelines.raw.archive
         for number, files in enumerate(months, start=1):
             table = STAR[files[0].table]
             columns = table.primary_key() or table.column_names()
@@ -132,7 +133,7 @@ def refuse_difference(
     Raises:
         LossError: a table has other rows.
     """
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=duckdb_config(lake.root)) as connection:
         connection.execute("SET enable_progress_bar = false")
         tables = [table for table in STAR.values() if table.table_name() not in NOT_COMPARED]
         for number, table in enumerate(tables, start=1):

@@ -19,6 +19,7 @@ from flows.reporting.console import duration, progress_display, say
 from flows.reporting.freshness import coverage
 from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
+from pipelines.memory import duckdb_config
 from pipelines.progress import Progress
 from pipelines.settings import Settings
 from pipelines.storage.data_directory import DataDirectory
@@ -128,7 +129,7 @@ def _real_services(warehouse: Path) -> list[str]:
     """The API addresses in `raw.snapshots` that are not on this machine."""
     import duckdb
 
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with duckdb.connect(str(warehouse), read_only=True, config=duckdb_config()) as connection:
         known = connection.execute(
             "select 1 from information_schema.tables where table_schema = 'raw' and table_name = 'snapshots'"
         ).fetchone()

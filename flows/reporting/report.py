@@ -45,6 +45,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     """
     import duckdb
 
+    from pipelines.memory import duckdb_config
     from transforms.lake.published import is_there, readable, refuse_moved
 
     if not is_there(analytics):
@@ -53,7 +54,10 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
             "or set CIVITAI_ETL_DATA_DIR."
         )
     try:
-        with readable(analytics) as path, duckdb.connect(str(path), read_only=True) as connection:
+        with (
+            readable(analytics) as path,
+            duckdb.connect(str(path), read_only=True, config=duckdb_config()) as connection,
+        ):
             if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'star'").fetchall():
                 raise CivitaiEtlError(f"{analytics} has no published tables: move it away if another program made it.")
             refuse_moved(connection, analytics)

@@ -24,6 +24,9 @@ from pipelines.raw.row_buffer import COUNTS, NewRows
 from pipelines.raw.warehouse import Known
 from pipelines.settings import Settings
 
+#: A window ends early after so many bytes of items: its rows are merged in memory (`pipelines.memory`).
+WINDOW_BYTES = 64 * 2**20
+
 
 def state_fields() -> list[str]:
     """The fields of a crawl's state: a program whose state has other fields cannot resume it."""
@@ -61,6 +64,7 @@ class Crawl:
         self._spent_before = state["spent"] if state else Spent(retries=0, bytes=0, seconds=0.0)
         self._began = time.monotonic()
         self._pages_left = 0
+        self._bytes_left = 0
         self._pages_taken = 0
         self.endpoints: dict[str, ListCrawl] = {}
         for endpoint in self.dialect.endpoints:
@@ -91,8 +95,8 @@ class Crawl:
         return self._lists_are_read and self.existence_check.state.done
 
     def open_window(self, pages: int) -> None:
-        """Allow this many pages for the next window, over all endpoints together."""
-        self._pages_left, self._pages_taken = pages, 0
+        """Allow this many pages for the next window, over all endpoints together; fewer if they are large."""
+        self._pages_left, self._bytes_left, self._pages_taken = pages, WINDOW_BYTES, 0
 
     def paginate(self, name: str) -> NewRows:
         """Read a list as far as the window allows; yields the new rows about ten pages at a time.
@@ -115,7 +119,9 @@ class Crawl:
             if page is None:
                 continue
             self._pages_taken += 1
-            self._pages_left -= not each.endpoint.incremental
+            if not each.endpoint.incremental:
+                self._bytes_left -= sum(len(memoryview(item)) for item in page.items)
+                self._pages_left = self._pages_left - 1 if self._bytes_left > 0 else 0
             self._clock.note(page.answered_at)
             self._progress.update(name, len(each.met), each.state.total)
             yield from each.new_rows(all_of_them=False)

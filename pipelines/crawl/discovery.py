@@ -32,6 +32,7 @@ from pipelines.raw.loader import Loader, plain_errors
 from pipelines.raw.resources import INSERT_ONLY, SOURCE, list_resource, marked
 from pipelines.raw.row_buffer import Row, arrow_table
 from pipelines.raw.tables import documents_table
+from pipelines.raw.text_set import TextSet
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 from pipelines.settings import Settings
 from pipelines.storage.directory import storage_errors
@@ -75,7 +76,7 @@ class DiscoveryCrawl:
 
     endpoint: Endpoint
     mark: Mark | None
-    stored: set[str]
+    stored: TextSet
     client: Client
     progress: Progress
     first_pages: int
@@ -83,7 +84,7 @@ class DiscoveryCrawl:
     rejected: int = 0
     documents: int = 0
     _visited: set[Arguments] = field(default_factory=set)
-    _met: set[str] = field(default_factory=set)
+    _met: TextSet = field(default_factory=TextSet)
 
     def pages(self) -> Iterator[NewDocuments]:
         """The new documents page after page; `newest` falls from page to page.
@@ -98,7 +99,7 @@ class DiscoveryCrawl:
         endpoint, paginator = self.endpoint, paginator_of(self.endpoint)
         for pass_index in range(len(endpoint.passes)):
             query: Arguments | None = endpoint.arguments(pass_index)
-            self._met.clear()
+            self._met = TextSet()
             without_new = 0
             while query is not None:
                 if endpoint.incremental and self.mark is None and self.pages_read == self.first_pages:
@@ -188,7 +189,7 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
     )
 
 
-def _lists(settings: Settings, state: SourceState) -> Iterator[tuple[Endpoint, Mark | None, set[str]]]:
+def _lists(settings: Settings, state: SourceState) -> Iterator[tuple[Endpoint, Mark | None, TextSet]]:
     """The discovery lists, each with its first mark and the keys of the stored documents."""
     with closing(connect(settings.directory.warehouse)) as connection:
         earlier = crawls(connection)

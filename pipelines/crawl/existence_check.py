@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import chain
 
 import msgspec
 
@@ -91,12 +92,14 @@ class ExistenceCheck:
     def begin(self, clock: datetime) -> None:
         """Find the ids that the list has not shown, after it was read to its end."""
         settled = {*self.state.denied, *self.state.unknown, *self.state.unreadable}
-        unseen = [
-            entity_id
-            for entity_id in {*self._expected, *self._watched}
-            if not (entity_id in self._known.ids or entity_id in self._known.observed or entity_id in settled)
-        ]
-        unseen.sort(key=int)
+        unseen = sorted(
+            {
+                entity_id
+                for entity_id in chain(self._expected, self._watched)
+                if not (entity_id in self._known.ids or entity_id in self._known.observed or entity_id in settled)
+            },
+            key=int,
+        )
         size = self._rules.batch_size
         batched = bisect_right(unseen, self.state.batched, key=int) if size else len(unseen)
         self._alone.extend(unseen[:batched])

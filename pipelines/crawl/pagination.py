@@ -20,6 +20,7 @@ from pipelines.crawl.paginators import paginator_of
 from pipelines.raw.crawls import GalleryRange
 from pipelines.raw.high_water_mark import plausible_ids
 from pipelines.raw.row_buffer import NewRows, RowBuffer
+from pipelines.raw.text_set import TextSet
 from pipelines.raw.warehouse import Known
 
 #: After so many pages in a row without a new id, a list is considered endless, whatever its cursors say. A list by page
@@ -44,7 +45,7 @@ class ListCrawl:
         self._paginator = paginator_of(endpoint)
         self._buffer = RowBuffer(endpoint.kind, state, known, crawl_id, snapshot_date)
         # The first attempt of the first pass meets exactly the ids of the crawl, also after a resume.
-        self.met = known.ids if (state.rank, state.attempt) == (0, 1) else set[str]()
+        self.met = known.ids if (state.rank, state.attempt) == (0, 1) else TextSet()
         self._visited: set[Arguments] = set()
         self._fetched_again = Counter[_Doubt]()
         self._pages_without_new = 0
@@ -165,7 +166,7 @@ class ListCrawl:
 
     def _begin(self, pass_index: int, attempt: int) -> None:
         self.state.begin(pass_index, attempt)
-        self.met = set()
+        self.met = TextSet()
         self._visited.clear()
         self._pages_without_new = 0
 
@@ -198,7 +199,7 @@ class IncrementalListCrawl(ListCrawl):
             state.down_to = mark
             state.done = mark is None and not first_pages
         super().__init__(endpoint, state, known, crawl_id, snapshot_date)
-        self.met = set() if not state.done else self.met
+        self.met = TextSet() if not state.done else self.met
         self._pages_read = 0
         self._first_pages = first_pages
         self._touches_mark = False

@@ -20,6 +20,7 @@ from pipelines.raw.crawls import CrawlRow, CrawlState, CrawlStatus, SourceState
 from pipelines.raw.decisions import Decision, decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.loader import Loader, plain_errors
+from pipelines.raw.text_set import TextSet
 from pipelines.raw.warehouse import (
     Known,
     connect,
@@ -184,10 +185,10 @@ def _goes_on(row: CrawlRow, state: CrawlState, snapshot_date: date, settings: Se
 
 def _stored(
     settings: Settings, snapshot_date: date, crawl_id: str, out: Collection[str]
-) -> tuple[dict[str, Known], set[str]]:
+) -> tuple[dict[str, Known], TextSet]:
     """What need not be stored again, and the ids that an existence check expects."""
     if not settings.directory.warehouse.exists():
-        return {kind: Known() for kind in SNAPSHOT_KINDS}, set()
+        return {kind: Known() for kind in SNAPSHOT_KINDS}, TextSet()
     reconciled = DIALECTS[settings.dialect_name].existence_check.kind
     with closing(connect(settings.directory.warehouse)) as connection:
         stored = {kind: known(connection, kind, snapshot_date, crawl_id, out) for kind in SNAPSHOT_KINDS}

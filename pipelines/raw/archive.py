@@ -24,7 +24,7 @@ from pipelines.progress import Progress, Silent
 from pipelines.raw.decisions import decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.tables import ARCHIVED, SCHEMA_NAME, ArchivedFile, RawTable, observations_table
-from pipelines.raw.warehouse import STAGING_SCHEMA, WRITER_CONFIG, all_rows, archive_of, connect, crawls, has_table
+from pipelines.raw.warehouse import STAGING_SCHEMA, all_rows, archive_of, connect, crawls, has_table, writer_config
 from pipelines.storage.parquet import write_rows
 from pipelines.storage.replacement import aside_of, real, replace_database
 from pipelines.storage.sql import literal, parquet_rows
@@ -69,8 +69,9 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
     sweep(warehouse)
     aside = aside_of(warehouse)
     try:
-        with duckdb.connect(str(warehouse), config=WRITER_CONFIG) as connection:
-            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        with duckdb.connect(str(warehouse), config=writer_config()) as connection:
+            # In a sort that does not fit into memory, each thread holds a block of every sorted part.
+            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false; set threads = 1")
             months = list(_months(connection, before))
             files = []
             for number, (table, month) in enumerate(months, start=1):

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.raw.tables import DECISIONS, SCHEMA_NAME, Verdict
-from pipelines.raw.warehouse import WRITER_CONFIG, connect, crawls, has_table
+from pipelines.raw.warehouse import connect, crawls, has_table, writer_config
 
 #: A crawl with one of these does not count.
 LEAVES_OUT: tuple[Verdict, ...] = ("refused", "excluded")
@@ -84,7 +84,7 @@ def store(warehouse: Path, new: Sequence[Decision]) -> None:
     if not new:
         return
     rows = pa.Table.from_pylist([asdict(decision) for decision in new], schema=DECISIONS.schema)
-    with duckdb.connect(str(warehouse), config=WRITER_CONFIG) as connection:
+    with duckdb.connect(str(warehouse), config=writer_config()) as connection:
         connection.execute(f"create schema if not exists {SCHEMA_NAME}")
         connection.register("new", rows)
         connection.execute(f"create table if not exists {DECISIONS.qualified_name} as from new limit 0")

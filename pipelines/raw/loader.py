@@ -22,7 +22,7 @@ from pipelines.raw.crawls import SourceState
 from pipelines.raw.high_water_mark import Mark
 from pipelines.raw.resources import SOURCE
 from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME
-from pipelines.raw.warehouse import WRITER_CONFIG, connect, has_rows, newest_load, remove_second_copies
+from pipelines.raw.warehouse import connect, has_rows, newest_load, remove_second_copies, writer_config
 from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import chain
 from pipelines.storage.sql import parquet_rows
@@ -87,7 +87,7 @@ class Loader:
         self._warehouse = directory.warehouse
         self._folder = directory.dlt
         credentials = DuckDbCredentials(str(directory.warehouse))
-        credentials.global_config = WRITER_CONFIG
+        credentials.global_config = writer_config()
         # What is committed goes to its place at once. dlt sets a gigabyte: a window's documents would be written to the
         # log first, and to their place when the connection is closed.
         credentials.statements = ["set global checkpoint_threshold = '1KB'"]

@@ -5,7 +5,7 @@ A table exists when something of its kind was loaded (`has_table`). Observations
 lock opens the file (analysts have `analytics.duckdb`).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.memory import DuckDbConfig, duckdb_config
 from pipelines.raw.crawls import CrawlRow, SourceState
 from pipelines.raw.high_water_mark import plausible_ids
 from pipelines.raw.kinds import KINDS, SNAPSHOT_KINDS
@@ -30,6 +31,7 @@ from pipelines.raw.tables import (
     documents_table,
     observations_table,
 )
+from pipelines.raw.text_set import TextSet
 from pipelines.storage.directory import storage_errors
 from pipelines.storage.sql import parquet_rows
 
@@ -38,9 +40,8 @@ STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
 #: dlt's own table of the packages that were loaded completely.
 _LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.field("status", pa.int64())]), key=())
 
-#: How writers open the warehouse. Left to itself DuckDB stores the counters of observations, texts of a kilobyte that
-#: are much alike, as they are: a day of them then takes nine times as much (docs/operations.md, Retention).
-WRITER_CONFIG: dict[str, str | bool | int | float | list[str]] = {"force_compression": "zstd"}
+#: How many rows of a query are in memory at a time.
+_BATCH_ROWS = 10_000
 
 
 class UnreadableFileError(CivitaiEtlError):
@@ -60,7 +61,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         with storage_errors(path.parent):
             if not is_duckdb(path):
                 raise _unreadable(path, "it is no DuckDB database")
-            connection = duckdb.connect(str(path), read_only=True)
+            connection = duckdb.connect(str(path), read_only=True, config=duckdb_config())
     except duckdb.Error as error:
         raise _unreadable(path, str(error).splitlines()[0]) from error
     connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
@@ -69,6 +70,16 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise _unreadable(path, f"it has tables of another program, in schema {min(schemas)}")
     return connection
+
+
+def writer_config() -> DuckDbConfig:
+    """How writers open the warehouse.
+
+    Left to itself DuckDB stores the counters of observations, texts of a kilobyte that are much alike, as they are: a
+    day of them then takes nine times as much (docs/operations.md, Retention). A load rewrites the last, unfinished rows
+    of each table and takes all memory that it may have for them, while the crawl has its own: it gets less.
+    """
+    return duckdb_config(share=1 / 8) | {"force_compression": "zstd"}
 
 
 def is_duckdb(path: Path) -> bool:
@@ -92,7 +103,7 @@ def _unreadable(path: Path, reason: str) -> UnreadableFileError:
 
 def create_warehouse(path: Path) -> None:
     """An empty one, of which a star of nothing is made."""
-    duckdb.connect(str(path)).close()
+    duckdb.connect(str(path), config=writer_config()).close()
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
@@ -192,10 +203,10 @@ class Known:
     neither a document nor an observation.
     """
 
-    ids: set[str] = field(default_factory=set)
-    observed: set[str] = field(default_factory=set)
-    answered: set[str] = field(default_factory=set)
-    documents: set[str] = field(default_factory=set)
+    ids: TextSet = field(default_factory=TextSet)
+    observed: TextSet = field(default_factory=TextSet)
+    answered: TextSet = field(default_factory=TextSet)
+    documents: TextSet = field(default_factory=TextSet)
     is_first: bool = True
     is_empty: bool = True
 
@@ -217,44 +228,42 @@ def known(
         documents = stored_documents(connection, kind)
         return Known(documents=documents, is_empty=not documents)
     observations = all_rows(connection, observations_table(kind))
-
-    def texts(query: str, *parameters: object) -> set[str]:
-        return {text for (text,) in connection.execute(query, parameters).fetchall()}
-
-    ids = texts(
-        f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)", snapshot_date, crawl_id
-    )
+    of_crawl = f"select entity_id from {observations} where (snapshot_date, crawl_id) = (?, ?)"
+    ids = TextSet(_texts(connection, of_crawl, snapshot_date, crawl_id))
     if has_table(connection, SIGHTINGS):
         met_again = f"select entity_id from {SIGHTINGS.qualified_name} where (kind, crawl_id) = (?, ?)"
-        ids |= texts(met_again, kind, crawl_id)
+        ids.update(_texts(connection, met_again, kind, crawl_id))
     dates = {on for (on,) in connection.execute(f"select distinct snapshot_date from {observations}").fetchall()}
     is_first = dates <= {snapshot_date}
     latest = (
-        f"select distinct {_DOCUMENT_KEY} from {observations} where snapshot_date in "
+        f"select {_DOCUMENT_KEY} from {observations} where snapshot_date in "
         f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
     )
-    documents = stored_documents(connection, kind) if is_first else texts(latest)
-    of_date = (
-        f"select entity_id, bool_or(crawl_pass <> {RECONCILE_PASS}) from {observations} "
-        "where snapshot_date = ? and not list_contains(?, crawl_id) group by entity_id"
-    )
-    is_listed = dict(connection.execute(of_date, [snapshot_date, list(left_out)]).fetchall())
+    documents = stored_documents(connection, kind) if is_first else TextSet(_texts(connection, latest))
+    of_date = f"from {observations} where snapshot_date = ? and not list_contains(?, crawl_id)"
+    counting = (snapshot_date, list(left_out))
+    by_id_only = f"select entity_id {of_date} group by entity_id having bool_and(crawl_pass = {RECONCILE_PASS})"
     return Known(
         ids=ids,
-        observed=set(is_listed),
-        answered={entity_id for entity_id, listed in is_listed.items() if not listed},
+        observed=TextSet(_texts(connection, f"select entity_id {of_date}", *counting)),
+        answered=TextSet(_texts(connection, by_id_only, *counting)),
         documents=documents,
         is_first=is_first,
         is_empty=not (dates or documents),
     )
 
 
-def stored_documents(connection: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+def stored_documents(connection: duckdb.DuckDBPyConnection, kind: str) -> TextSet:
     """The keys of all stored documents of a kind."""
     if not has_table(connection, documents_table(kind)):
-        return set()
-    found = connection.execute(f"select {_DOCUMENT_KEY} from {documents_table(kind).qualified_name}")
-    return {key for (key,) in found.fetchall()}
+        return TextSet()
+    return TextSet(_texts(connection, f"select {_DOCUMENT_KEY} from {documents_table(kind).qualified_name}"))
+
+
+def _texts(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> Iterator[str]:
+    """The only column of a query, which DuckDB computes while it is read."""
+    for batch in connection.sql(query, params=parameters).to_arrow_reader(_BATCH_ROWS):
+        yield from batch.column(0).to_pylist()
 
 
 def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_name: bool) -> set[str]:
@@ -275,12 +284,12 @@ def looked_up(connection: duckdb.DuckDBPyConnection, kind: str, on: date, *, by_
 
 def expected_ids(
     connection: duckdb.DuckDBPyConnection, kind: str, snapshot_date: date, left_out: Collection[str] = ()
-) -> set[str]:
+) -> TextSet:
     """The ids that a crawl of `snapshot_date` should find: crawls that are not `left_out` observed them, and did not
     get a 404 for them since.
     """
     if not has_table(connection, observations_table(kind)):
-        return set()
+        return TextSet()
     observations = all_rows(connection, observations_table(kind))
     events = f"select entity_id, snapshot_date as seen_on, null as denied_on, crawl_id from {observations}"
     if has_table(connection, TOMBSTONES):
@@ -288,12 +297,11 @@ def expected_ids(
             " union all select entity_id, null, snapshot_date, crawl_id "
             f"from {TOMBSTONES.qualified_name} where kind = '{kind}'"
         )
-    found = connection.execute(
+    standing = (
         f"select entity_id from ({events}) where coalesce(seen_on, denied_on) < ? and not list_contains(?, crawl_id) "
-        "group by entity_id having max(seen_on) >= coalesce(max(denied_on), max(seen_on))",
-        [snapshot_date, list(left_out)],
+        "group by entity_id having max(seen_on) >= coalesce(max(denied_on), max(seen_on))"
     )
-    return {entity_id for (entity_id,) in found.fetchall()}
+    return TextSet(_texts(connection, standing, snapshot_date, list(left_out)))
 
 
 def newest_load(path: Path) -> str:
@@ -328,7 +336,7 @@ def remove_second_copies(path: Path, crawl_id: str | None) -> None:
     of_lookups = [table for kind in KINDS.values() if kind.group != "snapshot" for table in kind.tables]
     # The observations of all crawls are many; a load brings those of its own crawl only.
     of_crawls = {table.name for table in (*of_lists, SIGHTINGS, SNAPSHOTS) if "crawl_id" in table.schema.names}
-    with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+    with duckdb.connect(str(path), config=writer_config()) as connection:
         for table in (*of_lists, *of_lookups, REJECTS, SIGHTINGS, TOMBSTONES, SNAPSHOTS):
             if has_table(connection, table):
                 concerned, parameters = ("crawl_id = ?", [crawl_id]) if table.name in of_crawls else ("true", [])
@@ -349,7 +357,7 @@ def mend_documents(path: Path) -> None:
             ).fetchall()
         ]
     if doubled:
-        with duckdb.connect(str(path), config=WRITER_CONFIG) as connection:
+        with duckdb.connect(str(path), config=writer_config()) as connection:
             for table in doubled:
                 _keep_first(connection, table, "true", [])
 

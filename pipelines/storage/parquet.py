@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from pipelines.storage.replacement import sync
 
 ROW_GROUP_ROWS = 122_880
+#: How many sorted rows DuckDB hands over at a time; it holds each of them, and a row can have a kilobyte.
+_BATCH_ROWS = 5_000
 
 
 @dataclass
@@ -46,7 +48,7 @@ def content_named(folder: Path) -> Iterator[Aside]:
 def write_rows(rows: duckdb.DuckDBPyRelation, schema: pa.Schema, folder: Path) -> Aside:
     """Writes the rows of a totally ordered relation as they come: memory holds one row group."""
     with content_named(folder) as aside, pq.ParquetWriter(aside.path, schema, compression="zstd") as writer:
-        for group in row_groups(rows.to_arrow_reader(ROW_GROUP_ROWS)):
+        for group in row_groups(rows.to_arrow_reader(_BATCH_ROWS)):
             writer.write_table(group.cast(schema), row_group_size=ROW_GROUP_ROWS)
     return aside
 

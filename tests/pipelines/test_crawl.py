@@ -625,6 +625,17 @@ def test_windows_are_loaded_as_they_end_and_a_failure_keeps_what_its_window_has(
     assert len(raw("from raw.snapshots")) == 1
 
 
+def test_a_window_of_large_pages_ends_early(
+    service: Service, settings: Settings, raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.pages("/models", lambda: [{"id": number} for number in range(1, 12)])
+    monkeypatch.setattr("pipelines.crawl.crawl.WINDOW_BYTES", 30)  # a page of two models has 18 to 20
+    report = take_snapshot(settings, DAY)
+    assert (report.status, report.endpoints["model"]["pages"], report.requests) == ("complete", 6, 6 + 1 + 9)
+    # Two pages in each of three windows; the other lists are in a fourth.
+    assert raw("select count(*) from raw._dlt_loads") == [(4,)]
+
+
 def test_a_failure_before_anything_arrived_stores_nothing(service: Service, settings: Settings, raw: Raw) -> None:
     service.replies("/models", Reply({"error": "Unauthorized"}, 401))
     with pytest.raises(ServiceError, match="401"):

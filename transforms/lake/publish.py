@@ -21,6 +21,7 @@ import duckdb
 import msgspec
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.memory import duckdb_config
 from pipelines.storage.replacement import aside_of, real, replace_database, replace_text
 from pipelines.storage.sql import literal, parquet_rows
 from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
@@ -69,7 +70,7 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         UnreadableStarError: it is another database, or a damaged one.
     """
     try:
-        with readable(analytics) as path, duckdb.connect(":memory:") as connection:
+        with readable(analytics) as path, duckdb.connect(config=duckdb_config(path.parent)) as connection:
             connection.execute(f"ATTACH {literal(path)} AS published (READ_ONLY)")
             yield connection
     except duckdb.Error as error:
@@ -166,7 +167,7 @@ def refuse_unreadable(path: Path) -> None:
     Raises:
         UnreadableStarError: a view cannot be read.
     """
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.connect(config=duckdb_config(path.parent)) as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute(f"ATTACH {literal(path)} AS built (READ_ONLY)")
         connection.execute("USE built")
@@ -199,7 +200,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile], analytics: Pat
 
     DuckDB 1.x and 2.x open it, with no extension.
     """
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.connect(config=duckdb_config(path.parent)) as connection:
         connection.execute(f"ATTACH {literal(path)} AS target (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("USE target")
         connection.execute("BEGIN")  # one write for all of them

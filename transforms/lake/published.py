@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
+from pipelines.memory import duckdb_config
 from pipelines.raw.warehouse import is_duckdb
 from pipelines.storage.replacement import real
 from pipelines.storage.sql import literal
@@ -67,7 +68,7 @@ def readable(analytics: Path) -> Iterator[Path]:
 
 def _opens(path: Path) -> bool:
     try:
-        duckdb.connect(str(path), read_only=True).close()
+        duckdb.connect(str(path), read_only=True, config=duckdb_config()).close()
     except duckdb.Error:
         return False
     return True
