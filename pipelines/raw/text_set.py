@@ -41,9 +41,10 @@ class TextSet(AbstractSet[str]):
         """Add a text, if it is not there yet."""
         stored = _stored(text)
         bucket = self._buckets[_bucket_of(stored)]
-        if _SEPARATOR + stored not in bucket:
-            bucket += stored
-            self._size += 1
+        if _SEPARATOR + stored in bucket:
+            return
+        bucket += stored
+        self._size += 1
 
     def update(self, texts: Iterable[str]) -> None:
         """Add some texts."""
