@@ -53,7 +53,7 @@ class Workshop:
 @pytest.fixture(autouse=True)
 def narrow_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of models is in several ranges, so that every rule holds across them."""
-    for axis, width in {"model": 2, "image": 10}.items():
+    for axis, width in {"model": 3, "image": 50}.items():
         monkeypatch.setitem(WIDTH, axis, width)
 
 

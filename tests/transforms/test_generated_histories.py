@@ -24,12 +24,15 @@ from hypothesis import strategies as st
 from pipelines.raw import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import rebuild
+from transforms.ranges import WIDTH
 from transforms.continuity import LostDatesError, refuse_lost_dates
 from transforms.quality.checks import LostRowsError
 
-MODEL_IDS = (1, 2, 3)
+MODEL_IDS = (1, 202, 403)
+#: Ids per range: these models are in ranges of their own.
+RANGE = 200
 #: A version that some of these models list, each with attributes, files and counters of its own.
-SHARED, LISTERS = 90, (1, 2)
+SHARED, LISTERS = 90, (1, 202)
 #: Models that are always listed and hardly change, so many that their counters and their absence are noticed.
 CROWD = range(1001, 1061)
 UNKNOWN = "(unknown)"
@@ -590,6 +593,11 @@ def assert_history_is_told(
         assert_flows_are_carried(workshop)
         assert_periods_are_sound(workshop)
         assert workshop.files() == workshop.rebuild_into("again").files()
+
+
+@pytest.fixture(autouse=True)
+def a_range_for_each_model(narrow_ranges: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WIDTH, "model", RANGE)
 
 
 def test_any_history_gives_true_periods_and_flows_a_balanced_mart_and_the_same_files_by_day_and_by_rebuild() -> None:

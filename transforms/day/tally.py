@@ -113,10 +113,13 @@ class Tally:
 
     def _note_references(self, inputs: DayInputs, changes: Changes) -> None:
         """Notes the values of new rows that no row of their range has. The target may be in other ranges, or closed."""
-        for table in TABLES:
-            rows = changes.appended.get(table.table_name(), new_rows(table, inputs, changes))
-            for reference in references(table):
-                if reference.target in WRITTEN_LAST or rows.is_empty():
+        for name in {**changes.appended, **changes.replaced}:
+            table = _TABLE.get(name)
+            if table is None:  # state
+                continue
+            rows = changes.appended[name] if name in changes.appended else new_rows(table, inputs, changes)
+            for reference in references(table) if rows.height else ():
+                if reference.target in WRITTEN_LAST:
                     continue
                 target = _TABLE[reference.target]
                 missing = rows.select(pl.col(reference.column).drop_nulls().unique())
