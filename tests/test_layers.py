@@ -17,6 +17,7 @@ ROOMS = {
         "storage",
         "settings",
         "memory",
+        "run_note",
         "local_file_hashes",
         "api",
         "raw",

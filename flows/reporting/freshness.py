@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows.reporting import report
-from flows.reporting.console import duration, say
+from flows.reporting.console import say
 from pipelines.errors import CivitaiEtlError
+from pipelines.progress import duration
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
