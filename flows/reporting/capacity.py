@@ -84,7 +84,7 @@ def capacity_lines(settings: Settings) -> list[str]:
     lines: list[str] = []
     warnings: list[str] = []
     for disk in disks_of(settings.directory, footprint):
-        lines.append(f"Disk:      {disk_line(disk, footprint)}")
+        lines += [f"Disk:      {day_line(disk, footprint)}", f"           {outlook_line(disk)}"]
         warnings += disk_warnings(disk)
     lines.append(f"Memory:    {memory_line(footprint.models, budget_bytes(), available_bytes())}")
     warnings += memory_warnings(footprint.models, budget_bytes(), available_bytes())
@@ -168,14 +168,17 @@ def disks_of(directory: DataDirectory, footprint: Footprint) -> Iterator[Disk]:
 # ------------------------------------------------------------------------------------------------------- disk in words
 
 
-def disk_line(disk: Disk, footprint: Footprint) -> str:
-    """How much is free, what a day adds, and when the disk is full."""
+def day_line(disk: Disk, footprint: Footprint) -> str:
+    """How much is free, and what a day adds."""
     models = f"{footprint.models:,} models"
     source = f"by {footprint.dates:,} dates" if footprint.dates else "estimated for the whole service"
-    return (
-        f"{_size(disk.free)} free at {disk.path}; a day of {models} adds {_size(disk.day)} ({source}): full in "
-        f"{_time(disk.free / disk.day)}, with `compact` every month in {_time(disk.free / disk.compacted_day)}."
-    )
+    return f"{_size(disk.free)} free at {disk.path}; a day of {models} adds {_size(disk.day)} ({source})."
+
+
+def outlook_line(disk: Disk) -> str:
+    """When the disk is full at today's pace."""
+    pace, compacted = _time(disk.free / disk.day), _time(disk.free / disk.compacted_day)
+    return f"It is full in {pace}" + (f", with `compact` every month in {compacted}." if compacted != pace else ".")
 
 
 def disk_warnings(disk: Disk) -> Iterator[str]:

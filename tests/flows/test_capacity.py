@@ -20,13 +20,14 @@ from flows.reporting.capacity import (
     Footprint,
     build_peak,
     capacity_lines,
-    disk_line,
+    day_line,
     disk_warnings,
     disks_of,
     footprint_of,
     measured,
     memory_line,
     memory_warnings,
+    outlook_line,
 )
 from pipelines.memory import MIB
 from pipelines.settings import Settings
@@ -118,14 +119,11 @@ def disk() -> Disk:
 
 def test_the_line_says_when_the_disk_is_full(disk: Disk) -> None:
     footprint = Footprint(900_000, 12, 0, 0, 0, 0, 0)
-    assert disk_line(disk, footprint) == (
-        "100.0 GB free at /data; a day of 900,000 models adds 250.0 MB (by 12 dates): full in 13 months, with "
-        "`compact` every month in 66 months."
-    )
-    assert "(estimated for the whole service): full in 40 days" in disk_line(
-        replace(disk, free=10 * GB), replace(footprint, dates=0)
-    )
-    assert disk_line(replace(disk, free=900 * GB), footprint).endswith("in more than ten years.")
+    assert day_line(disk, footprint) == "100.0 GB free at /data; a day of 900,000 models adds 250.0 MB (by 12 dates)."
+    assert day_line(disk, replace(footprint, dates=0)).endswith("(estimated for the whole service).")
+    assert outlook_line(disk) == "It is full in 13 months, with `compact` every month in 66 months."
+    assert outlook_line(replace(disk, free=10 * GB)).startswith("It is full in 40 days, with")
+    assert outlook_line(replace(disk, free=9_000 * GB)) == "It is full in more than ten years."
 
 
 MAKE_ROOM = "make room or set CIVITAI_ETL_DATA_DIR to a larger disk."
@@ -180,8 +178,9 @@ def test_a_budget_that_will_not_do_is_a_warning(budget: int, available: int, war
 
 def test_the_lines_of_a_directory_name_its_own_models(tmp_path: Path) -> None:
     filled(tmp_path, days_from(date(2026, 1, 1), 2))
-    disk, memory, *_ = capacity_lines(Settings(data_dir=tmp_path))
+    disk, outlook, memory, *_ = capacity_lines(Settings(data_dir=tmp_path))
     assert disk.startswith("Disk:      ")
     assert f"a day of {MODELS} models adds" in disk
     assert "(by 2 dates)" in disk
+    assert outlook.startswith("           It is full in ")
     assert memory.startswith("Memory:    a run may use")
