@@ -21,6 +21,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.decisions import Decision, accept, exclude, include
 from pipelines.raw.warehouse import create_warehouse
+from pipelines.run_note import under_way
 from pipelines.settings import Settings
 from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import storage_errors
@@ -85,8 +86,9 @@ def crawl(
     service_moved: bool = False,
 ) -> SnapshotReport:
     """Crawl one date into raw, if raw has all published dates. The caller holds the writer lock."""
-    _refuse_lost_dates(settings, progress)
-    return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
+    with under_way(settings.data_dir, "crawl", progress):
+        _refuse_lost_dates(settings, progress)
+        return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
@@ -95,7 +97,10 @@ def look_up_watched(settings: Settings, on: date, progress: Progress = Silent())
     The caller holds the writer lock.
     """
     wanted = watch_list(settings, on)
-    return look_up(settings, wanted, progress, on, Client(settings, progress=progress)) if wanted else None
+    if not wanted:
+        return None
+    with under_way(settings.data_dir, "look-up", progress):
+        return look_up(settings, wanted, progress, on, Client(settings, progress=progress))
 
 
 def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progress: Progress = Silent()) -> LookupReport:
@@ -104,7 +109,7 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
     Raises:
         CivitaiEtlError: the lock is held, there is no such look-up, it does not take these keys, or the disk fails.
     """
-    with _publishing(settings) as directory:
+    with _publishing(settings) as directory, under_way(directory.root, "look-up", progress):
         _refuse_lost_dates(settings, progress)
         looked_up = look_up(settings, {name: texts}, progress)
         if directory.warehouse.exists():
@@ -156,7 +161,7 @@ def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
 
 def _build(settings: Settings, progress: Progress) -> BuildReport:
     directory = settings.directory
-    with storage_errors(directory.root, directory.lake):
+    with storage_errors(directory.root, directory.lake), under_way(directory.root, "build", progress):
         return build(directory, limits=settings, progress=progress)
 
 
@@ -166,7 +171,7 @@ def refresh_documents(settings: Settings, progress: Progress = Silent()) -> Refr
     Raises:
         CivitaiEtlError: the lock is held, there is no snapshot yet, or the service or the disk fails.
     """
-    with writer_lock(settings.data_dir):
+    with writer_lock(settings.data_dir), under_way(settings.data_dir, "refresh", progress):
         return refresh(settings, progress)
 
 
@@ -200,6 +205,7 @@ def rebuild_star(
         if directory is not own:
             locks.enter_context(writer_lock(own.root))
         locks.enter_context(writer_lock(directory.root, directory.lake))
+        locks.enter_context(under_way(own.root, "rebuild", progress))
         refuse_lost_dates(directory, forget_dates)
         if forget_dates and not own.warehouse.exists():
             create_warehouse(own.warehouse)
@@ -266,4 +272,5 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> 
         _refuse_lost_dates(settings, progress)
         drain(settings, progress)
         _build(settings, progress)
-        return compact(directory, limits=settings, progress=progress)
+        with under_way(directory.root, "compact", progress):
+            return compact(directory, limits=settings, progress=progress)

@@ -7,6 +7,7 @@ refuses a second connection to a file if its configuration differs.
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,14 @@ _DUCKDB_SHARE = 1 / 4
 _LEAST_DUCKDB_MIB = 256
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]
+
+
+@dataclass(frozen=True)
+class MemoryKills:
+    """How many processes of a cgroup the kernel has killed because memory ran out."""
+
+    cgroup: str
+    count: int
 
 
 @cache
@@ -73,6 +82,28 @@ def _machine_bytes(meminfo: Path) -> int:
 
 def _limits(membership: Path, cgroups: Path) -> Iterator[int]:
     """The limits of the cgroup and of those around it. A container sees its own one as the outermost."""
+    for file in _cgroup_files(membership, cgroups, "memory.max", "memory.limit_in_bytes"):
+        text = file.read_text().strip()
+        if text.isdigit():  # version 2 says `max` where there is no limit, version 1 a very large number
+            yield int(text)
+
+
+def memory_kills(
+    membership: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")
+) -> MemoryKills | None:
+    """What the kernel has counted in the cgroup of this process; None if it counts nothing. Args as above."""
+    for file in _cgroup_files(membership, cgroups, "memory.events", "memory.oom_control"):
+        for line in file.read_text().splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return MemoryKills(str(file.parent), int(count))
+    return None
+
+
+def _cgroup_files(membership: Path, cgroups: Path, second: str, first: str) -> Iterator[Path]:
+    """A file of the cgroup of this process and of those around it, innermost first: its name in version 2, and that in
+    version 1.
+    """
     if not membership.exists():
         return
     for line in membership.read_text().splitlines():
@@ -80,10 +111,8 @@ def _limits(membership: Path, cgroups: Path) -> Iterator[int]:
         if controllers and "memory" not in controllers.split(","):
             continue
         # Version 2 has one tree and names no controller.
-        mount, name = (cgroups / "memory", "memory.limit_in_bytes") if controllers else (cgroups, "memory.max")
+        mount, name = (cgroups / "memory", first) if controllers else (cgroups, second)
         innermost = mount / path.lstrip("/")
         for folder in (innermost, *innermost.parents):
             if folder.is_relative_to(mount) and (file := folder / name).is_file():
-                text = file.read_text().strip()
-                if text.isdigit():  # version 2 says `max` where there is no limit, version 1 a very large number
-                    yield int(text)
+                yield file

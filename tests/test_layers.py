@@ -17,6 +17,7 @@ ROOMS = {
         "storage",
         "settings",
         "memory",
+        "run_note",
         "local_file_hashes",
         "api",
         "raw",
@@ -25,7 +26,7 @@ ROOMS = {
         "vault",
     ),
     "transforms": (
-        *("tables", "staging", "star", "quality", "lake", "member", "lookup_tables"),
+        *("tables", "staging", "star", "quality", "lake", "estimate", "member", "lookup_tables"),
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (

@@ -27,6 +27,7 @@ from transforms.day.build_day import build_day
 from transforms.day.record_counts import RecordCounts
 from transforms.day.snapshot_day import NOTHING, SnapshotDay
 from transforms.day_checks import DEFECTS, CheckResult, run_checks
+from transforms.estimate import replay_line
 from transforms.lake.files import Lake, LakeFile, month_of
 from transforms.lake.publish import has_other_analyses, is_outdated, post_commit, publish, read_manifest
 from transforms.lake.release import Release
@@ -137,7 +138,8 @@ def build(
         days = snapshot_days(crawls, raw.decisions)
         start, kept = published, list[LakeFile]()
         if outdated:
-            progress.note("An earlier version made the tables: they are made again from raw.")
+            estimate = replay_line(published, len(days))
+            progress.note(f"An earlier version made the tables: they are made again from raw. {estimate}")
             start = []
         elif not known.crawls.is_empty() and min(news) <= known.crawls["snapshot_date"].max():  # type: ignore[operator]
             start, kept = [], files_before(published, min(news))

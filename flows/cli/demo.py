@@ -15,12 +15,12 @@ import msgspec
 from emulator.launch import launch
 from emulator.simulation.columns import HORIZON, MOST_MODELS
 from flows.reporting import charts, report
-from flows.reporting.console import duration, progress_display, say
+from flows.reporting.console import progress_display, say
 from flows.reporting.freshness import coverage
 from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.memory import duckdb_config
-from pipelines.progress import Progress
+from pipelines.progress import Progress, duration
 from pipelines.settings import Settings
 from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import storage_errors

@@ -1,9 +1,8 @@
-"""Checks everything that a snapshot needs before the night: settings, versions, disk, service, schedules."""
+"""Checks everything that a snapshot needs before the night: settings, versions, disk, memory, service, schedules."""
 
 import asyncio
 import os
 import platform
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pipelines.api.client import Client
 from pipelines.crawl.clock import check_clocks
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import VARIABLES, check_network, proxy_for, shown
+from pipelines.run_note import cut_off_line
 from pipelines.settings import Limits, Settings, variable
 from pipelines.storage.directory import existing, refuse_lake_name
 from pipelines.storage.lock import writer_lock
@@ -33,6 +33,8 @@ def examine(settings: Settings) -> int:
         say(f"  {variable_name} = {value or 'not set'}  ({'set' if value else 'default'}) {meaning}")
     say("", "Versions:")
     say(f"  python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    say("", "Room for the coming months:")
+    say(*(f"  {line}" for line in _capacity(settings)))
     say("", "Checks:")
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("data directory", _data_directory),
@@ -64,10 +66,20 @@ def setting_lines(settings: Settings) -> list[str]:
     return lines
 
 
+def _capacity(settings: Settings) -> list[str]:
+    from flows.reporting.capacity import capacity_lines
+
+    try:
+        return capacity_lines(settings)
+    except CivitaiEtlError:
+        return ["unknown, because the published tables cannot be read (below)"]
+
+
 def _data_directory(settings: Settings) -> str:
     with writer_lock(settings.data_dir):
-        free = shutil.disk_usage(settings.data_dir).free
-    return f"{settings.data_dir} can be written, no other process is writing, {free / 1e9:,.1f} GB free"
+        cut_off = cut_off_line(settings.data_dir)
+    ready = f"{settings.data_dir} can be written, no other process is writing"
+    return f"{ready}. {cut_off}" if cut_off else ready
 
 
 def _lake(settings: Settings) -> str:
@@ -80,13 +92,19 @@ def _lake(settings: Settings) -> str:
 
 def _published(settings: Settings) -> str:
     from flows.reporting.report import open_analytics, published_dates
+    from transforms.estimate import replay_line
+    from transforms.lake.publish import is_outdated, read_manifest
     from transforms.lake.published import is_there
 
     if not is_there(settings.directory.analytics):
         return "none yet; `civitai-etl snapshot` makes them"
     with open_analytics(settings.directory.analytics) as connection:
         dates = published_dates(connection)
-    return f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
+    found = f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
+    if is_outdated(settings.directory.analytics):
+        estimate = replay_line(read_manifest(settings.directory.analytics), len(dates))
+        found += f". An earlier version made them, and the next `snapshot` makes them again from raw: {estimate}"
+    return found
 
 
 def _service(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.progress import Progress
+from pipelines.progress import Progress, duration
 
 #: Seconds between two plain lines of one phase.
 LINE_INTERVAL = 10.0
@@ -115,16 +115,6 @@ def progress_display() -> Iterator[Progress]:
     else:
         with Lines(sys.stderr) as lines:
             yield lines
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `8 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`."""
-    whole = round(seconds)
-    for size, unit, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
 
 
 class Lines:

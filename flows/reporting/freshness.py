@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows.reporting import report
-from flows.reporting.console import duration, say
+from flows.reporting.console import say
 from pipelines.errors import CivitaiEtlError
+from pipelines.progress import duration
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,7 +94,11 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
 
 
 def print_status(settings: Settings, max_age: timedelta) -> int:
-    """Print freshness, coverage and rows; returns 0, or 4 when there is no complete snapshot of at most `max_age`."""
+    """Print freshness, coverage, capacity and rows; returns 0, or 4 when there is no complete snapshot of at most
+    `max_age`.
+    """
+    from flows.reporting.capacity import capacity_lines
+
     with report.open_analytics(settings.directory.analytics) as connection:
         covered = coverage(connection)
         rows = report.published_rows(connection)
@@ -125,6 +130,7 @@ def print_status(settings: Settings, max_age: timedelta) -> int:
                 say(f"{label + ':':11}{', '.join(map(str, days[-NAMED_GAPS:]))}{more}")
     for day, reason in covered.refused:
         say(f"REFUSED:   {day}: {reason} It is a gap until you decide: civitai-etl exclude {day}, or include {day}.")
+    say(*capacity_lines(settings))
     say("", "Rows per table:")
     say(*report.row_lines(rows))
     say("")

@@ -13,8 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.reporting.console import duration, plain
+from flows.reporting.console import plain
 from pipelines.errors import CivitaiEtlError
+from pipelines.progress import duration
 
 if TYPE_CHECKING:
     import duckdb

@@ -85,6 +85,7 @@ def test_status_is_four_without_data_and_when_stale_and_zero_when_fresh(civitai_
     stale = published.run("status")
     assert stale.returncode == 4
     assert "STALE" in stale.stdout
+    assert "a day of 80 models adds" in stale.stdout
     assert published.run("status", "--max-age", "36500d").returncode == 0
 
 
@@ -105,7 +106,10 @@ def test_times_are_utc_wherever_the_reader_sits(published):
 
 
 def test_doctor_lists_settings_without_the_key_and_ends_with_one_when_the_service_refuses_it(civitai_etl):
-    assert civitai_etl.run("doctor").returncode == 0
+    ready = civitai_etl.run("doctor")
+    assert ready.returncode == 0
+    assert "a day of 900,000 models adds 229.0 MB (estimated for the whole service)" in ready.stdout
+    assert "a build of 900,000 models needs about 1,229 MiB" in ready.stdout
     civitai_etl.settings["CIVITAI_API_KEY"] = "a-key-that-is-wrong"
     ended = civitai_etl.run("doctor")
     assert ended.returncode == 1

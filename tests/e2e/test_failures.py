@@ -150,7 +150,8 @@ def test_a_snapshot_that_was_ended_leaves_no_lock_and_the_next_one_completes(civ
     fast, civitai_etl.settings = civitai_etl.settings, slow
     cut = civitai_etl.start("snapshot", "--date", _day(1))
     lock = civitai_etl.data_dir / "writer.lock"
-    while not (lock.exists() and lock.read_text().strip()):
+    note = civitai_etl.data_dir / "under-way.json"
+    while not (lock.exists() and lock.read_text().strip() and note.exists()):
         assert cut.poll() is None, cut.stderr.read()
         time.sleep(0.05)
     civitai_etl.settings = fast
@@ -162,6 +163,10 @@ def test_a_snapshot_that_was_ended_leaves_no_lock_and_the_next_one_completes(civ
         assert cut.returncode == 130
         assert "Traceback" not in err
     assert published_days(civitai_etl) == []
+    examined = civitai_etl.run("doctor")
     ended = civitai_etl.run("snapshot", "--date", _day(1))
     assert ended.returncode == 0, ended.stderr
     assert published_days(civitai_etl) == ["2026-01-01"]
+    for told in (examined.stdout, ended.stderr):
+        assert (f"The crawl of process {cut.pid} that began at " in told) == (end == signal.SIGKILL)
+    assert ("give this machine or its container more memory." in ended.stderr) == (end == signal.SIGKILL)

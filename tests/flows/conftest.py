@@ -59,6 +59,14 @@ def analytics(tmp_path: Path) -> Path:
             from (values (1), (2), (3), (6)) as days(day)
             """
         )
+        connection.execute("create schema build")
+        connection.execute(
+            """
+            create table build.manifest (
+                table_name varchar, part varchar, snapshot_date date, lake_path varchar, rows bigint, bytes bigint
+            )
+            """
+        )
         connection.execute(
             """
             create table star.manifest as

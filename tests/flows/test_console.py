@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from flows.reporting.console import Lines, duration
+from flows.reporting.console import Lines
+from pipelines.progress import duration
 
 
 @pytest.mark.parametrize(

@@ -44,5 +44,7 @@ def test_status_ends_with_zero_when_fresh_and_with_four_when_stale(analytics, ca
     told = capsys.readouterr().out
     assert "days with a snapshot: 4 (partial: 1), without: 2." in told
     assert "The newest crawl met 99.75% of what the service's lists announced." in told
+    assert "Disk:      " in told
+    assert "Memory:    a run may use" in told
     assert freshness.print_status(settings, age - timedelta(minutes=5)) == 4
     assert "STALE" in capsys.readouterr().out

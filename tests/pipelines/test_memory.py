@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.memory import MIB, available_bytes, budget_bytes, budget_of, duckdb_config
+from pipelines.memory import MIB, MemoryKills, available_bytes, budget_bytes, budget_of, duckdb_config, memory_kills
 from pipelines.progress import Silent
 from pipelines.raw.loader import Loader
 from pipelines.raw.warehouse import writer_config
@@ -83,6 +83,25 @@ def test_limits_of_the_first_version_count(machine: Machine, limits: dict[str, o
     for file, text in limits.items():
         machine.limit(file, text)
     assert machine.available == available
+
+
+@pytest.mark.parametrize(
+    ("membership", "file", "folder"),
+    [
+        ("0::/a/b", "a/b/memory.events", "a/b"),
+        ("0::/a/b", "memory.events", ""),  # a container that sees its own cgroup as the outermost
+        ("4:memory:/a\n0::/", "memory/a/memory.oom_control", "memory/a"),
+        ("0::/a/b", None, None),
+    ],
+)
+def test_the_kernel_counts_whom_it_killed_for_memory(
+    machine: Machine, membership: str, file: str | None, folder: str | None
+) -> None:
+    machine.membership.write_text(f"{membership}\n")
+    if file is not None:
+        machine.limit(file, "oom_kill_disable 0\noom 9\noom_kill 3\noom_group_kill 0")
+    found = None if folder is None else MemoryKills(str(machine.cgroups / folder), 3)
+    assert memory_kills(machine.membership, machine.cgroups) == found
 
 
 @pytest.mark.parametrize(
