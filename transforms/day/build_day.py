@@ -5,9 +5,11 @@ after them, by sums and names (`transforms.day.tally`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import polars as pl
 
@@ -33,7 +35,7 @@ from transforms.staging.exchange import Exchange
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import rejected
 from transforms.staging.raw_reader import RawReader
-from transforms.staging.records import StagedKind
+from transforms.staging.records import StagedKind, in_order
 from transforms.star.mart import base_model_day
 from transforms.tables import (
     BridgeModelTag,
@@ -46,6 +48,9 @@ from transforms.tables import (
     OpsWithheld,
     Table,
 )
+
+#: Ranges that are built at a time: while polars works on one in all cores, Python prepares another.
+SIDE_BY_SIDE = 2
 
 #: By fact, the counters that are withheld on a date.
 Withheld = Mapping[type[Table], Collection[str]]
@@ -73,6 +78,15 @@ class DayResult:
     collapses: Sequence[Collapse]
     measures: pl.DataFrame
     record_counts: Sequence[RecordCounts]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What becomes of a range on the date."""
+
+    inputs: DayInputs
+    changes: Changes
+    tally: Tally
 
 
 @dataclass(frozen=True)
@@ -144,20 +158,32 @@ def _read(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, excha
 def _build(read: _Day, withheld: Withheld) -> DayResult:
     """Builds all ranges of a date, and what is made of all of them."""
     star, tally, models = read.star, Tally(), read.staged["model"]
+
+    def of_models(number: int) -> Built:
+        return _build_models(read.inputs("model", number, withheld), read.owners)
+
+    def of_images(number: int) -> Built:
+        return _build_images(read.inputs("image", number, withheld), Showcases(*models.images(number)))
+
     not_found = read.not_found.select(range_of("model", pl.col("entity_id")).unique())["entity_id"]
-    for number in sorted({WHOLE, *models.ranges, *not_found, *star.ranges(DimModelVersion.table_name())}):
-        _build_models(star, read.inputs("model", number, withheld), read.owners, tally)
-    for number in sorted({WHOLE, *read.staged["image"].ranges, *models.image_ranges}):
-        _build_images(star, read.inputs("image", number, withheld), Showcases(*models.images(number)), tally)
-    inputs = read.inputs(None, WHOLE, withheld)
+    with_versions = (*star.ranges(DimModelVersion.table_name()), *star.ranges(STATE_STOCK.name))
+    with_images = (*read.staged["image"].ranges, *models.image_ranges)
+    with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+        of_ranges = (
+            *(partial(of_models, number) for number in sorted({WHOLE, *models.ranges, *not_found, *with_versions})),
+            *(partial(of_images, number) for number in sorted({WHOLE, *with_images})),
+        )
+        for built in in_order(pool.submit(each) for each in of_ranges):
+            apply(star, built.inputs, built.changes)
+            tally.merge(built.tally)
+    built = _build_whole(read.inputs(None, WHOLE, withheld), tally)
+    tally.merge(built.tally)
     fallen = collapses(tally.falls, read.day.accepted, read.limits.max_counter_collapse_share)
-    changes = _build_whole(inputs, tally)
-    changes |= _operations(read, inputs, tally, fallen)
-    apply(star, inputs, changes)
-    if tally.versions:
-        note_owners(star, pl.concat(tally.versions))
+    changes = built.changes | _operations(read, built.inputs, tally, fallen)
+    apply(star, built.inputs, changes)
+    note_owners(star, pl.concat(tally.versions))
     return DayResult(
-        inputs,
+        built.inputs,
         changes,
         tally,
         fallen,
@@ -174,7 +200,7 @@ def apply(star: Release, inputs: DayInputs, changes: Changes) -> None:
         star.add(table, rows, inputs.on, inputs.number)
 
 
-def _build_models(star: Release, inputs: DayInputs, owners: Owners, tally: Tally) -> None:
+def _build_models(inputs: DayInputs, owners: Owners) -> Built:
     """A range of models, with their versions."""
     models = build_models(inputs, owners)
     of_models, of_versions = fact_of_models(inputs, models), fact_of_versions(inputs, models)
@@ -186,36 +212,38 @@ def _build_models(star: Release, inputs: DayInputs, owners: Owners, tally: Tally
         | note_unread(inputs)
         | note_entities(inputs, "model", models)
     )
+    tally = Tally()
     tally.add(inputs, changes, (of_models, of_versions))
     tally.count("model", of_models)
     tally.terms.append(mart_terms(inputs, models.changes, of_versions))
     for table, column in NAMES:
         tally.note_names(column, models.candidates[table])
     tally.versions.append(models.candidates[DimModelVersion].select("version_id", "model_id"))
-    apply(star, inputs, changes)
+    return Built(inputs, changes, tally)
 
 
-def _build_images(star: Release, inputs: DayInputs, showcases: Showcases, tally: Tally) -> None:
+def _build_images(inputs: DayInputs, showcases: Showcases) -> Built:
     """A range of images."""
     fact = fact_of_images(inputs, showcases)
     changes = build_images(inputs, showcases) | fact.changes | note_entities(inputs, "image")
+    tally = Tally()
     tally.add(inputs, changes, (fact,))
     tally.count("image", fact)
-    apply(star, inputs, changes)
+    return Built(inputs, changes, tally)
 
 
-def _build_whole(inputs: DayInputs, tally: Tally) -> Changes:
+def _build_whole(inputs: DayInputs, of_ranges: Tally) -> Built:
     """The tables that are not cut: those of lists, of the names that models have, and the mart."""
-    changes = _build_mart(inputs, tally) | build_base_models(inputs, tally.names["base_model"])
-    facts = []
+    changes = _build_mart(inputs, of_ranges) | build_base_models(inputs, of_ranges.names["base_model"])
+    facts, tally = [], Tally()
     for kind in inputs.staged:
-        changes |= build_list(inputs, kind, tally.names) | note_entities(inputs, kind)
+        changes |= build_list(inputs, kind, of_ranges.names) | note_entities(inputs, kind)
         if fact := STAGED_KINDS[kind].fact:
             facts.append(fact_of_list(inputs, kind, fact))
             changes |= facts[-1].changes
             tally.count(kind, facts[-1])
     tally.add(inputs, changes, facts)
-    return changes
+    return Built(inputs, changes, tally)
 
 
 def _build_mart(inputs: DayInputs, tally: Tally) -> Changes:

@@ -49,8 +49,9 @@ class Held(Mapping[str, pl.DataFrame]):
 class DayInputs:
     """The inputs of a range on a snapshot date; the functions of this package only read them.
 
-    `number`: that of the range. `held`: the star before the date. `staged`: what the payload kinds brought there. `not_found`: the models that answered 404 (entity_id). `withheld`: by fact, the counters that are
-    withheld on the date. `counted_on`: while downloads are withheld, the last date that has them.
+    `number`: that of the range. `held`: the star before the date. `staged`: what the payload kinds brought there.
+    `not_found`: the models that answered 404 (entity_id). `withheld`: by fact, the counters that are withheld on the
+    date. `counted_on`: while downloads are withheld, the last date that has them.
     """
 
     day: SnapshotDay

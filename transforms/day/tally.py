@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import polars as pl
 
@@ -48,6 +48,9 @@ class Records:
     observed: int = 0
     refused: int = 0
 
+    def __add__(self, other: "Records") -> "Records":
+        return Records(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
 
 @dataclass
 class Tally:
@@ -56,8 +59,9 @@ class Tally:
     `falls`, `moved`: as in `FactDay`. `flows`: of each counter with a flow, how many flows are known, and how many are
     negative. `measured`: `checks.MEASURES` of facts. `of_ranges`: those of dimensions, by range, where they changed.
     `pointing`: by reference, the values that new rows have and that rows of their range lack. `types`: the types of
-    models, before and after, in the ranges `types_in` where they changed. `names`: by column, the names that accepted rows of models have.
-    `versions`: version_id and model_id of accepted rows of versions. `terms`: `mart.base_model_terms`.
+    models, before and after, in the ranges `types_in` where they changed. `names`: by column, the names that accepted
+    rows of models have. `versions`: version_id and model_id of accepted rows of versions. `terms`:
+    `mart.base_model_terms`.
     """
 
     records: dict[str, Records] = field(default_factory=lambda: defaultdict(Records))
@@ -108,8 +112,29 @@ class Tally:
 
     def note_names(self, column: str, rows: pl.DataFrame) -> None:
         """Notes the names in a column of accepted rows."""
-        new = rows.select(pl.col(column).drop_nulls().unique())
-        self.names[column] = pl.concat([self.names[column], new]).unique() if column in self.names else new
+        self.names[column] = rows.select(pl.col(column).drop_nulls().unique())
+
+    def merge(self, other: "Tally") -> None:
+        """Adds the sums of another range."""
+        for kind, records in other.records.items():
+            self.records[kind] += records
+        add_pairs(self.falls, other.falls)
+        self.moved.update(other.moved)
+        add_pairs(self.flows, other.flows)
+        for kind, change_rates in other.change_rates.items():
+            self.change_rates[kind] += change_rates
+        self.measured += other.measured
+        self.of_ranges += other.of_ranges
+        self.quarantine += other.quarantine
+        for reference, values in other.pointing.items():
+            self.pointing[reference] = joined(self.pointing.get(reference), values)
+        for types, others in zip(self.types, other.types, strict=True):
+            types.update(others)
+        self.types_in |= other.types_in
+        for column, names in other.names.items():
+            self.names[column] = joined(self.names.get(column), names)
+        self.versions += other.versions
+        self.terms += other.terms
 
     def _note_references(self, inputs: DayInputs, changes: Changes) -> None:
         """Notes the values of new rows that no row of their range has. The target may be in other ranges, or closed."""
@@ -128,8 +153,7 @@ class Tally:
                         missing, _keys(target, reference.target_column, inputs, changes)
                     ).to_frame()
                 if missing.height:
-                    noted = [self.pointing[reference]] if reference in self.pointing else []
-                    self.pointing[reference] = pl.concat([*noted, missing]).unique()
+                    self.pointing[reference] = missing
 
 
 def _keys(target: type[Table], column: str, inputs: DayInputs, changes: Changes) -> pl.DataFrame:
@@ -154,6 +178,15 @@ def negative_flows(fact: type[Table], rows: pl.DataFrame) -> Pairs:
         for counter, flow in counters_of(fact).items()
         if flow
     }
+
+
+def joined(values: pl.DataFrame | None, others: pl.DataFrame) -> pl.DataFrame:
+    """Distinct values of a column, and those that others have besides."""
+    if values is not None:
+        others = others.join(values, on=others.columns, how="anti")
+    # A few texts would keep all those alive that they were read with.
+    others = pl.DataFrame(others.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return others if values is None else pl.concat([values, others])
 
 
 def add_pairs(sums: Pairs, found: Mapping[tuple[type[Table], str], tuple[int, int]]) -> None:

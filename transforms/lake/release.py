@@ -171,13 +171,15 @@ class Release:
         Raises:
             UnreadableStarError: a file is gone, or is not the file that was written.
         """
-        if table not in self._published:
+        found = self._published.get(table)
+        if found is None:
             files = [file for file in self._files if file.table == table and file.role in CHANGING_ROLES]
             self.lake.refuse_damaged(files)
-            self._published[table] = {
+            found = {
                 number: (file, row_groups) for file in files for number, row_groups in self.lake.ranges(file).items()
             }
-        return self._published[table]
+            self._published[table] = found
+        return found
 
     def _open(self, table: str, role: str, on: date | None) -> Writer:
         if table in STAR:

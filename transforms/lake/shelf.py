@@ -19,8 +19,9 @@ class Kept:
         self._path: Path | None = None
 
     def read(self) -> pl.DataFrame:
-        if self._frame is not None:
-            return self._frame
+        frame = self._frame  # another thread may move it to its file meanwhile
+        if frame is not None:
+            return frame
         assert self._path is not None
         with self._path.open("rb") as file:
             return pl.read_ipc(file)
@@ -28,7 +29,8 @@ class Kept:
     def move_to(self, path: Path) -> None:
         assert self._frame is not None
         self._frame.write_ipc(path, compression="lz4")
-        self._frame, self._path = None, path
+        self._path = path
+        self._frame = None
 
     def __del__(self) -> None:
         if self._path is not None:

@@ -5,8 +5,10 @@ are read back by range.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import polars as pl
 import pyarrow as pa
@@ -24,11 +26,14 @@ class Exchange:
         """`folder` makes the folder for the files, if it comes to that."""
         self._folder = folder
         self._heaps: dict[str, _Heap] = {}
+        self._reading = Lock()
+        # Rows are cut and compressed here while the next ones are decoded.
+        self._writer = ThreadPoolExecutor(max_workers=1)
 
     def add(self, name: str, rows: pl.DataFrame, numbers: pl.Expr) -> None:
         """Adds rows, each with the number of its range."""
         if name not in self._heaps:
-            self._heaps[name] = _Heap(rows.clear(), lambda: self._folder() / f"{name}.arrow")
+            self._heaps[name] = _Heap(rows.clear(), lambda: self._folder() / f"{name}.arrow", self._writer)
         self._heaps[name].add(rows.with_columns(numbers.alias(RANGE)))
 
     def ranges(self, name: str) -> list[int]:
@@ -36,11 +41,13 @@ class Exchange:
         return sorted(self._heaps[name].ranges()) if name in self._heaps else []
 
     def rows(self, name: str, number: int) -> pl.DataFrame:
-        """The rows of a range, in the order in which they were added."""
-        return self._heaps[name].rows(number)
+        """The rows of a range, in the order in which they were added. Several threads may read."""
+        with self._reading:
+            return self._heaps[name].rows(number)
 
     def close(self) -> None:
         """Removes the files."""
+        self._writer.shutdown(cancel_futures=True)
         for heap in self._heaps.values():
             heap.close()
 
@@ -48,9 +55,11 @@ class Exchange:
 class _Heap:
     """The rows of one name."""
 
-    def __init__(self, empty: pl.DataFrame, path: Callable[[], Path]) -> None:
+    def __init__(self, empty: pl.DataFrame, path: Callable[[], Path], thread: ThreadPoolExecutor) -> None:
         self._empty = empty
         self._path = path
+        self._thread = thread
+        self._write_under_way: Future[None] | None = None
         self._bytes = 0
         self._held: list[pl.DataFrame] = []
         self._in_memory: dict[int, pl.DataFrame] = {}
@@ -63,7 +72,9 @@ class _Heap:
         self._held.append(rows)
         self._bytes += int(rows.estimated_size())
         if self._bytes > HELD_BYTES:
-            self._write()
+            self._wait()
+            held, self._held, self._bytes = self._held, [], 0
+            self._write_under_way = self._thread.submit(self._write, held)
 
     def ranges(self) -> set[int]:
         self._sort()
@@ -87,31 +98,31 @@ class _Heap:
             self._writer.close()
             self._path().unlink(missing_ok=True)
 
-    def _by_range(self) -> list[tuple[int, pl.DataFrame]]:
-        rows = pl.concat(self._held) if self._held else self._empty.with_columns(pl.lit(0, pl.Int64).alias(RANGE))
-        self._held, self._bytes = [], 0
-        ordered = rows.sort(RANGE, maintain_order=True)
-        runs = ordered.select(pl.col(RANGE).rle()).unnest(RANGE)
-        found, start = [], 0
-        for length, number in runs.iter_rows():
-            found.append((number, ordered.slice(start, length).drop(RANGE)))
+    def _by_range(self, held: list[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+        ordered = pl.concat(held).sort(RANGE, maintain_order=True)
+        start = 0
+        for length, number in ordered.select(pl.col(RANGE).rle()).unnest(RANGE).iter_rows():
+            yield number, ordered.slice(start, length).drop(RANGE)
             start += length
-        return found
 
     def _sort(self) -> None:
-        """Makes the rows in memory readable."""
-        if not self._held:
-            return
-        if self._writer:
-            self._write()
-            return
-        for number, rows in self._by_range():
-            self._in_memory[number] = pl.concat([self._in_memory.get(number, self._empty), rows])
+        """Makes all rows readable: those in memory, or in the file if there is one."""
+        self._wait()
+        held, self._held = self._held, []
+        if held and self._writer:
+            self._write(held)
+        elif held:
+            for number, rows in self._by_range(held):
+                self._in_memory[number] = pl.concat([self._in_memory.get(number, self._empty), rows])
 
-    def _write(self) -> None:
-        """Writes the rows in memory, those of each range as a record batch."""
-        assert not self._in_memory, "a name was read before all its rows were there"
-        for number, rows in self._by_range():
+    def _wait(self) -> None:
+        if self._write_under_way:
+            self._write_under_way.result()
+            self._write_under_way = None
+
+    def _write(self, held: list[pl.DataFrame]) -> None:
+        """Writes rows, those of each range as a record batch."""
+        for number, rows in self._by_range(held):
             table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
             if self._writer is None:
                 options = pa.ipc.IpcWriteOptions(compression="lz4")
