@@ -34,18 +34,15 @@ COMPACT = "transforms/test_compact.py::test_"
 QUALITY = "transforms/test_quality.py::test_"
 ANALYSES = "transforms/test_analyses.py::test_"
 HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
+RANGES = "transforms/test_ranges.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
 
 MUTANTS = (
     # Facts
     Mutant(
         "an answer by id stands for a list item of its date",
-        "observations",
-        Code(
-            '$answered = $found.filter(~$is_listed).join($listed, on="entity_id", how="anti")',
-            "$answered, $listed = "
-            '$found.filter(~$is_listed), $listed.join($found.filter(~$is_listed), on="entity_id", how="anti")',
-        ),
+        "RawReader.observations",
+        Sql("crawl_pass <>", "crawl_pass ="),
         FACTS + "a_list_item_stands_for_an_answer_by_id_to_an_earlier_crawl_of_the_date",
     ),
     Mutant(
@@ -143,8 +140,8 @@ MUTANTS = (
     ),
     Mutant(
         "an image of a showcase has no age",
-        "_publications",
-        Code('("image", "model")', '("image",)'),
+        "fact_of_images",
+        Code("pl.concat([$gallery, $showcases.rows])", "pl.concat([$gallery])"),
         FACTS + "an_image_is_as_old_as_its_upload_wherever_it_is_met",
     ),
     Mutant(
@@ -240,21 +237,21 @@ MUTANTS = (
     ),
     Mutant(
         "a partial crawl marks as deleted what answered 404",
-        "deleted_models",
-        Code("return $tombstones if $day.is_complete else $tombstones.clear()", "return $tombstones"),
+        "not_observed",
+        Code("return $deleted if $day.is_complete else $deleted.clear()", "return $deleted"),
         HISTORY + "only_a_complete_crawl_buries",
     ),
     Mutant(
         "a tombstone deletes what the lists had that day",
-        "deleted_models",
-        Code('$tombstones.join($seen, on="entity_id", how="anti")', "$tombstones"),
+        "not_observed",
+        Code('$not_found.join($observed, on="entity_id", how="anti")', "$not_found"),
         HISTORY + "a_tombstone_of_a_model_that_the_lists_had_that_day_buries_nothing",
     ),
     Mutant(
         "a tombstone deletes what the date has seen only as a quarantined record",
         "deleted_models",
         Code(
-            'pl.concat([$models.observations.select("entity_id"), $models.quarantine.select("entity_id")])',
+            'pl.concat([$models.observations.select("entity_id"), $models.bad])',
             '$models.observations.select("entity_id")',
         ),
         HISTORY + "what_a_date_has_seen_in_any_way_is_not_gone_on_it",
@@ -262,10 +259,7 @@ MUTANTS = (
     Mutant(
         "what answered 404 and then by id on a date has no list as its source any more",
         "build_models",
-        Code(
-            "$owners = resolve_owners($inputs, $deleted)",
-            "$owners, $deleted = resolve_owners($inputs, $deleted), $inputs.not_found.select(MODEL_ID)",
-        ),
+        Code("$deleted = deleted_models($inputs)", "$deleted = $inputs.not_found.select(MODEL_ID)"),
         HISTORY + "what_a_date_has_seen_in_any_way_is_not_gone_on_it",
     ),
     Mutant(
@@ -288,17 +282,14 @@ MUTANTS = (
     ),
     Mutant(
         "an answer by id opens and closes rows",
-        "stage",
-        Code(
-            '$observations.filter($is_listed | ~pl.col("entity_id").is_in($listed["entity_id"].implode()))',
-            "$observations",
-        ),
+        "_wanted",
+        Code('$observed.filter(pl.col("is_listed") | ~pl.col("entity_id").is_in($known.implode()))', "$observed"),
         HISTORY + "an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing",
     ),
     Mutant(
         "an answer by id brings the images of its showcase",
-        "_showcase_counters",
-        Code('$models.observations.filter("is_listed")', "$models.observations"),
+        "StagedKind._read_observations",
+        Code('$read.observed.filter("is_listed")', "$read.observed"),
         HISTORY + "an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing",
     ),
     Mutant(
@@ -311,20 +302,20 @@ MUTANTS = (
         "a record that was set aside is as good as read",
         "read_documents",
         Code(
-            '$decoded.append($records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"))',
-            '$decoded.append($records.select("entity_id", "is_sound"))',
+            '$records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound")',
+            '$records.select("entity_id", "is_sound")',
         ),
         BUILD + "a_record_that_breaks_and_mends_keeps_its_history",
     ),
     Mutant(
         "a record that was set aside counts all the same",
-        "stage",
-        Code('$set_aside_rows.select("entity_id").unique()', '$set_aside_rows.select("entity_id").clear()'),
+        "StagedKind.of",
+        Code('$frame.join($bad, on="entity_id", how="anti", maintain_order="left")', "$frame"),
         BUILD + "a_record_that_stays_broken_is_in_quarantine_on_every_day_and_never_buried",
     ),
     Mutant(
         "a version belongs to whoever lists it and has the lowest id",
-        "resolve_owners",
+        "settle_owners",
         Code(
             'pl.concat([$first, $successors.select($key).join($first, on="version_id", how="anti")])',
             "$successors.select($key)",
@@ -333,19 +324,19 @@ MUTANTS = (
     ),
     Mutant(
         "a version that is let go is of the lowest id that lists it, whoever began first",
-        "resolve_owners",
+        "settle_owners",
         Code('$candidates.sort("since", "model_id")', '$candidates.sort("model_id")'),
         HISTORY + "a_version_that_is_let_go_is_of_the_model_that_began_next_to_list_it",
     ),
     Mutant(
         "a model that lists a version of another one needs no second look",
         "note_entities",
-        Code('~pl.struct(_ENTITY).is_in($conflicting.to_struct("conflicting").implode())', "pl.lit(True)"),
+        Code('~pl.col("entity_id").is_in($conflicting["entity_id"].implode())', "pl.lit(True)"),
         HISTORY + "a_version_that_two_models_list_stays_with_the_first_as_long_as_that_lists_it",
     ),
     Mutant(
         "a version stays with a model that let it go",
-        "resolve_owners",
+        "settle_owners",
         Code(
             '$first.join($let_go, on="version_id", how="anti").join($deleted, on="model_id", how="anti")',
             '$first.join($deleted, on="model_id", how="anti")',
@@ -354,7 +345,7 @@ MUTANTS = (
     ),
     Mutant(
         "the counters of a version are those of another model that lists it",
-        "_fact_of_versions",
+        "fact_of_versions",
         Code(
             '$counted.filter($is_of_owner).select("version_id", *stats_columns($fact))',
             '$counted.select("version_id", *stats_columns($fact))',
@@ -401,7 +392,7 @@ MUTANTS = (
     Mutant(
         "a crawl that met a model by id only could have listed what is new of it",
         "note_unread",
-        Code("{STATE_UNREAD: $unread}", "{STATE_UNREAD: $unread.clear()}"),
+        Code("{STATE_UNREAD.name: $unread}", "{STATE_UNREAD.name: $unread.clear()}"),
         FACTS + "what_a_crawl_could_not_list_was_born_after_the_complete_crawl_before_it",
     ),
     Mutant(
@@ -504,7 +495,7 @@ MUTANTS = (
     Mutant(
         "new entities before any complete crawl are none instead of unknown",
         "base_model_day",
-        Code('pl.when(pl.lit($new_versions is not None)).then("versions_published")', 'pl.col("versions_published")'),
+        Code('pl.when(pl.lit($has_new)).then("versions_published")', 'pl.col("versions_published")'),
         MART + "nobody_knows_what_was_published_before_there_is_a_complete_crawl",
     ),
     Mutant(
@@ -552,7 +543,7 @@ MUTANTS = (
     Mutant(
         "the span of the mart is a day too long",
         "base_model_day",
-        Code("($on - $since.on).days", "($on - $since.on).days + 1"),
+        Code("($on - $start).days", "($on - $start).days + 1"),
         MART + "a_share_is_one_of_the_known_flows",
     ),
     # Books and builds
@@ -665,7 +656,7 @@ MUTANTS = (
     ),
     Mutant(
         "documents that raw lost are passed over",
-        "stage",
+        "StagedKind.read",
         Code("$met != $wanted.height", "$met > $wanted.height"),
         BUILD + "a_document_that_raw_lost_is_noticed",
     ),
@@ -692,8 +683,10 @@ MUTANTS = (
     ),
     Mutant(
         "rows are written in the order in which they came",
-        "write",
-        Code("$frame.sort($key, maintain_order=True).rechunk()", "$frame.rechunk()"),
+        "Writer.add",
+        Code(
+            "$rows.select(self._schema.names).sort(self._key, maintain_order=True)", "$rows.select(self._schema.names)"
+        ),
         BUILD + "the_rows_of_every_file_are_in_the_order_of_its_key",
     ),
     # The quality gate
@@ -726,7 +719,7 @@ MUTANTS = (
     ),
     Mutant(
         "checks: what is known already is reported again as new",
-        "_new_rows",
+        "new_rows",
         Code("$rows.filter(pl.col($since) == $on)", "$rows.filter(pl.col($since) <= $on)"),
         QUALITY + "new_base_models_types_and_paths_are_told_once",
     ),
@@ -747,8 +740,8 @@ MUTANTS = (
     ),
     Mutant(
         "checks: references of rows that are only added are not looked at",
-        "_broken_references",
-        Code("$changes.appended.get($name, $new)", "$new"),
+        "Tally._note_references",
+        Code("$changes.appended[$name] if $name in $changes.appended else $new", "$new"),
         QUALITY + "rows_that_are_only_added_point_somewhere_too",
     ),
     # The macros
@@ -873,15 +866,15 @@ MUTANTS = (
     ),
     Mutant(
         "compact: a month that is kept is there once for each of its dates",
-        "add",
-        Code("$kept not in $files", "True"),
+        "Release.add",
+        Code("$kept not in self._files", "True"),
         COMPACT + "a_rebuild_of_some_dates_makes_their_months_anew_and_keeps_the_files_of_others",
     ),
     # Withheld counters
     Mutant(
         "a collapse that is withheld is published",
-        "_fact_day",
-        Code("[$each.counter for $each in $fallen if not $each.is_accepted]", "[]"),
+        "build_day",
+        Code("not $each.is_accepted", "False"),
         GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
     ),
     Mutant(
@@ -895,13 +888,13 @@ MUTANTS = (
     ),
     Mutant(
         "half is a collapse",
-        "collapses",
+        "falls",
         Code("2 * $now < $before", "2 * $now <= $before"),
         GUARD + "a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse",
     ),
     Mutant(
         "only zeros are a collapse",
-        "collapses",
+        "falls",
         Code("2 * $now < $before", "$now == 0"),
         GUARD + "a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse",
     ),
@@ -914,7 +907,7 @@ MUTANTS = (
     Mutant(
         "the share that may collapse is no limit",
         "collapses",
-        Code("$fell >= ENTITIES_AT_LEAST and $fell > $max_share * $had_any.height", "$fell >= ENTITIES_AT_LEAST"),
+        Code("$fell >= ENTITIES_AT_LEAST and $fell > $max_share * $had_any", "$fell >= ENTITIES_AT_LEAST"),
         GUARD + "a_fifth_may_collapse",
     ),
     Mutant(
@@ -946,14 +939,14 @@ MUTANTS = (
     ),
     Mutant(
         "the balance of the mart does not span a withheld day",
-        "build_mart",
-        Code('Stock($kept["counted_on"][0], $kept) if $kept.height else $before', "$before"),
+        "mart_terms",
+        Code("Stock($inputs.counted_on, $inputs.held[STATE_STOCK.name]) if $inputs.counted_on else $before", "$before"),
         GUARD + "stocks_of_the_mart_are_null_and_its_balance_spans_the_day",
     ),
     Mutant(
         "the balance of the mart spans a withheld day for ever",
-        "build_mart",
-        Code("$stock = {STATE_STOCK: $kept.clear()}", "pass"),
+        "note_stock",
+        Code("{STATE_STOCK.name: $kept.clear()} if $kept.height else {}", "{}"),
         GUARD + "what_is_born_on_a_withheld_day_counts_as_first_seen_when_it_is_shown",
     ),
     Mutant(
@@ -991,6 +984,64 @@ MUTANTS = (
             "FROM star.dim_date AS $d",
         ),
         GUARD + "windows_of_macros_end_and_begin_at_dates_that_have_downloads",
+    ),
+    # Ranges of ids
+    Mutant(
+        "ranges: a version whose new owner is in another range leaves all that it has behind",
+        "move_versions",
+        Code("$leaving.height", "False"),
+        RANGES + "a_version_that_moves_to_another_range_takes_its_counters_and_files_along",
+    ),
+    Mutant(
+        "ranges: a version whose new owner is in another range leaves its counters behind",
+        "_OF_VERSIONS",
+        Code("counters_state(FactModelVersionDaily).name", "STATE_STOCK.name"),
+        RANGES + "a_version_that_moves_to_another_range_takes_its_counters_and_files_along",
+    ),
+    Mutant(
+        "ranges: only those with records of the date have a stock",
+        "_build",
+        Code("{WHOLE, *$models.ranges, *$not_found, *$held}", "{WHOLE, *$models.ranges, *$not_found}"),
+        RANGES + "versions_of_a_range_without_records_stay_in_the_stock_of_the_mart",
+    ),
+    Mutant(
+        "ranges: the measures of those without news are lost",
+        "_measures",
+        Code("pl.concat([$before, $today])", "$today"),
+        RANGES + "rows_of_ranges_without_news_count_in_the_share_of_nulls",
+    ),
+    Mutant(
+        "ranges: a file is written again for the news of others",
+        "Release._written",
+        Code("not $changed.keys() & set($of_file)", "not $changed"),
+        RANGES + "a_change_writes_the_file_of_its_ranges_and_leaves_the_others_alone",
+    ),
+    Mutant(
+        "ranges: a file stays as it was though one of its ranges has news",
+        "Release._written",
+        Code("$of_file in $as_they_were and not $changed.keys() & set($of_file)", "$of_file in $as_they_were"),
+        RANGES + "a_change_writes_the_file_of_its_ranges_and_leaves_the_others_alone",
+    ),
+    Mutant(
+        "ranges: a counter that collapsed over all of them is not withheld when they are built again",
+        "build_day",
+        Code(
+            "if $withheld:\n    $undo()\n    $result = _build($read, $withheld)",
+            "if $withheld:\n    $undo()\n    $result = _build($read, {})",
+        ),
+        GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
+    ),
+    Mutant(
+        "ranges: the rows of a date that is built again are there twice",
+        "Release.savepoint",
+        Code("self._discard()", "pass"),
+        GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
+    ),
+    Mutant(
+        "ranges: a date that is rolled back leaves rows that may change",
+        "Release.savepoint",
+        Code("self._files, self._changed = $files, $changed", "self._files = $files"),
+        DECISIONS + "a_healthy_catalogue_recovers_by_itself_and_no_date_is_compared_with_a_refused_one",
     ),
     # Dates that do not count
     Mutant(

@@ -227,7 +227,12 @@ def test_a_record_that_breaks_and_mends_keeps_its_history(workshop: Workshop) ->
     workshop.raw.crawl(DAYS[1], model=[b'{"id": 1, "modelVersions": 5}'])
     workshop.raw.crawl(DAYS[2], model=[model(1, name="Good", stats={"downloadCount": 150})])
     workshop.build()
-    assert workshop.sql("SELECT name, day(valid_from), is_current FROM star.dim_model") == [("Good", 1, True)]
+    for table, column, value in (
+        ("dim_model", "name", "Good"),
+        ("dim_model_version", "name", "v10"),
+        ("bridge_model_tag", "tag", "landscape"),
+    ):
+        assert workshop.sql(f"SELECT {column}, day(valid_from), is_current FROM star.{table}") == [(value, 1, True)]
     assert workshop.sql("SELECT day(snapshot_date), downloads_delta FROM star.fact_model_daily ORDER BY 1") == [
         (1, None),
         (3, 50),
