@@ -1,8 +1,8 @@
 """`make bench-scale`: the whole catalogue at four sizes, two days each, in both dialects, as a user runs it.
 
-Each day is one `civitai-etl snapshot` against the emulator. Measured are its seconds and CPU seconds, the peak memory of
-its whole process tree, and the seconds from the last answer of the service to the end. DuckDB alone makes the tables of
-the first day from the same documents on disk. What was measured is in `results.json` and drawn in a chart.
+Each day is one `civitai-etl snapshot` against the emulator. Measured are its seconds and CPU seconds, the peak memory
+of its whole process tree, and the seconds from the last answer of the service to the end. DuckDB alone makes the tables
+of the first day from the same documents on disk. What was measured is in `results.json`.
 """
 
 import argparse

@@ -19,7 +19,7 @@ MIB = 2**20
 _SHARE = 1 / 2
 _LARGEST_MIB = 2048
 #: DuckDB's part of the budget. The rest is Python's, Arrow's and that of the tables that are built.
-_DUCKDB_SHARE = 1 / 4
+_DUCKDB_SHARE = 1 / 8
 #: With less, DuckDB cannot merge the documents of a window of a crawl (`pipelines.crawl.crawl.WINDOW_BYTES`).
 _LEAST_DUCKDB_MIB = 256
 
@@ -46,14 +46,13 @@ def budget_of(memory_mib: int | None, available: int) -> int:
     return MIB * (memory_mib or max(LEAST_MEMORY_MIB, min(_LARGEST_MIB, share)))
 
 
-def duckdb_config(spill_folder: Path | None = None, share: float = _DUCKDB_SHARE) -> DuckDbConfig:
+def duckdb_config(spill_folder: Path | None = None) -> DuckDbConfig:
     """How to open a connection of DuckDB within the budget.
 
     Args:
         spill_folder: where a database in memory puts what the limit does not hold. One in a file puts it beside itself.
-        share: its part of the budget.
     """
-    limit: DuckDbConfig = {"memory_limit": f"{max(_LEAST_DUCKDB_MIB, int(budget_bytes() * share / MIB))}MiB"}
+    limit: DuckDbConfig = {"memory_limit": f"{max(_LEAST_DUCKDB_MIB, int(budget_bytes() * _DUCKDB_SHARE / MIB))}MiB"}
     return limit if spill_folder is None else limit | {"temp_directory": str(spill_folder)}
 
 

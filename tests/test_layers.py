@@ -26,7 +26,7 @@ ROOMS = {
         "vault",
     ),
     "transforms": (
-        *("tables", "staging", "star", "quality", "lake", "estimate", "member", "lookup_tables"),
+        *("ranges", "tables", "staging", "star", "quality", "lake", "estimate", "member", "lookup_tables"),
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (

@@ -76,10 +76,9 @@ def writer_config() -> DuckDbConfig:
     """How writers open the warehouse.
 
     Left to itself DuckDB stores the counters of observations, texts of a kilobyte that are much alike, as they are: a
-    day of them then takes nine times as much (docs/operations.md, Retention). A load rewrites the last, unfinished rows
-    of each table and takes all memory that it may have for them, while the crawl has its own: it gets less.
+    day of them then takes nine times as much (docs/operations.md, Retention).
     """
-    return duckdb_config(share=1 / 8) | {"force_compression": "zstd"}
+    return duckdb_config() | {"force_compression": "zstd"}
 
 
 def is_duckdb(path: Path) -> bool:

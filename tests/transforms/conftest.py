@@ -1,6 +1,5 @@
 """A workshop for the transform tests: raw tables written by hand, and the star that becomes of them."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -51,13 +50,11 @@ class Workshop:
         return {str(Path(path).relative_to(self.lake)): Path(path).read_bytes() for (path,) in rows}
 
 
-@pytest.fixture(autouse=True, scope="package")
-def narrow_ranges() -> Iterator[None]:
-    """A handful of models is in several ranges, so that every rule holds across them."""
-    with pytest.MonkeyPatch.context() as patch:
-        for axis, width in {"model": 3, "image": 50}.items():
-            patch.setitem(WIDTH, axis, width)
-        yield
+@pytest.fixture
+def narrow_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful of models is in several ranges, so that a rule is seen to hold across them."""
+    for axis, width in {"model": 3, "image": 50}.items():
+        monkeypatch.setitem(WIDTH, axis, width)
 
 
 @pytest.fixture

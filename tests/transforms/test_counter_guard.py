@@ -8,6 +8,9 @@ import pytest
 from pipelines.raw import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
+#: A few models are in several ranges.
+pytestmark = pytest.mark.usefixtures("narrow_ranges")
+
 MODELS = range(1, 61)
 COUNTS = ("downloadCount", "thumbsUpCount", "thumbsDownCount", "ratingCount")
 

@@ -7,6 +7,9 @@ import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
+#: A few models are in several ranges.
+pytestmark = pytest.mark.usefixtures("narrow_ranges")
+
 
 def downloads(count: int | None, **more: object) -> dict[str, object]:
     return {"stats": {"downloadCount": count} | more}

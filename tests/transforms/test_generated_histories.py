@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from pipelines.raw import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.build import rebuild
-from transforms.ranges import WIDTH
 from transforms.continuity import LostDatesError, refuse_lost_dates
 from transforms.quality.checks import LostRowsError
+from transforms.ranges import WIDTH
 
 MODEL_IDS = (1, 202, 403)
 #: Ids per range: these models are in ranges of their own.

@@ -8,6 +8,9 @@ import pytest
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.star import base_models
 
+#: A few models are in several ranges.
+pytestmark = pytest.mark.usefixtures("narrow_ranges")
+
 
 def periods(workshop: Workshop, table: str, column: str, condition: str = "true") -> list[tuple[object, ...]]:
     return workshop.sql(

@@ -1,6 +1,11 @@
 """mart_base_model_daily: what its columns promise, beyond the balance that test_generated_histories holds."""
 
+import pytest
+
 from tests.transforms.conftest import DAYS, Workshop, model, version
+
+#: A few models are in several ranges.
+pytestmark = pytest.mark.usefixtures("narrow_ranges")
 
 
 def test_nobody_knows_what_was_published_before_there_is_a_complete_crawl(workshop: Workshop) -> None:

@@ -15,6 +15,9 @@ from transforms.staging.flatten import flatten_models
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES
 
+#: A few models are in several ranges.
+pytestmark = pytest.mark.usefixtures("narrow_ranges")
+
 
 def catalogue(count: int = 60, **fields: Any) -> list[dict[str, Any]]:
     return [model(number, **fields) for number in range(1, count + 1)]

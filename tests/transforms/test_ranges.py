@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.transforms.conftest import DAYS, Workshop, model, version
+
+#: A few models are in several ranges.
+pytestmark = pytest.mark.usefixtures("narrow_ranges")
 
 
 def test_a_version_that_moves_to_another_range_takes_its_counters_and_files_along(workshop: Workshop) -> None:

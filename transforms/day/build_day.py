@@ -173,7 +173,7 @@ def _build(read: _Day, withheld: Withheld) -> DayResult:
             *(partial(of_models, number) for number in sorted({WHOLE, *models.ranges, *not_found, *with_versions})),
             *(partial(of_images, number) for number in sorted({WHOLE, *with_images})),
         )
-        for built in in_order(pool.submit(each) for each in of_ranges):
+        for built in in_order((pool.submit(each) for each in of_ranges), SIDE_BY_SIDE - 1):
             apply(star, built.inputs, built.changes)
             tally.merge(built.tally)
     built = _build_whole(read.inputs(None, WHOLE, withheld), tally)

@@ -28,10 +28,10 @@ ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 FILES_AT_MOST = 8
 
 #: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
-KEPT_BYTES = 64 * 1024**2
+KEPT_BYTES = 128 * 1024**2
 
 #: Frames that may wait to be compressed: bounds memory.
-WRITES_UNDER_WAY = 4
+WRITES_UNDER_WAY = 2
 
 
 class Release:

@@ -220,12 +220,12 @@ class StagedKind:
         self._exchange.add(f"{self.kind}.{name}", rows, range_of(axis, pl.col(entity_id)))
 
 
-def in_order(under_way: Iterable[Future[T]]) -> Iterator[T]:
-    """The results in order. A next one is begun while others are under way, but not many."""
+def in_order(under_way: Iterable[Future[T]], most: int = BATCHES_UNDER_WAY) -> Iterator[T]:
+    """The results in order. A next one is begun while others are under way, but not more than `most`."""
     waiting: deque[Future[T]] = deque()
     for each in under_way:
         waiting.append(each)
-        if len(waiting) > BATCHES_UNDER_WAY:
+        if len(waiting) > most:
             yield waiting.popleft().result()
     for each in waiting:
         yield each.result()
