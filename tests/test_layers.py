@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 #: The rooms of each package, from the ground up.
 ROOMS = {
     "pipelines": (
+        "allocators",
         "errors",
         "progress",
         "network",

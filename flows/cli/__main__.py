@@ -3,9 +3,12 @@
 import signal
 import sys
 
+from pipelines.allocators import give_memory_back
+
 
 def console_script() -> None:
     """Run the command line. A Ctrl-C during its import ends it as a later one does."""
+    give_memory_back()
     try:
         from flows.cli.main import console_script as run
     except KeyboardInterrupt:

@@ -122,7 +122,7 @@ def test_too_small_a_budget_is_refused() -> None:
         Settings(memory_mib=100)
 
 
-@pytest.mark.parametrize(("budget", "part"), [("4096", "1.0 GiB"), ("2048", "512.0 MiB"), ("512", "256.0 MiB")])
+@pytest.mark.parametrize(("budget", "part"), [("4096", "512.0 MiB"), ("2048", "256.0 MiB"), ("512", "256.0 MiB")])
 def test_duckdb_gets_a_part_of_the_budget(
     budget: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
