@@ -16,7 +16,7 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-year bench-retention requirements clean
+.PHONY: help setup demo test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -79,6 +79,9 @@ docs: setup ## write the generated documents: data dictionary, API coverage, and
 
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
+
+bench-scale: setup ## measure two days of 20,000 to 900,000 models in both dialects: time, memory (takes two hours)
+	$(BIN)/python -m benchmarks.scale
 
 bench-year: setup ## time every table macro over a year of 100,000 models (takes most of an hour)
 	$(BIN)/python -m benchmarks.year

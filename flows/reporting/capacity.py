@@ -40,7 +40,7 @@ RAW_COMPACTED = (NEW_DOCUMENTS + ARCHIVED_OBSERVATIONS) / (NEW_DOCUMENTS + OBSER
 STAR_COMPACTED = (COMPACTED_TABLES + GROWTH_OF_OTHER_TABLES) / (DAILY_TABLES + GROWTH_OF_OTHER_TABLES)
 
 #: Peak memory of all processes of a build, however large the catalogue is: its ranges bound it.
-BUILD_PEAK_BYTES = int(1.2 * 2**30)
+BUILD_PEAK_BYTES = 2 * 2**30
 #: Models that fill a range: the service has 350 in 1,000 ids. A smaller catalogue takes less than the peak.
 RANGE_MODELS = 350 * WIDTH["model"] // 1000
 
