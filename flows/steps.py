@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 from flows.reporting.report import NothingPublishedError, open_analytics
-from pipelines.allocators import give_back_now
 from pipelines.api.client import Client
 from pipelines.crawl.discovery import RefreshReport, refresh
 from pipelines.crawl.lookups import LookupReport, look_up, watch_list
@@ -163,7 +162,6 @@ def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
 def _build(settings: Settings, progress: Progress) -> BuildReport:
     directory = settings.directory
     with storage_errors(directory.root, directory.lake), under_way(directory.root, "build", progress):
-        give_back_now()
         return build(directory, limits=settings, progress=progress)
 
 

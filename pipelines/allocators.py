@@ -5,7 +5,6 @@ higher, and is no faster. It must be called before polars and Arrow are imported
 """
 
 import ctypes
-import gc
 import os
 from contextlib import suppress
 
@@ -25,10 +24,3 @@ def give_memory_back() -> None:
     if "MALLOC_ARENA_MAX" not in os.environ:
         with suppress(AttributeError, OSError):  # only glibc has it
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-def give_back_now() -> None:
-    """Hands what a crawl has freed back to the system before the tables are built."""
-    gc.collect()
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)

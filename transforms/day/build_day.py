@@ -124,6 +124,7 @@ def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -
     """
     with closing(Exchange(lambda: star.shelf.folder)) as exchange:
         read = _read(star, raw, day, limits, exchange)
+        raw.rest()
         undo = star.savepoint()
         result = _build(read, {})
         withheld: dict[type[Table], set[str]] = {}

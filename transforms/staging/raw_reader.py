@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 
@@ -37,7 +38,8 @@ class RawReader:
     """A read-only view of `warehouse.duckdb` and of its archive, without what crawls brought that do not count."""
 
     def __init__(self, warehouse: Path) -> None:
-        self.connection = connect(warehouse)
+        self._warehouse = warehouse
+        self._open: duckdb.DuckDBPyConnection | None = None
         self.decisions = decisions(self.connection)
         self._left_out = set(left_out(self.decisions))
 
@@ -47,7 +49,20 @@ class RawReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.connection.close()
+        self.rest()
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open warehouse."""
+        if self._open is None:
+            self._open = connect(self._warehouse)
+        return self._open
+
+    def rest(self) -> None:
+        """Closes the warehouse until it is read again: what DuckDB holds of it takes the memory of a range or two."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     def rows(self, table: RawTable, condition: str = "true", parameters: tuple[object, ...] = ()) -> pl.DataFrame:
         """The declared columns of the rows that meet an SQL condition."""
