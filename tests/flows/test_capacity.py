@@ -157,7 +157,7 @@ def test_a_build_needs_the_same_memory_for_every_large_catalogue() -> None:
     assert build_peak(RANGE_MODELS) == build_peak(SERVICE_MODELS) == BUILD_PEAK_BYTES
     assert 512 * MIB <= build_peak(2_000) < BUILD_PEAK_BYTES
     assert memory_line(SERVICE_MODELS, 2048 * MIB, 24 * 2**30) == (
-        "a run may use 2,048 of 24,576 MiB (CIVITAI_ETL_MEMORY_MIB); a build of 900,000 models needs about 1,229 MiB."
+        "a run may use 2,048 of 24,576 MiB (CIVITAI_ETL_MEMORY_MIB); a build of 900,000 models needs about 2,048 MiB."
     )
 
 
@@ -165,7 +165,7 @@ def test_a_build_needs_the_same_memory_for_every_large_catalogue() -> None:
     ("budget", "available", "warning"),
     [
         (2048, 24_576, None),
-        (1024, 24_576, "set CIVITAI_ETL_MEMORY_MIB to at least 1229."),
+        (1024, 24_576, "set CIVITAI_ETL_MEMORY_MIB to at least 2048."),
         (512, 1024, "this machine or its container has 1,024: give it more, or the kernel may kill the build."),
         (8192, 4096, "CIVITAI_ETL_MEMORY_MIB allows 8,192 MiB, and this machine or its container has 4,096: lower it"),
     ],

@@ -28,7 +28,7 @@ def truncate(file: Path) -> None:
 
 
 def test_a_truncated_file_of_the_star_is_named_and_a_rebuild_makes_it_anew(built: Workshop) -> None:
-    (file,) = (built.lake / "state" / "state_entity").glob("*.parquet")
+    (file,) = (built.lake / "state" / "state_model_entity").glob("*.parquet")
     truncate(file)
     with pytest.raises(UnreadableStarError, match=rf"{file} has [\d,]+ bytes and had .*: run `civitai-etl rebuild`"):
         built.build()
