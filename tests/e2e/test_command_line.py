@@ -109,7 +109,7 @@ def test_doctor_lists_settings_without_the_key_and_ends_with_one_when_the_servic
     ready = civitai_etl.run("doctor")
     assert ready.returncode == 0
     assert "a day of 900,000 models adds 229.0 MB (estimated for the whole service)" in ready.stdout
-    assert "a build of 900,000 models needs about 1,229 MiB" in ready.stdout
+    assert "a build of 900,000 models needs about 2,048 MiB" in ready.stdout
     civitai_etl.settings["CIVITAI_API_KEY"] = "a-key-that-is-wrong"
     ended = civitai_etl.run("doctor")
     assert ended.returncode == 1
