@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.transforms.conftest import DAYS, Workshop, model, version
+from transforms.lake import release
+from transforms.staging import exchange
 
 #: A few models are in several ranges.
 pytestmark = pytest.mark.usefixtures("narrow_ranges")
@@ -60,3 +62,32 @@ def test_a_change_writes_the_file_of_its_ranges_and_leaves_the_others_alone(work
     assert len(before) == len(files()) > 2
     assert len(before - files()) == 1
     assert workshop.value("SELECT nsfw_level FROM star.model WHERE model_id = 1") == 3
+
+
+def test_what_memory_does_not_hold_goes_over_the_disk_and_gives_the_same_files(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, on in enumerate(DAYS[:3]):
+        workshop.raw.crawl(on, model=[model(each, nsfwLevel=each + number) for each in range(1, 9)])
+    workshop.build()
+    monkeypatch.setattr(exchange, "HELD_BYTES", 0)
+    monkeypatch.setattr(release, "KEPT_BYTES", 0)
+    spilled = workshop.rebuild_into("again")
+    assert spilled.files() == workshop.files()
+    assert sorted(path.name for path in spilled.lake.iterdir()) == ["star", "state"]
+
+
+def test_a_day_without_news_leaves_the_files_of_the_dimensions(workshop: Workshop) -> None:
+    def files() -> set[str]:
+        rows = workshop.sql("SELECT path FROM build.manifest WHERE part IN ('open', 'whole') ORDER BY ALL")
+        return {path for (path,) in rows if "/ops_" not in path and "/dim_date/" not in path}
+
+    models = [model(number) for number in range(1, 9)]
+    for on in DAYS[:2]:
+        workshop.raw.crawl(on, model=models)
+        workshop.build()
+    before = files()
+    workshop.raw.crawl(DAYS[2], model=models)
+    workshop.build()
+    changed = {Path(path).parent.name for path in before ^ files()}
+    assert changed <= {"state_fact_model_daily", "state_fact_model_version_daily", "state_fact_image_daily"}
