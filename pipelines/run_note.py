@@ -53,10 +53,10 @@ def under_way(data_dir: Path, phase: str, progress: Progress) -> Iterator[None]:
     path = data_dir / NAME
     with storage_errors(data_dir):
         replace_text(path, msgspec.json.encode(RunNote.of_this_process(phase)).decode())
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def cut_off_line(data_dir: Path) -> str | None:
