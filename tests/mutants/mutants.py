@@ -940,7 +940,7 @@ MUTANTS = (
     Mutant(
         "the balance of the mart does not span a withheld day",
         "mart_terms",
-        Code("Stock($inputs.counted_on, $inputs.held[STATE_STOCK.name]) if $inputs.counted_on else $before", "$before"),
+        Code("$inputs.held[STATE_STOCK.name] if $inputs.counted_on else $before", "$before"),
         GUARD + "stocks_of_the_mart_are_null_and_its_balance_spans_the_day",
     ),
     Mutant(

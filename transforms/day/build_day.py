@@ -107,7 +107,6 @@ class _Day:
         of_range = range_of("model", pl.col("entity_id")) == number
         return DayInputs(
             self.day,
-            self.limits,
             number,
             Held(self.star, number),
             {kind: staged.of(number) for kind, staged in self.staged.items() if staged.axis == axis},

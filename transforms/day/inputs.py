@@ -6,7 +6,6 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.settings import Limits
 from transforms.day.snapshot_day import SnapshotDay
 from transforms.lake.release import Release
 from transforms.lake.state import entities_state, keys_state
@@ -55,7 +54,6 @@ class DayInputs:
     """
 
     day: SnapshotDay
-    limits: Limits
     number: int
     held: Held
     staged: Mapping[str, Staged]

@@ -7,7 +7,7 @@ from transforms.day.facts import FactDay
 from transforms.day.inputs import DayInputs
 from transforms.lake.state import STATE_STOCK, counters_state
 from transforms.star.facts import DOWNLOADS
-from transforms.star.mart import Stock, base_model_terms
+from transforms.star.mart import base_model_terms
 from transforms.tables import DimModelVersion, FactModelVersionDaily
 
 _STATE = counters_state(FactModelVersionDaily).name
@@ -32,10 +32,9 @@ def mart_terms(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.Dat
             ),
         )
     )
-    stock = Stock(inputs.day.before.date, before)
-    counted = Stock(inputs.counted_on, inputs.held[STATE_STOCK.name]) if inputs.counted_on else stock
+    counted = inputs.held[STATE_STOCK.name] if inputs.counted_on else before
     new_versions = versions.rows.filter("is_new").select("version_id") if inputs.day.before.complete else None
-    return base_model_terms(stock, counted, after, versions.rows.select("version_id", "downloads_delta"), new_versions)
+    return base_model_terms(before, counted, after, versions.rows.select("version_id", "downloads_delta"), new_versions)
 
 
 def note_stock(inputs: DayInputs) -> Changes:

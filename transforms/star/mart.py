@@ -1,7 +1,6 @@
 """mart_base_model_daily: stocks and flows of each base model's versions; the terms add up to the stock."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -42,23 +41,17 @@ _TERMS = [
 ]
 
 
-@dataclass(frozen=True)
-class Stock:
-    """The current versions at a snapshot, and its date: version_id, base_model, download_count (null while
-    hidden). `on` is None before the first snapshot.
-    """
-
-    on: date | None
-    versions: pl.DataFrame
-
-
 def base_model_terms(
-    before: Stock, counted: Stock, after: pl.DataFrame, flows: pl.DataFrame, new_versions: pl.DataFrame | None
+    before: pl.DataFrame,
+    counted: pl.DataFrame,
+    after: pl.DataFrame,
+    flows: pl.DataFrame,
+    new_versions: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """The terms of each base model from some of the versions: those of all versions are their sums.
 
     Args:
-        before: the versions at the snapshot before.
+        before: the versions at the snapshot before: version_id, base_model, download_count (null while hidden).
         counted: the versions at the last snapshot whose downloads were not withheld: the terms of downloads are the
             differences from there. The same as `before` but after dates with withheld downloads.
         after: the current versions on the date, and the last known thumbs_up_count, thumbs_down_count, rating_count
@@ -124,16 +117,18 @@ def base_model_day(
 
 
 def _versions(
-    before: Stock, counted: Stock, after: pl.DataFrame, flows: pl.DataFrame, new_versions: pl.DataFrame | None
+    before: pl.DataFrame,
+    counted: pl.DataFrame,
+    after: pl.DataFrame,
+    flows: pl.DataFrame,
+    new_versions: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """One row per version of any of the three stocks, with what it was in each; arguments as in `base_model_terms`."""
     published = flows.clear() if new_versions is None else new_versions
     return (
-        before.versions.select("version_id", base_model_before="base_model", was_there=True)
+        before.select("version_id", base_model_before="base_model", was_there=True)
         .join(
-            counted.versions.select(
-                "version_id", base_model_counted="base_model", stock_before=DOWNLOADS, was_counted=True
-            ),
+            counted.select("version_id", base_model_counted="base_model", stock_before=DOWNLOADS, was_counted=True),
             on="version_id",
             how="full",
             coalesce=True,
