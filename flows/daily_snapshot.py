@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 
 from flows import steps
 from flows.reporting import report
@@ -12,16 +13,17 @@ from flows.runs import LoggedProgress, leave_star_artifacts
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
+from transforms.day.ahead import Ahead
 
 
 class PartialSnapshotError(CivitaiEtlError):
     """The snapshot is published but partial; its run fails, so that alerts see it."""
 
 
-@task
-def crawl(snapshot_date: date) -> date:
+@task(cache_policy=NO_CACHE)
+def crawl(snapshot_date: date, ahead: Ahead) -> date:
     """Crawl the service; returns the date of the snapshot."""
-    crawled = steps.crawl(Settings(), snapshot_date, LoggedProgress())
+    crawled = steps.crawl(Settings(), snapshot_date, LoggedProgress(), ahead)
     get_run_logger().info(report.crawl_line(crawled))
     return crawled.snapshot_date
 
@@ -36,11 +38,11 @@ def look_up(snapshot_date: date) -> str | None:
     return watched.problem
 
 
-@task
-def publish(snapshot_date: date) -> Path:
+@task(cache_policy=NO_CACHE)
+def publish(snapshot_date: date, ahead: Ahead) -> Path:
     """Bring the star schema up to date; returns `analytics.duckdb` and leaves the artifacts of the run."""
     settings = Settings()
-    built = steps.publish(settings, LoggedProgress())
+    built = steps.publish(settings, LoggedProgress(), ahead)
     with report.open_analytics(settings.directory.analytics) as connection:
         sentence = report.crawl_record(connection, snapshot_date).line()
     leave_star_artifacts(settings.directory.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", sentence, built)
@@ -63,10 +65,10 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings = Settings()
-    with writer_lock(settings.data_dir, settings.directory.lake):
-        crawled_date = crawl(snapshot_date or first_date())
+    with writer_lock(settings.data_dir, settings.directory.lake), steps.staged_ahead(settings) as ahead:
+        crawled_date = crawl(snapshot_date or first_date(), ahead)
         problem = look_up(crawled_date)
-        analytics = publish(crawled_date)
+        analytics = publish(crawled_date, ahead)
     with report.open_analytics(analytics) as connection:
         record = report.crawl_record(connection, crawled_date)
     if record.status != "complete":

@@ -1,9 +1,9 @@
 """What the runs of all flows have in common: progress as log lines, artifacts, and one writer.
 
-The flows are thin shells around the steps of the command line. Tasks pass each other dates and paths, never tables.
-No task is retried: the client retries requests, and `flows.retries` retries the whole daily run. The writer lock guards
-the data directory across all flows, and also against runs outside Prefect. A run that finds it taken ends cancelled,
-because a queue of writers is useless.
+The flows are thin shells around the steps of the command line. Tasks pass each other dates and paths, never tables;
+only what a crawl has staged stays in the process. No task is retried: the client retries requests, and `flows.retries`
+retries the whole daily run. The writer lock guards the data directory across all flows, and also against runs outside
+Prefect. A run that finds it taken ends cancelled, because a queue of writers is useless.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,7 @@ the first.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -29,6 +29,7 @@ from pipelines.storage.lock import writer_lock
 from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
 from transforms.continuity import put_back_decisions, refuse_lost_dates
+from transforms.day.ahead import Ahead
 from transforms.lake.files import Lake, UnreadableStarError
 from transforms.lake.publish import is_outdated, relocate
 from transforms.quality.counter_guard import counter_names
@@ -72,23 +73,34 @@ def run_daily_snapshot(
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk fails, or the data-quality checks refuse a date.
     """
-    with writer_lock(settings.data_dir, settings.directory.lake):
-        crawled = crawl(settings, snapshot_date, progress, service_moved=service_moved)
+    with writer_lock(settings.data_dir, settings.directory.lake), staged_ahead(settings) as ahead:
+        crawled = crawl(settings, snapshot_date, progress, ahead, service_moved=service_moved)
         watched = look_up_watched(settings, crawled.snapshot_date, progress)
-        return RunSummary(crawled, watched, _build(settings, progress))
+        return RunSummary(crawled, watched, _build(settings, progress, ahead))
+
+
+@contextmanager
+def staged_ahead(settings: Settings) -> Iterator[Ahead]:
+    """For a crawl and the build after it: what is decoded during the one need not be in the other. The caller holds the
+    writer lock, with the lake.
+    """
+    with closing(Ahead(settings.directory.lake / "ahead")) as ahead:
+        yield ahead
 
 
 def crawl(
     settings: Settings,
     snapshot_date: date | None = None,
     progress: Progress = Silent(),
+    ahead: Ahead | None = None,
     *,
     service_moved: bool = False,
 ) -> SnapshotReport:
     """Crawl one date into raw, if raw has all published dates. The caller holds the writer lock."""
     with under_way(settings.data_dir, "crawl", progress):
         _refuse_lost_dates(settings, progress)
-        return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
+        watcher = ahead.take if ahead else None
+        return take_snapshot(settings, snapshot_date, progress, service_moved=service_moved, watcher=watcher)
 
 
 def look_up_watched(settings: Settings, on: date, progress: Progress = Silent()) -> LookupReport | None:
@@ -117,10 +129,10 @@ def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progres
         return looked_up
 
 
-def publish(settings: Settings, progress: Progress = Silent()) -> BuildReport:
+def publish(settings: Settings, progress: Progress = Silent(), ahead: Ahead | None = None) -> BuildReport:
     """Add the new dates of raw to the star. The caller holds the writer lock, with the lake."""
     _refuse_lost_dates(settings, progress)
-    return _build(settings, progress)
+    return _build(settings, progress, ahead)
 
 
 def relocate_star(settings: Settings) -> bool:
@@ -159,10 +171,10 @@ def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
         put_back_decisions(directory, progress)
 
 
-def _build(settings: Settings, progress: Progress) -> BuildReport:
+def _build(settings: Settings, progress: Progress, ahead: Ahead | None = None) -> BuildReport:
     directory = settings.directory
     with storage_errors(directory.root, directory.lake), under_way(directory.root, "build", progress):
-        return build(directory, limits=settings, progress=progress)
+        return build(directory, limits=settings, progress=progress, ahead=ahead)
 
 
 def refresh_documents(settings: Settings, progress: Progress = Silent()) -> RefreshReport:

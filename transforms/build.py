@@ -23,6 +23,7 @@ from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
 from pipelines.storage.data_directory import DataDirectory
+from transforms.day.ahead import Ahead
 from transforms.day.build_day import build_day
 from transforms.day.record_counts import RecordCounts
 from transforms.day.snapshot_day import NOTHING, SnapshotDay
@@ -115,6 +116,7 @@ def build(
     *,
     limits: Limits = Limits(),
     progress: Progress = Silent(),
+    ahead: Ahead | None = None,
 ) -> BuildReport:
     """Adds what is new in raw to the star and publishes it. If nothing is new, it does nothing.
 
@@ -124,6 +126,7 @@ def build(
         directory: where raw is, and where the star is to be; no other process writes there.
         limits: how much may be out of the ordinary.
         progress: receives every date.
+        ahead: what was staged during the crawl.
 
     Raises:
         CivitaiEtlError: the checks refuse a date. It is left out, everything else is published.
@@ -146,7 +149,7 @@ def build(
         else:
             days = [day for day in days if day.on in news]
         with Release(Lake(directory.lake), published=start, kept=kept) as star:
-            replayed = replay(star, raw, days, news, limits, progress, known)
+            replayed = replay(star, raw, days, news, limits, progress, known, ahead)
             refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
             add_operations(star, raw, refused)
@@ -237,9 +240,11 @@ def replay(
     limits: Limits,
     progress: Progress,
     known: Known | None = None,
+    ahead: Ahead | None = None,
 ) -> Replayed:
-    """Adds `days` to the star, oldest first. Only a date in `checked` can be refused. A refused date leaves no rows,
-    and the next date is compared with the one before it. Of a `known` date only the new crawls can be refused.
+    """Adds `days` to the star, oldest first; one of them may be staged `ahead`. Only a date in `checked` can be
+    refused. A refused date leaves no rows, and the next date is compared with the one before it. Of a `known` date only
+    the new crawls can be refused.
 
     Raises:
         CivitaiEtlError: a date that is already published has a defect.
@@ -249,7 +254,7 @@ def replay(
     for number, planned in enumerate(days, start=1):
         day = replace(planned, before=before)
         roll_back = star.savepoint()
-        result, record_counts = _take(star, raw, day, limits)
+        result, record_counts = _take(star, raw, day, limits, ahead)
         if day.on in checked and result.errors:
             roll_back()
             refusal = Refusal(day.on, _new_crawls(day, known), result.errors[0])
@@ -272,10 +277,10 @@ def replay(
 
 
 def _take(
-    star: Release, raw: RawReader, day: SnapshotDay, limits: Limits
+    star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, ahead: Ahead | None = None
 ) -> tuple[CheckResult, Sequence[RecordCounts]]:
     """Adds a date to the star; returns the result of its checks, and its record counts."""
-    result = build_day(star, raw, day, limits)
+    result = build_day(star, raw, day, limits, ahead)
     return run_checks(star, raw, limits, result), result.record_counts
 
 

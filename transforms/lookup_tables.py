@@ -13,7 +13,7 @@ from transforms.staging.drift import unknown_paths
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import check, refused, rejected
 from transforms.staging.raw_reader import RawReader
-from transforms.staging.stage import every_nth, odd_values, set_aside
+from transforms.staging.stage import odd_values, set_aside
 from transforms.staging.validation import read, validate
 from transforms.tables import HashMatch, OpsDrift, OpsQuarantine, Table
 
@@ -74,7 +74,7 @@ def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFram
         quarantine.append(set_aside(kind, pl.col("snapshot_date"), records.drop_nulls("reason")))
         quarantine.append(odd_values(kind, pl.col("snapshot_date"), batch, found.odd))
         for (on,), of_day in batch.sort("snapshot_date").group_by("snapshot_date", maintain_order=True):
-            paths = unknown_paths(payload, every_nth(of_day["payload"]))
+            paths = unknown_paths(payload, of_day["payload"])
             unknown = pl.DataFrame(
                 [(kind, path, on, example) for path, example in paths.items()],
                 schema=OpsDrift.polars_schema(),

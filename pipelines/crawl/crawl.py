@@ -53,10 +53,10 @@ class Crawl:
         complete crawl that counts. `state` is that of the crawl to resume; without it, a new one begins.
         """
         self.crawl_id = crawl_id
+        self.snapshot_date = snapshot_date
         self.dialect = DIALECTS[settings.dialect_name]
         self.client = Client(settings, progress=progress)
         self.failure: ServiceError | None = None
-        self._snapshot_date = snapshot_date
         self._settings = settings
         self._progress = progress
         started_at = state["started_at"] if state else None
@@ -191,7 +191,7 @@ class Crawl:
         assert self._clock.started_at, "a crawl without an answer has no row"
         return CrawlRow(
             crawl_id=self.crawl_id,
-            snapshot_date=self._snapshot_date,
+            snapshot_date=self.snapshot_date,
             dialect=self.dialect.name,
             api_url=self._settings.api_url,
             status="complete" if self.is_finished and not problems else "partial",

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from pipelines.api.dialects import DIALECTS
 from pipelines.crawl.crawl import Crawl, state_fields
 from pipelines.crawl.service import refuse_other_service
-from pipelines.crawl.source import crawl_source
+from pipelines.crawl.source import Watcher, crawl_source
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, Silent
 from pipelines.raw.crawls import CrawlRow, CrawlState, CrawlStatus, SourceState
@@ -72,11 +72,12 @@ def take_snapshot(
     progress: Progress = _SILENT,
     *,
     service_moved: bool = False,
+    watcher: Watcher | None = None,
 ) -> SnapshotReport:
     """Crawl the whole catalogue of `snapshot_date` (default: today, UTC) into the raw warehouse.
 
     The caller holds the writer lock. The rows of a failing crawl are kept, and the next call for its date resumes it.
-    With `service_moved` the service may have another address than in earlier crawls.
+    The `watcher` sees all rows. With `service_moved` the service may have another address than in earlier crawls.
 
     Raises:
         OtherDateError: the service has no data of that date.
@@ -105,7 +106,7 @@ def take_snapshot(
         crawl, closed = _begin_or_go_on(settings, snapshot_date, earlier, out, loader.state(), progress)
         while not crawl.is_finished:
             crawl.open_window(settings.window_pages)
-            loader.load(crawl_source(crawl, closed))
+            loader.load(crawl_source(crawl, closed, watcher))
             closed = []
             if crawl.failure:
                 raise crawl.failure

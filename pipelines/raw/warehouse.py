@@ -113,7 +113,7 @@ def has_table(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
 def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> set[str]:
     """The columns that a table has; none if there is no such table."""
     found = connection.execute(
-        "select column_name from information_schema.columns where table_schema = ? and table_name = ?", [schema, table]
+        "select column_name from duckdb_columns() where schema_name = ? and table_name = ?", [schema, table]
     )
     return {name for (name,) in found.fetchall()}
 

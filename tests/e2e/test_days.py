@@ -10,10 +10,10 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from pipelines.crawl.snapshot import take_snapshot
+from flows.steps import run_daily_snapshot
 from pipelines.settings import Settings
 from pipelines.storage.data_directory import DataDirectory
-from transforms.build import build, rebuild
+from transforms.build import rebuild
 
 #: Four snapshots, with a gap before the last.
 DATES = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3), date(2026, 1, 13)]
@@ -41,8 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SnapshotRun:
         for on in DATES:
             emulator.set_date(on)
             accounts[on] = emulator.account(on)
-            assert take_snapshot(settings, on).status == "complete"
-            build(settings.directory)
+            assert run_daily_snapshot(settings, on).snapshot.status == "complete"
         changes = [emulator.changes(first, second) for first, second in pairwise(DATES)]
     return SnapshotRun(settings, accounts, changes)
 

@@ -53,7 +53,17 @@ class Workshop:
 @pytest.fixture
 def narrow_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of models is in several ranges, so that a rule is seen to hold across them."""
-    for axis, width in {"model": 3, "image": 50}.items():
+    _set_widths(monkeypatch, model=3, image=50)
+
+
+@pytest.fixture
+def ranges_of_dozens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, for tests with dozens of models."""
+    _set_widths(monkeypatch, model=25, image=400)
+
+
+def _set_widths(monkeypatch: pytest.MonkeyPatch, **widths: int) -> None:
+    for axis, width in widths.items():
         monkeypatch.setitem(WIDTH, axis, width)
 
 

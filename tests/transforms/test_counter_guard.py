@@ -9,7 +9,7 @@ from pipelines.raw import decisions
 from tests.transforms.conftest import DAYS, Workshop, model, version
 
 #: A few models are in several ranges.
-pytestmark = pytest.mark.usefixtures("narrow_ranges")
+pytestmark = pytest.mark.usefixtures("ranges_of_dozens")
 
 MODELS = range(1, 61)
 COUNTS = ("downloadCount", "thumbsUpCount", "thumbsDownCount", "ratingCount")

@@ -16,7 +16,7 @@ from transforms.staging.payloads import STAGED_KINDS
 from transforms.tables import TABLES
 
 #: A few models are in several ranges.
-pytestmark = pytest.mark.usefixtures("narrow_ranges")
+pytestmark = pytest.mark.usefixtures("ranges_of_dozens")
 
 
 def catalogue(count: int = 60, **fields: Any) -> list[dict[str, Any]]:

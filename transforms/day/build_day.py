@@ -13,8 +13,8 @@ from functools import partial
 
 import polars as pl
 
-from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.settings import Limits
+from transforms.day.ahead import Ahead
 from transforms.day.changes import Changes, appended, upserted
 from transforms.day.facts import fact_of_list, fact_of_models, fact_of_versions
 from transforms.day.images import Showcases, build_images, fact_of_images
@@ -31,11 +31,10 @@ from transforms.lake.release import Release
 from transforms.lake.state import STATE_CLAIMS, STATE_RANGES, STATE_STOCK, entities_state
 from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
 from transforms.ranges import WHOLE, Axis, range_of
-from transforms.staging.exchange import Exchange
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import rejected
 from transforms.staging.raw_reader import RawReader
-from transforms.staging.records import StagedKind, in_order
+from transforms.staging.records import Stage, StagedKind, in_order
 from transforms.star.mart import base_model_day
 from transforms.tables import (
     BridgeModelTag,
@@ -116,13 +115,14 @@ class _Day:
         )
 
 
-def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -> DayResult:
-    """Adds a date to the star.
+def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, ahead: Ahead | None = None) -> DayResult:
+    """Adds a date to the star. What was staged `ahead` is not read again, if it is this date.
 
     Which counters are withheld is known when all ranges were seen. It is seldom any; then the date is built again.
     """
-    with closing(Exchange(lambda: star.shelf.folder)) as exchange:
-        read = _read(star, raw, day, limits, exchange)
+    taken = ahead and ahead.of(day)
+    with closing(taken or Stage(day.on, lambda: star.shelf.folder)) as stage:
+        read = _read(star, raw, day, limits, stage.kinds)
         raw.rest()
         undo = star.savepoint()
         result = _build(read, {})
@@ -137,12 +137,11 @@ def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits) -
     return result
 
 
-def _read(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, exchange: Exchange) -> _Day:
+def _read(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, staged: Mapping[str, StagedKind]) -> _Day:
     """Reads a date from raw, and settles what crosses ranges before them."""
-    staged = {kind: StagedKind(kind, exchange) for kind in SNAPSHOT_KINDS}
     for kind, each in staged.items():
         state = entities_state(kind).name
-        each.read(raw, day.on, lambda number, state=state: star.rows(state, number))  # type: ignore[misc]
+        each.read(raw, lambda number, state=state: star.rows(state, number))  # type: ignore[misc]
     not_found, models = raw.tombstones(day.on, "model"), staged["model"]
     observed = [models.observed(number).select("entity_id") for number in models.ranges] if not_found.height else []
     deleted = not_observed(day, not_found, pl.concat([not_found.clear(), *observed]))

@@ -5,7 +5,12 @@ from contextlib import suppress
 from functools import cache
 from typing import get_type_hints
 
+import polars as pl
+
 from transforms.staging import payloads, validation
+
+#: So many records of a day are searched in any case.
+SEARCHED_FIRST = 1000
 
 _OF_IMAGES = {
     *("meta", "baseModel", "metadata", "minor", "poi", "hasMeta", "hasPositivePrompt", "onSite", "remixOfId"),
@@ -36,6 +41,15 @@ NOT_DECODED = {
     payloads.VersionMini: {"id", "modelId", "hashes", "fees"},
     payloads.Enums: {"ModelType", "ModelFileType", "BaseModelType"},
 }
+
+
+def searched(texts: pl.Series, before: int, every: int) -> pl.Series:
+    """The texts that are searched, of some that come after so many others: the first ones of a day, and then every so
+    many. So they do not depend on the batches in which they come.
+    """
+    first = max(0, SEARCHED_FIRST - before)
+    later = texts.slice(first)
+    return pl.concat([texts.head(first), later.gather_every(every, -(before + first) % every)])
 
 
 def unknown_paths(kind: object, documents: Iterable[str]) -> dict[str, str]:

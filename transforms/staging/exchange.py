@@ -6,7 +6,7 @@ are read back by range.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Lock
 
@@ -45,11 +45,16 @@ class Exchange:
         with self._reading:
             return self._heaps[name].rows(number)
 
+    def drop(self, name: str) -> None:
+        """Removes the rows of a name."""
+        if name in self._heaps:
+            self._heaps.pop(name).close()
+
     def close(self) -> None:
-        """Removes the files."""
+        """Removes all rows, and their files."""
         self._writer.shutdown(cancel_futures=True)
-        for heap in self._heaps.values():
-            heap.close()
+        for name in [*self._heaps]:
+            self.drop(name)
 
 
 class _Heap:
@@ -94,6 +99,8 @@ class _Heap:
         return pl.concat(found)
 
     def close(self) -> None:
+        if self._write_under_way:
+            wait([self._write_under_way])  # what became of it does not matter any more
         if self._writer:
             self._writer.close()
             self._path().unlink(missing_ok=True)

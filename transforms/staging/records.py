@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import polars as pl
@@ -21,13 +21,12 @@ from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.tables import RECONCILE_PASS, observations_table
 from transforms.ranges import AXIS_OF_KIND, Axis, range_of
 from transforms.staging import payloads
-from transforms.staging.drift import unknown_paths
+from transforms.staging.drift import searched, unknown_paths
 from transforms.staging.exchange import Exchange
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.raw_reader import RawReader
 from transforms.staging.stage import (
     decode_metrics,
-    every_nth,
     flatten_batch,
     odd_values,
     set_aside,
@@ -42,7 +41,11 @@ T = TypeVar("T")
 READERS = 2
 BATCHES_UNDER_WAY = 2
 
+#: Of counters and of documents, every so many are searched for paths that no declaration knows.
+METRICS_SEARCHED, DOCUMENTS_SEARCHED = 50, 10
+
 _TABLES = {table.table_name(): table for table in TABLES}
+_NO_DOCUMENTS = pl.DataFrame(schema={"entity_id": pl.String, "content_hash": pl.String, "is_sound": pl.Boolean})
 #: The owners whose counters are in the ranges of a kind. Images inside a model are in ranges of images.
 COUNTED = {kind: [kind, "version"] if kind == "model" else [kind] for kind in SNAPSHOT_KINDS}
 
@@ -72,18 +75,32 @@ class Staged:
 class StagedKind:
     """What a kind brought on a date, by range.
 
+    It is taken from a crawl that goes on (`transforms.day.ahead`), or read from raw, which has it in the same order.
     `quarantine`: rows of ops_quarantine, one per quarantined record. `odd`: likewise, one per value that was; its
-    record counts. `drift`: path and example of unknown paths.
+    record counts.
     """
 
-    def __init__(self, kind: str, exchange: Exchange) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, on: date, exchange: Exchange) -> None:
+        self.kind, self.on = kind, on
         self.axis = AXIS_OF_KIND.get(kind)
         self.quarantine, self.odd = OpsQuarantine.empty(), OpsQuarantine.empty()
-        self.drift: dict[str, str] = {}
+        #: How many observations and documents were met.
+        self.observed_so_far = self.documents_so_far = 0
+        self._staged = STAGED_KINDS[kind]
         self._exchange = exchange
+        #: The reason of each entity whose counters are no JSON that can be read.
+        self._unreadable: dict[str, str] = {}
+        self._drift: dict[str, str] = {}
         #: The candidate rows of no document: their tables and columns.
-        self._nothing = flatten_batch(STAGED_KINDS[kind], [])
+        self._nothing = flatten_batch(self._staged, [])
+        self.take_observations(pl.DataFrame(observations_table(kind).schema.empty_table()))
+        self._add("documents", _NO_DOCUMENTS.drop("is_sound"), self.axis, "entity_id")
+        self._begin_documents()
+
+    @property
+    def drift(self) -> dict[str, str]:
+        """Path and example of unknown paths."""
+        return self._drift_in_documents | self._drift
 
     @property
     def ranges(self) -> list[int]:
@@ -135,89 +152,133 @@ class StagedKind:
         names = (f"{self.kind}.{name}" for name in (DimImage.table_name(), "image_metrics"))
         return {number for name in names for number in self._exchange.ranges(name)}
 
-    def read(self, raw: RawReader, on: date, entities: Callable[[int], pl.DataFrame]) -> None:
-        """Reads what raw has of a date. `entities` are the documents that were seen last, by range."""
-        metric_errors = self._read_observations(raw, on)
-        wanted = pl.concat(
-            [
-                self.observed(0).clear().select("entity_id", "content_hash", "crawl_id"),
-                *(_wanted(self.observed(number), entities(number), metric_errors) for number in self.ranges),
-            ]
-        )
-        met = self._read_documents(raw, on, wanted, metric_errors)
-        if met != wanted.height:
-            raise LostDocumentsError(
-                f"{wanted.height} documents are needed for the {self.kind} observations of {on}, and raw has {met} of "
-                "them. The warehouse is damaged: restore it from a backup. Nothing was published."
-            )
-        bad = self.quarantine.select("entity_id").unique()
-        self.odd = self.odd.join(bad, on="entity_id", how="anti", maintain_order="left")
-
-    def _read_observations(self, raw: RawReader, on: date) -> dict[str, str]:
-        """Reads the observations and their counters; returns the reason of each entity whose counters are no JSON that
-        can be read.
+    def read(self, raw: RawReader, entities: Callable[[int], pl.DataFrame]) -> None:
+        """Reads what raw has of the date, but for what was taken. `entities` are the documents that were seen last, by
+        range.
         """
-        reasons: dict[str, str] = {}
-        odd_counters = [self.odd]
-        nothing = pl.DataFrame(observations_table(self.kind).schema.empty_table())
+        if not self.observed_so_far:
+            self._read_observations(raw)
+        wanted = {number: _wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges}
+        if not all(_same(self._rows("documents", number), rows) for number, rows in wanted.items()):
+            self._begin_documents()
+            self._read_documents(raw, pl.concat(wanted.values()))
+        if self._broken:
+            records = pl.concat(self._broken)
+            received = raw.metrics(self.kind, self.on, records["entity_id"])
+            records = records.with_columns(metrics=pl.col("entity_id").replace_strict(received, return_dtype=pl.String))
+            self.quarantine = set_aside(self.kind, self.on, records)
+        bad = self.quarantine.select("entity_id").unique()
+        self.odd = pl.concat([self.odd, *self._odd_in_documents]).join(
+            bad, on="entity_id", how="anti", maintain_order="left"
+        )
+
+    def take_observations(self, batch: pl.DataFrame) -> None:
+        """Takes rows of the raw table of observations."""
+        self._note_observations(read_counters(self.kind, self.on, batch, self.observed_so_far))
+
+    def take_documents(self, batch: pl.DataFrame) -> None:
+        """Takes documents whose observations it has: entity_id, content_hash, crawl_id, payload."""
+        self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
+        self._note_rows(flatten_batch(self._staged, self._validated(batch)))
+
+    def _read_observations(self, raw: RawReader) -> None:
+        """Reads the observations and their counters."""
         # polars reads one batch while msgspec validates another.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
-            batches = chain([nothing], raw.observations(self.kind, on))
-            for read in in_order(reader.submit(read_counters, self.kind, on, batch) for batch in batches):
-                self._add("observations", read.observed, self.axis, "entity_id")
-                counted = read.metrics.filter(pl.col("owner").is_in(COUNTED[self.kind]))
-                self._add("metrics", counted, self.axis, "entity_id")
-                is_inside = (pl.col("owner") == "image") & (self.kind != "image")
-                inside = read.metrics.filter(is_inside).join(
-                    read.observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left"
-                )
-                self._add("image_metrics", inside, "image", "id")
-                reasons |= read.reasons
-                odd_counters.append(read.odd)
-                self.drift = read.drift | self.drift
-        self.odd = pl.concat(odd_counters)
-        return reasons
 
-    def _read_documents(self, raw: RawReader, on: date, wanted: pl.DataFrame, reasons: Mapping[str, str]) -> int:
-        """Reads the documents of `wanted` observations; returns how many there are. Those whose counters cannot be read
-        are quarantined unread, with the reason that `reasons` has for them.
+            def counted() -> Iterator[Future[_Counters]]:
+                before = 0
+                for batch in raw.observations(self.kind, self.on):
+                    yield reader.submit(read_counters, self.kind, self.on, batch, before)
+                    before += batch.height
+
+            for read in in_order(counted()):
+                self._note_observations(read)
+
+    def _read_documents(self, raw: RawReader, wanted: pl.DataFrame) -> None:
+        """Reads the documents of `wanted` observations.
+
+        Raises:
+            LostDocumentsError: raw lacks some of them.
         """
-        met = 0
-        broken, odd = list[pl.DataFrame](), [self.odd]
-        staged = STAGED_KINDS[self.kind]
-
-        def flattened(reader: ThreadPoolExecutor) -> Iterator[Future[dict[str, pl.DataFrame]]]:
-            """Batches: msgspec validates one here while polars reads those before in other threads."""
-            nonlocal met
-            yield reader.submit(flatten_batch, staged, [])
-            for batch in raw.documents(self.kind, wanted):
-                met += batch.height
-                found = read_documents(staged, batch, reasons)
-                self._add("decoded", found.decoded, self.axis, "entity_id")
-                self.drift = found.drift | self.drift
-                broken.append(found.broken)
-                odd.append(odd_values(self.kind, on, found.sound, found.odd))
-                yield reader.submit(flatten_batch, staged, found.canonical)
-
-        no_documents = pl.DataFrame(schema={"entity_id": pl.String, "is_sound": pl.Boolean})
-        self._add("decoded", no_documents, self.axis, "entity_id")
+        # msgspec validates a batch here while polars reads those before in other threads.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
-            for rows in in_order(flattened(reader)):
-                for name, frame in rows.items():
-                    self._add(name, frame, _TABLES[name].axis, f"{_TABLES[name].axis}_id")
-        records = pl.concat(broken) if broken else None
-        if records is not None and records.height:
-            received = raw.metrics(self.kind, on, records["entity_id"])
-            records = records.with_columns(metrics=pl.col("entity_id").replace_strict(received, return_dtype=pl.String))
-            self.quarantine = pl.concat([self.quarantine, set_aside(self.kind, on, records)])
-        self.odd = pl.concat(odd)
-        return met
+            batches = raw.documents(self.kind, wanted)
+            for rows in in_order(reader.submit(flatten_batch, self._staged, self._validated(each)) for each in batches):
+                self._note_rows(rows)
+        if self.documents_so_far != wanted.height:
+            raise LostDocumentsError(
+                f"{wanted.height} documents are needed for the {self.kind} observations of {self.on}, and raw has "
+                f"{self.documents_so_far} of them. The warehouse is damaged: restore it from a backup. Nothing was "
+                "published."
+            )
+
+    def _note_observations(self, read: "_Counters") -> None:
+        self.observed_so_far += read.observed.height
+        self._add("observations", read.observed, self.axis, "entity_id")
+        counted = read.metrics.filter(pl.col("owner").is_in(COUNTED[self.kind]))
+        self._add("metrics", counted, self.axis, "entity_id")
+        is_inside = (pl.col("owner") == "image") & (self.kind != "image")
+        inside = read.metrics.filter(is_inside).join(
+            read.observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left"
+        )
+        self._add("image_metrics", inside, "image", "id")
+        self._unreadable |= read.reasons
+        if read.odd.height:
+            self.odd = pl.concat([self.odd, read.odd])
+        self._drift = read.drift | self._drift
+
+    def _begin_documents(self) -> None:
+        """Begins without any document."""
+        self.documents_so_far = 0
+        self._broken = list[pl.DataFrame]()
+        self._odd_in_documents = list[pl.DataFrame]()
+        self._drift_in_documents = dict[str, str]()
+        for name in ("decoded", *self._nothing):
+            self._exchange.drop(f"{self.kind}.{name}")
+        self._add("decoded", _NO_DOCUMENTS.drop("content_hash"), self.axis, "entity_id")
+        self._note_rows(self._nothing)
+
+    def _validated(self, batch: pl.DataFrame) -> list[bytes]:
+        """Notes what of a batch of documents cannot be read, and returns what can. Those whose counters cannot be read
+        are quarantined unread, for that reason.
+        """
+        found = read_documents(self._staged, batch, self._unreadable, self.documents_so_far)
+        self.documents_so_far += batch.height
+        self._add("decoded", found.decoded, self.axis, "entity_id")
+        self._drift_in_documents = found.drift | self._drift_in_documents
+        if found.broken.height:
+            self._broken.append(found.broken)
+        if found.odd:
+            self._odd_in_documents.append(odd_values(self.kind, self.on, found.sound, found.odd))
+        return found.canonical
+
+    def _note_rows(self, rows: Mapping[str, pl.DataFrame]) -> None:
+        for name, frame in rows.items():
+            self._add(name, frame, _TABLES[name].axis, f"{_TABLES[name].axis}_id")
 
     def _rows(self, name: str, number: int) -> pl.DataFrame:
         return self._exchange.rows(f"{self.kind}.{name}", number)
 
     def _add(self, name: str, rows: pl.DataFrame, axis: Axis | None, entity_id: str) -> None:
         self._exchange.add(f"{self.kind}.{name}", rows, range_of(axis, pl.col(entity_id)))
+
+
+class Stage:
+    """What all kinds brought on a date."""
+
+    def __init__(self, on: date, folder: Callable[[], Path]) -> None:
+        """`folder` makes the folder for the files, if it comes to that."""
+        self._exchange = Exchange(folder)
+        self.kinds = {kind: StagedKind(kind, on, self._exchange) for kind in SNAPSHOT_KINDS}
+
+    @property
+    def observations(self) -> int:
+        return sum(each.observed_so_far for each in self.kinds.values())
+
+    def close(self) -> None:
+        """Removes the files."""
+        self._exchange.close()
 
 
 def in_order(under_way: Iterable[Future[T]], most: int = BATCHES_UNDER_WAY) -> Iterator[T]:
@@ -244,6 +305,11 @@ def _wanted(observed: pl.DataFrame, entities: pl.DataFrame, reasons: Mapping[str
     return pl.concat([news, refused]).unique("entity_id").select("entity_id", "content_hash", "crawl_id")
 
 
+def _same(taken: pl.DataFrame, wanted: pl.DataFrame) -> bool:
+    """Whether documents are exactly those that are wanted (entity_id, content_hash)."""
+    return taken.height == wanted.height and wanted.join(taken, on=taken.columns, how="anti").is_empty()
+
+
 class _Counters(NamedTuple):
     """A batch of observations: as observed, their counters, and what of them cannot be read."""
 
@@ -254,14 +320,14 @@ class _Counters(NamedTuple):
     drift: dict[str, str]
 
 
-def read_counters(kind: str, on: date, batch: pl.DataFrame) -> _Counters:
-    """Reads a batch of observations."""
+def read_counters(kind: str, on: date, batch: pl.DataFrame, before: int) -> _Counters:
+    """Reads a batch of observations. So many others came `before`."""
     metrics, reasons, odd = decode_metrics(kind, on, batch)
     observed = batch.with_columns(is_listed=pl.col("crawl_pass") != RECONCILE_PASS).select(
         "entity_id", "content_hash", "crawl_id", "is_listed"
     )
     metrics, implausible = within_bounds(kind, on, metrics, observed.select("entity_id", "crawl_id"))
-    drift = unknown_paths(list[payloads.Metric], every_nth(batch["metrics"]))
+    drift = unknown_paths(list[payloads.Metric], searched(batch["metrics"], before, METRICS_SEARCHED))
     return _Counters(observed, metrics, reasons, pl.concat([odd, implausible]), drift)
 
 
@@ -276,8 +342,10 @@ class _Documents(NamedTuple):
     drift: dict[str, str]
 
 
-def read_documents(staged: payloads.StagedKind, batch: pl.DataFrame, reasons: Mapping[str, str]) -> _Documents:
-    """Validates a batch of documents, but for those that have one of `reasons` already."""
+def read_documents(
+    staged: payloads.StagedKind, batch: pl.DataFrame, reasons: Mapping[str, str], before: int
+) -> _Documents:
+    """Validates documents, but for those that have one of `reasons` already. So many others came `before`."""
     is_refused = batch["entity_id"].is_in(list(reasons))
     sound, refused = batch.filter(~is_refused), batch.filter(is_refused)
     found = validate(staged.payload, sound["payload"].cast(pl.Binary))
@@ -292,5 +360,5 @@ def read_documents(staged: payloads.StagedKind, batch: pl.DataFrame, reasons: Ma
         found.odd,
         records.filter(pl.col("reason").is_null()).select("entity_id", "is_sound"),
         pl.concat([records.drop("is_sound").drop_nulls("reason"), refused]),
-        unknown_paths(staged.payload, every_nth(batch["payload"])),
+        unknown_paths(staged.payload, searched(batch["payload"], before, DOCUMENTS_SEARCHED)),
     )

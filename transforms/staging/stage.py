@@ -21,17 +21,8 @@ from transforms.staging.payloads import STAGED_KINDS, StagedKind
 from transforms.staging.validation import Odd, read, validate
 from transforms.tables import OpsQuarantine
 
-#: About how many documents of a batch are searched for paths that no declaration knows.
-DRIFT_SAMPLE = 100
-
-
 #: The fact that declares what values the counters of an owner can have.
 FACT_OF_OWNER = {kind.name: kind.fact for kind in STAGED_KINDS.values() if kind.fact}
-
-
-def every_nth(texts: pl.Series) -> pl.Series:
-    """About DRIFT_SAMPLE texts from all over a series."""
-    return texts.gather_every(max(1, len(texts) // DRIFT_SAMPLE))
 
 
 def flatten_batch(staged: StagedKind, canonical: list[bytes]) -> dict[str, pl.DataFrame]:

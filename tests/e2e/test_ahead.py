@@ -1,0 +1,108 @@
+"""What is staged during a crawl is what the build would read from raw (`transforms.day.ahead`)."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from emulator.launch import Emulator, launch
+from flows.steps import crawl, publish, rebuild_star, run_daily_snapshot, staged_ahead
+from pipelines.errors import CivitaiEtlError
+from pipelines.progress import Silent
+from pipelines.settings import Settings
+from pipelines.storage.lock import writer_lock
+from transforms.ranges import WIDTH
+from transforms.staging import exchange
+from transforms.staging.raw_reader import RawReader
+
+DAYS = [date(2026, 1, 1) + timedelta(number) for number in range(3)]
+
+
+@pytest.fixture(params=["live", "spec"])
+def service(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, str]]:
+    with launch(models=300, on=DAYS[0], dialect=request.param) as emulator:
+        yield emulator, request.param
+
+
+@pytest.fixture
+def settings(service: tuple[Emulator, str], tmp_path: Path) -> Settings:
+    emulator, dialect = service
+    return Settings(
+        data_dir=tmp_path / "data", api_url=emulator.api_url, dialect=dialect, requests_per_second=0, window_pages=2
+    )
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What builds read from raw."""
+    found: list[str] = []
+
+    def noted(name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def read(*arguments: object) -> object:
+            found.append(name)
+            return method(*arguments)
+
+        return read
+
+    for name in ("observations", "documents"):
+        monkeypatch.setattr(RawReader, name, noted(name, getattr(RawReader, name)))
+    return found
+
+
+def rows(directory: Path) -> dict[str, list[tuple[object, ...]]]:
+    with duckdb.connect(directory / "analytics.duckdb", read_only=True) as connection:
+        tables = connection.execute("SELECT DISTINCT table_name FROM build.manifest WHERE path LIKE '%/star/%'")
+        return {
+            table: connection.execute(f"FROM star.{table} ORDER BY ALL").fetchall() for (table,) in tables.fetchall()
+        }
+
+
+@pytest.mark.parametrize("width", [WIDTH["model"], 200])
+def test_a_day_is_built_from_what_was_staged_and_is_what_raw_gives(
+    service: tuple[Emulator, str],
+    settings: Settings,
+    read: list[str],
+    width: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(WIDTH, "model", width)
+    monkeypatch.setattr(exchange, "HELD_BYTES", 20_000)  # some of it lies on the disk
+    for on in DAYS:
+        service[0].set_date(on)
+        assert run_daily_snapshot(settings, on).snapshot.status == "complete"
+        assert "observations" not in read
+    assert not [*settings.directory.lake.glob("ahead")], "nothing is left behind"
+    rebuild_star(settings, into=tmp_path / "again")
+    assert "observations" in read
+    assert rows(tmp_path / "again") == rows(settings.data_dir)
+
+
+def test_a_crawl_that_was_cut_off_is_built_from_raw(
+    service: tuple[Emulator, str], settings: Settings, read: list[str], tmp_path: Path
+) -> None:
+    emulator, _ = service
+    emulator.order_faults("reset nth=5-")
+    hasty = settings.model_copy(update={"max_attempts": 1, "retry_minutes": 0})
+    with pytest.raises(CivitaiEtlError):
+        run_daily_snapshot(hasty, DAYS[0])
+    emulator.order_faults("")
+    assert run_daily_snapshot(settings, DAYS[0]).snapshot.status == "complete"
+    assert "observations" in read
+    rebuild_star(settings, into=tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(settings.data_dir)
+
+
+def test_staging_that_fails_does_not_end_the_crawl(
+    settings: Settings, read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with writer_lock(settings.data_dir, settings.directory.lake), staged_ahead(settings) as ahead:
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange, "HELD_BYTES", 0)
+            patch.setattr(type(ahead), "_files", lambda _: tmp_path / "file")
+            assert crawl(settings, DAYS[0], Silent(), ahead).status == "complete"
+        assert publish(settings, Silent(), ahead).dates == (DAYS[0],)
+    assert "observations" in read
