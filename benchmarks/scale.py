@@ -28,7 +28,7 @@ FOLDER = Path("data/bench-scale").absolute()
 RESULTS = FOLDER / "results.json"
 
 #: How often the memory of a process tree is looked at.
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("models", nargs="*", type=int, default=SIZES, help="sizes of the catalogue")
     parser.add_argument("--dialect", choices=DIALECTS, action="append", help="only this one")
+    parser.add_argument("--cgroup", type=Path, help="folder of a cgroup in which the snapshots run, under its limit")
     parser.add_argument("--no-duckdb", action="store_true", help="leave DuckDB alone out")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for models in options.models:
         for dialect in options.dialect or DIALECTS:
-            for run in pipeline(models, dialect):
+            for run in pipeline(models, dialect, options.cgroup):
                 note(run)
         if not options.no_duckdb:
             note(duckdb_alone(models))
@@ -69,8 +70,9 @@ def note(run: Run) -> None:
     RESULTS.write_text(json.dumps([*others, asdict(run)], indent=1))
 
 
-def pipeline(models: int, dialect: str) -> Iterator[Run]:
+def pipeline(models: int, dialect: str, cgroup: Path | None = None) -> Iterator[Run]:
     """The two days of a dialect."""
+    within = ["sh", "-c", f'echo $$ > "{cgroup}/cgroup.procs" && exec "$@"', "sh"] if cgroup else []
     target = FOLDER / f"{dialect}-{models}"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
@@ -85,7 +87,7 @@ def pipeline(models: int, dialect: str) -> Iterator[Run]:
         for day in range(DAYS):
             on = FIRST_DAY + timedelta(day)
             emulator.set_date(on)
-            command = [str(Path(sys.executable).with_name("civitai-etl")), "snapshot", "--date", str(on)]
+            command = [*within, str(Path(sys.executable).with_name("civitai-etl")), "snapshot", "--date", str(on)]
             seconds, cpu_seconds, peak_mib = measured(command, target / f"day{day + 1}.log", environment)
             ended = time.time()
             build_seconds = ended - max(float(str(each["until"])) for each in emulator.requests())
