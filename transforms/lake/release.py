@@ -30,6 +30,9 @@ FILES_AT_MOST = 8
 #: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
 KEPT_BYTES = 128 * 1024**2
 
+#: Tables whose changed rows are written at a time.
+TABLES_UNDER_WAY = 2
+
 #: Frames that may wait to be compressed: bounds memory.
 WRITES_UNDER_WAY = 2
 
@@ -131,9 +134,15 @@ class Release:
         A table without rows has one empty file, so that its view has its columns.
         """
         files = [file for file in self.files() if file.role != "empty"]
-        for table in sorted(self._changed):
-            before = [file for file in files if file.table == table and file.role in CHANGING_ROLES]
-            files = [file for file in files if file not in before] + self._written(table, before)
+        before = {
+            table: [file for file in files if file.table == table and file.role in CHANGING_ROLES]
+            for table in sorted(self._changed)
+        }
+        superseded = {file.path for of_table in before.values() for file in of_table}
+        files = [file for file in files if file.path not in superseded]
+        with ThreadPoolExecutor(max_workers=TABLES_UNDER_WAY) as writers:
+            for written in writers.map(self._written, before, before.values()):
+                files += written
         filled = {file.table for file in files}
         for table, declared in STAR.items():
             if table not in filled:
@@ -160,8 +169,7 @@ class Release:
                 continue
             writer = self._open(table, role, None)
             for number in of_file:
-                self._add(writer, number, self.rows(table, number))
-            self._wait()
+                writer.add(number, self.rows(table, number))
             files.append(writer.finish())
         return files
 

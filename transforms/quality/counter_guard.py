@@ -78,12 +78,18 @@ def falls(fact: type[Table], observed: pl.DataFrame, state: pl.DataFrame) -> Fal
     both = observed.select(entity_id, *counters).join(
         state.select(entity_id, *counters), on=entity_id, suffix="_before", maintain_order="left"
     )
-    found = {}
-    for counter in counters:
-        now, before = pl.col(counter), pl.col(f"{counter}_before")
-        had_any = both.filter((before > 0) & now.is_not_null())
-        found[fact, counter] = had_any.height, had_any.filter(2 * now < before).height
-    return found
+    had_any = {
+        counter: ((pl.col(f"{counter}_before") > 0) & pl.col(counter).is_not_null()).fill_null(value=False)
+        for counter in counters
+    }
+    sums = both.select(
+        *(had.sum().alias(f"{counter}_known") for counter, had in had_any.items()),
+        *(
+            (had & (2 * pl.col(counter) < pl.col(f"{counter}_before"))).sum().alias(counter)
+            for counter, had in had_any.items()
+        ),
+    ).row(0, named=True)
+    return {(fact, counter): (sums[f"{counter}_known"], sums[counter]) for counter in counters}
 
 
 def collapses(found: Falls, accepted: Collection[str], max_share: float) -> list[Collapse]:

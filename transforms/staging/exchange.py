@@ -25,36 +25,43 @@ class Exchange:
     def __init__(self, folder: Callable[[], Path]) -> None:
         """`folder` makes the folder for the files, if it comes to that."""
         self._folder = folder
-        self._heaps: dict[str, _Heap] = {}
+        self._heaps: dict[tuple[str, bool], _Heap] = {}
         self._reading = Lock()
         # Rows are cut and compressed here while the next ones are decoded.
         self._writer = ThreadPoolExecutor(max_workers=1)
 
-    def add(self, name: str, rows: pl.DataFrame, numbers: pl.Expr) -> None:
-        """Adds rows, each with the number of its range."""
-        if name not in self._heaps:
-            self._heaps[name] = _Heap(rows.clear(), lambda: self._folder() / f"{name}.arrow", self._writer)
-        self._heaps[name].add(rows.with_columns(numbers.alias(RANGE)))
+    def add(self, name: str, rows: pl.DataFrame, numbers: pl.Expr, *, before: bool = False) -> None:
+        """Adds rows, each with the number of its range; `before` puts them before all that were added without it."""
+        heap = self._heaps.get((name, before))
+        if heap is None:
+            file = f"{name}.before.arrow" if before else f"{name}.arrow"
+            heap = self._heaps[name, before] = _Heap(rows.clear(), lambda: self._folder() / file, self._writer)
+        heap.add(rows.with_columns(numbers.alias(RANGE)))
 
     def ranges(self, name: str) -> list[int]:
         """The ranges that have rows of a name."""
-        return sorted(self._heaps[name].ranges()) if name in self._heaps else []
+        return sorted({number for heap in self._of(name) for number in heap.ranges()})
 
     def rows(self, name: str, number: int) -> pl.DataFrame:
-        """The rows of a range, in the order in which they were added. Several threads may read."""
+        """The rows of a range, in their order. Several threads may read."""
         with self._reading:
-            return self._heaps[name].rows(number)
+            return pl.concat([heap.rows(number) for heap in self._of(name)])
 
     def drop(self, name: str) -> None:
         """Removes the rows of a name."""
-        if name in self._heaps:
-            self._heaps.pop(name).close()
+        for before in (True, False):
+            if heap := self._heaps.pop((name, before), None):
+                heap.close()
 
     def close(self) -> None:
         """Removes all rows, and their files."""
         self._writer.shutdown(cancel_futures=True)
-        for name in [*self._heaps]:
-            self.drop(name)
+        for heap in self._heaps.values():
+            heap.close()
+        self._heaps.clear()
+
+    def _of(self, name: str) -> list["_Heap"]:
+        return [heap for before in (True, False) if (heap := self._heaps.get((name, before)))]
 
 
 class _Heap:

@@ -3,6 +3,7 @@
 Records that cannot be decoded at all are quarantined in `transforms.staging.stage`.
 """
 
+from contextlib import suppress
 from datetime import date
 
 import polars as pl
@@ -28,9 +29,12 @@ def check(table: type[Table], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
     none_broken = nothing.with_columns(reason=pl.lit(None, pl.String))
     if rows.is_empty():
         return nothing, none_broken
-    good, failure = table.filter(rows.select(table.column_names()), cast=True)
-    if good.height == rows.height:
-        return good, none_broken
+    rows = rows.select(table.column_names())
+    with suppress(pl.exceptions.InvalidOperationError):  # a value is of another type
+        typed = rows.cast(table.polars_schema())  # type: ignore[arg-type]
+        if table.is_valid(typed):  # as almost always, and told in half the time
+            return typed, none_broken
+    good, failure = table.filter(rows, cast=True)
     details = failure.details()
     rules = [name for name in details.columns if name not in table.columns()]
     reason = pl.concat_str(

@@ -30,6 +30,8 @@ from pipelines.raw.warehouse import all_rows, connect, declared_columns, has_tab
 
 #: Documents read and decoded at a time: bounds memory at some 20 MB of payload whatever a day brings.
 DOCUMENTS_A_BATCH = 1000
+#: Documents of a scan, at most; and so many others between two that are wanted are worth another scan.
+DOCUMENTS_A_SCAN, FAR = 8192, 4096
 #: Likewise of observations, at some 50 MB with the counters decoded.
 OBSERVATIONS_A_BATCH = 5_000
 
@@ -187,13 +189,29 @@ class RawReader:
         """
         if wanted.is_empty():
             return
-        table = documents_table(kind)
+        table = documents_table(kind).qualified_name
         self.connection.register("wanted", wanted.to_arrow())
-        documents = self.connection.sql(
-            f"SELECT wanted.*, payload FROM {table.qualified_name} JOIN wanted USING (entity_id, content_hash)"
-        )
-        yield from map(_frame, documents.to_arrow_reader(DOCUMENTS_A_BATCH))
+        found = self.connection.sql(
+            f"SELECT wanted.*, stored.rowid AS place FROM {table} AS stored JOIN wanted USING (entity_id, content_hash)"
+        ).pl()
         self.connection.unregister("wanted")
+        # A scan decompresses all payloads from the first to the last that is wanted. The new ones of a date are
+        # neighbours, and those that are read again are far from them.
+        for run in runs(found.sort("place")):
+            first, last = run["place"][0], run["place"][-1]
+            documents = self.connection.sql(
+                f"SELECT rowid AS place, payload FROM {table} WHERE rowid BETWEEN {first} AND {last}"
+            )
+            for batch in map(_frame, documents.to_arrow_reader(DOCUMENTS_A_BATCH)):
+                rows = batch.join(run, on="place", maintain_order="left")
+                yield rows.select(*wanted.columns, "payload")
+
+
+def runs(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Rows in runs: the `place` of each is not further than FAR from the one before."""
+    begins = (pl.col("place").diff() > FAR).fill_null(value=False) | (pl.int_range(pl.len()) % DOCUMENTS_A_SCAN == 0)
+    numbered = rows.with_columns(_run=begins.cum_sum())
+    yield from numbered.partition_by("_run", maintain_order=True, include_key=False)
 
 
 def _frame(batch: pa.RecordBatch) -> pl.DataFrame:

@@ -88,13 +88,13 @@ class StagedKind:
         self.observed_so_far = self.documents_so_far = 0
         self._staged = STAGED_KINDS[kind]
         self._exchange = exchange
+        self._is_before = False
         #: The reason of each entity whose counters are no JSON that can be read.
         self._unreadable: dict[str, str] = {}
         self._drift: dict[str, str] = {}
         #: The candidate rows of no document: their tables and columns.
         self._nothing = flatten_batch(self._staged, [])
         self.take_observations(pl.DataFrame(observations_table(kind).schema.empty_table()))
-        self._add("documents", _NO_DOCUMENTS.drop("is_sound"), self.axis, "entity_id")
         self._begin_documents()
 
     @property
@@ -158,10 +158,7 @@ class StagedKind:
         """
         if not self.observed_so_far:
             self._read_observations(raw)
-        wanted = {number: _wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges}
-        if not all(_same(self._rows("documents", number), rows) for number, rows in wanted.items()):
-            self._begin_documents()
-            self._read_documents(raw, pl.concat(wanted.values()))
+        self._read_documents(raw, self._wanted(entities))
         if self._broken:
             records = pl.concat(self._broken)
             received = raw.metrics(self.kind, self.on, records["entity_id"])
@@ -195,20 +192,38 @@ class StagedKind:
             for read in in_order(counted()):
                 self._note_observations(read)
 
+    def _wanted(self, entities: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
+        """The observations whose documents are to be read yet. If any document was taken in vain, all are."""
+        missing = [_NO_DOCUMENTS.select("entity_id", "content_hash", crawl_id=pl.lit("", pl.String))]
+        vain = 0
+        wanted = {number: _wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges}
+        for number, of_range in wanted.items():
+            taken = self._rows("documents", number)
+            rest = of_range.join(taken, on=taken.columns, how="anti", maintain_order="left")
+            vain += taken.height + rest.height - of_range.height
+            missing.append(rest)
+        if vain:
+            self._begin_documents()
+            missing = [*missing[:1], *wanted.values()]
+        return pl.concat(missing)
+
     def _read_documents(self, raw: RawReader, wanted: pl.DataFrame) -> None:
         """Reads the documents of `wanted` observations.
 
         Raises:
             LostDocumentsError: raw lacks some of them.
         """
+        expected = self.documents_so_far + wanted.height
+        # Raw has those of earlier crawls, and has them before those that were taken.
+        self._is_before = True
         # msgspec validates a batch here while polars reads those before in other threads.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
             batches = raw.documents(self.kind, wanted)
             for rows in in_order(reader.submit(flatten_batch, self._staged, self._validated(each)) for each in batches):
                 self._note_rows(rows)
-        if self.documents_so_far != wanted.height:
+        if self.documents_so_far != expected:
             raise LostDocumentsError(
-                f"{wanted.height} documents are needed for the {self.kind} observations of {self.on}, and raw has "
+                f"{expected} documents are needed for the {self.kind} observations of {self.on}, and raw has "
                 f"{self.documents_so_far} of them. The warehouse is damaged: restore it from a backup. Nothing was "
                 "published."
             )
@@ -234,8 +249,9 @@ class StagedKind:
         self._broken = list[pl.DataFrame]()
         self._odd_in_documents = list[pl.DataFrame]()
         self._drift_in_documents = dict[str, str]()
-        for name in ("decoded", *self._nothing):
+        for name in ("documents", "decoded", *self._nothing):
             self._exchange.drop(f"{self.kind}.{name}")
+        self._add("documents", _NO_DOCUMENTS.drop("is_sound"), self.axis, "entity_id")
         self._add("decoded", _NO_DOCUMENTS.drop("content_hash"), self.axis, "entity_id")
         self._note_rows(self._nothing)
 
@@ -261,7 +277,8 @@ class StagedKind:
         return self._exchange.rows(f"{self.kind}.{name}", number)
 
     def _add(self, name: str, rows: pl.DataFrame, axis: Axis | None, entity_id: str) -> None:
-        self._exchange.add(f"{self.kind}.{name}", rows, range_of(axis, pl.col(entity_id)))
+        numbers = range_of(axis, pl.col(entity_id))
+        self._exchange.add(f"{self.kind}.{name}", rows, numbers, before=self._is_before)
 
 
 class Stage:
@@ -303,11 +320,6 @@ def _wanted(observed: pl.DataFrame, entities: pl.DataFrame, reasons: Mapping[str
     )
     refused = observed.filter(pl.col("entity_id").is_in(list(reasons)))
     return pl.concat([news, refused]).unique("entity_id").select("entity_id", "content_hash", "crawl_id")
-
-
-def _same(taken: pl.DataFrame, wanted: pl.DataFrame) -> bool:
-    """Whether documents are exactly those that are wanted (entity_id, content_hash)."""
-    return taken.height == wanted.height and wanted.join(taken, on=taken.columns, how="anti").is_empty()
 
 
 class _Counters(NamedTuple):

@@ -36,7 +36,10 @@ def merge(
         The rows that hold on `on`, and the rows that ended on `on`.
     """
     key = natural_key(table)
-    seen = open_rows.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left")
+    # Few rows change on a day: what follows looks at these alone.
+    met, unseen = parted(open_rows, incoming, key)
+    ended, unseen = parted(unseen, gone, key)
+    seen = met.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left")
     tracked = table.with_metadata(history="tracked")
     is_changed = pl.any_horizontal(
         pl.lit(False),  # noqa: FBT003 (a table may have no tracked columns)
@@ -46,30 +49,39 @@ def merge(
     corrected = seen.filter(~is_changed).with_columns(
         pl.col(name + INCOMING).alias(name) for name in table.with_metadata(history="latest")
     )
-    unseen = open_rows.join(incoming, on=key, how="anti", maintain_order="left")
     opened = pl.concat(
         [
-            incoming.join(open_rows, on=key, how="anti", maintain_order="left"),
+            incoming.join(met, on=key, how="anti", maintain_order="left"),
             incoming.join(changed, on=key, how="semi", maintain_order="left"),
         ]
     )
     removed_on = pl.lit(on if "removed_on" in table.columns() else None, dtype=pl.Date)
     closed = pl.concat(
         [
-            open_rows.join(changed, on=key, how="semi", maintain_order="left"),
-            unseen.join(gone, on=key, how="semi", maintain_order="left").with_columns(removed_on.alias("removed_on")),
+            met.join(changed, on=key, how="semi", maintain_order="left"),
+            ended.with_columns(removed_on.alias("removed_on")),
         ],
         how="diagonal",
     ).with_columns(valid_to=pl.lit(on), is_current=pl.lit(False))  # noqa: FBT003
     columns = table.column_names()
     held = pl.concat(
         [
-            unseen.join(gone, on=key, how="anti", maintain_order="left").select(columns),
+            unseen.select(columns),
             corrected.select(columns),
             open_period(table, opened, on),
         ]
     )
     return held, closed.select(columns)
+
+
+def parted(rows: pl.DataFrame, keys: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that have one of the keys, and the others."""
+    if keys.is_empty():
+        return rows.clear(), rows
+    return (
+        rows.join(keys, on=key, how="semi", maintain_order="left"),
+        rows.join(keys, on=key, how="anti", maintain_order="left"),
+    )
 
 
 def open_period(table: type[HistoryTable], rows: pl.DataFrame, on: date) -> pl.DataFrame:
@@ -99,7 +111,7 @@ def upsert(
     key = natural_key(table)
     columns = table.column_names()
     has_removal = "removed_on" in columns
-    kept = rows.join(incoming, on=key, how="anti", maintain_order="left")
+    met, kept = parted(rows, incoming, key)
     if has_removal and gone.height:
         kept = kept.join(gone.select(*key, is_gone=True), on=key, how="left", maintain_order="left").with_columns(
             pl.when(pl.col("is_gone"))
@@ -108,10 +120,10 @@ def upsert(
             .alias("removed_on")
         )
     latest = [name for name in table.with_metadata(history="latest") if name in incoming.columns]
-    seen = rows.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left").with_columns(
+    seen = met.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left").with_columns(
         pl.col(name + INCOMING).alias(name) for name in latest
     )
-    entered = incoming.join(rows, on=key, how="anti", maintain_order="left").with_columns(first_seen_on=pl.lit(on))
+    entered = incoming.join(met, on=key, how="anti", maintain_order="left").with_columns(first_seen_on=pl.lit(on))
     missing = [name for name in columns if name not in entered.columns]
     entered = entered.with_columns(pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing)
     if has_removal:
