@@ -40,6 +40,10 @@ STAGING_SCHEMA = f"{SCHEMA_NAME}_staging"
 #: dlt's own table of the packages that were loaded completely.
 _LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.field("status", pa.int64())]), key=())
 
+#: Columns that are too large to compare, and belong to the others of their row.
+_BULK = {"payload", "metrics"}
+_DATE = "snapshot_date"
+
 #: How many rows of a query are in memory at a time.
 _BATCH_ROWS = 10_000
 
@@ -319,11 +323,13 @@ def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:
     with closing(connect(path)) as connection:
         for name, file in files:
             loaded = connection.sql(f"from {parquet_rows([Path(file)])}")
-            columns = ", ".join(f'"{column}"' for column in loaded.columns)
+            compared = [column for column in loaded.columns if column not in _BULK]
+            columns = ", ".join(f'"{column}"' for column in compared)
+            of_dates = "where snapshot_date in (select snapshot_date from loaded)" if _DATE in compared else ""
             lacking = f"select {columns} from loaded"
             for schema in (SCHEMA_NAME, STAGING_SCHEMA):
-                if set(loaded.columns) <= _columns(connection, schema, name):
-                    lacking += f" except select {columns} from {schema}.{name}"
+                if set(compared) <= _columns(connection, schema, name):
+                    lacking += f" except select {columns} from {schema}.{name} {of_dates}"
             if connection.execute(f"from ({lacking}) limit 1").fetchall():
                 return False
     return True
@@ -366,8 +372,10 @@ def _keep_first(
 ) -> None:
     """Delete second rows of a key among those that are concerned."""
     name, key = table.qualified_name, ", ".join(table.key)
+    # Counting first: a list of places for every key would not fit into memory.
+    doubled = f"select {key} from {name} where {concerned} group by {key} having count(*) > 1"
     connection.execute(
-        f"delete from {name} where rowid in (select unnest(list(rowid order by rowid)[2:]) "
-        f"from {name} where {concerned} group by {key} having count(*) > 1)",
-        parameters,
+        f"delete from {name} where rowid in (select unnest(list(stored.rowid order by stored.rowid)[2:]) "
+        f"from {name} as stored join ({doubled}) using ({key}) where {concerned} group by {key})",
+        [*parameters, *parameters],
     )
