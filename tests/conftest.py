@@ -17,6 +17,8 @@ for name in [*os.environ]:
     if name.startswith(("CIVITAI_", "PREFECT_")) or name.lower().endswith("_proxy") or name in AUTHORITIES:
         del os.environ[name]
 os.environ["DO_NOT_TRACK"] = "1"
+# Three tests at a time keep the cores busy; threads of polars on a handful of rows only wait for each other.
+os.environ["POLARS_MAX_THREADS"] = "1"
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name

@@ -238,11 +238,18 @@ def known(
         ids.update(_texts(connection, met_again, kind, crawl_id))
     dates = {on for (on,) in connection.execute(f"select distinct snapshot_date from {observations}").fetchall()}
     is_first = dates <= {snapshot_date}
-    latest = (
-        f"select {_DOCUMENT_KEY} from {observations} where snapshot_date in "
-        f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
-    )
-    documents = stored_documents(connection, kind) if is_first else TextSet(_texts(connection, latest))
+    if is_first:
+        documents = stored_documents(connection, kind)
+    else:
+        of_latest = (
+            f"from {observations} where snapshot_date in "
+            f"(select distinct snapshot_date from {observations} order by 1 desc limit 2)"
+        )
+        documents = TextSet(_texts(connection, f"select {_DOCUMENT_KEY} {of_latest}"))
+        # A refresh has brought others since.
+        since = f"where fetched_at >= (select min(observed_at) {of_latest})"
+        stored = documents_table(kind).qualified_name
+        documents.update(_texts(connection, f"select {_DOCUMENT_KEY} from {stored} {since}"))
     of_date = f"from {observations} where snapshot_date = ? and not list_contains(?, crawl_id)"
     counting = (snapshot_date, list(left_out))
     by_id_only = f"select entity_id {of_date} group by entity_id having bool_and(crawl_pass = {RECONCILE_PASS})"

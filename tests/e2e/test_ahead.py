@@ -8,11 +8,13 @@ import duckdb
 import pytest
 
 from emulator.launch import Emulator, launch
-from flows.steps import crawl, publish, rebuild_star, run_daily_snapshot, staged_ahead
+from flows.steps import crawl, publish, rebuild_star, refresh_documents, run_daily_snapshot, staged_ahead
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
+from tests.pipelines.conftest import settings_for
+from tests.pipelines.service import running_service
 from transforms.ranges import WIDTH
 from transforms.staging import exchange
 from transforms.staging.raw_reader import RawReader
@@ -93,6 +95,28 @@ def test_a_crawl_that_was_cut_off_is_built_from_raw(
     assert "observations" in read
     rebuild_star(settings, into=tmp_path / "again")
     assert rows(tmp_path / "again") == rows(settings.data_dir)
+
+
+def test_documents_that_a_refresh_brought_stand_where_raw_has_them(tmp_path: Path, read: list[str]) -> None:
+    def shown(model_id: int, address: str) -> dict[str, object]:
+        images = [{"id": 900, "url": f"https://image.invalid/{address}"}]
+        moment = f"2026-01-01T{model_id}:00:00.000Z"
+        return {"id": model_id, "modelVersions": [{"id": model_id * 10, "publishedAt": moment, "images": images}]}
+
+    with running_service() as service:
+        settings = settings_for(service.api_url, tmp_path / "data")
+        models = [{"id": 1, "modelVersions": [{"id": 10, "publishedAt": "2025-12-01T00:00:00.000Z"}]}]
+        service.pages("/models", lambda: models)
+        run_daily_snapshot(settings, DAYS[0])
+        models.insert(0, shown(21, "of-an-earlier-load"))
+        assert refresh_documents(settings).documents["model"] == 1
+        models.insert(0, shown(22, "of-the-crawl"))
+        run_daily_snapshot(settings, DAYS[1])
+    assert "observations" not in read
+    rebuild_star(settings, into=tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(settings.data_dir)
+    ((_, _, url, *_),) = rows(settings.data_dir)["dim_image"]
+    assert url == "https://image.invalid/of-an-earlier-load"
 
 
 def test_staging_that_fails_does_not_end_the_crawl(

@@ -26,6 +26,7 @@ FACTS = "transforms/test_facts.py::test_"
 HISTORY = "transforms/test_history.py::test_"
 MART = "transforms/test_mart.py::test_"
 BUILD = "transforms/test_build.py::test_"
+AHEAD = "e2e/test_ahead.py::test_"
 PAYLOADS = "transforms/test_payloads.py::test_"
 GUARD = "transforms/test_counter_guard.py::test_"
 DECISIONS = "transforms/test_decisions.py::test_"
@@ -288,7 +289,7 @@ MUTANTS = (
     ),
     Mutant(
         "an answer by id brings the images of its showcase",
-        "StagedKind._read_observations",
+        "StagedKind._note_observations",
         Code('$read.observed.filter("is_listed")', "$read.observed"),
         HISTORY + "an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing",
     ),
@@ -403,8 +404,8 @@ MUTANTS = (
     ),
     Mutant(
         "any value of a counter is believed",
-        "within_bounds",
-        Code("~pl.col($field).is_between($least, $most)", "pl.lit(False)"),
+        "Bounds.is_odd",
+        Code("~pl.col(self.field).is_between(self.least, self.most)", "pl.lit(False)"),
         BUILD + "a_counter_that_cannot_be_true_is_set_aside_as_a_value_and_its_record_counts",
     ),
     Mutant(
@@ -656,9 +657,21 @@ MUTANTS = (
     ),
     Mutant(
         "documents that raw lost are passed over",
-        "StagedKind.read",
-        Code("$met != $wanted.height", "$met > $wanted.height"),
+        "StagedKind._read_documents",
+        Code("self.documents_so_far != $expected", "self.documents_so_far > $expected"),
         BUILD + "a_document_that_raw_lost_is_noticed",
+    ),
+    Mutant(
+        "what was staged of a part of a crawl is all of it",
+        "Ahead.of",
+        Code("$observations != $stage.observations", "False"),
+        AHEAD + "a_crawl_that_was_cut_off_is_built_from_raw",
+    ),
+    Mutant(
+        "documents that an earlier load brought stand after those of the crawl",
+        "StagedKind._read_documents",
+        Code("self._is_before = True", "self._is_before = False"),
+        AHEAD + "documents_that_a_refresh_brought_stand_where_raw_has_them",
     ),
     Mutant(
         "a late date is added at the end",

@@ -58,6 +58,7 @@ class Ahead:
         if self._is_broken or crawl_ids != [self._crawl_id] or observations != stage.observations:
             stage.close()
             return None
+        stage.complete(day.crawls["started_at"].item())
         return stage
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ A table that no crawl has filled yet reads as an empty one.
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -182,6 +182,22 @@ class RawReader:
         return self.rows(
             table, f"{condition} AND NOT list_contains(?, crawl_id)", (*parameters, sorted(self._left_out))
         )
+
+    def has_older(self, kind: str, documents: pl.DataFrame, moment: datetime) -> bool:
+        """Whether any of some documents (entity_id, content_hash) was fetched before a moment."""
+        if documents.is_empty():
+            return False
+        older = f"FROM {documents_table(kind).qualified_name} WHERE fetched_at < $1"
+        if not self.connection.execute(f"SELECT 1 {older} LIMIT 1", [moment]).fetchall():  # the first crawl, of all
+            return False
+        self.connection.register("documents", documents.to_arrow())
+        found = self.connection.execute(
+            f"SELECT 1 FROM (SELECT entity_id, content_hash {older}) "
+            "SEMI JOIN documents USING (entity_id, content_hash) LIMIT 1",
+            [moment],
+        ).fetchall()
+        self.connection.unregister("documents")
+        return bool(found)
 
     def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the

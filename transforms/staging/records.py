@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -84,6 +85,8 @@ class StagedKind:
         self.kind, self.on = kind, on
         self.axis = AXIS_OF_KIND.get(kind)
         self.quarantine, self.odd = OpsQuarantine.empty(), OpsQuarantine.empty()
+        #: If all observations were taken: when the crawl began.
+        self._begun: datetime | None = None
         #: How many observations and documents were met.
         self.observed_so_far = self.documents_so_far = 0
         self._staged = STAGED_KINDS[kind]
@@ -93,8 +96,8 @@ class StagedKind:
         self._unreadable: dict[str, str] = {}
         self._drift: dict[str, str] = {}
         #: The candidate rows of no document: their tables and columns.
-        self._nothing = flatten_batch(self._staged, [])
-        self.take_observations(pl.DataFrame(observations_table(kind).schema.empty_table()))
+        self._nothing = _no_rows(kind)
+        self._note_observations(_no_counters(kind))
         self._begin_documents()
 
     @property
@@ -156,9 +159,9 @@ class StagedKind:
         """Reads what raw has of the date, but for what was taken. `entities` are the documents that were seen last, by
         range.
         """
-        if not self.observed_so_far:
+        if self._begun is None:
             self._read_observations(raw)
-        self._read_documents(raw, self._wanted(entities))
+        self._read_documents(raw, self._wanted(raw, entities))
         if self._broken:
             records = pl.concat(self._broken)
             received = raw.metrics(self.kind, self.on, records["entity_id"])
@@ -178,6 +181,10 @@ class StagedKind:
         self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
         self._note_rows(flatten_batch(self._staged, self._validated(batch)))
 
+    def complete(self, begun: datetime) -> None:
+        """All observations were taken, from a crawl that began at this moment."""
+        self._begun = begun
+
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
         # polars reads one batch while msgspec validates another.
@@ -192,17 +199,20 @@ class StagedKind:
             for read in in_order(counted()):
                 self._note_observations(read)
 
-    def _wanted(self, entities: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
-        """The observations whose documents are to be read yet. If any document was taken in vain, all are."""
+    def _wanted(self, raw: RawReader, entities: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
+        """The observations whose documents are to be read yet: all, if any document was taken that is not wanted, or
+        that raw has had before, in another place.
+        """
         missing = [_NO_DOCUMENTS.select("entity_id", "content_hash", crawl_id=pl.lit("", pl.String))]
-        vain = 0
+        kept, is_vain = [_NO_DOCUMENTS.drop("is_sound")], False
         wanted = {number: _wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges}
         for number, of_range in wanted.items():
             taken = self._rows("documents", number)
             rest = of_range.join(taken, on=taken.columns, how="anti", maintain_order="left")
-            vain += taken.height + rest.height - of_range.height
+            is_vain |= taken.height + rest.height > of_range.height
             missing.append(rest)
-        if vain:
+            kept.append(taken)
+        if is_vain or (self._begun and raw.has_older(self.kind, pl.concat(kept), self._begun)):
             self._begin_documents()
             missing = [*missing[:1], *wanted.values()]
         return pl.concat(missing)
@@ -293,6 +303,11 @@ class Stage:
     def observations(self) -> int:
         return sum(each.observed_so_far for each in self.kinds.values())
 
+    def complete(self, begun: datetime) -> None:
+        """All observations of the date were taken, from a crawl that began at this moment."""
+        for each in self.kinds.values():
+            each.complete(begun)
+
     def close(self) -> None:
         """Removes the files."""
         self._exchange.close()
@@ -341,6 +356,16 @@ def read_counters(kind: str, on: date, batch: pl.DataFrame, before: int) -> _Cou
     metrics, implausible = within_bounds(kind, on, metrics, observed.select("entity_id", "crawl_id"))
     drift = unknown_paths(list[payloads.Metric], searched(batch["metrics"], before, METRICS_SEARCHED))
     return _Counters(observed, metrics, reasons, pl.concat([odd, implausible]), drift)
+
+
+@cache
+def _no_counters(kind: str) -> _Counters:
+    return read_counters(kind, date.min, pl.DataFrame(observations_table(kind).schema.empty_table()), 0)
+
+
+@cache
+def _no_rows(kind: str) -> dict[str, pl.DataFrame]:
+    return flatten_batch(STAGED_KINDS[kind], [])
 
 
 class _Documents(NamedTuple):

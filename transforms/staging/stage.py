@@ -10,6 +10,7 @@ whole, with its reason and its payload as received. The rest of the day goes on.
 import re
 from contextlib import suppress
 from datetime import date
+from itertools import compress
 from typing import NamedTuple
 
 import polars as pl
@@ -23,6 +24,27 @@ from transforms.tables import OpsQuarantine
 
 #: The fact that declares what values the counters of an owner can have.
 FACT_OF_OWNER = {kind.name: kind.fact for kind in STAGED_KINDS.values() if kind.fact}
+
+
+class Bounds(NamedTuple):
+    """The least and the most of a counter of an owner, and its field in `payloads.Metric` and `payloads.Stats`."""
+
+    owner: str
+    field: str
+    least: int
+    most: int
+
+    @property
+    def is_odd(self) -> pl.Expr:
+        """Whether a counter is outside."""
+        return (pl.col("owner") == self.owner) & ~pl.col(self.field).is_between(self.least, self.most)
+
+
+BOUNDS = [
+    Bounds(owner, metadata["source"].rsplit(".", 1)[-1], metadata["least"], metadata["most"])
+    for owner, fact in FACT_OF_OWNER.items()
+    for metadata in fact.with_metadata(counter=True).values()
+]
 
 
 def flatten_batch(staged: StagedKind, canonical: list[bytes]) -> dict[str, pl.DataFrame]:
@@ -102,30 +124,27 @@ def within_bounds(
         crawls: entity_id and crawl_id.
     """
     found = [OpsQuarantine.empty()]
-    for owner, fact in FACT_OF_OWNER.items():
-        for metadata in fact.with_metadata(counter=True).values():
-            field, least, most = metadata["source"].rsplit(".", 1)[-1], metadata["least"], metadata["most"]
-            is_odd = (pl.col("owner") == owner) & ~pl.col(field).is_between(least, most)
-            odd = metrics.filter(is_odd)
-            if odd.is_empty():
-                continue
-            path = f"{owner_path(kind, owner)}{'' if field in BLANKS else '.stats'}.{field}"
-            value = pl.col(field).cast(pl.String)
-            before, named, after = path.partition("{id}")
-            owner_id = pl.col("id").fill_null("unknown") if named else pl.lit("")
-            where = pl.concat_str(pl.lit(before), owner_id, pl.lit(after))
-            found.append(
-                odd.join(crawls, on="entity_id", maintain_order="left").select(
-                    snapshot_date=pl.lit(on),
-                    crawl_id="crawl_id",
-                    kind=pl.lit(kind),
-                    entity_id="entity_id",
-                    level=pl.lit("value"),
-                    reason=pl.format(f"Expected {least} to {most}, got {{}} - at `{{}}`", value, where),
-                    payload=value,
-                )
+    has_odd = metrics.select(each.is_odd.any().alias(str(number)) for number, each in enumerate(BOUNDS)).row(0)
+    for each in compress(BOUNDS, has_odd):
+        field = each.field
+        path = f"{owner_path(kind, each.owner)}{'' if field in BLANKS else '.stats'}.{field}"
+        value = pl.col(field).cast(pl.String)
+        before, named, after = path.partition("{id}")
+        owner_id = pl.col("id").fill_null("unknown") if named else pl.lit("")
+        where = pl.concat_str(pl.lit(before), owner_id, pl.lit(after))
+        odd = metrics.filter(each.is_odd)
+        found.append(
+            odd.join(crawls, on="entity_id", maintain_order="left").select(
+                snapshot_date=pl.lit(on),
+                crawl_id="crawl_id",
+                kind=pl.lit(kind),
+                entity_id="entity_id",
+                level=pl.lit("value"),
+                reason=pl.format(f"Expected {each.least} to {each.most}, got {{}} - at `{{}}`", value, where),
+                payload=value,
             )
-            metrics = metrics.with_columns(pl.when(~is_odd | pl.col(field).is_null()).then(field).alias(field))
+        )
+        metrics = metrics.with_columns(pl.when(~each.is_odd | pl.col(field).is_null()).then(field).alias(field))
     return metrics, pl.concat(found)
 
 
@@ -139,7 +158,7 @@ class Declared(NamedTuple):
 def declared_at(kind: str, path: str) -> Declared | None:
     """What is declared at a path of a document of a kind, as rows of ops_quarantine name it."""
     names = _places(path)
-    for owner, fact in FACT_OF_OWNER.items():
+    for owner in FACT_OF_OWNER:
         if owner != kind and not STAGED_KINDS[owner].nested_at:
             continue
         begin = _places(owner_path(kind, owner))
@@ -148,10 +167,7 @@ def declared_at(kind: str, path: str) -> Declared | None:
             continue
         # An odd object of counters stands in the document, each of its counters beside it.
         if counter != ["stats"] and (found := validation.declared_at(payloads.Metric, counter)):
-            bounds = {
-                metadata["source"].rsplit(".", 1)[-1]: (metadata["least"], metadata["most"])
-                for metadata in fact.with_metadata(counter=True).values()
-            }
+            bounds = {each.field: (each.least, each.most) for each in BOUNDS if each.owner == owner}
             return Declared(found, bounds.get(names[-1]))
     found = validation.declared_at(STAGED_KINDS[kind].payload, names)
     return Declared(found) if found else None

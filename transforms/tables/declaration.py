@@ -116,10 +116,12 @@ class Table(dy.Schema):
         return {name: column.dtype for name, column in cls.columns().items()}
 
     @classmethod
+    @cache
     def empty(cls) -> pl.DataFrame:
         return pl.DataFrame(schema=cls.polars_schema())
 
     @classmethod
+    @cache
     def with_metadata(cls, **wanted: object) -> dict[str, Metadata]:
         """The columns whose metadata has all of `wanted`, with that metadata."""
         found = {}
