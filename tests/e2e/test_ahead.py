@@ -19,7 +19,7 @@ from transforms.ranges import WIDTH
 from transforms.staging import exchange
 from transforms.staging.raw_reader import RawReader
 
-DAYS = [date(2026, 1, 1) + timedelta(number) for number in range(3)]
+DAYS = [date(2026, 1, 1) + timedelta(number) for number in range(4)]
 
 
 @pytest.fixture(params=["live", "spec"])
@@ -72,7 +72,7 @@ def test_a_day_is_built_from_what_was_staged_and_is_what_raw_gives(
 ) -> None:
     monkeypatch.setitem(WIDTH, "model", width)
     monkeypatch.setattr(exchange, "HELD_BYTES", 20_000)  # some of it lies on the disk
-    for on in DAYS:
+    for on in DAYS[:3]:
         service[0].set_date(on)
         assert run_daily_snapshot(settings, on).snapshot.status == "complete"
         assert "observations" not in read
@@ -97,7 +97,10 @@ def test_a_crawl_that_was_cut_off_is_built_from_raw(
     assert rows(tmp_path / "again") == rows(settings.data_dir)
 
 
-def test_documents_that_a_refresh_brought_stand_where_raw_has_them(tmp_path: Path, read: list[str]) -> None:
+@pytest.mark.parametrize("hidden_days", [0, 2])
+def test_documents_that_a_refresh_brought_stand_where_raw_has_them(
+    tmp_path: Path, read: list[str], hidden_days: int
+) -> None:
     def shown(model_id: int, address: str) -> dict[str, object]:
         images = [{"id": 900, "url": f"https://image.invalid/{address}"}]
         moment = f"2026-01-01T{model_id}:00:00.000Z"
@@ -110,8 +113,11 @@ def test_documents_that_a_refresh_brought_stand_where_raw_has_them(tmp_path: Pat
         run_daily_snapshot(settings, DAYS[0])
         models.insert(0, shown(21, "of-an-earlier-load"))
         assert refresh_documents(settings).documents["model"] == 1
-        models.insert(0, shown(22, "of-the-crawl"))
-        run_daily_snapshot(settings, DAYS[1])
+        hidden = models.pop(0)
+        for on in DAYS[1 : 1 + hidden_days]:  # after which a crawl hands it over once more
+            run_daily_snapshot(settings, on)
+        models[:0] = [shown(22, "of-the-crawl"), hidden]
+        run_daily_snapshot(settings, DAYS[1 + hidden_days])
     assert "observations" not in read
     rebuild_star(settings, into=tmp_path / "again")
     assert rows(tmp_path / "again") == rows(settings.data_dir)

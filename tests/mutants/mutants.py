@@ -668,6 +668,12 @@ MUTANTS = (
         AHEAD + "a_crawl_that_was_cut_off_is_built_from_raw",
     ),
     Mutant(
+        "a document that raw has had before stands where the crawl has it",
+        "RawReader.has_older",
+        Code("bool($found)", "False"),
+        AHEAD + "documents_that_a_refresh_brought_stand_where_raw_has_them",
+    ),
+    Mutant(
         "documents that an earlier load brought stand after those of the crawl",
         "StagedKind._read_documents",
         Code("self._is_before = True", "self._is_before = False"),
@@ -676,7 +682,7 @@ MUTANTS = (
     Mutant(
         "a late date is added at the end",
         "build",
-        Code('not $known.crawls.is_empty() and min($news) <= $known.crawls["snapshot_date"].max()', "$news is None"),
+        Code('not $known.standing.is_empty() and min($news) <= $known.standing["snapshot_date"].max()', "$news is None"),
         BUILD + "a_late_crawl_of_a_past_day_changes_what_came_after_it",
     ),
     Mutant(
