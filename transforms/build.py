@@ -144,7 +144,7 @@ def build(
             estimate = replay_line(published, len(days))
             progress.note(f"An earlier version made the tables: they are made again from raw. {estimate}")
             start = []
-        elif not known.standing.is_empty() and min(news) <= known.standing["snapshot_date"].max():  # type: ignore[operator]
+        elif known.standing.height and min(news) <= known.standing["snapshot_date"].max():  # type: ignore[operator]
             start, kept = [], files_before(published, min(news))
         else:
             days = [day for day in days if day.on in news]

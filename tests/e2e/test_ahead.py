@@ -110,14 +110,19 @@ def test_documents_that_a_refresh_brought_stand_where_raw_has_them(
         settings = settings_for(service.api_url, tmp_path / "data")
         models = [{"id": 1, "modelVersions": [{"id": 10, "publishedAt": "2025-12-01T00:00:00.000Z"}]}]
         service.pages("/models", lambda: models)
-        run_daily_snapshot(settings, DAYS[0])
+
+        def take(on: date) -> None:
+            service.date = f"{on:%a, %d %b %Y} 12:00:00 GMT"
+            run_daily_snapshot(settings, on)
+
+        take(DAYS[0])
         models.insert(0, shown(21, "of-an-earlier-load"))
         assert refresh_documents(settings).documents["model"] == 1
         hidden = models.pop(0)
         for on in DAYS[1 : 1 + hidden_days]:  # after which a crawl hands it over once more
-            run_daily_snapshot(settings, on)
+            take(on)
         models[:0] = [shown(22, "of-the-crawl"), hidden]
-        run_daily_snapshot(settings, DAYS[1 + hidden_days])
+        take(DAYS[1 + hidden_days])
     assert "observations" not in read
     rebuild_star(settings, into=tmp_path / "again")
     assert rows(tmp_path / "again") == rows(settings.data_dir)

@@ -682,7 +682,7 @@ MUTANTS = (
     Mutant(
         "a late date is added at the end",
         "build",
-        Code('not $known.standing.is_empty() and min($news) <= $known.standing["snapshot_date"].max()', "$news is None"),
+        Code('$known.standing.height and min($news) <= $known.standing["snapshot_date"].max()', "$news is None"),
         BUILD + "a_late_crawl_of_a_past_day_changes_what_came_after_it",
     ),
     Mutant(
