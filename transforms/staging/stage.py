@@ -40,11 +40,13 @@ class Bounds(NamedTuple):
         return (pl.col("owner") == self.owner) & ~pl.col(self.field).is_between(self.least, self.most)
 
 
-BOUNDS = [
-    Bounds(owner, metadata["source"].rsplit(".", 1)[-1], metadata["least"], metadata["most"])
-    for owner, fact in FACT_OF_OWNER.items()
-    for metadata in fact.with_metadata(counter=True).values()
-]
+def declared_bounds() -> list[Bounds]:
+    """Those of all counters."""
+    return [
+        Bounds(owner, metadata["source"].rsplit(".", 1)[-1], metadata["least"], metadata["most"])
+        for owner, fact in FACT_OF_OWNER.items()
+        for metadata in fact.with_metadata(counter=True).values()
+    ]
 
 
 def flatten_batch(staged: StagedKind, canonical: list[bytes]) -> dict[str, pl.DataFrame]:
@@ -124,8 +126,9 @@ def within_bounds(
         crawls: entity_id and crawl_id.
     """
     found = [OpsQuarantine.empty()]
-    has_odd = metrics.select(each.is_odd.any().alias(str(number)) for number, each in enumerate(BOUNDS)).row(0)
-    for each in compress(BOUNDS, has_odd):
+    bounds = declared_bounds()
+    has_odd = metrics.select(each.is_odd.any().alias(str(number)) for number, each in enumerate(bounds)).row(0)
+    for each in compress(bounds, has_odd):
         field = each.field
         path = f"{owner_path(kind, each.owner)}{'' if field in BLANKS else '.stats'}.{field}"
         value = pl.col(field).cast(pl.String)
@@ -167,7 +170,7 @@ def declared_at(kind: str, path: str) -> Declared | None:
             continue
         # An odd object of counters stands in the document, each of its counters beside it.
         if counter != ["stats"] and (found := validation.declared_at(payloads.Metric, counter)):
-            bounds = {each.field: (each.least, each.most) for each in BOUNDS if each.owner == owner}
+            bounds = {each.field: (each.least, each.most) for each in declared_bounds() if each.owner == owner}
             return Declared(found, bounds.get(names[-1]))
     found = validation.declared_at(STAGED_KINDS[kind].payload, names)
     return Declared(found) if found else None
