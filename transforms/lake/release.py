@@ -28,7 +28,7 @@ ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 FILES_AT_MOST = 8
 
 #: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
-KEPT_BYTES = 128 * 1024**2
+KEPT_BYTES = 48 * 1024**2
 
 #: Tables whose changed rows are written at a time.
 TABLES_UNDER_WAY = 2
