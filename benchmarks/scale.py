@@ -70,7 +70,7 @@ def note(run: Run) -> None:
     RESULTS.write_text(json.dumps([*others, asdict(run)], indent=1))
 
 
-def pipeline(models: int, dialect: str, cgroup: Path | None = None) -> Iterator[Run]:
+def pipeline(models: int, dialect: str, cgroup: Path | None) -> Iterator[Run]:
     """The two days of a dialect."""
     within = ["sh", "-c", f'echo $$ > "{cgroup}/cgroup.procs" && exec "$@"', "sh"] if cgroup else []
     target = FOLDER / f"{dialect}-{models}"

@@ -6,7 +6,7 @@ the first.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -79,13 +79,11 @@ def run_daily_snapshot(
         return RunSummary(crawled, watched, _build(settings, progress, ahead))
 
 
-@contextmanager
-def staged_ahead(settings: Settings) -> Iterator[Ahead]:
+def staged_ahead(settings: Settings) -> AbstractContextManager[Ahead]:
     """For a crawl and the build after it: what is decoded during the one need not be in the other. The caller holds the
     writer lock, with the lake.
     """
-    with closing(Ahead(settings.directory.lake / "ahead")) as ahead:
-        yield ahead
+    return closing(Ahead(settings.directory.lake / "ahead"))
 
 
 def crawl(

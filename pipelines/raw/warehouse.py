@@ -42,7 +42,6 @@ _LOADS = RawTable("_dlt_loads", pa.schema([pa.field("load_id", pa.string()), pa.
 
 #: Columns that are too large to compare, and belong to the others of their row.
 _BULK = {"payload", "metrics"}
-_DATE = "snapshot_date"
 
 #: How many rows of a query are in memory at a time.
 _BATCH_ROWS = 10_000
@@ -332,7 +331,9 @@ def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:
             loaded = connection.sql(f"from {parquet_rows([Path(file)])}")
             compared = [column for column in loaded.columns if column not in _BULK]
             columns = ", ".join(f'"{column}"' for column in compared)
-            of_dates = "where snapshot_date in (select snapshot_date from loaded)" if _DATE in compared else ""
+            of_dates = (
+                "where snapshot_date in (select snapshot_date from loaded)" if "snapshot_date" in compared else ""
+            )
             lacking = f"select {columns} from loaded"
             for schema in (SCHEMA_NAME, STAGING_SCHEMA):
                 if set(compared) <= _columns(connection, schema, name):

@@ -86,7 +86,7 @@ class StagedKind:
         self.axis = AXIS_OF_KIND.get(kind)
         self.quarantine, self.odd = OpsQuarantine.empty(), OpsQuarantine.empty()
         #: If all observations were taken: when the crawl began.
-        self._begun: datetime | None = None
+        self.begun: datetime | None = None
         #: How many observations and documents were met.
         self.observed_so_far = self.documents_so_far = 0
         self._staged = STAGED_KINDS[kind]
@@ -159,7 +159,7 @@ class StagedKind:
         """Reads what raw has of the date, but for what was taken. `entities` are the documents that were seen last, by
         range.
         """
-        if self._begun is None:
+        if self.begun is None:
             self._read_observations(raw)
         self._read_documents(raw, self._wanted(raw, entities))
         if self._broken:
@@ -181,10 +181,6 @@ class StagedKind:
         self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
         self._note_rows(flatten_batch(self._staged, self._validated(batch)))
 
-    def complete(self, begun: datetime) -> None:
-        """All observations were taken, from a crawl that began at this moment."""
-        self._begun = begun
-
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
         # polars reads one batch while msgspec validates another.
@@ -203,19 +199,17 @@ class StagedKind:
         """The observations whose documents are to be read yet: all, if any document was taken that is not wanted, or
         that raw has had before, in another place.
         """
-        missing = [_NO_DOCUMENTS.select("entity_id", "content_hash", crawl_id=pl.lit("", pl.String))]
-        kept, is_vain = [_NO_DOCUMENTS.drop("is_sound")], False
-        wanted = {number: _wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges}
-        for number, of_range in wanted.items():
-            taken = self._rows("documents", number)
-            rest = of_range.join(taken, on=taken.columns, how="anti", maintain_order="left")
-            is_vain |= taken.height + rest.height > of_range.height
-            missing.append(rest)
-            kept.append(taken)
-        if is_vain or (self._begun and raw.has_older(self.kind, pl.concat(kept), self._begun)):
+        nothing = _NO_DOCUMENTS.select("entity_id", "content_hash", crawl_id=pl.lit("", pl.String))
+        of_ranges = [_wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges]
+        wanted = pl.concat([nothing, *of_ranges])
+        if self.begun is None:
+            return wanted
+        taken = pl.concat([_NO_DOCUMENTS.drop("is_sound"), *(self._rows("documents", each) for each in self.ranges)])
+        rest = wanted.join(taken, on=taken.columns, how="anti", maintain_order="left")
+        if taken.height + rest.height > wanted.height or raw.has_older(self.kind, taken, self.begun):
             self._begin_documents()
-            missing = [*missing[:1], *wanted.values()]
-        return pl.concat(missing)
+            return wanted
+        return rest
 
     def _read_documents(self, raw: RawReader, wanted: pl.DataFrame) -> None:
         """Reads the documents of `wanted` observations.
@@ -306,7 +300,7 @@ class Stage:
     def complete(self, begun: datetime) -> None:
         """All observations of the date were taken, from a crawl that began at this moment."""
         for each in self.kinds.values():
-            each.complete(begun)
+            each.begun = begun
 
     def close(self) -> None:
         """Removes the files."""
