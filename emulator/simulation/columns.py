@@ -35,6 +35,8 @@ VERSION_DOWNLOADS = (
 DAYS_TO_NEXT_VERSION = ((0, 1), (0.25, 8), (0.5, 25), (0.75, 70), (0.9, 180), (1, 500))
 
 
+#: The service has about 350 models in 1,000 ids: others are drafts, or were taken down.
+_FIRST_MODEL_ID, _MODEL_ID_STEP = 1_000, 3
 #: Each version has one of the ids of its rank, so that a version is found by its id without a search.
 _FIRST_VERSION_ID, _VERSION_ID_STEP = 2_000, 9
 #: From here on a catalogue is large: its documents are made by one process per core and not cached.
@@ -94,7 +96,8 @@ class Simulation:
         born = REFERENCE_DAYS * (np.sqrt(0.36 + 1.6 * share) - 0.6) / 0.8
         self.model_born = born.astype(np.int64)
         self.model_born_second = EPOCH_NOON + ((born - 1) * 86_400).astype(np.int64)
-        self.model_id = 1_000 + 7 * index + (bits(seed, "model.id", index) % np.uint64(7)).astype(np.int64)
+        self.model_id = _FIRST_MODEL_ID + _MODEL_ID_STEP * index
+        self.model_id += (bits(seed, "model.id", index) % np.uint64(_MODEL_ID_STEP)).astype(np.int64)
 
         shares = np.cumsum([share for _, share in vocabulary.MODEL_TYPES])
         self.model_type = np.searchsorted(shares / shares[-1], self._uniforms("model.type", index), side="right")

@@ -28,7 +28,7 @@ class Kept:
 
     def move_to(self, path: Path) -> None:
         assert self._frame is not None
-        self._frame.write_ipc(path, compression="lz4")
+        self._frame.write_ipc(path)  # compressed it would take twice the time to write and to read
         self._path = path
         self._frame = None
 

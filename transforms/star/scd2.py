@@ -78,9 +78,12 @@ def parted(rows: pl.DataFrame, keys: pl.DataFrame, key: list[str]) -> tuple[pl.D
     """The rows that have one of the keys, and the others."""
     if keys.is_empty():
         return rows.clear(), rows
+    # Few rows come near, and only these are joined.
+    is_near = rows[key[0]].is_in(keys[key[0]].implode())
+    near, far = rows.filter(is_near), rows.filter(~is_near)
     return (
-        rows.join(keys, on=key, how="semi", maintain_order="left"),
-        rows.join(keys, on=key, how="anti", maintain_order="left"),
+        near.join(keys, on=key, how="semi", maintain_order="left"),
+        pl.concat([far, near.join(keys, on=key, how="anti", maintain_order="left")]),
     )
 
 
