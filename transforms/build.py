@@ -341,6 +341,9 @@ def calendar(observed: list[SnapshotDay]) -> pl.DataFrame:
         month=day.dt.month(),
         iso_week=day.dt.week(),
         weekday=day.dt.weekday(),
+        weekday_name=day.dt.to_string("%A"),
+        is_weekend=day.dt.weekday() >= 6,
+        week_begins_on=day.dt.truncate("1w"),
         has_snapshot=day.is_in(list(is_complete)),
         is_complete=day.is_in([on for on, complete in is_complete.items() if complete]),
     )

@@ -166,6 +166,7 @@ def new_version(chance: random.Random, version_id: int) -> dict:
         "name": f"v{version_id}",
         "baseModel": chance.choice(BASE_MODELS),
         "trainedWords": chance.choice([None, [], ["w"]]),
+        "nsfwLevel": chance.choice([None, 0, 1, 3, 28, 31]),
         "createdAt": moment(chance),
         "publishedAt": moment(chance),
         "files": [new_file(chance, number) for number in chance.sample((1, 2), chance.randint(0, 2))],
@@ -222,7 +223,7 @@ def change(chance: random.Random, model: dict) -> None:
     for version in model["modelVersions"]:
         if chance.random() < 0.25:
             anew = new_version(chance, version["id"])
-            for name in chance.sample(["name", "baseModel", "trainedWords", "files", "createdAt"], 2):
+            for name in chance.sample(["name", "baseModel", "trainedWords", "files", "createdAt", "nsfwLevel"], 2):
                 version[name] = anew[name]
             version["publishedAt"] = chance.choice([version, anew]).get("publishedAt")
 

@@ -39,15 +39,21 @@ OF_COUNTER = {
         *("download_count", "downloads_delta", "downloads_entered", "downloads_left", "downloads_reclassified"),
         *("downloads_hidden", "downloads_share", "downloads_days"),
     ),
-    "thumbs_up_count": ("thumbs_up_count", "approval_rate", "approval_lower_bound"),
-    "thumbs_down_count": ("thumbs_down_count", "approval_rate", "approval_lower_bound"),
-    "rating_count": ("rating_count", "rating"),
-    "rating": ("rating",),
+    "thumbs_up_count": ("thumbs_up_count", "approval_rate", "approval_lower_bound", "reviews_up", "reviews_down"),
+    "thumbs_down_count": ("thumbs_down_count", "approval_rate", "approval_lower_bound", "reviews_up", "reviews_down"),
+    "rating_count": ("rating_count", "rating", "rating_points", "rating_points_count"),
+    "rating": ("rating", "rating_points", "rating_points_count"),
 }
+#: The marts, and how many parts of a cell (base model, type, browsing level) their rows are cut by.
+MARTS = {"mart_base_model_daily": 1, "mart_daily": 3}
+LEVELS = ((32, "Blocked"), (16, "XXX"), (8, "X"), (4, "R"), (2, "PG13"), (1, "PG"), (0, "unrated"))
 FELL_AT_LEAST, FELL_SHARE = 50, 0.2
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
+#: Base model, type and browsing level, or the first of them; and the versions that are there, with their downloads.
+Cell = tuple[str, ...]
+Stock = dict[int, tuple[Cell, int | None]]
 
 
 @dataclass
@@ -146,7 +152,7 @@ class Oracle:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.dim_model = History(latest=("nsfw_level", "supports_generation", "user_id", "published_at"))
-        self.dim_model_version = History(latest=("created_at", "published_at"))
+        self.dim_model_version = History(latest=("created_at", "published_at", "nsfw_level"))
         self.bridge_model_tag = History()
         self.file_hash = History()
         self.tables: dict[str, Table] = defaultdict(dict)
@@ -158,9 +164,9 @@ class Oracle:
         #: The last complete crawl; and per model the last one that could list it, where that is another one.
         self.complete: tuple[date, datetime] | None = None
         self.unread: dict[int, tuple[date, datetime] | None] = {}
-        #: The versions that were there at the snapshot before, and at the last one with downloads, with base model and
+        #: The versions that were there at the snapshot before, and at the last one with downloads, with cell and
         #: downloads.
-        self.before: tuple[date | None, dict[int, tuple[str, int | None]]] = (None, {})
+        self.before: tuple[date | None, Stock] = (None, {})
         self.counted = self.before
         self.days = days_of(catalogue)
         for day in self.days:
@@ -182,7 +188,7 @@ class Oracle:
         births = {key: self.dim_model.held[key,]["published_at"] for key in read}
         self.add_fact("fact_model_daily", day, models, births, {key: key for key in models})
         self.add_version_facts(day, sound, read)
-        self.add_mart(day)
+        self.add_marts(day)
         if day.is_complete:
             by_id = {key for key, (_, is_listed) in sound.items() if not is_listed and key in self.listed}
             unread = by_id | (day.seen.keys() - sound.keys())
@@ -385,43 +391,53 @@ class Oracle:
         row = self.tables["ops_withheld"].get((on, f"{fact}.{column}"))
         return row is not None and not row["is_accepted"]
 
-    # Mart
+    # Marts
 
-    def add_mart(self, day: Day) -> None:
+    def add_marts(self, day: Day) -> None:
+        state = self.state["fact_model_version_daily"]
+        now = {
+            version_id: (
+                self.cell_of(held),
+                state[version_id].known.get("download_count") if state[version_id].is_shown else None,
+            )
+            for (version_id,), held in self.dim_model_version.held.items()
+        }
+        for mart, parts in MARTS.items():
+            self.add_mart(mart, day, *(cut(stock, parts) for stock in (self.before[1], self.counted[1], now)))
+        self.before = (day.on, now)
+        if not self.is_withheld("fact_model_version_daily", "download_count", day.on):
+            self.counted = (day.on, now)
+
+    def cell_of(self, version: Row) -> Cell:
+        model = self.dim_model.held.get((version["model_id"],), {})
+        level = version["nsfw_level"]
+        name = UNKNOWN if level is None else next(name for bit, name in LEVELS if level & bit == bit)
+        return version["base_model"], model.get("type") or UNKNOWN, name
+
+    def add_mart(self, mart: str, day: Day, before: Stock, counted: Stock, now: Stock) -> None:
         fact, on = "fact_model_version_daily", day.on
         withheld = {column for _, column, *_ in OF_VERSIONS if self.is_withheld(fact, column, on)}
         state = self.state[fact]
-        there = {version_id: held["base_model"] for (version_id,), held in self.dim_model_version.held.items()}
-        now = {
-            version_id: (base, state[version_id].known.get("download_count") if state[version_id].is_shown else None)
-            for version_id, base in there.items()
-        }
         of_day = {entity: row for (date_, entity), row in self.tables[fact].items() if date_ == on}
-        before_on, before = self.before
-        counted_on, counted = self.counted
-        bases = {base for base, _ in [*now.values(), *before.values(), *counted.values()]}
         rows = {
-            base: {
-                "days_since_previous": span(on, before_on),
-                "downloads_days": span(on, counted_on),
-                **stocks(base, now, {version_id: state[version_id].known for version_id in now}),
-                **versions_terms(base, before, now),
-                **downloads_terms(base, counted, now, {key: row["downloads_delta"] for key, row in of_day.items()}),
+            cell: {
+                "days_since_previous": span(on, self.before[0]),
+                "downloads_days": span(on, self.counted[0]),
+                **stocks(cell, now, {version_id: state[version_id].known for version_id in now}),
+                **versions_terms(cell, before, now),
+                **downloads_terms(cell, counted, now, {key: row["downloads_delta"] for key, row in of_day.items()}),
                 "versions_published": None
                 if self.complete is None
-                else sum(there[key] == base for key in of_day if self.is_birth(day, key)),
+                else sum(now[key][0] == cell for key in of_day if self.is_birth(day, key)),
             }
-            for base in bases
+            for cell in {cell for cell, _ in [*now.values(), *before.values(), *counted.values()]}
         }
         whole = sum(row["downloads_delta"] or 0 for row in rows.values())
-        for base, row in rows.items():
+        for cell, row in rows.items():
             flow = row["downloads_delta"]
             row["downloads_share"] = flow / whole if flow is not None and whole > 0 else None
             row.update({name: None for column in withheld for name in OF_COUNTER[column]})
-            self.tables["mart_base_model_daily"][on, base] = row
-        self.before = (on, now)
-        if "download_count" not in withheld:
-            self.counted = (on, now)
+            self.tables[mart][on, *cell] = row
 
     def is_birth(self, day: Day, version_id: int) -> bool:
         """Whether a version is met first on the date, and was published since it could have been listed."""
@@ -477,6 +493,7 @@ def version_of(item: dict) -> Row:
             "trained_words": item.get("trainedWords") or [],
             "created_at": created,
             "published_at": published if published is not None else created,
+            "nsfw_level": item.get("nsfwLevel"),
         },
         "files": {
             file["id"]: {
@@ -530,7 +547,10 @@ def span(on: date, start: date | None) -> int | None:
 
 # Terms of the mart
 
-Stock = dict[int, tuple[str, int | None]]
+
+def cut(stock: Stock, parts: int) -> Stock:
+    """The stock by the first parts of its cells."""
+    return {version_id: (cell[:parts], downloads) for version_id, (cell, downloads) in stock.items()}
 
 
 def known_sum(values: Iterator[Any]) -> Any:
@@ -539,24 +559,28 @@ def known_sum(values: Iterator[Any]) -> Any:
     return sum(known) if known else None
 
 
-def stocks(base: str, now: Stock, known: dict[int, Row]) -> Row:
-    """Stocks, ratings and approval of the versions of a base model, by their last known counters."""
-    of_base = [known[version_id] for version_id, (other, _) in now.items() if other == base]
-    judged = [each for each in of_base if "thumbs_up_count" in each and "thumbs_down_count" in each]
+def stocks(cell: Cell, now: Stock, known: dict[int, Row]) -> Row:
+    """Stocks, ratings and approval of the versions of a cell, by their last known counters."""
+    of_cell = [known[version_id] for version_id, (other, _) in now.items() if other == cell]
+    judged = [each for each in of_cell if "thumbs_up_count" in each and "thumbs_down_count" in each]
     ups = sum(each["thumbs_up_count"] for each in judged)
     votes = ups + sum(each["thumbs_down_count"] for each in judged)
-    rated = [(each["rating"], each["rating_count"]) for each in of_base if "rating" in each and "rating_count" in each]
+    rated = [(each["rating"], each["rating_count"]) for each in of_cell if "rating" in each and "rating_count" in each]
     ratings = sum(count for _, count in rated)
     return {
-        "version_count": len(of_base),
-        "download_count": sum(stock or 0 for other, stock in now.values() if other == base),
+        "version_count": len(of_cell),
+        "download_count": sum(stock or 0 for other, stock in now.values() if other == cell),
         **{
-            column: known_sum(each.get(column) for each in of_base)
+            column: known_sum(each.get(column) for each in of_cell)
             for column in ("thumbs_up_count", "thumbs_down_count", "rating_count")
         },
         "rating": sum(rating * count for rating, count in rated) / ratings if ratings else None,
         "approval_rate": ups / votes if votes else None,
         "approval_lower_bound": wilson(ups, votes) if votes else None,
+        "reviews_up": ups if judged else None,
+        "reviews_down": votes - ups if judged else None,
+        "rating_points": sum(round(rating * 100) * count for rating, count in rated) if rated else None,
+        "rating_points_count": ratings if rated else None,
     }
 
 
@@ -567,8 +591,8 @@ def wilson(ups: int, votes: int) -> float:
     return max(0.0, (share + z * z / (2 * votes) - z * root) / (1 + z * z / votes))
 
 
-def versions_terms(base: str, before: Stock, now: Stock) -> Row:
-    is_here: Callable[[Stock, int], bool] = lambda stock, key: key in stock and stock[key][0] == base  # noqa: E731
+def versions_terms(cell: Cell, before: Stock, now: Stock) -> Row:
+    is_here: Callable[[Stock, int], bool] = lambda stock, key: key in stock and stock[key][0] == cell  # noqa: E731
     return {
         "versions_entered": sum(is_here(now, key) for key in now if key not in before),
         "versions_left": sum(is_here(before, key) for key in before if key not in now),
@@ -576,20 +600,20 @@ def versions_terms(base: str, before: Stock, now: Stock) -> Row:
     }
 
 
-def downloads_terms(base: str, before: Stock, now: Stock, flows: dict[int, int | None]) -> Row:
-    """What became of the downloads of a base model since the last snapshot that had any."""
+def downloads_terms(cell: Cell, before: Stock, now: Stock, flows: dict[int, int | None]) -> Row:
+    """What became of the downloads of a cell since the last snapshot that had any."""
     terms = dict.fromkeys(("entered", "left", "reclassified", "hidden"), 0)
     for key in before.keys() | now.keys():
         was_in, was = before.get(key, (None, None))
         is_in, stock = now.get(key, (None, None))
         beyond_flow = 0 if stock is None else stock - (flows.get(key) or 0)
         if was_in is None:
-            terms["entered"] += beyond_flow if is_in == base else 0
+            terms["entered"] += beyond_flow if is_in == cell else 0
         elif is_in is None:
-            terms["left"] += (was or 0) if was_in == base else 0
+            terms["left"] += (was or 0) if was_in == cell else 0
         else:
-            terms["reclassified"] += (was or 0) * ((is_in == base) - (was_in == base))
-            if is_in == base:
+            terms["reclassified"] += (was or 0) * ((is_in == cell) - (was_in == cell))
+            if is_in == cell:
                 terms["hidden"] += beyond_flow if was is None else 0 if stock is not None else -was
-    delta = known_sum(flow for key, flow in flows.items() if now[key][0] == base)
+    delta = known_sum(flow for key, flow in flows.items() if now[key][0] == cell)
     return {"downloads_delta": delta} | {f"downloads_{name}": amount for name, amount in terms.items()}

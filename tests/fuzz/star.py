@@ -33,6 +33,15 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dim_tag": (("tag",), ("first_seen_on",)),
     "dim_base_model": (("base_model",), ("first_seen_on",)),
     "ops_withheld": (("snapshot_date", "counter"), ("known_count", "fallen_count", "fallen_share", "is_accepted")),
+    "mart_daily": (
+        ("snapshot_date", "base_model", "type", "browsing_level"),
+        (
+            *("days_since_previous", "downloads_days", "version_count", "versions_published", "versions_entered"),
+            *("versions_left", "versions_reclassified", "download_count", "downloads_delta", "downloads_entered"),
+            *("downloads_left", "downloads_reclassified", "downloads_hidden", "thumbs_up_count", "thumbs_down_count"),
+            *("reviews_up", "reviews_down", "rating_count", "rating_points", "rating_points_count"),
+        ),
+    ),
     "mart_base_model_daily": (
         ("snapshot_date", "base_model"),
         (

@@ -411,7 +411,7 @@ MUTANTS = (
     Mutant(
         "an unknown thumbs-down is zero",
         "_arrivals",
-        Code('pl.col("thumbs_up_count").filter(_IS_JUDGED)', 'pl.col("thumbs_up_count")'),
+        Code('_known_sum(pl.col("thumbs_up_count"), _IS_JUDGED)', 'pl.col("thumbs_up_count").sum()'),
         MART + "approval_counts_only_versions_both_of_whose_numbers_are_known",
     ),
     Mutant(
@@ -463,10 +463,7 @@ MUTANTS = (
     Mutant(
         "a version that changes its base model is not reclassified",
         "_CHANGED",
-        Code(
-            '_STAYED & (pl.col("base_model") != pl.col("base_model_counted"))',
-            "_STAYED & pl.col(DOWNLOADS).is_null() & pl.col(DOWNLOADS).is_not_null()",
-        ),
+        Code('_STAYED & _differs("_counted")', '_STAYED & ~_differs("_counted") & _differs("_counted")'),
         HISTORIES,
     ),
     Mutant(
@@ -477,7 +474,7 @@ MUTANTS = (
     ),
     Mutant(
         "the terms of the mart lack what was hidden",
-        "base_model_day",
+        "_added_up",
         Code('pl.col("downloads_shown") - pl.col("downloads_hid")', 'pl.col("downloads_shown")'),
         MART + "a_version_without_counters_is_observed_under_a_partial_crawl_too",
     ),
@@ -495,8 +492,8 @@ MUTANTS = (
     ),
     Mutant(
         "new entities before any complete crawl are none instead of unknown",
-        "base_model_day",
-        Code('pl.when(pl.lit($has_new)).then("versions_published")', 'pl.col("versions_published")'),
+        "_added_up",
+        Code('pl.when(pl.lit($day.has_new)).then("versions_published")', 'pl.col("versions_published")'),
         MART + "nobody_knows_what_was_published_before_there_is_a_complete_crawl",
     ),
     Mutant(
@@ -519,14 +516,17 @@ MUTANTS = (
     ),
     Mutant(
         "ratings that nobody gave are zero in the mart",
-        "total",
-        Code("return pl.when(pl.col($column).count() > 0).then(pl.col($column).sum())", "return pl.col($column).sum()"),
+        "_known_sum",
+        Code(
+            "return pl.when($is_known.any()).then($value.filter($is_known).sum())",
+            "return $value.filter($is_known).sum()",
+        ),
         MART + "a_share_is_one_of_the_known_flows",
     ),
     Mutant(
         "a rating weighs as much as its version's counts, rated or not",
         "_arrivals",
-        Code('pl.col("rating_count").filter(pl.col("rating").is_not_null()).sum()', 'pl.col("rating_count").sum()'),
+        Code('_known_sum(pl.col("rating_count"), _IS_RATED)', 'pl.col("rating_count").sum()'),
         MART + "ratings_are_weighted_with_the_counts_of_those_that_have_one",
     ),
     Mutant(
@@ -538,14 +538,35 @@ MUTANTS = (
     Mutant(
         "approval is a share of the recommendations",
         "base_model_day",
-        Code('$up + pl.col("downs_judged")', "$up"),
+        Code('pl.col("reviews_up") + pl.col("reviews_down")', 'pl.col("reviews_up")'),
         MART + "a_share_is_one_of_the_known_flows",
     ),
     Mutant(
         "the span of the mart is a day too long",
-        "base_model_day",
-        Code("($on - $start).days", "($on - $start).days + 1"),
+        "_added_up",
+        Code("($day.on - $start).days", "($day.on - $start).days + 1"),
         MART + "a_share_is_one_of_the_known_flows",
+    ),
+    Mutant(
+        "a version moves in the cube only with its base model",
+        "_differs",
+        Code(
+            "pl.any_horizontal(pl.col($name) != pl.col($name + $suffix) for $name in CELL)",
+            'pl.col("base_model") != pl.col("base_model" + $suffix)',
+        ),
+        HISTORIES,
+    ),
+    Mutant(
+        "the lowest browsing level decides",
+        "with_cell",
+        Code("BROWSING_LEVELS.items()", "sorted(BROWSING_LEVELS.items())"),
+        HISTORIES,
+    ),
+    Mutant(
+        "a browsing level that is not given is unrated",
+        "with_cell",
+        Code("pl.when($level.is_null()).then(pl.lit(UNKNOWN))", "pl.when($level.is_null()).then(pl.lit(UNRATED))"),
+        HISTORIES,
     ),
     # Books and builds
     Mutant(
@@ -952,8 +973,8 @@ MUTANTS = (
     ),
     Mutant(
         "the mart has stocks of withheld counters",
-        "base_model_day",
-        Code("sorted({$name for $each in $withheld for $name in MADE_OF[$each]})", "[]"),
+        "_without_withheld",
+        Code("sorted($unknown & {*$rows.columns})", "[]"),
         GUARD + "stocks_of_the_mart_are_null_and_its_balance_spans_the_day",
     ),
     Mutant(

@@ -35,13 +35,14 @@ from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import rejected
 from transforms.staging.raw_reader import RawReader
 from transforms.staging.records import Stage, StagedKind, in_order
-from transforms.star.mart import base_model_day
+from transforms.star.mart import MartDay, base_model_day, cube_day
 from transforms.tables import (
     BridgeModelTag,
     DimModel,
     DimModelVersion,
     FactModelVersionDaily,
     MartBaseModelDaily,
+    MartDaily,
     OpsDrift,
     OpsQuarantine,
     OpsWithheld,
@@ -232,8 +233,8 @@ def _build_images(inputs: DayInputs, showcases: Showcases) -> Built:
 
 
 def _build_whole(inputs: DayInputs, of_ranges: Tally) -> Built:
-    """The tables that are not cut: those of lists, of the names that models have, and the mart."""
-    changes = _build_mart(inputs, of_ranges) | build_base_models(inputs, of_ranges.names["base_model"])
+    """The tables that are not cut: those of lists, of the names that models have, and the marts."""
+    changes = _build_marts(inputs, of_ranges) | build_base_models(inputs, of_ranges.names["base_model"])
     facts, tally = [], Tally()
     for kind in inputs.staged:
         changes |= build_list(inputs, kind, of_ranges.names) | note_entities(inputs, kind)
@@ -245,17 +246,20 @@ def _build_whole(inputs: DayInputs, of_ranges: Tally) -> Built:
     return Built(inputs, changes, tally)
 
 
-def _build_mart(inputs: DayInputs, tally: Tally) -> Changes:
-    """The mart of the date. Downloads are compared with the last date that has them."""
-    mart = base_model_day(
-        pl.concat(tally.terms),
-        inputs.day.before.date,
-        inputs.counted_on or inputs.day.before.date,
-        on=inputs.on,
-        has_new=inputs.day.before.complete is not None,
-        withheld=inputs.withheld.get(FactModelVersionDaily, ()),
+def _build_marts(inputs: DayInputs, tally: Tally) -> Changes:
+    """The marts of the date. Downloads are compared with the last date that has them."""
+    before, terms = inputs.day.before, pl.concat(tally.terms)
+    day = MartDay(
+        inputs.on,
+        before.date,
+        inputs.counted_on or before.date,
+        before.complete is not None,
+        inputs.withheld.get(FactModelVersionDaily, ()),
     )
-    return appended(MartBaseModelDaily, MartBaseModelDaily.validate(mart, cast=True))
+    cube, by_base_model = cube_day(terms, day), base_model_day(terms, day)
+    return appended(MartDaily, MartDaily.validate(cube, cast=True)) | appended(
+        MartBaseModelDaily, MartBaseModelDaily.validate(by_base_model, cast=True)
+    )
 
 
 def _operations(read: _Day, inputs: DayInputs, tally: Tally, fallen: Sequence[Collapse]) -> Changes:

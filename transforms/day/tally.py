@@ -61,7 +61,7 @@ class Tally:
     `pointing`: by reference, the values that new rows have and that rows of their range lack. `types`: the types of
     models, before and after, in the ranges `types_in` where they changed. `names`: by column, the names that accepted
     rows of models have. `versions`: version_id and model_id of accepted rows of versions. `terms`:
-    `mart.base_model_terms`.
+    `mart.terms`.
     """
 
     records: dict[str, Records] = field(default_factory=lambda: defaultdict(Records))

@@ -11,6 +11,7 @@ from pipelines.raw.kinds import SNAPSHOT_KINDS
 from transforms.quality.checks import MEASURES
 from transforms.ranges import AXIS_OF_KIND, Axis
 from transforms.star.facts import ENTITY_ID, empty_state
+from transforms.star.mart import CELL
 from transforms.tables import DimImage, ModelText, Table
 
 
@@ -36,7 +37,12 @@ STATE_RANGES = StateTable("state_ranges", {"range": pl.Int64(), **MEASURES}, ["r
 #: While downloads are withheld: the versions at the last snapshot with downloads. Otherwise no row.
 STATE_STOCK = StateTable(
     "state_stock",
-    {"version_id": pl.Int64(), "base_model": pl.String(), "download_count": pl.Int64(), "counted_on": pl.Date()},
+    {
+        "version_id": pl.Int64(),
+        **dict.fromkeys(CELL, pl.String()),
+        "download_count": pl.Int64(),
+        "counted_on": pl.Date(),
+    },
     ["version_id"],
     "model",
 )

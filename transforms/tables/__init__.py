@@ -22,7 +22,7 @@ from transforms.tables.facts import (
     FactTagDaily,
 )
 from transforms.tables.lookups import DimUser, HashMatch, ModelVersionDetail, ModelVersionMini
-from transforms.tables.marts import MartBaseModelDaily
+from transforms.tables.marts import MartBaseModelDaily, MartDaily
 from transforms.tables.operations import (
     OpsDecision,
     OpsDrift,
@@ -34,7 +34,7 @@ from transforms.tables.operations import (
 
 #: Raised with every change of a table, of what is carried from day to day, or of a rule wherever it stands: a star that
 #: was made under an earlier one is made again from raw. 1 is what was before there was a number.
-DECLARATIONS_VERSION = 4
+DECLARATIONS_VERSION = 5
 
 TABLES: tuple[type[Table], ...] = (
     DimDate,
@@ -57,6 +57,7 @@ TABLES: tuple[type[Table], ...] = (
     FactImageDaily,
     FactCreatorDaily,
     FactTagDaily,
+    MartDaily,
     MartBaseModelDaily,
     OpsSnapshot,
     OpsDecision,
@@ -88,6 +89,7 @@ __all__ = [
     "HashMatch",
     "HistoryTable",
     "MartBaseModelDaily",
+    "MartDaily",
     "ModelText",
     "ModelVersionDetail",
     "ModelVersionMini",

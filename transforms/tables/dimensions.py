@@ -58,6 +58,10 @@ def first_seen_on() -> dy.Date:
     return dy.Date(description=FIRST_SEEN_ON, metadata=made("the snapshot dates", example=date(2026, 1, 1)))
 
 
+#: In the class, `date` is a column.
+_A_MONDAY = date(2026, 1, 12)
+
+
 class DimDate(Table):
     """One row per calendar day from the first to the last snapshot."""
 
@@ -73,6 +77,14 @@ class DimDate(Table):
         metadata=made("date", example=3),
     )
     weekday = dy.Int8(description="ISO day of the week: 1 is Monday, 7 is Sunday.", metadata=made("date", example=4))
+    weekday_name = dy.String(
+        description="Day of the week in English, from Monday to Sunday.", metadata=made("date", example="Thursday")
+    )
+    is_weekend = dy.Bool(description="True on Saturdays and Sundays.", metadata=made("date", example=False))
+    week_begins_on = dy.Date(
+        description="The Monday of the day's ISO week: group by it to count by week.",
+        metadata=made("date", example=_A_MONDAY),
+    )
     has_snapshot = dy.Bool(
         description="True if any crawl observed the catalogue on that day; false is a gap.",
         metadata=made("raw.snapshots", example=True),

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transforms.tables import TABLES, DimModel, DimModelVersion, HistoryTable, Table
+from transforms.tables.cube_views import cube_views
 
 #: A model with fewer downloads than this in the window is not trending, whatever its growth.
 TRENDING_DOWNLOADS = 10
@@ -170,6 +171,7 @@ VIEWS = (
             "bytes": "Size of the file. Unit: bytes.",
         },
     ),
+    *(View(name, description, sql, columns=columns) for name, description, sql, columns in cube_views()),
 )
 
 #: In reading order.
