@@ -51,7 +51,8 @@ SELECT * EXCLUDE (filename) FROM read_json('{{documents}}/tag/*.ndjson', format 
   filename = true, columns = {name: 'VARCHAR', link: 'VARCHAR', modelCount: 'BIGINT'})
 JOIN days ON days.day = day_of(filename);
 
-CREATE TABLE versions AS SELECT n, day, started_at, id AS model_id, unnest(modelVersions) AS v FROM models;
+CREATE TABLE versions AS
+SELECT n, day, started_at, id AS model_id, type AS model_type, unnest(modelVersions) AS v FROM models;
 CREATE TABLE files AS SELECT n, day, v.id AS version_id, unnest(v.files) AS f FROM versions;
 CREATE TABLE showcase AS SELECT n, day, started_at, v.id AS version_id, unnest(v.images) AS i FROM versions;
 
@@ -171,7 +172,8 @@ FROM first_met WHERE n = first_n GROUP BY image_id;
 
 CREATE TABLE expected.dim_date AS
 SELECT date::DATE AS date, year(date)::INTEGER AS year, month(date)::TINYINT AS month, week(date)::TINYINT AS iso_week,
-  isodow(date)::TINYINT AS weekday, day IS NOT NULL AS has_snapshot, day IS NOT NULL AS is_complete
+  isodow(date)::TINYINT AS weekday, dayname(date) AS weekday_name, isodow(date) >= 6 AS is_weekend,
+  date_trunc('week', date)::DATE AS week_begins_on, day IS NOT NULL AS has_snapshot, day IS NOT NULL AS is_complete
 FROM (SELECT unnest(generate_series(min(day), max(day), INTERVAL 1 DAY)) AS date FROM days) LEFT JOIN days ON day = date;
 
 -- Facts. A flow is the counter less its last known value; at the first observation it is the whole counter of what was
@@ -210,10 +212,13 @@ SELECT snapshot_date, model_id, model_key, download_count, thumbs_up_count, thum
 FROM earlier JOIN expected.dim_model USING (model_id)
 WHERE valid_from <= snapshot_date AND snapshot_date < coalesce(valid_to, 'infinity'::DATE);
 
+CREATE MACRO browsing_level(level) AS CASE
+  WHEN level IS NULL THEN '(unknown)' WHEN level >= 32 THEN 'Blocked' WHEN level >= 16 THEN 'XXX' WHEN level >= 8 THEN 'X'
+  WHEN level >= 4 THEN 'R' WHEN level >= 2 THEN 'PG13' WHEN level = 1 THEN 'PG' ELSE 'unrated' END;
 CREATE TABLE version_flows AS
 WITH counted AS (
-  SELECT n, versions.day AS snapshot_date, v.id AS version_id, model_id, coalesce(v.baseModel, '(unknown)') AS base_model,
-    v.stats.downloadCount AS download_count, v.stats.thumbsUpCount AS thumbs_up_count,
+  SELECT n, versions.day AS snapshot_date, v.id AS version_id, model_id,
+    [coalesce(v.baseModel, '(unknown)'), coalesce(model_type, '(unknown)'), browsing_level(v.nsfwLevel)] AS cell, v.stats.downloadCount AS download_count, v.stats.thumbsUpCount AS thumbs_up_count,
     v.stats.thumbsDownCount AS thumbs_down_count, v.stats.ratingCount AS rating_count, v.stats.rating AS rating,
     previous.day AS day_before, row_number() OVER (PARTITION BY v.id ORDER BY n) = 1
       AND coalesce(v.publishedAt, v.createdAt) > previous.started_at AS is_born
@@ -275,10 +280,11 @@ SELECT day AS snapshot_date, tag, modelCount AS model_count,
 FROM (SELECT day, trim(name) AS tag, arg_min({n: modelCount}, (name != trim(name))::INTEGER || name).n AS modelCount FROM tags GROUP BY ALL)
 WHERE tag != '' WINDOW w AS (PARTITION BY tag ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
 
--- The mart: every version on every pair of snapshots one after the other, added up under its base model now or before.
-CREATE TABLE expected.mart_base_model_daily AS
+-- The marts: every version on every pair of snapshots one after the other, added up under its cell now or before; a cell
+-- is base model, type and browsing level, or the first parts of them.
+CREATE MACRO totals(parts) AS TABLE
 WITH pairs AS (
-  SELECT n, now.base_model, before.base_model AS base_model_before, now.version_id IS NOT NULL AS is_there,
+  SELECT n, now.cell[1:parts] AS cell, before.cell[1:parts] AS cell_before, now.version_id IS NOT NULL AS is_there,
     before.version_id IS NOT NULL AS was_there, now.download_count AS stock, before.download_count AS stock_before,
     now.downloads_delta AS flow, coalesce(now.downloads_delta, 0) AS known_flow, coalesce(now.is_born, false) AS is_born,
     now.thumbs_up_count AS ups, now.thumbs_down_count AS downs, now.rating_count AS ratings, now.rating AS rating
@@ -286,35 +292,48 @@ WITH pairs AS (
   FULL JOIN (SELECT n + 1 AS n, * EXCLUDE (n) FROM version_flows) AS before USING (n, version_id)
   WHERE n IN (SELECT n FROM days)
 ), sides AS (
-  SELECT *, base_model AS side, 1 AS sign FROM pairs WHERE is_there
-  UNION ALL SELECT *, base_model_before AS side, -1 AS sign FROM pairs WHERE was_there
+  SELECT *, cell AS side, 1 AS sign FROM pairs WHERE is_there
+  UNION ALL SELECT *, cell_before AS side, -1 AS sign FROM pairs WHERE was_there
 ), totals AS (
-  SELECT n, side AS base_model,
+  SELECT n, side AS cell,
     count(*) FILTER (sign = 1) AS version_count,
     count(*) FILTER (sign = 1 AND is_born) AS versions_published,
     count(*) FILTER (sign = 1 AND NOT was_there) AS versions_entered,
     count(*) FILTER (sign = -1 AND NOT is_there) AS versions_left,
-    coalesce(sum(sign) FILTER (is_there AND was_there AND base_model != base_model_before), 0) AS versions_reclassified,
+    coalesce(sum(sign) FILTER (is_there AND was_there AND cell != cell_before), 0) AS versions_reclassified,
     coalesce(sum(stock) FILTER (sign = 1), 0) AS download_count,
     sum(flow) FILTER (sign = 1) AS downloads_delta,
     coalesce(sum(stock - known_flow) FILTER (sign = 1 AND NOT was_there), 0) AS downloads_entered,
     coalesce(sum(stock_before) FILTER (sign = -1 AND NOT is_there), 0) AS downloads_left,
-    coalesce(sum(sign * stock_before) FILTER (is_there AND was_there AND base_model != base_model_before), 0)
+    coalesce(sum(sign * stock_before) FILTER (is_there AND was_there AND cell != cell_before), 0)
       AS downloads_reclassified,
     coalesce(sum(stock - known_flow) FILTER (sign = 1 AND was_there AND stock_before IS NULL), 0)
       - coalesce(sum(stock_before) FILTER (sign = 1 AND was_there AND stock IS NULL), 0) AS downloads_hidden,
     sum(ups) FILTER (sign = 1) AS thumbs_up_count, sum(downs) FILTER (sign = 1) AS thumbs_down_count,
-    sum(ups) FILTER (sign = 1 AND downs IS NOT NULL) AS ups_judged,
-    sum(downs) FILTER (sign = 1 AND ups IS NOT NULL) AS downs_judged, sum(ratings) FILTER (sign = 1) AS rating_count,
+    sum(ups) FILTER (sign = 1 AND downs IS NOT NULL) AS reviews_up,
+    sum(downs) FILTER (sign = 1 AND ups IS NOT NULL) AS reviews_down, sum(ratings) FILTER (sign = 1) AS rating_count,
     sum(rating::DECIMAL(9, 2) * ratings) FILTER (sign = 1) AS points,
     sum(ratings) FILTER (sign = 1 AND rating IS NOT NULL) AS pointed
   FROM sides GROUP BY n, side
-), shares AS (
-  SELECT *, ups_judged + downs_judged AS votes, ups_judged / nullif(votes, 0) AS approval,
-    1.959963984540054 ** 2 / nullif(votes, 0) AS z2
-  FROM totals
 )
-SELECT days.day AS snapshot_date, base_model, (days.day - previous.day)::INTEGER AS days_since_previous,
+FROM totals;
+
+CREATE TABLE expected.mart_daily AS
+SELECT days.day AS snapshot_date, cell[1] AS base_model, cell[2] AS type, cell[3] AS browsing_level,
+  (days.day - previous.day)::INTEGER AS days_since_previous, (days.day - previous.day)::INTEGER AS downloads_days,
+  version_count, CASE WHEN previous.day IS NOT NULL THEN versions_published END AS versions_published, versions_entered,
+  versions_left, versions_reclassified, download_count, downloads_delta, downloads_entered, downloads_left,
+  downloads_reclassified, downloads_hidden, thumbs_up_count, thumbs_down_count, reviews_up, reviews_down, rating_count,
+  (points * 100)::BIGINT AS rating_points, pointed AS rating_points_count
+FROM totals(3) JOIN days USING (n) JOIN previous USING (n);
+
+CREATE TABLE expected.mart_base_model_daily AS
+WITH shares AS (
+  SELECT *, reviews_up + reviews_down AS votes, reviews_up / nullif(votes, 0) AS approval,
+    1.959963984540054 ** 2 / nullif(votes, 0) AS z2
+  FROM totals(1)
+)
+SELECT days.day AS snapshot_date, cell[1] AS base_model, (days.day - previous.day)::INTEGER AS days_since_previous,
   (days.day - previous.day)::INTEGER AS downloads_days, version_count,
   CASE WHEN previous.day IS NOT NULL THEN versions_published END AS versions_published, versions_entered, versions_left,
   versions_reclassified, download_count, downloads_delta, downloads_entered, downloads_left, downloads_reclassified,
