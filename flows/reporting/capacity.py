@@ -36,8 +36,8 @@ OTHER_TABLES = 1_144
 GROWTH_OF_OTHER_TABLES = 4.4
 
 #: Bytes per model that a run stages on disk until it has published, by `make bench-scale` at 900,000 models.
-STAGED_FIRST = 2_100
-STAGED = 150
+STAGED_FIRST = 4_500
+STAGED = 2_600
 
 #: What is left of the bytes of a day when `compact` has closed its month.
 RAW_COMPACTED = (NEW_DOCUMENTS + ARCHIVED_OBSERVATIONS) / (NEW_DOCUMENTS + OBSERVATIONS)
