@@ -1,13 +1,12 @@
 """What the table macros have to answer, worked out in plain Python from the oracle's tables."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from tests.fuzz.oracle import UNKNOWN, Oracle, Row, Table
+from tests.fuzz.oracle import OF_MODELS, UNKNOWN, Oracle, Row, Table
 
 DOWNLOADS = "download_count"
 #: Fewer downloads in the window are no trend, and fewer a day before it count as so many.
@@ -162,7 +161,7 @@ def trending_models(oracle: Oracle, days: int) -> Table:
             "days_spanned": gained.days,
             "downloads_per_day": float(per_day),
             "downloads_per_day_before": None if before is None else float(before),
-            "growth": float(per_day / max(before or 0, PER_DAY_AT_LEAST)),
+            "growth": None if model_id in births else float(per_day / max(before or 0, PER_DAY_AT_LEAST)),
         }
     return found
 
@@ -225,18 +224,27 @@ def release_curves(oracle: Oracle, base: str) -> Table:
 
 
 def models_as_of(oracle: Oracle, as_of: date) -> Table:
-    counted_on = max((on for on in counted_days(oracle) if on <= as_of), default=None)
+    """The models that were there, each with its newest row by then, but for counters that are withheld on its date."""
+    fact = "fact_model_daily"
+    seen: dict[int, list[tuple[date, Row]]] = defaultdict(list)
+    for (on, model_id), counters in sorted(oracle.tables[fact].items(), key=lambda each: each[0]):
+        if on <= as_of:
+            seen[model_id].append((on, counters))
     found: Table = {}
     for (model_id, valid_from), row in oracle.dim_model.rows.items():
         if holds(row, as_of):
-            counters = oracle.tables["fact_model_daily"].get((counted_on, model_id), {})
+            rows = seen[model_id]
             found[model_id,] = {
                 "valid_from": valid_from,
                 "name": row["name"],
                 "published_at": row["published_at"],
-                "counted_on": counted_on if counters else None,
-                DOWNLOADS: counters.get(DOWNLOADS),
-                "thumbs_up_count": counters.get("thumbs_up_count"),
+                "counted_on": rows[-1][0] if rows else None,
+                **{
+                    name: next(
+                        (each[name] for on, each in reversed(rows) if not oracle.is_withheld(fact, name, on)), None
+                    )
+                    for _, name, *_ in OF_MODELS
+                },
             }
     return found
 
@@ -283,25 +291,6 @@ def licence_mix(oracle: Oracle, as_of: date) -> Table:
         }
         for uses, group in groups.items()
     }
-
-
-#: Lengths of windows that are asked for.
-WINDOWS = (1, 3, 7, 30)
-
-
-def questions(oracle: Oracle) -> Iterator[tuple[str, str, Table, tuple[str, ...]]]:
-    """Calls of macros: name, arguments, the answer, and the columns of its key."""
-    last = oracle.days[-1].on if oracle.days else date(2026, 1, 1)
-    for days in WINDOWS:
-        yield "trend_base_model", f"{days}", trend_base_model(oracle, days), ("base_model",)
-        yield "trending_models", f"{days}, 100000", trending_models(oracle, days), ("model_id",)
-        yield "creator_leaderboard", f"{days}", creator_leaderboard(oracle, days), ("username",)
-    for (base,) in sorted(oracle.tables["dim_base_model"]):
-        yield "release_curves", f"'{base}'", release_curves(oracle, base), ("age_days",)
-    for on in sorted({day.on for day in oracle.days[1::2]} | {last}):
-        yield "models_as_of", f"'{on}'", models_as_of(oracle, on), ("model_id",)
-    yield "removed_models", "'2026-01-01'", removed_models(oracle, date(2026, 1, 1)), ("model_id", "removed_on")
-    yield "licence_mix", f"'{last}'", licence_mix(oracle, last), ("array_to_string(allow_commercial_use, ',')",)
 
 
 def add_shares(rows: Table) -> None:

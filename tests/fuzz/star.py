@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Any
 
-from tests.fuzz.answers import questions
 from tests.fuzz.oracle import FACTS, History, Oracle, Table
+from tests.fuzz.questions import questions
 from tests.transforms.conftest import Workshop
 
 PERIOD = ("valid_to", "removed_on")
@@ -78,9 +78,10 @@ def differences(workshop: Workshop, oracle: Oracle) -> Iterator[str]:
     for macro, arguments, answer, key in questions(oracle):
         columns = tuple(next(iter(answer.values()), {}))
         selected = ", ".join(f"epoch_us({each})" if each in TIMES else each for each in (*key, *columns))
-        rows = workshop.sql(f"SELECT {selected} FROM star.{macro}({arguments})")
+        source = macro if arguments is None else f"{macro}({arguments})"
+        rows = workshop.sql(f"SELECT {selected} FROM star.{source}")
         found = {row[: len(key)]: dict(zip(columns, row[len(key) :], strict=True)) for row in rows}
-        yield from compare(f"{macro}({arguments})", answer, found)
+        yield from compare(source, answer, found)
     yield from compare("ops_quarantine", oracle.tables["ops_quarantine"], quarantined(workshop))
 
 

@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from tests.fuzz.answers import WINDOWS, first_rows, questions, window
+from tests.fuzz.answers import first_rows, window
 from tests.fuzz.happenings import CROWD, NO_VERSION, Catalogue, Crawl, catalogue
 from tests.fuzz.histories import problems
 from tests.fuzz.oracle import FACTS, Day, Oracle
+from tests.fuzz.questions import WINDOWS, questions
 from tests.fuzz.shrink import shrink
 
 #: Catalogues in which everything happens that `EVENTS` names, and one of them is built on several days.
@@ -184,4 +185,6 @@ EVENTS = {
     ),
     *(f"{name} has an answer" for name in ("trend_base_model", "trending_models", "creator_leaderboard")),
     *(f"{name} has an answer" for name in ("release_curves", "models_as_of", "removed_models", "licence_mix")),
+    *(f"{name} has an answer" for name in ("half_life", "time_to_downloads", "survival", "adoption", "trending_tags")),
+    *(f"{name} has an answer" for name in ("creator_migration", "concentration", "weekday_pattern", "licence_changes")),
 }

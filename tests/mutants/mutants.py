@@ -34,6 +34,8 @@ BAD_DAYS = "e2e/test_bad_days.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
 QUALITY = "transforms/test_quality.py::test_"
 ANALYSES = "transforms/test_analyses.py::test_"
+SURVIVAL = "transforms/test_survival.py::test_"
+MARKETS = "transforms/test_markets.py::test_"
 HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
 RANGES = "transforms/test_ranges.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
@@ -828,7 +830,7 @@ MUTANTS = (
         "macros: a row still holds on the day on which it ended",
         "models_as_of.sql",
         Sql("CAST(as_of AS DATE) < $history.valid_to", "CAST(as_of AS DATE) <= $history.valid_to"),
-        ANALYSES + "models_as_of_a_day_have_the_rows_that_held_and_the_counters_of_the_complete_snapshot",
+        ANALYSES + "models_as_of_a_day_have_the_rows_that_held_and_the_counters_as_last_seen",
     ),
     Mutant(
         "macros: a version that was met late has a release curve",
@@ -841,9 +843,186 @@ MUTANTS = (
     ),
     Mutant(
         "macros: a day of publication is that of the session's time zone",
-        "release_curves.sql",
-        Sql("CAST(make_timestamp(epoch_us($versions.published_at)) AS DATE)", "CAST($versions.published_at AS DATE)"),
+        "versions.sql",
+        Sql(
+            "CAST(make_timestamp(epoch_us(min($history.published_at))) AS DATE)",
+            "CAST(min($history.published_at) AS DATE)",
+        ),
         ANALYSES + "days_of_publication_do_not_hang_on_the_time_zone_of_a_session",
+    ),
+    Mutant(
+        "macros: a new model grows by its downloads a day",
+        "trending_models.sql",
+        Sql("CASE WHEN NOT $rates.is_new THEN", "CASE WHEN true THEN"),
+        ANALYSES + "trending_models_are_those_that_grew_by_the_spans_of_their_flows",
+    ),
+    Mutant(
+        "macros: new models take the places of others",
+        "trending_models.sql",
+        Sql("QUALIFY row_number() OVER (PARTITION BY $rates.is_new", "QUALIFY row_number() OVER (PARTITION BY true"),
+        ANALYSES + "so_many_models_are_listed_of_the_new_ones_and_of_the_others",
+    ),
+    Mutant(
+        "macros: new models are ranked by downloads",
+        "trending_models.sql",
+        Sql("$growth DESC, $downloads_per_day DESC, $rates.downloads DESC", "$growth DESC, $rates.downloads DESC"),
+        ANALYSES + "new_models_are_ranked_by_downloads_a_day",
+    ),
+    Mutant(
+        "macros: what a partial crawl did not reach is not known",
+        "last_known.sql",
+        Sql("WHERE NOT d.is_recent", "WHERE false"),
+        ANALYSES + "before_the_first_complete_snapshot_nothing_is_compared_and_nothing_fails",
+    ),
+    Mutant(
+        "macros: a withheld counter is null",
+        "_last_counters",
+        Sql("FILTER (NOT", "FILTER (true OR NOT"),
+        GUARD + "a_withheld_counter_is_last_known_from_the_snapshot_before",
+    ),
+    Mutant(
+        "macros: counters are last known from a withheld snapshot on",
+        "last_known.sql",
+        Sql("ANTI JOIN {3}_withheld AS w ON w.snapshot_date = d.date WHERE", "WHERE"),
+        GUARD + "a_withheld_counter_is_last_known_from_the_snapshot_before",
+    ),
+    Mutant(
+        "macros: version_wide shows the model's downloads for the version's",
+        "version_wide.sql",
+        Sql("of_version.download_count AS version_download_count", "of_model.download_count AS version_download_count"),
+        ANALYSES + "version_wide_has_model_and_version_in_one_row_with_clear_names",
+    ),
+    Mutant(
+        "macros: the main file is not the one with the version's own address",
+        "main_files.sql",
+        Sql("coalesce(file.download_url = version.download_url, false) DESC", "true DESC"),
+        ANALYSES + "the_main_file_is_chosen_by_what_the_service_says_then_by_kind[6]",
+    ),
+    Mutant(
+        "macros: a file that is gone is the main file",
+        "main_files.sql",
+        Sql("WHERE file.removed_on IS NULL", "WHERE true"),
+        ANALYSES + "a_file_that_is_gone_is_no_main_file",
+    ),
+    Mutant(
+        "macros: an empty licence and None are a change",
+        "licence_changes.sql",
+        Sql("lambda use: use <> 'None'", "lambda use: true"),
+        ANALYSES + "licence_changes_are_those_between_known_values",
+    ),
+    Mutant(
+        "survival: models that were there at the first snapshot were watched from their publication",
+        "survival.sql",
+        Sql("dated.first_seen_on - dated.published_on AS entered_age", "-1 AS entered_age"),
+        SURVIVAL + "survival_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "survival: what is still there ends with the last snapshot",
+        "survival.sql",
+        Sql("dated.removed_on IS NOT NULL AS has_ended", "true AS has_ended"),
+        SURVIVAL + "survival_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "survival: who leaves at an age is not at risk at it",
+        "kaplan_meier.sql",
+        Sql("ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING", "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"),
+        SURVIVAL + "survival_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "survival: an unknown dimension is all models",
+        "survival.sql",
+        Sql("ELSE error (", "ELSE concat ("),
+        SURVIVAL + "an_unknown_dimension_of_survival_is_an_error_that_names_the_known_ones",
+    ),
+    Mutant(
+        "survival: the interval is as wide as the variance",
+        "survival.sql",
+        Sql(
+            "pow(c.surviving, exp(1.959963984540054 * sqrt(c.spread)",
+            "pow(c.surviving, exp(1.959963984540054 * (c.spread)",
+        ),
+        SURVIVAL + "survival_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "time to downloads: a version that was met late was watched from its publication",
+        "time_to_downloads.sql",
+        Sql("coalesce(watched.entered_on - watched.published_on, -1)", "-1"),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "time to downloads: a version that had the number at the first snapshot comes to it",
+        "time_to_downloads.sql",
+        Sql("AND firsts.was_there IS NOT TRUE", "AND true"),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "time to downloads: a hidden number is watched no longer, and not at all",
+        "time_to_downloads.sql",
+        Sql(
+            "SELECT seen.version_id, seen.date FROM seen UNION ALL",
+            "SELECT seen.version_id, seen.date FROM seen EXCEPT",
+        ),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "half-life: an old version's first week is made of what it had at the first snapshot",
+        "half_life.sql",
+        Sql("HAVING min(known.age_days) <= 7", "HAVING true"),
+        HISTORIES,
+    ),
+    Mutant(
+        "half-life: what was gained in a gap was gained on its last day",
+        "half_life.sql",
+        Sql("k.downloads - k.gained * k.back / k.span", "k.downloads - k.gained"),
+        SURVIVAL + "half_lives_are_what_lifelines_estimates",
+    ),
+    Mutant(
+        "half-life: the downloads of all types count",
+        "half_life.sql",
+        Sql("models.type = of_type", "true"),
+        SURVIVAL + "the_half_life_of_a_base_model_and_type_is_one_row",
+    ),
+    Mutant(
+        "adoption: what a gap shows belongs to the week that shows it",
+        "adoption.sql",
+        Sql("WHERE fact.downloads_days > 1", "WHERE fact.downloads_days > 2"),
+        MARKETS + "adoption_is_told_by_weeks_since_the_first_version_and_a_gap_is_shared_out",
+    ),
+    Mutant(
+        "adoption: unknown creators are one more creator",
+        "adoption.sql",
+        Sql("CASE WHEN models.username <> '(unknown)' THEN models.username END", "models.username"),
+        MARKETS + "adoption_is_told_by_weeks_since_the_first_version_and_a_gap_is_shared_out",
+    ),
+    Mutant(
+        "creator migration: who never published for the first base model moved from it",
+        "creator_migration.sql",
+        Sql("WHERE counts.from_versions_before > 0", "WHERE true"),
+        MARKETS + "creators_migrate_with_their_first_version_for_another_base_model",
+    ),
+    Mutant(
+        "concentration: unknown creators are one creator",
+        "concentration.sql",
+        Sql("AND models.username <> '(unknown)'", "AND true"),
+        MARKETS + "concentration_is_that_of_creators_per_base_model_and_for_all",
+    ),
+    Mutant(
+        "trending tags: a new model's downloads are those of the whole window",
+        "trending_tags.sql",
+        Sql("flows.downloads / flows.days_recent AS per_day", "flows.downloads / CAST(days AS INTEGER) AS per_day"),
+        MARKETS + "tags_rise_with_the_downloads_a_day_of_the_models_that_have_them",
+    ),
+    Mutant(
+        "trending tags: a model whose time before is unknown had nothing before",
+        "trending_tags.sql",
+        Sql("AND (flows.downloads_before IS NOT NULL OR births.model_id IS NOT NULL)", "AND true"),
+        HISTORIES,
+    ),
+    Mutant(
+        "weekday pattern: a partial day is a day",
+        "weekday_pattern.sql",
+        Sql("JOIN counted_days AS c ON c.date = d.date", "JOIN star.dim_date AS c ON c.date = d.date"),
+        MARKETS + "weekdays_have_medians_of_days_between_two_complete_snapshots",
     ),
     # Publish
     Mutant(

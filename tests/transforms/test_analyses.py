@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from tests.transforms.conftest import Workshop, model, version
-from transforms.tables.macros import MACROS
+from transforms.tables.macros import MACROS, VIEWS
 
 #: Downloads of all time by model and day of January 2026; None is hidden, no entry is not seen. There is no crawl on
 #: the 3rd, and those of the 5th and the 8th are partial.
@@ -55,11 +55,34 @@ def close(expected):
     return pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("macro", MACROS, ids=lambda macro: macro.name)
+#: What each argument is asked with.
+EXAMPLES = {
+    "days": "3",
+    "n": "5",
+    "as_of": "'2026-01-08'",
+    "since": "'2026-01-01'",
+    "id": "1",
+    "digest": "'0A'",
+    **dict.fromkeys(("base", "of_base_model", "from_base"), "'Pony'"),
+    "to_base": "'SDXL 1.0'",
+    "of_type": "'LORA'",
+    "dimension": "'type'",
+    "of_version": "10",
+}
+QUESTIONS = {
+    **{macro.name: f"{macro.name}({', '.join(EXAMPLES[name] for name in macro.parameters)})" for macro in MACROS},
+    **{view.name: view.name for view in VIEWS},
+}
+
+
+@pytest.mark.parametrize("macro", [*MACROS, *(view for view in VIEWS if not view.table)], ids=lambda macro: macro.name)
 def test_a_macro_answers_with_the_columns_that_it_declares(history, macro):
-    examples = {"days": "3", "n": "5", "as_of": "'2026-01-08'", "since": "'2026-01-01'", "id": "1", "base": "'Pony'"}
-    arguments = ", ".join(examples.get(name, "'0A'") for name in macro.parameters)
-    assert [row[0] for row in history.sql(f"describe from star.{macro.name}({arguments})")] == list(macro.columns)
+    assert [row[0] for row in history.sql(f"describe from star.{QUESTIONS[macro.name]}")] == list(macro.columns)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_number_is_wider_than_clients_can_read(history, name):
+    assert [row[:2] for row in history.sql(f"describe from star.{QUESTIONS[name]}") if "HUGEINT" in row[1]] == []
 
 
 def test_the_trend_of_base_models_runs_from_complete_snapshot_to_complete_snapshot(history):
@@ -102,14 +125,42 @@ def test_trending_models_are_those_that_grew_by_the_spans_of_their_flows(history
         "from star.trending_models(3, 9)"
     )
     assert rows == [
-        (4, True, 70, 3, None, close(70 / 3)),
         (1, False, 90, 3, close(40 / 3), close(2.25)),
         (3, False, 12, 3, close(8 / 3), close(1.5)),
+        (4, True, 70, 3, None, None),
     ]
-    assert history.sql("select model_id from star.trending_models(3, 1)") == [(4,)]
 
 
-def test_models_as_of_a_day_have_the_rows_that_held_and_the_counters_of_the_complete_snapshot(history):
+def test_so_many_models_are_listed_of_the_new_ones_and_of_the_others(history):
+    assert history.sql("select model_id, is_new from star.trending_models(3, 1)") == [(1, False), (4, True)]
+
+
+def test_new_models_are_ranked_by_downloads_a_day(workshop):
+    for on in range(1, 5):
+        came = {1: 1, 2: 2, 3: 3}
+        workshop.raw.crawl(
+            day(on),
+            model=[
+                model(
+                    number,
+                    version(number * 10, stats=stats, publishedAt=f"2026-01-0{first - 1 or 1}T12:00:00Z"),
+                    stats=stats,
+                )
+                for number, first in came.items()
+                if on >= first
+                for stats in [{"downloadCount": 100 * (on - first) + 60 * number}]
+            ],
+        )
+    workshop.build()
+    # 2: 320 in 3 days since the 1st; 3: 280 in the 2 days since the 2nd.
+    columns = "model_id, is_new, downloads, days_spanned, growth"
+    assert workshop.sql(f"select {columns} from star.trending_models(3, 9) where is_new") == [
+        (3, True, 280, 2, None),
+        (2, True, 320, 3, None),
+    ]
+
+
+def test_models_as_of_a_day_have_the_rows_that_held_and_the_counters_as_last_seen(history):
     query = "select model_id, name, username, day(counted_on), download_count from star.models_as_of('{}') order by 1"
     assert history.sql(query.format("2025-12-31")) == []
     assert history.sql(query.format("2026-01-03")) == [
@@ -120,14 +171,118 @@ def test_models_as_of_a_day_have_the_rows_that_held_and_the_counters_of_the_comp
     # On the day of a change the new row holds, and only it; what was found gone on that day is not there.
     assert history.sql(query.format("2026-01-04")) == [(1, "Renamed", "ada", 4, 140), (2, "Model 2", "bob", 4, 51)]
     assert history.sql(query.format("2026-01-05")) == [
-        (1, "Renamed", "ada", 4, 140),
-        (2, "Model 2", "bob", 4, 51),
-        (4, "Model 4", "ada", None, None),
+        (1, "Renamed", "ada", 4, 140),  # the partial crawl of the day did not reach it
+        (2, "Model 2", "bob", 5, None),  # hides its number from then on
+        (4, "Model 4", "ada", 5, 40),
     ]
     assert history.sql(query.format("2026-01-08"))[:2] == [
         (1, "Renamed", "eve", 7, 230),
-        (2, "Model 2", "bob", 7, None),
+        (2, "Model 2", "bob", 8, None),
     ]
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory) -> Workshop:
+    """A model with all that `version_wide` and `main_file` tell, one that says nothing, and changes of a licence."""
+    workshop = Workshop(tmp_path_factory.mktemp("described"))
+    for on in (1, 2, 3, 4):
+        of_version = {"downloadCount": 10 * on, "thumbsUpCount": on, "thumbsDownCount": 1}
+        of_model = {"downloadCount": 90 * on, "thumbsUpCount": 5, "commentCount": 2, "tippedAmountCount": 70}
+        address = "https://example.org/models/11"
+        files = [
+            {"id": 1, "name": "v.pt", "type": "VAE", "downloadUrl": f"{address}?type=VAE"},
+            {"id": 2, "name": "m.safetensors", "type": "Model", "downloadUrl": address, "sizeKB": 2.5},
+        ]
+        licence = {
+            "allowCommercialUse": {1: "{Sell}", 2: "{Image,Sell}", 3: "{Rent}", 4: "{None}"}[on],
+            "allowNoCredit": on != 3,
+            "allowDerivatives": None if on == 1 else on != 4,
+        }
+        told = version(11, "Pony", stats=of_version, downloadUrl=address, files=files, nsfwLevel=3, name="first")
+        models = [
+            model(1, told, stats=of_model, nsfw=False, nsfwLevel=1, name="Harbour", **licence),
+            model(2, version(21, "Unheard of", stats={}, files=[]), stats={}, type="Checkpoint", creator=None),
+        ]
+        workshop.raw.crawl(day(on), model=models[: 1 if on == 4 else 2], status="complete" if on != 4 else "partial")
+    workshop.build()
+    return workshop
+
+
+def test_version_wide_has_model_and_version_in_one_row_with_clear_names(described):
+    columns = (
+        "version_id, version_name, model_id, model_name, type, base_model, ecosystem, family, modality, username, "
+        "nsfw, model_nsfw_level, version_nsfw_level, allow_no_credit, allow_commercial_use, "
+        "file_id, file_type, file_size_kb, "
+        "version_counted_on, version_download_count, version_thumbs_up_count, "
+        "model_counted_on, model_download_count, model_thumbs_up_count, model_comment_count, model_tipped_amount_count"
+    )
+    assert described.sql(f"select {columns} from star.version_wide order by version_id") == [
+        (
+            *(11, "first", 1, "Harbour", "LORA", "Pony", "sdxl", "Pony Diffusion", "image", "ada", False, 1, 3),
+            *(True, ["None"], 2, "Model", 2.5, day(4), 40, 4, day(4), 360, 5, 2, 70),
+        ),
+        (
+            *(21, "v21", 2, "Model 2", "Checkpoint", "Unheard of", None, "Unclassified", None, "(unknown)", None),
+            *(None, None, None, [], None, None, None, day(3), None, None, day(3), None, None, None, None),
+        ),
+    ]
+
+
+def test_model_and_version_can_be_joined_with_version_wide_by_names_that_are_there_once(described):
+    names = [row[0] for row in described.sql("describe from star.version_wide")]
+    assert len(names) == len(set(names))
+    assert not any(name in {"name", "nsfw_level", "availability", "published_at", "download_count"} for name in names)
+
+
+def test_the_main_file_is_the_one_with_the_address_of_the_version(described):
+    assert described.sql("select file_id, chosen_by from star.main_file(11)") == [(2, "address")]
+    assert described.sql("select version_id, file_id from star.main_file(null)") == [(11, 2)]
+    assert described.sql("from star.main_file(21)") == []
+
+
+#: Files of a version, the later the better by the rule; each but for what it is better by.
+RANKED = [
+    {"type": "VAE", "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"}},
+    {"type": "Pruned Model", "metadata": {"format": "PickleTensor"}},
+    {"type": "Model", "metadata": {"format": "PickleTensor", "size": "pruned", "fp": "fp16"}},
+    {"type": "Model", "metadata": {"format": "SafeTensor", "size": "full", "fp": "fp16"}},
+    {"type": "Model", "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp32"}},
+    {"type": "Model", "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"}},
+    {"type": "Training Data", "downloadUrl": "https://example.org/own"},
+    {"type": "Config", "primary": True},
+]
+
+
+@pytest.mark.parametrize("best", range(len(RANKED)))
+def test_the_main_file_is_chosen_by_what_the_service_says_then_by_kind(workshop, best):
+    files = [{"id": number, "name": "a.bin"} | file for number, file in enumerate(RANKED[: best + 1])]
+    told = version(11, files=files, downloadUrl="https://example.org/own")
+    workshop.raw.crawl(day(1), model=[model(1, told)])
+    workshop.build()
+    how = {6: "address", 7: "is_primary"}.get(best, "kind")
+    assert workshop.sql("select file_id, chosen_by from star.main_file(11)") == [(best, how)]
+
+
+def test_a_file_that_is_gone_is_no_main_file(workshop):
+    files = [{"id": 1, "name": "old.bin", "primary": True}, {"id": 2, "name": "new.bin"}]
+    workshop.raw.crawl(day(1), model=[model(1, version(11, files=files))])
+    workshop.raw.crawl(day(2), model=[model(1, version(11, files=files[1:]))])
+    workshop.build()
+    assert workshop.sql("select file_id from star.main_file(11)") == [(2,)]
+
+
+def test_licence_changes_are_those_between_known_values(described):
+    columns = "changed_on, attribute, before, after, direction"
+    assert described.sql(f"select {columns} from star.licence_changes('2026-01-02') where model_id = 1") == [
+        (day(4), "allow_commercial_use", "[Rent]", "[]", "stricter"),
+        (day(4), "allow_derivatives", "true", "false", "stricter"),
+        (day(4), "allow_no_credit", "false", "true", "looser"),
+        (day(3), "allow_commercial_use", "[Image, Sell]", "[Rent]", "mixed"),
+        (day(3), "allow_no_credit", "true", "false", "stricter"),
+        (day(2), "allow_commercial_use", "[Sell]", "[Image, Sell]", "looser"),
+    ]
+    assert len(described.sql("from star.licence_changes('2026-01-04')")) == 3
+    assert len(described.sql("from star.licence_changes(null)")) == 6
 
 
 def test_the_history_of_a_model_is_all_that_happened_to_it(history):
@@ -314,9 +469,17 @@ def test_before_the_first_complete_snapshot_nothing_is_compared_and_nothing_fail
         "licence_mix('2026-01-01')",
         "release_curves('SDXL 1.0')",
         "removed_models('2026-01-01')",
+        "survival(null)",
+        "adoption('SDXL 1.0')",
+        "trending_tags(7, 5)",
+        "concentration(7)",
+        "weekday_pattern(7)",
+        "half_life(null, null)",
+        "time_to_downloads(1000)",
     ):
         assert workshop.sql(f"from star.{question}") == []
     assert workshop.sql("select model_id, counted_on, download_count from star.models_as_of('2026-01-01')") == [
-        (1, None, None)
+        (1, day(1), 100)
     ]
+    assert workshop.sql("select version_id, version_download_count from star.version_wide") == [(10, 100)]
     assert workshop.sql("select is_complete, models_observed from star.snapshot_coverage()") == [(False, 1)]

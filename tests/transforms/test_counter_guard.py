@@ -217,7 +217,19 @@ def test_windows_of_macros_end_and_begin_at_dates_that_have_downloads(workshop: 
     assert workshop.sql(
         'SELECT "since", until, download_count, downloads, downloads_per_day FROM star.trend_base_model(1)'
     ) == [(DAYS[0], DAYS[2], 7200, 1200, 600.0)]
-    assert workshop.sql("SELECT DISTINCT counted_on, download_count FROM star.models_as_of(DATE '2026-01-04')") == [
-        (DAYS[2], 120)
-    ]
     assert workshop.value("SELECT counted_on FROM star.licence_mix(DATE '2026-01-02')") == DAYS[0]
+
+
+def test_a_withheld_counter_is_last_known_from_the_snapshot_before(workshop: Workshop) -> None:
+    for on, models in zip(DAYS, (day(100), zeros(), day(120), zeros()), strict=False):
+        workshop.raw.crawl(on, model=models)
+    workshop.build()
+    query = "SELECT DISTINCT counted_on, download_count FROM star.models_as_of('{}')"
+    assert [workshop.sql(query.format(on)) for on in DAYS[:4]] == [
+        [(DAYS[0], 100)],
+        [(DAYS[1], 100)],
+        [(DAYS[2], 120)],
+        [(DAYS[3], 120)],
+    ]
+    columns = "version_counted_on, version_download_count, model_counted_on, model_download_count"
+    assert workshop.sql(f"SELECT DISTINCT {columns} FROM star.version_wide") == [(DAYS[3], 120, DAYS[3], 120)]

@@ -1,12 +1,14 @@
 """The views and table macros of `analytics.duckdb`: questions that analysts ask first, answered once and by the rules.
 
-Each macro is a `.sql` file here. Its header says what the macro answers, its arguments and its columns:
+Each macro is a `.sql` file here, and so is a view that is more than a line. Its header says what it answers, its
+arguments and its columns:
 
     -- Which models ... One row per model.
     --
     -- @argument days: What it is asked.
     -- @column model_id: What it answers.
     -- @columns window: columns that several macros share.
+    -- @counters fact_model_daily: the counters of a fact.
 
 `{name ...}` stands for a fragment that macros share: a file in `fragments`, or text that is declared below.
 
@@ -39,7 +41,7 @@ TRENDING_PER_DAY_BEFORE = 1
 
 _FOLDER = Path(__file__).parent
 _PLACEHOLDER = re.compile(r"\{(\w+) ?([^{}]*)\}")
-_TAG = re.compile(r"@(argument|columns?) (\w+):? ?(.*)")
+_TAG = re.compile(r"@(argument|columns?|counters) (\w+):? ?(.*)")
 #: Text that headers and queries share.
 _TEXTS = {
     "length": "Length of the window in days, back from the newest complete snapshot whose downloads are not withheld.",
@@ -93,12 +95,21 @@ def _read(name: str) -> Macro:
     columns: dict[str, str] = {}
     for kind, word, text in _tags(tags):
         if kind == "columns":
-            columns |= _COLUMNS.get(word) or {
-                each: column.description or "" for each, column in _TABLES[word].columns().items()
-            }
+            columns |= _COLUMNS.get(word) or _descriptions(_TABLES[word])
+        elif kind == "counters":
+            every = _descriptions(_TABLES[word])
+            columns |= {each: f"{every[each]} Null: hidden, or not known." for each in _counters(_TABLES[word])}
         else:
             (parameters if kind == "argument" else columns)[word] = _filled(text)
     return Macro(name, _filled(description.replace("\n", " ")), parameters, columns, _filled(query))
+
+
+def _descriptions(table: type[Table]) -> dict[str, str]:
+    return {name: column.description or "" for name, column in table.columns().items()}
+
+
+def _counters(table: type[Table]) -> list[str]:
+    return list(table.with_metadata(counter=True))
 
 
 def _parts(file: Path) -> tuple[str, str]:
@@ -128,6 +139,8 @@ def _fragment(name: str, arguments: str) -> str:
     if name == "attributes":
         table, row = arguments.split()
         return _attributes(_TABLES[table], row)
+    if name == "last_counters":
+        return _last_counters(_TABLES[arguments])
     _, query = _parts(_FOLDER / "fragments" / f"{name}.sql")
     values = [arguments] if name == "whole" else arguments.split()
     for number, value in enumerate(values, start=1):
@@ -140,6 +153,19 @@ def _attributes(table: type[Table], row: str) -> str:
     assert issubclass(table, HistoryTable)
     columns = table.with_metadata(history="tracked")
     return ", ".join(f"{{'attribute': '{name}', 'value': CAST({row}.{name} AS VARCHAR)}}" for name in columns)
+
+
+def _last_counters(table: type[Table]) -> str:
+    """Each counter of rows `fact` as it was last seen, without the dates on which it is in the list `w.counters`."""
+    is_withheld = f"coalesce(list_contains(w.counters, '{table.table_name()}.{{name}}'), false)"
+    last = f"arg_max_null(fact.{{name}}, fact.snapshot_date) FILTER (NOT {is_withheld}) AS {{name}}"
+    return ", ".join(last.format(name=name) for name in _counters(table))
+
+
+def _read_view(name: str) -> View:
+    """The view that a file of the folder declares."""
+    read = _read(name)
+    return View(name, read.description, read.sql, columns=read.columns)
 
 
 VIEWS = (
@@ -155,6 +181,7 @@ VIEWS = (
         "SELECT * FROM star.dim_model_version WHERE is_current",
         table=DimModelVersion,
     ),
+    _read_view("version_wide"),
     View(
         "manifest",
         "The Parquet files of this generation, one row per file.",
@@ -180,7 +207,9 @@ MACROS = tuple(
         _read,
         (
             *("trend_base_model", "trending_models", "models_as_of", "model_history", "removed_models"),
-            *("release_curves", "creator_leaderboard", "licence_mix", "find_hash", "snapshot_coverage"),
+            *("release_curves", "half_life", "time_to_downloads", "survival", "adoption", "creator_migration"),
+            *("creator_leaderboard", "concentration", "trending_tags", "weekday_pattern"),
+            *("licence_mix", "licence_changes", "main_file", "find_hash", "snapshot_coverage"),
         ),
     )
 )

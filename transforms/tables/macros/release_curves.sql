@@ -9,20 +9,11 @@
 -- @column downloads_lower_quartile: A quarter of them had at most so many downloads of all time.
 -- @column downloads_median: Half of them had at most so many downloads of all time.
 -- @column downloads_upper_quartile: Three quarters of them had at most so many downloads of all time.
-WITH versions AS (
-    SELECT
-        history.version_id,
-        min(history.valid_from) AS first_seen_on,
-        min(history.published_at) AS published_at,
-        arg_max(history.base_model, history.valid_from) AS base_model
-    FROM star.dim_model_version AS history
-    GROUP BY history.version_id
-),
+WITH {versions},
 cohort AS (
     SELECT
         versions.version_id,
-        -- By way of microseconds, so that the day is one of UTC in every session.
-        least(CAST(make_timestamp(epoch_us(versions.published_at)) AS DATE), versions.first_seen_on) AS published_on
+        coalesce(versions.published_on, versions.first_seen_on) AS published_on
     FROM versions JOIN star.fact_model_version_daily AS first_row
         ON first_row.version_id = versions.version_id AND first_row.snapshot_date = versions.first_seen_on
     -- A first row has a span only if the version was published since the complete crawl before.

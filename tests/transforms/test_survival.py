@@ -1,0 +1,205 @@
+"""The macros that estimate lifetimes, against lifelines: a simulated month with old and new models, removals, hidden
+numbers, gaps and partial crawls.
+
+lifelines is given lives that are worked out from what the crawls saw, one by one, and not from any table.
+"""
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+import numpy as np
+import pytest
+from lifelines import KaplanMeierFitter
+
+from tests.transforms.conftest import Workshop, model, version
+
+FIRST = date(2026, 3, 1)
+GAPS, PARTIAL, DAYS = {6, 7, 20}, {4, 15, 16, 33}, 40
+COMPLETE = [day for day in range(DAYS) if day not in GAPS | PARTIAL]
+BASES, TYPES = ("Illustrious", "Flux.1 D", "SD 1.5"), ("LORA", "Checkpoint")
+
+
+@dataclass
+class Simulated:
+    """A model with one version. Days count from the first crawl, which is at 3 o'clock; it is published at noon."""
+
+    number: int
+    published: int
+    removed: int | None
+    base_model: str
+    type: str
+    counts: list[int]
+    hidden: range
+    #: The days on which a crawl saw it; what it read; and the complete crawl that found it gone.
+    seen: list[int]
+    gone: int | None = None
+
+    @property
+    def known(self) -> list[tuple[int, int]]:
+        """Age and downloads of each day on which they were known."""
+        return [(day - self.published, self.counts[day]) for day in self.seen if day not in self.hidden]
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it was published since the complete crawl before the one that saw it first, which knew its number."""
+        complete = max((day for day in COMPLETE if day < self.seen[0]), default=None)
+        return complete is not None and complete <= self.published and self.seen[0] not in self.hidden
+
+    def item(self, day: int) -> dict:
+        stats = {"downloadCount": None if day in self.hidden else self.counts[day]}
+        stated = f"{FIRST + timedelta(self.published)}T12:00:00.000Z"
+        only = version(self.number * 10, self.base_model, stats=stats, publishedAt=stated)
+        return model(self.number, only, stats=stats, type=self.type)
+
+
+def simulated() -> list[Simulated]:
+    chance = random.Random(7)
+    found = []
+    for number in range(1, 241):
+        published = chance.choice([-400, -90, -20, -9, -6, -3, *range(-1, DAYS - 4)])
+        removed = max(published, 0) + chance.randint(2, 50) if chance.random() < 0.5 else None
+        start, fade = chance.randint(1, 40), chance.uniform(0.01, 0.3)
+        total, counts = 0.0, []
+        for age in range(-published if published < 0 else 0):
+            total += start * np.exp(-fade * age)
+        for day in range(DAYS):
+            total += start * np.exp(-fade * (day - published)) * chance.uniform(0.3, 1.7) if day > published else 0
+            counts.append(int(total))
+        first_hidden = chance.randrange(DAYS) if chance.random() < 0.3 else DAYS
+        hidden = range(first_hidden, first_hidden + chance.randint(1, 12))
+        each = Simulated(number, published, removed, chance.choice(BASES), chance.choice(TYPES), counts, hidden, [])
+        for day in sorted({*COMPLETE, *PARTIAL}):
+            is_there = published < day and (removed is None or day < removed)
+            if is_there and (day in COMPLETE or chance.random() < 0.5):
+                each.seen.append(day)
+            elif each.seen and each.gone is None and not is_there and day in COMPLETE:
+                each.gone = day
+        found += [each] if each.seen else []
+    return found
+
+
+MODELS = simulated()
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory) -> Workshop:
+    workshop = Workshop(tmp_path_factory.mktemp("month"))
+    for day in sorted({*COMPLETE, *PARTIAL}):
+        workshop.raw.crawl(
+            FIRST + timedelta(day),
+            status="complete" if day in COMPLETE else "partial",
+            model=[each.item(day) for each in MODELS if day in each.seen],
+            buried=tuple(each.number for each in MODELS if each.gone == day),
+        )
+    workshop.build()
+    return workshop
+
+
+def fitted(lives: list[tuple[int, int, bool]]) -> KaplanMeierFitter:
+    """Of lives (entered, left, has ended). lifelines lets no one enter below zero, so all ages are one more."""
+    entered, left, ended = zip(*[life for life in lives if life[0] < life[1]], strict=True)
+    return KaplanMeierFitter().fit([age + 1 for age in left], event_observed=ended, entry=[age + 1 for age in entered])
+
+
+def quartiles(lives: list[tuple[int, int, bool]]) -> tuple[int, int, *tuple[int | None, ...]]:
+    """Lives, those that end, and the quartiles of lifelines."""
+    # Rounded, because lifelines' product of fractions that should be a half may be a little more.
+    shares = fitted(lives).survival_function_.KM_estimate.round(9)
+    ages = [min(shares.index[shares <= 1 - part], default=None) for part in (0.25, 0.5, 0.75)]
+    watched = [life for life in lives if life[0] < life[1]]
+    return len(watched), sum(life[2] for life in watched), *(None if age is None else int(age) - 1 for age in ages)
+
+
+def groups_of(pairs) -> dict[str | None, list]:
+    """The lives of each base model, and of all together."""
+    found = defaultdict(list)
+    for base_model, life in pairs:
+        found[base_model].append(life)
+        found[None].append(life)
+    return found
+
+
+def removals(of: list[Simulated]) -> list[tuple[int, int, bool]]:
+    return [
+        (each.seen[0] - each.published, (each.gone or COMPLETE[-1]) - each.published, each.gone is not None)
+        for each in of
+    ]
+
+
+@pytest.mark.parametrize("dimension", [None, "type", "base_model"])
+def test_survival_is_what_lifelines_estimates_with_delayed_entry(month, dimension):
+    values = {None: [None], "type": TYPES, "base_model": BASES}[dimension]
+    named = "null" if dimension is None else f"'{dimension}'"
+    rows = month.sql(f"from star.survival({named})")
+    assert {row[0] for row in rows} == set(values)
+    for value in values:
+        fit = fitted(removals([each for each in MODELS if dimension is None or getattr(each, dimension) == value]))
+        events = fit.event_table[fit.event_table.observed > 0]
+        answer = [row[1:] for row in rows if row[0] == value]
+        assert [age for age, *_ in answer] == [int(age) - 1 for age in events.index]
+        assert [at_risk for _, at_risk, *_ in answer] == list(events.at_risk - events.entrance)
+        assert [removed for _, _, removed, *_ in answer] == list(events.observed)
+        found = np.array([row[3:] for row in answer], dtype=float)
+        wanted = fit.survival_function_.join(fit.confidence_interval_).loc[events.index]
+        np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_models_that_were_there_at_the_first_snapshot_were_not_watched_before(month):
+    """Without delayed entry the estimate is another one, so the data tell the two apart."""
+    everybody = fitted([(-1, left, ended) for _, left, ended in removals(MODELS)])
+    assert abs(fitted(removals(MODELS)).predict(110) - everybody.predict(110)) > 0.05
+
+
+@pytest.mark.parametrize("n", [20, 100, 300])
+def test_time_to_downloads_is_what_lifelines_estimates_with_delayed_entry(month, n):
+    pairs = []
+    for each in MODELS:
+        if not each.known or (not each.is_watched and each.known[0][1] >= n):
+            continue
+        reached = next((age for age, count in each.known if count >= n), None)
+        entered = -1 if each.is_watched else each.known[0][0]
+        pairs.append(
+            (each.base_model, (entered, each.known[-1][0] if reached is None else reached, reached is not None))
+        )
+    expected = {base_model: quartiles(lives) for base_model, lives in groups_of(pairs).items()}
+    rows = month.sql(f"from star.time_to_downloads({n})")
+    assert {row[0]: row[1:] for row in rows} == expected
+    assert rows[0][0] is None
+
+
+def halvings(of: list[Simulated]) -> list[tuple[str, tuple[int, int, bool]]]:
+    pairs = []
+    for each in of:
+        ages = [age for age, _ in each.known]
+        if not ages or ages[0] > 7 or ages[-1] < 7:
+            continue
+        line = ([0, *ages], [0, *(count for _, count in each.known)])
+        first_week = np.interp(7, *line)
+        fallen = [
+            age for age in ages if age > 7 and np.interp(age, *line) - np.interp(age - 7, *line) <= first_week / 2
+        ]
+        if first_week >= 10:
+            pairs.append((each.base_model, (7, min(fallen, default=ages[-1]), bool(fallen))))
+    return pairs
+
+
+def test_half_lives_are_what_lifelines_estimates(month):
+    expected = {base_model: quartiles(lives) for base_model, lives in groups_of(halvings(MODELS)).items()}
+    rows = month.sql("from star.half_life(null, null)")
+    assert {row[0]: row[1:] for row in rows} == expected
+    assert expected[None][0] > expected[None][1] > 0
+
+
+@pytest.mark.parametrize("of_type", TYPES)
+@pytest.mark.parametrize("base_model", BASES)
+def test_the_half_life_of_a_base_model_and_type_is_one_row(month, base_model, of_type):
+    lives = [life for _, life in halvings([m for m in MODELS if (m.base_model, m.type) == (base_model, of_type)])]
+    assert month.sql(f"from star.half_life('{base_model}', '{of_type}')") == [(base_model, *quartiles(lives))]
+
+
+def test_an_unknown_dimension_of_survival_is_an_error_that_names_the_known_ones(month):
+    with pytest.raises(duckdb.Error, match=r"survival takes base_model, .* or null, not colour"):
+        month.sql("from star.survival('colour')")

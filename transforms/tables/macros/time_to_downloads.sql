@@ -1,0 +1,83 @@
+-- How many days versions take from their publication to a number of downloads, by base model: Kaplan-Meier quartiles,
+-- in which versions that are not there yet count as long as they were watched (right censoring). A version that was
+-- published since the complete crawl before the one that saw it first is watched from its beginning. Any other is
+-- watched from the age at which its downloads were first known (delayed entry), and only if they were fewer then. A
+-- version without a date of publication is left out. One row per base model, after one for all of them together.
+--
+-- @argument n: The number of downloads, above zero.
+-- @column base_model: The base model, as a version states it now or stated it last. Null: all together.
+-- @column versions: Versions that were watched below the number.
+-- @column reached: Those of them that were seen to come to it.
+-- @column days_lower_quartile: Age in days by which a quarter of versions has the number. Null: fewer than a quarter
+--   are known to have come to it.
+-- @column days_median: Age in days by which half of versions have the number. Null: fewer than half are known to have.
+-- @column days_upper_quartile: Age in days by which three quarters of versions have the number. Null: fewer are known
+--   to have.
+WITH {versions},
+{counted_days},
+-- The rows on which a number became known that had not been known before, and those on which it came to `n`. A flow is
+-- counted from the last known number, and from zero at a version that was watched from its beginning.
+turns AS MATERIALIZED (
+    SELECT fact.version_id, fact.snapshot_date, fact.download_count, fact.downloads_delta
+    FROM star.fact_model_version_daily AS fact
+    WHERE fact.download_count IS NOT NULL
+        AND (fact.downloads_delta IS NULL OR (fact.download_count >= n AND fact.download_count - fact.downloads_delta < n))
+),
+firsts AS (
+    SELECT
+        turns.version_id,
+        min(turns.snapshot_date) FILTER (turns.downloads_delta IS NULL) AS entered_on,
+        min(turns.snapshot_date) FILTER (turns.downloads_delta IS NOT NULL) AS reached_on,
+        coalesce(bool_or(turns.downloads_delta IS NULL AND turns.download_count >= n), false) AS was_there
+    FROM turns
+    GROUP BY turns.version_id
+),
+watched AS (
+    SELECT versions.version_id, versions.base_model, versions.published_on, firsts.entered_on, firsts.reached_on
+    FROM versions LEFT JOIN firsts ON firsts.version_id = versions.version_id
+    WHERE versions.published_on IS NOT NULL AND firsts.was_there IS NOT TRUE
+),
+-- When the number was last known of those that did not come to it: mostly at the newest complete snapshot.
+newest AS (
+    SELECT d.date FROM star.dim_date AS d WHERE d.date >= (SELECT max(c.date) FROM counted_days AS c)
+),
+seen AS (
+    SELECT fact.version_id, max(fact.snapshot_date) AS date
+    FROM star.fact_model_version_daily AS fact JOIN newest ON newest.date = fact.snapshot_date
+    WHERE fact.download_count IS NOT NULL
+    GROUP BY fact.version_id
+),
+unseen AS (
+    SELECT watched.version_id
+    FROM watched ANTI JOIN seen ON seen.version_id = watched.version_id
+    WHERE watched.reached_on IS NULL
+),
+ends AS (
+    SELECT seen.version_id, seen.date FROM seen
+    UNION ALL
+    SELECT fact.version_id, max(fact.snapshot_date)
+    FROM star.fact_model_version_daily AS fact SEMI JOIN unseen ON unseen.version_id = fact.version_id
+    WHERE fact.download_count IS NOT NULL
+    GROUP BY fact.version_id
+),
+lives AS (
+    SELECT
+        unnest([watched.base_model, NULL]) AS value,
+        -- Whoever is watched from its beginning is at risk at the age of zero, too.
+        coalesce(watched.entered_on - watched.published_on, -1) AS entered_age,
+        coalesce(watched.reached_on, ends.date) - watched.published_on AS left_age,
+        watched.reached_on IS NOT NULL AS has_ended
+    FROM watched LEFT JOIN ends ON ends.version_id = watched.version_id
+    WHERE watched.reached_on IS NOT NULL OR ends.date IS NOT NULL
+),
+{kaplan_meier},
+{quartiles}
+SELECT
+    q.value AS base_model,
+    q.lives AS versions,
+    q.ended AS reached,
+    q.lower_quartile AS days_lower_quartile,
+    q.median AS days_median,
+    q.upper_quartile AS days_upper_quartile
+FROM quartiles AS q
+ORDER BY q.value IS NOT NULL, q.lives DESC, q.value
