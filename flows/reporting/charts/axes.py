@@ -54,11 +54,13 @@ def time_ticks(first: date, last: date, most: int) -> Ticks:
     if len(dates) < 2 <= most and first != last:
         # Between two months, or two years, there may be none: then the ends tell what is shown.
         dates, years, months = [first, last], False, 0
+    texts = [f"{on:%Y}" if years else f"{on:%b}" if months else f"{on:%-d %b}" for on in dates]
     labels = []
-    for number_, on in enumerate(dates):
-        text = f"{on:%Y}" if years else f"{on:%b}" if months else f"{on:%-d %b}"
-        new_year = not years and (number_ == 0 or on.year != dates[number_ - 1].year)
-        labels.append((text, f"{on:%Y}") if new_year else (text,))
+    for index, (text, on) in enumerate(zip(texts, dates, strict=True)):
+        new_year = index == 0 or on.year != dates[index - 1].year
+        # "Apr" of two years would be the same tick twice.
+        named = not years and (new_year or texts.count(text) > 1)
+        labels.append((text, f"{on:%Y}") if named else (text,))
     return Ticks(tuple(map(milliseconds, dates)), tuple(labels))
 
 

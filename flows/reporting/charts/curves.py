@@ -9,7 +9,7 @@ from flows.reporting.charts import series
 from flows.reporting.charts.axes import number_ticks, value_scale
 from flows.reporting.charts.figure import Figure
 from flows.reporting.charts.layout import Around, finished, flat_axis, left_of, sentence
-from flows.reporting.charts.lines import labelled, line_ends, line_layers
+from flows.reporting.charts.lines import drawable, labelled, line_ends, line_layers
 from flows.reporting.charts.measures import Measure
 from flows.reporting.charts.text import shown
 from flows.reporting.charts.theme import Theme
@@ -83,6 +83,7 @@ def curves(
             scale=alt.Scale(domain=[first - air, last + air], nice=False, zero=False),
             axis=flat_axis(number_ticks(first, last, 5), number_ticks(first, last, 10)),
         )
+        painted = drawable(drawn, coloured, scale)
         entries, beside = labelled(line_ends(drawn, coloured, scale, theme, measure), x)
         at_days: dict[float, dict[str, float | None]] = {}
         for row in drawn:
@@ -90,11 +91,13 @@ def curves(
                 at_days.setdefault(row["x"], {})[row["name"]] = row["value"]
         places = [(at, f"{at:,.0f} days since {since}", list(values.items())) for at, values in sorted(at_days.items())]
         layers = [
-            *line_layers(drawn, coloured, scale, x, theme, "value", step=step),
+            *line_layers(painted, coloured, scale, x, theme, "value", step=step),
             *beside,
             series.rule(places, measure, x, theme),
         ]
-        return finished(layers, around, theme, left=left_of(scale), bottom=22, entries=entries, width=width)
+        return finished(
+            layers, around, theme, left=left_of(scale), bottom=22, entries=entries, width=width, points=painted
+        )
 
     return Figure(finding, table, draw)
 

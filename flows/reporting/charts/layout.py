@@ -43,7 +43,9 @@ class Around:
 
 
 def data(rows: list[dict[str, Any]], name: str | None = None) -> alt.InlineData:
-    return alt.InlineData(values=rows, name=name) if name else alt.InlineData(values=rows)
+    """Rows as the text that a browser reads. Altair would check rows one by one, for a minute where there are many."""
+    text, form = json.dumps(rows), alt.JsonDataFormat(type="json")
+    return alt.InlineData(values=text, format=form, name=name) if name else alt.InlineData(values=text, format=form)
 
 
 def expression(narrow: object, wide: object) -> alt.ExprRef:
@@ -72,11 +74,11 @@ def value_axis(scale: Scale) -> alt.Axis:
 
 
 def value_encoding(field: str, scale: Scale) -> alt.Y:
-    kind: dict[str, Any] = {"type": "log"} if scale.is_log else {}
+    kind: dict[str, Any] = {"type": "log"} if scale.is_log else {"zero": False}
     return alt.Y(
         f"{field}:Q",
         title=None,
-        scale=alt.Scale(domain=[scale.low, scale.high], nice=False, zero=False, clamp=True, **kind),
+        scale=alt.Scale(domain=[scale.low, scale.high], nice=False, clamp=True, **kind),
         axis=value_axis(scale),
     )
 
@@ -142,6 +144,7 @@ def finished(
     width: int | None = None,
     height: float = HEIGHT,
     tall: tuple[float, float] | None = None,
+    points: list[dict[str, Any]] | None = None,
 ) -> alt.LayerChart:
     """The chart with everything around its plot.
 
@@ -151,6 +154,7 @@ def finished(
         entries: the names that stand under the plot while the chart is narrow.
         width: in pixels; by default that of the container.
         tall: how far marks reach below the plot of the narrow and of the wide layout, where the height depends on it.
+        points: the rows of the layers that have none of their own.
     """
     below, legend_height = legend(entries, left, height + bottom + 8)
     above = _subtitle(around.subtitle, left, theme)
@@ -161,7 +165,7 @@ def finished(
         else json.dumps(width < NARROW_BELOW)
     )
     chart: alt.LayerChart = (
-        alt.LayerChart(layer=[*layers, *below, above, footer])
+        alt.LayerChart(data=data(points or [{}], "points"), layer=[*layers, *below, above, footer])
         .add_params(alt.param(name="narrow", expr=narrow))
         .properties(
             width=width or "container",

@@ -72,14 +72,24 @@ def lines(
 
     def draw(theme: Theme, width: int | None) -> alt.LayerChart:
         x = series.time_encoding(points)
+        drawn = drawable(rows, coloured, scale)
         entries, beside = labelled(line_ends(rows, coloured, scale, theme, points.measure), x)
         layers = [
-            *line_layers(rows, coloured, scale, x, theme, points.line),
+            *line_layers(drawn, coloured, scale, x, theme, points.line),
             *beside,
             *series.marks(points, x, theme),
             series.hover(points, coloured, x, theme),
         ]
-        return finished(layers, around, theme, left=left_of(scale), bottom=series.BOTTOM, entries=entries, width=width)
+        return finished(
+            layers,
+            around,
+            theme,
+            left=left_of(scale),
+            bottom=series.BOTTOM,
+            entries=entries,
+            width=width,
+            points=drawn,
+        )
 
     table = shown_rows.select("name", "begins", "ends", "value", *(["mean"] if points.line == "mean" else []))
     return Figure(finding, table.sort("begins", "name"), draw)
@@ -127,8 +137,17 @@ def _rows(shown_rows: pl.DataFrame, names: Sequence[str], line: str) -> list[dic
     return rows
 
 
+def drawable(rows: list[dict[str, Any]], coloured: Sequence[str], scale: Scale) -> list[dict[str, Any]]:
+    """The rows as `line_layers` draws them: each knows whether it is coloured; a logarithm of zero is a gap."""
+    painted = [row | {"kind": "line" if row["name"] in coloured else "grey"} for row in rows]
+    if not scale.is_log:
+        return painted
+    columns = ("value", "mean")
+    return [row | {column: row[column] if (row[column] or 0) > 0 else None for column in columns} for row in painted]
+
+
 def line_layers(
-    rows: list[dict[str, Any]],
+    painted: list[dict[str, Any]],
     coloured: Sequence[str],
     scale: Scale,
     x: alt.X,
@@ -137,35 +156,18 @@ def line_layers(
     *,
     step: bool = False,
 ) -> list[alt.Chart]:
-    """Grey lines, faint daily values, lines, single points between gaps, and a mark where a value is cut off."""
-    painted = [row | {"kind": "line" if row["name"] in coloured else "grey"} for row in rows]
-    if scale.is_log:
-        painted = [
-            row | {column: row[column] if (row[column] or 0) > 0 else None for column in ("value", "mean")}
-            for row in painted
-        ]
-    table = data(painted, "points")
-    base = alt.Chart(table).encode(x=x, detail="series:N")
-    hues = alt.Color(
-        "series:N",
-        legend=None,
-        scale=alt.Scale(
-            domain=list(range(len({row["series"] for row in rows}))),
-            range=[
-                colour(name, dark=theme.is_dark) if name in coloured else theme.grey
-                for name in dict.fromkeys(row["name"] for row in rows)
-            ],
-        ),
-    )
+    """Grey lines, faint daily values, lines, single points between gaps, and a mark where a value is cut off.
+
+    The layers have no data of their own: they draw the chart's (`drawable`).
+    """
+    names = list(dict.fromkeys(row["name"] for row in painted))
+    domain = list(range(len(names)))
+    paint = [colour(name, dark=theme.is_dark) if name in coloured else theme.grey for name in names]
     patterns = dashes(coloured)
-    dash = alt.StrokeDash(
-        "series:N",
-        legend=None,
-        scale=alt.Scale(
-            domain=list(range(len({row["series"] for row in rows}))),
-            range=[patterns.get(name, (1, 0)) for name in dict.fromkeys(row["name"] for row in rows)],
-        ),
-    )
+    strokes = [patterns.get(name, (1, 0)) for name in names]
+    base = alt.Chart().encode(x=x, detail="series:N")
+    hues = alt.Color("series:N", legend=None, scale=alt.Scale(domain=domain, range=paint))
+    dash = alt.StrokeDash("series:N", legend=None, scale=alt.Scale(domain=domain, range=strokes))
     main = value_encoding(line, scale)
     path: dict[str, Any] = {"invalid": "break-paths-show-domains", **({"interpolate": "step-after"} if step else {})}
     layers = []

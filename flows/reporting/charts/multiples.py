@@ -80,7 +80,7 @@ def multiples(
             alt.Chart(data([{key: panel[key] for key in _HEAD} | {"across": 0, "up": 0} for panel in panels]))
         )
         drawn = [row | {"colour": panel["colour"]} for panel in panels for row in panel["rows"]]
-        base = placed(alt.Chart(data(drawn, "points")).transform_filter("isValid(datum.up)"))
+        base = placed(alt.Chart().transform_filter("isValid(datum.up)"))
         text: dict[str, Any] = {"baseline": "top", "fontSize": _TEXT}
         layers = [
             heads.mark_rule(color=theme.grid).encode(x=pixel("left", alt.X), x2=alt.X2("right:Q"), y=pixel("bottom")),
@@ -110,7 +110,9 @@ def multiples(
                 ],
             ),
         ]
-        return finished(layers, around, theme, left=0, bottom=0, width=width, height=0, tall=(tall[False], tall[True]))
+        return finished(
+            layers, around, theme, left=0, bottom=0, width=width, height=0, tall=(tall[False], tall[True]), points=drawn
+        )
 
     table = rows.select("name", "begins", "ends", "value", *(["mean"] if line == "mean" else []))
     return Figure(finding, table.sort("begins", "name"), draw)

@@ -6,7 +6,7 @@ import polars as pl
 from flows.reporting.charts import series
 from flows.reporting.charts.colours import colour
 from flows.reporting.charts.figure import Figure
-from flows.reporting.charts.layout import Around, data, finished, sentence
+from flows.reporting.charts.layout import Around, finished, sentence
 from flows.reporting.charts.measures import Measure
 from flows.reporting.charts.text import percent, shortened, shown
 from flows.reporting.charts.theme import LABEL_SIZE, Theme
@@ -63,7 +63,7 @@ def ranking(
             }
             for place, (name, value) in enumerate(top.iter_rows())
         ]
-        base = alt.Chart(data(rows, "points"))
+        base = alt.Chart()
         # The plot is as wide as it can be, less the numbers at the ends of the bars.
         bars = base.transform_calculate(left="datum.from * (width - 70)", right="datum.to * (width - 70)")
         x, paint = alt.X("left:Q", scale=None, axis=None), alt.Color("colour:N", scale=None)
@@ -88,7 +88,7 @@ def ranking(
                 text="text:N",
             ),
         ]
-        return finished(layers, around, theme, left=0, bottom=0, width=width, height=_ROW * len(rows))
+        return finished(layers, around, theme, left=0, bottom=0, width=width, height=_ROW * len(rows), points=rows)
 
     return Figure(finding, table, draw)
 

@@ -201,6 +201,8 @@ def change(name: str, first: float, last: float, measure: Measure) -> str:
     now = f"to {now}" if measure.unit else "from its first value"
     if first <= 0 or abs(last / first - 1) < 0.005:
         return f"{who} {'stayed at' if first == last else 'went to'} {measure.said(last)}"
+    if last == 0:
+        return f"{who} fell to {measure.said(last)}"
     percent = abs(100 * (last / first - 1))
     if last >= 3 * first:
         return f"{who} rose {last / first:,.1f}-fold {now}"

@@ -11,7 +11,7 @@ from flows.reporting.charts.axes import Scale, milliseconds, value_scale
 from flows.reporting.charts.colours import colour
 from flows.reporting.charts.figure import Figure
 from flows.reporting.charts.grain import Grain
-from flows.reporting.charts.layout import HEIGHT, Around, data, finished, left_of, value_encoding
+from flows.reporting.charts.layout import HEIGHT, Around, finished, left_of, value_encoding
 from flows.reporting.charts.lines import End, labelled, nothing_to_draw
 from flows.reporting.charts.measures import DOWNLOADS, Form, Measure
 from flows.reporting.charts.text import shown
@@ -57,7 +57,7 @@ def stack(
         text_paint = [*paint[:-1], theme.quiet]
         entries, beside = labelled(_ends(rows, scale, text_paint, points.measure), x)
         rectangles = (
-            alt.Chart(data(rows, "points"))
+            alt.Chart()
             # A seam in the colour of the paper parts neighbours whose colours are near, if the bar is wide enough.
             .mark_rect(stroke=theme.paper, strokeWidth=alt.ExprRef(f"width > {6 * bars} ? 1 : 0"))
             .encode(
@@ -70,7 +70,9 @@ def stack(
         )
         layers = [rectangles, *beside, *series.marks(points, x, theme), _hover(rows, points.measure, x, theme)]
         # From above, as the parts stand in the bars.
-        return finished(layers, around, theme, left=left_of(scale), bottom=series.BOTTOM, entries=entries, width=width)
+        return finished(
+            layers, around, theme, left=left_of(scale), bottom=series.BOTTOM, entries=entries, width=width, points=rows
+        )
 
     table = parts.select(
         pl.col("part").replace_strict(dict(enumerate(labels)), return_dtype=pl.String).alias("name"),
