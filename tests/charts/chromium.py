@@ -84,7 +84,7 @@ class Tab:
 @contextmanager
 def tab():
     """A browser with one page; it ends with the block."""
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
             [
                 found(),

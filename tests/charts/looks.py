@@ -1,5 +1,7 @@
 """What is wrong with a chart as a browser shows it: nothing, one hopes."""
 
+from itertools import combinations
+
 import pytest
 
 #: The texts of the chart with their boxes, its axes' ticks, and its data.
@@ -31,27 +33,31 @@ def seen(tab):
 
 def faults(shown, figure, values, theme):
     """Sentences about what is wrong."""
+    return [*_unreadable(shown, theme), *_wrong(shown, figure, values)]
+
+
+def _unreadable(shown, theme):
     left, top, right, bottom = shown["svg"]
-    for text, (x, y, x2, y2), _ in shown["texts"]:
+    for text, (x, y, x2, y2), paint in shown["texts"]:
         if x < left - 1 or y < top - 1 or x2 > right + 1 or y2 > bottom + 1:
             yield f"cut off: {text!r} at {x:.0f} to {x2:.0f} of {left:.0f} to {right:.0f}, {y:.0f} to {y2:.0f}"
-    boxes = [(text, box) for text, box, _ in shown["texts"]]
-    for place, (text, one) in enumerate(boxes):
-        for other_text, other in boxes[place + 1 :]:
-            if _overlap(one, other) > 1.5:
-                yield f"{text!r} and {other_text!r} overlap"
+        if (contrast := _contrast(paint, theme.paper)) < 4.5:
+            yield f"{text!r} has a contrast of {contrast:.1f}"
+    for (text, one, _), (other_text, other, _) in combinations(shown["texts"], 2):
+        if _overlap(one, other) > 1.5:
+            yield f"{text!r} and {other_text!r} overlap"
+    if shown["page"][0] > shown["page"][1]:
+        yield f"the page is wider than its window: {shown['page']}"
+
+
+def _wrong(shown, figure, values):
     for ticks in shown["ticks"]:
         if len(set(ticks)) < len(ticks):
             yield f"ticks are there twice: {ticks}"
-    if shown["page"][0] > shown["page"][1]:
-        yield f"the page is wider than its window: {shown['page']}"
     if not shown["name"].startswith(figure.finding):
         yield f"a screen reader hears {shown['name']!r}"
     if sorted(shown["values"]) != pytest.approx(sorted(values), rel=1e-9, abs=1e-9):
         yield f"{len(shown['values'])} numbers are not the {len(values)} of SQL"
-    for text, _, paint in shown["texts"]:
-        if (contrast := _contrast(paint, theme.paper)) < 4.5:
-            yield f"{text!r} has a contrast of {contrast:.1f}"
 
 
 def _overlap(one, other):

@@ -149,18 +149,21 @@ FORMS = {
     "share": "select name, bucket, gained / sum(gained) over (partition by bucket) from rates",
     "cumulative": "select name, bucket, sum(gained) over (partition by name order by bucket) from rates",
     "indexed": """
-        select name, bucket, 100 * (gained / days) / first_value(gained / days) over (partition by name order by bucket)
-        from rates
+        select name, bucket, 100 * (gained / days) / if(
+            '{grain}' = 'day' and count(*) over (partition by name) >= 14,
+            sum(gained) filter (bucket <= date '2024-11-27') over (partition by name) / 7,
+            first_value(gained / days) over (partition by name order by bucket)
+        ) from rates
     """,
 }
 
 
 def expected(connection, form, grain, column="downloads"):
-    """Name, bucket and value as SQL says. Published versions of days that nobody saw are not made up for."""
+    """Value by name and bucket as SQL says. Published versions of days that nobody saw are not made up for."""
     number = {
         "downloads": "sum(gained) as number",
         "versions": "sum(published) filter ((select status from calendar where calendar.day = given.day) "
         "in ('complete', 'partial')) as number",
     }[column]
-    query = EXPECTED.format(number=number, grain=grain) + FORMS[form]
+    query = (EXPECTED + FORMS[form]).format(number=number, grain=grain)
     return {(name, bucket): value for name, bucket, value in connection.execute(query).fetchall()}

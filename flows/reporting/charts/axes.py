@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 from flows.reporting.charts.measures import Measure
-from flows.reporting.charts.text import number
 
 #: Steps between two ticks of a time axis: a number of days (7 and 14 from a Monday on) or of months.
 _STEPS = (*((days, 0) for days in (1, 2, 7, 14)), *((0, months) for months in (1, 2, 3, 6, 12, 24, 60, 120)))
@@ -139,14 +138,15 @@ def _log_scale(low: float, high: float, measure: Measure) -> Scale:
         if len(values) >= 3:
             break
     if len(values) < 2:
-        linear = _value_ticks(low, high, measure, 5)
+        # Less than a step of a logarithm: there it looks like a linear axis.
+        linear = _value_ticks(low, high, replace(measure, whole=measure.whole and high - low > 2), 5)
         return Scale(low, high, linear, is_log=True)
     if len(values) > 8:
         values = values[:: math.ceil(len(values) / 8)]
     scale = 100 if measure.is_share else 1
     unit = " %" if measure.is_share else ""
     return Scale(
-        low, high, Ticks(tuple(values), tuple((f"{number(value * scale)}{unit}",) for value in values)), is_log=True
+        low, high, Ticks(tuple(values), tuple((f"{value * scale:,.10g}{unit}",) for value in values)), is_log=True
     )
 
 

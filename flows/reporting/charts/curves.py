@@ -72,7 +72,7 @@ def curves(
     per_name = [known.filter(pl.col("name") == name)["value"].to_list() for name in names]
     scale = value_scale(per_name, measure, log=log)
     first, last = (float(edge) for edge in known.select(pl.col("day").min(), pl.col("day").max().alias("last")).row(0))
-    rest = [f"Grey: {len(names) - len(coloured):,} others."] if len(names) > len(coloured) else []
+    rest = series.grey_note(len(names) - len(coloured))
     around = Around(finding, subtitle, [*series.cut_off(drawn, scale, measure), *rest, *footer])
 
     def draw(theme: Theme, width: int | None) -> alt.LayerChart:

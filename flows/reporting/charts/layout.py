@@ -78,7 +78,7 @@ def value_encoding(field: str, scale: Scale) -> alt.Y:
     return alt.Y(
         f"{field}:Q",
         title=None,
-        scale=alt.Scale(domain=[scale.low, scale.high], nice=False, clamp=True, **kind),
+        scale=alt.Scale(domain=[scale.low, scale.high], nice=False, **kind),
         axis=value_axis(scale),
     )
 

@@ -64,7 +64,7 @@ def lines(
     scale = value_scale(values, points.measure, log=log)
     footer = [
         *series.cut_off(rows, scale, points.measure),
-        *([f"Grey: {len(names) - len(coloured):,} others."] if len(names) > len(coloured) else []),
+        *series.grey_note(len(names) - len(coloured)),
         *(["Zeros and negative values are not drawn on this axis."] if log and _below_zero(rows) else []),
         *points.footer(source),
     ]
@@ -169,7 +169,11 @@ def line_layers(
     hues = alt.Color("series:N", legend=None, scale=alt.Scale(domain=domain, range=paint))
     dash = alt.StrokeDash("series:N", legend=None, scale=alt.Scale(domain=domain, range=strokes))
     main = value_encoding(line, scale)
-    path: dict[str, Any] = {"invalid": "break-paths-show-domains", **({"interpolate": "step-after"} if step else {})}
+    path: dict[str, Any] = {
+        "invalid": "break-paths-show-domains",
+        "clip": True,
+        **({"interpolate": "step-after"} if step else {}),
+    }
     layers = []
     if any(row["kind"] == "grey" for row in painted):
         grey = base.transform_filter("datum.kind == 'grey'")
@@ -179,7 +183,7 @@ def line_layers(
         daily = value_encoding("value", scale)
         layers.append(seen.mark_line(strokeWidth=1, opacity=0.28, **path).encode(y=daily, color=hues))
         if any(row["faint"] for row in painted):
-            dots = seen.transform_filter("datum.faint").mark_circle(size=14, opacity=0.35)
+            dots = seen.transform_filter("datum.faint").mark_circle(size=14, opacity=0.35, clip=True)
             layers.append(dots.encode(y=daily, color=hues))
     layers.append(seen.mark_line(strokeWidth=2.25, **path).encode(y=main, color=hues, strokeDash=dash))
     if any(row["alone"] for row in painted):

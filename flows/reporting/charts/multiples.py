@@ -138,7 +138,7 @@ def _panels(
             {
                 "panel": place,
                 "name": text,
-                "value": value,
+                "value": daily,
                 "across": (x - first) / (last - first) if last > first else 0.5,
                 "up": None if value is None else (value - low) / ((high - low) or 1.0),
                 # A line is drawn per piece between two gaps.
@@ -147,8 +147,8 @@ def _panels(
                 "text": None if value is None else measure.written(value),
                 "when": f"{on:%-d %B %Y}",
             }
-            for index, (x, value, on, alone) in enumerate(
-                zip(of_name["x"], values, of_name["ends"], series.alone(values), strict=True)
+            for index, (x, daily, value, on, alone) in enumerate(
+                zip(of_name["x"], of_name["value"], values, of_name["ends"], series.alone(values), strict=True)
             )
         ]
         latest = f"{measure.written(ends[name][1])} (highest {measure.written(high)})" if name in ends else "unknown"

@@ -66,8 +66,13 @@ class Points:
         return notes
 
 
-def points_of(frame: pl.DataFrame, by: str, measure: Measure, form: Form, grain: Grain | None) -> Points | None:
-    """The points of a frame (see `grain.aggregated`; `status` of the days is optional), or none if it has no day."""
+def points_of(
+    frame: pl.DataFrame, by: str, measure: Measure, form: Form, grain: Grain | None, *, smooth: bool = True
+) -> Points | None:
+    """The points of a frame (see `grain.aggregated`; `status` of the days is optional), or none if it has no day.
+
+    `smooth` adds seven-day means to the days of a flow.
+    """
     if frame.is_empty():
         return None
     first, last = frame["snapshot_date"].min(), frame["snapshot_date"].max()
@@ -76,7 +81,7 @@ def points_of(frame: pl.DataFrame, by: str, measure: Measure, form: Form, grain:
     grain = grain or grain_of(first, last)
     rows = aggregated(frame, by, measure, grain)
     line = "value"
-    if measure.is_flow and grain == "day" and form in {"absolute", "indexed"}:
+    if smooth and measure.is_flow and grain == "day" and form in {"absolute", "indexed"}:
         with_mean = mean_of_seven_days(rows)
         if with_mean.filter(pl.col("mean").is_not_null())["bucket"].n_unique() >= MEANS:
             rows, line = with_mean, "mean"
@@ -196,11 +201,11 @@ def change(name: str, first: float, last: float, measure: Measure) -> str:
     if measure.is_share:
         points = 100 * (last - first)
         if abs(points) < 0.05:
-            return f"{who} stayed at {now}"
+            return f"{who} stands at {now}"
         return f"{who} {'rose' if points > 0 else 'fell'} from {measure.written(first)} to {now}"
     now = f"to {now}" if measure.unit else "from its first value"
     if first <= 0 or abs(last / first - 1) < 0.005:
-        return f"{who} {'stayed at' if first == last else 'went to'} {measure.said(last)}"
+        return f"{who} {'stands at' if first == last else 'went to'} {measure.said(last)}"
     if last == 0:
         return f"{who} fell to {measure.said(last)}"
     percent = abs(100 * (last / first - 1))
@@ -215,6 +220,11 @@ def alone(values: Sequence[float | None]) -> list[bool]:
     return [
         value is not None and padded[place] is None and padded[place + 2] is None for place, value in enumerate(values)
     ]
+
+
+def grey_note(others: int) -> list[str]:
+    """A line of the footer for the names beyond the coloured ones."""
+    return [f"Grey: {others:,} {'other' if others == 1 else 'others'}."] if others > 0 else []
 
 
 def cut_off(rows: Sequence[dict[str, Any]], scale: Scale, measure: Measure) -> list[str]:

@@ -10,7 +10,7 @@ from flows.reporting.charts import series
 from flows.reporting.charts.axes import Scale, milliseconds, value_scale
 from flows.reporting.charts.colours import colour
 from flows.reporting.charts.figure import Figure
-from flows.reporting.charts.grain import Grain
+from flows.reporting.charts.grain import WINDOW, Grain
 from flows.reporting.charts.layout import HEIGHT, Around, finished, left_of, value_encoding
 from flows.reporting.charts.lines import End, labelled, nothing_to_draw
 from flows.reporting.charts.measures import DOWNLOADS, Form, Measure
@@ -37,7 +37,7 @@ def stack(
             of its bar, so the parts of a bar add up.
     """
     form: Form = "share" if share else "absolute"
-    points = series.points_of(frame, by, measure, form, grain)
+    points = series.points_of(frame, by, measure, form, grain, smooth=False)
     names = list(dict.fromkeys(names))[: series.COLOURED]
     if points is None or points.rows["value"].is_null().all():
         return nothing_to_draw(points, measure.in_form(form), source)
@@ -154,9 +154,16 @@ def _hover(rows: list[dict[str, Any]], measure: Measure, x: alt.X, theme: Theme)
 
 
 def _finding(parts: pl.DataFrame, labels: Sequence[str], measure: Measure) -> str:
-    """What the named part that moved most did; of the grey part only if there is no other."""
-    parts = parts.with_columns(name=pl.col("part").cast(pl.String))
-    *named, grey = (str(part) for part in range(len(labels)))
-    ends = series.ends(parts, named, "value") or series.ends(parts, [grey], "value")
-    part = series.moved_most(ends)
+    """What the named part that moved most did; of the grey part only if there is no other.
+
+    Of fourteen bars on, it compares the means of the first and of the last seven: a single day is chance.
+    """
+    bars = parts.with_columns(name=pl.col("part").cast(pl.String)).drop_nulls("value").sort("x")
+    few = WINDOW if bars["bucket"].n_unique() >= 2 * WINDOW else 1
+    of_parts = bars.group_by("name").agg(
+        pl.col("value").head(few).mean().alias("first"), pl.col("value").tail(few).mean().alias("last")
+    )
+    ends = {name: (first, last) for name, first, last in of_parts.sort("name").iter_rows()}
+    grey = str(len(labels) - 1)
+    part = series.moved_most({name: values for name, values in ends.items() if name != grey} or ends)
     return series.change(labels[int(part)], *ends[part], measure)
