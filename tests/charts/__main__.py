@@ -36,8 +36,8 @@ def main(data_dir="data/demo"):
     return 1 if wrong else 0
 
 
-def look(tab, page, width, theme):
-    tab.size(width)
+def look(tab, page, width, theme, height=900):
+    tab.size(width, height)
     tab.theme(theme)
     tab.open(page.as_uri())
 
@@ -56,7 +56,7 @@ def take_pictures(tab, page, data_dir):
     }
     for name, (figure, width, theme) in pictures.items():
         page.write_text(charts.page(figure), encoding="utf-8")
-        look(tab, page, width, theme)
+        look(tab, page, width, theme, height=10)
         tab.run("document.querySelector('details').remove(); drawn.then(({view}) => view.runAsync()).then(() => 1)")
         tab.picture(IMAGES / f"{name}.png", scale=1.5)
 

@@ -96,5 +96,6 @@ def test_connectors_lead_from_the_ends_of_lines_to_their_names(tab, tmp_path):
             return [lines.map(line => at(line, 1)), rules.map(rule => at(rule, 0))];
         })"""
     )
-    assert len(ends) == len(names)
-    assert sorted(connectors) == pytest.approx(sorted(ends), abs=1)
+    assert len(connectors) == len(ends) == len(names)
+    for connector, end in zip(sorted(connectors), sorted(ends), strict=True):
+        assert connector == pytest.approx(end, abs=1)

@@ -141,26 +141,23 @@ def rule(
     Args:
         rows: place, its name, and the values there by name.
     """
-    most = max((len(values) for _, _, values in rows), default=0)
+    names = dict.fromkeys(name for _, _, values in rows for name, _ in values)
     listed_rows = []
     for place, label, values in rows:
-        known = sorted(((value, name) for name, value in values if value is not None), reverse=True)
+        there = dict(values)
+        known = sorted(((value, name) for name, value in there.items() if value is not None), reverse=True)
         texts = [f"{shown(name)}: {measure.written(value)}" for value, name in known]
-        texts += [f"{shown(name)}: unknown" for name, value in values if value is None]
+        texts += [f"{shown(name)}: unknown" for name in names if there.get(name) is None]
         # The rank is part of the name of the field, so that no name of a base model can be one.
         listed_rows.append({"x": place, "when": label, **{f"rank_{rank}": text for rank, text in enumerate(texts, 1)}})
     nearest = alt.selection_point(on="pointermove", nearest=True, encodings=["x"], empty=False, clear="pointerout")
+    # The pointer is over the cell around a rule, whose datum is the rule. A key like "1" would move to the front.
+    row = "(datum.datum || datum)"
+    said = ", ".join([f'"at": {row}.when', *(f'"{rank}.": {row}.rank_{rank}' for rank in range(1, len(names) + 1))])
     drawn: alt.Chart = (
         alt.Chart(data(listed_rows))
-        .mark_rule(color=theme.text, strokeWidth=1)
-        .encode(
-            x=x,
-            opacity=alt.when(nearest).then(alt.value(0.55)).otherwise(alt.value(0)),
-            tooltip=[
-                alt.Tooltip("when:N", title="at"),
-                *(alt.Tooltip(f"rank_{rank}:N", title=f"{rank}") for rank in range(1, most + 1)),
-            ],
-        )
+        .mark_rule(color=theme.text, strokeWidth=1, tooltip=alt.ExprRef(f"{{{said}}}"))
+        .encode(x=x, opacity=alt.when(nearest).then(alt.value(0.55)).otherwise(alt.value(0)))
         .add_params(nearest)
     )
     return drawn

@@ -45,11 +45,14 @@ def stack(
     # A part is known by its number: a base model may be called anything, also "all others".
     labels = [*map(shown, names), f"all {others:,} others" if others > 1 else "1 other"]
     parts = _stacked(_parts(points.rows, names, share=share))
-    finding = _finding(parts, labels, points.measure)
+    bars = parts.drop_nulls("value")["bucket"].n_unique()
+    # A single day is chance.
+    ends = WINDOW if bars >= 2 * WINDOW else 1
+    finding = _finding(parts, labels, points.measure, ends)
+    compared = [f"The title compares the means of the first and the last {WINDOW} bars."] if ends > 1 else []
     scale = value_scale([[*parts["low"].drop_nulls(), *parts["high"].drop_nulls()]], points.measure)
     rows = _rows(parts, labels, points)
-    bars = parts["bucket"].n_unique()
-    around = Around(finding, points.subtitle(), points.footer(source))
+    around = Around(finding, points.subtitle(), [*compared, *points.footer(source)])
 
     def draw(theme: Theme, width: int | None) -> alt.LayerChart:
         x = series.time_encoding(points)
@@ -153,15 +156,11 @@ def _hover(rows: list[dict[str, Any]], measure: Measure, x: alt.X, theme: Theme)
     return series.rule([(at, when, values) for (at, when), values in bars.items()], measure, x, theme)
 
 
-def _finding(parts: pl.DataFrame, labels: Sequence[str], measure: Measure) -> str:
-    """What the named part that moved most did; of the grey part only if there is no other.
-
-    Of fourteen bars on, it compares the means of the first and of the last seven: a single day is chance.
-    """
-    bars = parts.with_columns(name=pl.col("part").cast(pl.String)).drop_nulls("value").sort("x")
-    few = WINDOW if bars["bucket"].n_unique() >= 2 * WINDOW else 1
-    of_parts = bars.group_by("name").agg(
-        pl.col("value").head(few).mean().alias("first"), pl.col("value").tail(few).mean().alias("last")
+def _finding(parts: pl.DataFrame, labels: Sequence[str], measure: Measure, bars: int) -> str:
+    """What the named part that moved most did, from its first to its last few bars; of the grey part if it is alone."""
+    known = parts.with_columns(name=pl.col("part").cast(pl.String)).drop_nulls("value").sort("x")
+    of_parts = known.group_by("name").agg(
+        pl.col("value").head(bars).mean().alias("first"), pl.col("value").tail(bars).mean().alias("last")
     )
     ends = {name: (first, last) for name, first, last in of_parts.sort("name").iter_rows()}
     grey = str(len(labels) - 1)
