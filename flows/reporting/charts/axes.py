@@ -116,8 +116,6 @@ def _value_ticks(low: float, high: float, measure: Measure, steps: int) -> Ticks
     places = range(math.ceil(low * scale / step - 1e-9), math.floor(high * scale / step + 1e-9) + 1)
     # As many decimals as the step has: two ticks never look the same, however near the values are.
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
-        decimals += 1
     unit = " %" if measure.is_share else ""
     values = [round(place * step, 12) for place in places]
     return Ticks(

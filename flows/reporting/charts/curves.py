@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from flows.reporting.charts import series
 from flows.reporting.charts.axes import number_ticks, value_scale
 from flows.reporting.charts.figure import Figure
 from flows.reporting.charts.layout import Around, finished, flat_axis, left_of, sentence
 from flows.reporting.charts.lines import drawable, labelled, line_ends, line_layers
 from flows.reporting.charts.measures import Measure
+from flows.reporting.charts.series import COLOURED, SOURCE, alone, cut_off, grey_note, hover_rule
 from flows.reporting.charts.text import shown
 from flows.reporting.charts.theme import Theme
 
@@ -25,7 +25,7 @@ def curves(
     since: str = "release",
     log: bool = False,
     step: bool = False,
-    source: str = series.SOURCE,
+    source: str = SOURCE,
 ) -> Figure:
     """One curve per name over the days since something happened to it, all beginning at the same place.
 
@@ -50,12 +50,12 @@ def curves(
         around = Around(title, subtitle, footer)
         text = f"No {by.replace('_', ' ')} was watched since its {since} yet."
         return Figure(title, table, lambda theme, width: sentence(around, text, theme, width=width))
-    coloured = names[: series.COLOURED]
+    coloured = names[:COLOURED]
     finding = _finding(known.filter(pl.col("name").is_in(coloured)) if coloured else known, measure, since)
     drawn = []
     for place, name in enumerate(names):
         of_name = rows.filter(pl.col("name") == name)
-        single = series.alone(of_name["value"].to_list())
+        single = alone(of_name["value"].to_list())
         drawn += [
             {
                 "series": place,
@@ -72,8 +72,8 @@ def curves(
     per_name = [known.filter(pl.col("name") == name)["value"].to_list() for name in names]
     scale = value_scale(per_name, measure, log=log)
     first, last = (float(edge) for edge in known.select(pl.col("day").min(), pl.col("day").max().alias("last")).row(0))
-    rest = series.grey_note(len(names) - len(coloured))
-    around = Around(finding, subtitle, [*series.cut_off(drawn, scale, measure), *rest, *footer])
+    rest = grey_note(len(names) - len(coloured))
+    around = Around(finding, subtitle, [*cut_off(drawn, scale, measure), *rest, *footer])
 
     def draw(theme: Theme, width: int | None) -> alt.LayerChart:
         air = 0.5 if first == last else 0.0
@@ -93,7 +93,7 @@ def curves(
         layers = [
             *line_layers(painted, coloured, scale, x, theme, "value", step=step),
             *beside,
-            series.rule(places, measure, x, theme),
+            hover_rule(places, measure, x, theme),
         ]
         return finished(
             layers, around, theme, left=left_of(scale), bottom=22, entries=entries, width=width, points=painted

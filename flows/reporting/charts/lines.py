@@ -7,7 +7,6 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from flows.reporting.charts import series
 from flows.reporting.charts.axes import Scale, apart, value_scale
 from flows.reporting.charts.colours import colour, dashes
 from flows.reporting.charts.figure import Figure
@@ -23,6 +22,22 @@ from flows.reporting.charts.layout import (
     value_encoding,
 )
 from flows.reporting.charts.measures import DOWNLOADS, Form, Measure
+from flows.reporting.charts.series import (
+    BOTTOM,
+    COLOURED,
+    SOURCE,
+    Points,
+    alone,
+    change,
+    cut_off,
+    day_marks,
+    first_and_last,
+    grey_note,
+    hover_values,
+    moved_most,
+    points_of,
+    time_encoding,
+)
 from flows.reporting.charts.text import day, shortened, shown, text_width
 from flows.reporting.charts.theme import LABEL_SIZE, Theme
 
@@ -40,7 +55,7 @@ def lines(
     grain: Grain | None = None,
     form: Form = "absolute",
     log: bool = False,
-    source: str = series.SOURCE,
+    source: str = SOURCE,
 ) -> Figure:
     """One line per name, with its name and last value at the end; the rest of more than seven names is grey.
 
@@ -50,42 +65,42 @@ def lines(
         grain: by default days, weeks above 90 days, months above 540.
         log: a logarithmic axis; it does not show zeros and negative values.
     """
-    points = series.points_of(frame, by, measure, form, grain)
+    points = points_of(frame, by, measure, form, grain)
     names = list(dict.fromkeys(names))
     if points is None or points.rows.filter(pl.col("name").is_in(names), pl.col(points.line).is_not_null()).is_empty():
         return nothing_to_draw(points, measure.in_form(form), source)
     shown_rows = points.rows.filter(pl.col("name").is_in(names))
-    coloured = names[: series.COLOURED]
-    of_ends = series.ends(shown_rows, coloured, points.line) or series.ends(shown_rows, names, points.line)
-    mover = series.moved_most(of_ends)
-    finding = _total(of_ends, points) if form == "cumulative" else series.change(mover, *of_ends[mover], points.measure)
+    coloured = names[:COLOURED]
+    of_ends = first_and_last(shown_rows, coloured, points.line) or first_and_last(shown_rows, names, points.line)
+    mover = moved_most(of_ends)
+    finding = _total(of_ends, points) if form == "cumulative" else change(mover, *of_ends[mover], points.measure)
     rows = _rows(shown_rows, names, points.line)
     values = [shown_rows.filter(pl.col("name") == name)["value"].drop_nulls().to_list() for name in names]
     scale = value_scale(values, points.measure, log=log)
     footer = [
-        *series.cut_off(rows, scale, points.measure),
-        *series.grey_note(len(names) - len(coloured)),
+        *cut_off(rows, scale, points.measure),
+        *grey_note(len(names) - len(coloured)),
         *(["Zeros and negative values are not drawn on this axis."] if log and _below_zero(rows) else []),
         *points.footer(source),
     ]
     around = Around(finding, points.subtitle(*(["logarithmic"] if log else [])), footer)
 
     def draw(theme: Theme, width: int | None) -> alt.LayerChart:
-        x = series.time_encoding(points)
+        x = time_encoding(points)
         drawn = drawable(rows, coloured, scale)
         entries, beside = labelled(line_ends(rows, coloured, scale, theme, points.measure), x)
         layers = [
             *line_layers(drawn, coloured, scale, x, theme, points.line),
             *beside,
-            *series.marks(points, x, theme),
-            series.hover(points, coloured, x, theme),
+            *day_marks(points, x, theme),
+            hover_values(points, coloured, x, theme),
         ]
         return finished(
             layers,
             around,
             theme,
             left=left_of(scale),
-            bottom=series.BOTTOM,
+            bottom=BOTTOM,
             entries=entries,
             width=width,
             points=drawn,
@@ -95,7 +110,7 @@ def lines(
     return Figure(finding, table.sort("begins", "name"), draw)
 
 
-def nothing_to_draw(points: "series.Points | None", measure: Measure, source: str) -> Figure:
+def nothing_to_draw(points: Points | None, measure: Measure, source: str) -> Figure:
     """The sentence instead of an empty chart."""
     if points is None:
         text, footer = "There is no snapshot in this range.", [f"Source: {source}."]
@@ -113,7 +128,7 @@ def nothing_to_draw(points: "series.Points | None", measure: Measure, source: st
     return Figure(title, empty, lambda theme, width: sentence(around, text, theme, width=width))
 
 
-def _total(of: dict[str, tuple[float, float]], points: "series.Points") -> str:
+def _total(of: dict[str, tuple[float, float]], points: Points) -> str:
     name = max(of, key=lambda name: of[name][1])
     return f"{shown(name)} gained {points.measure.said(of[name][1])}, more than any other shown"
 
@@ -127,8 +142,8 @@ def _rows(shown_rows: pl.DataFrame, names: Sequence[str], line: str) -> list[dic
     rows = []
     for place, name in enumerate(names):
         of_name = shown_rows.filter(pl.col("name") == name).sort("x")
-        single = series.alone(of_name[line].to_list())
-        faint = series.alone(of_name["value"].to_list())
+        single = alone(of_name[line].to_list())
+        faint = alone(of_name["value"].to_list())
         for (x, value, mean, ends), is_alone, is_faint in zip(
             of_name.select("x", "value", "mean", "ends").iter_rows(), single, faint, strict=True
         ):

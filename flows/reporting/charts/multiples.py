@@ -6,13 +6,13 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from flows.reporting.charts import series
 from flows.reporting.charts.colours import colour
 from flows.reporting.charts.figure import Figure
 from flows.reporting.charts.grain import Grain
 from flows.reporting.charts.layout import Around, data, finished
 from flows.reporting.charts.lines import nothing_to_draw
 from flows.reporting.charts.measures import DOWNLOADS, Measure
+from flows.reporting.charts.series import SOURCE, alone, first_and_last, points_of
 from flows.reporting.charts.text import number, shortened, shown, text_width
 from flows.reporting.charts.theme import LABEL_SIZE, Theme
 
@@ -31,14 +31,14 @@ def multiples(
     *,
     by: str = "base_model",
     grain: Grain | None = None,
-    source: str = series.SOURCE,
+    source: str = SOURCE,
 ) -> Figure:
     """One panel per name, in the order of `names`: its line from zero to its own highest value, and its last value.
 
     Args:
         frame: as for `lines.lines`.
     """
-    points = series.points_of(frame, by, measure, "absolute", grain)
+    points = points_of(frame, by, measure, "absolute", grain)
     names = list(dict.fromkeys(names))
     if points is None:
         return nothing_to_draw(points, measure, source)
@@ -46,7 +46,7 @@ def multiples(
     if rows["value"].is_null().all():
         return nothing_to_draw(points, measure, source)
     line = points.line
-    ends = series.ends(rows, names, line)
+    ends = first_and_last(rows, names, line)
     finding = _finding(ends, by.replace("_", " "))
     footer = ["Each panel has an axis of its own, up to its highest value.", *points.footer(source)]
     around = Around(finding, points.subtitle(), footer)
@@ -148,7 +148,7 @@ def _panels(
                 "when": f"{on:%-d %B %Y}",
             }
             for index, (x, daily, value, on, alone) in enumerate(
-                zip(of_name["x"], of_name["value"], values, of_name["ends"], series.alone(values), strict=True)
+                zip(of_name["x"], of_name["value"], values, of_name["ends"], alone(values), strict=True)
             )
         ]
         latest = f"{measure.written(ends[name][1])} (highest {measure.written(high)})" if name in ends else "unknown"

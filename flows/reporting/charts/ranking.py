@@ -3,11 +3,11 @@
 import altair as alt
 import polars as pl
 
-from flows.reporting.charts import series
 from flows.reporting.charts.colours import colour
 from flows.reporting.charts.figure import Figure
 from flows.reporting.charts.layout import Around, finished, sentence
 from flows.reporting.charts.measures import Measure
+from flows.reporting.charts.series import SOURCE
 from flows.reporting.charts.text import percent, shortened, shown
 from flows.reporting.charts.theme import LABEL_SIZE, Theme
 
@@ -21,7 +21,7 @@ def ranking(
     *,
     by: str = "base_model",
     most: int = 20,
-    source: str = series.SOURCE,
+    source: str = SOURCE,
 ) -> Figure:
     """One bar per name, highest first, with its name above and its number at its end; a name without a number has none.
 

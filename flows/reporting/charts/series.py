@@ -118,7 +118,7 @@ def time_encoding(points: Points, field: str = "x") -> alt.X:
     return alt.X(f"{field}:Q", title=None, scale=alt.Scale(domain=domain, nice=False, zero=False), axis=axis)
 
 
-def marks(points: Points, x: alt.X, theme: Theme) -> list[alt.Chart]:
+def day_marks(points: Points, x: alt.X, theme: Theme) -> list[alt.Chart]:
     """Signs at the top of the plot for partial snapshots and withheld downloads."""
     rows = [
         {"x": milliseconds(on), "sign": _MARKS[status][0], "note": f"{day(on)}: {_MARKS[status][1]}"}
@@ -130,7 +130,7 @@ def marks(points: Points, x: alt.X, theme: Theme) -> list[alt.Chart]:
     return [sign.encode(x=x, shape=alt.Shape("sign:N", scale=None), tooltip=alt.Tooltip("note:N", title="day"))]
 
 
-def rule(
+def hover_rule(
     rows: Sequence[tuple[float, str, Sequence[tuple[str, float | None]]]],
     measure: Measure,
     x: alt.X,
@@ -168,17 +168,17 @@ def bucket_label(points: Points, bucket: date, ends: date) -> str:
     return {"day": day(ends), "week": f"week from {day(bucket)}", "month": f"{bucket:%B %Y}"}[points.grain]
 
 
-def hover(points: Points, names: Sequence[str], x: alt.X, theme: Theme) -> alt.Chart:
-    """The rule of `rule` at the buckets of some names."""
+def hover_values(points: Points, names: Sequence[str], x: alt.X, theme: Theme) -> alt.Chart:
+    """The rule of `hover_rule` at the buckets of some names."""
     rows = []
     for (place,), at in points.rows.filter(pl.col("name").is_in(names)).group_by("x", maintain_order=True):
         values = dict(at.select("name", points.line).iter_rows())
         label = bucket_label(points, *at.select("bucket", pl.col("ends").max()).row(0))
         rows.append((float(str(place)), label, [(name, values.get(name)) for name in names]))
-    return rule(sorted(rows, key=lambda row: row[0]), points.measure, x, theme)
+    return hover_rule(sorted(rows, key=lambda row: row[0]), points.measure, x, theme)
 
 
-def ends(rows: pl.DataFrame, names: Sequence[str], column: str) -> dict[str, tuple[float, float]]:
+def first_and_last(rows: pl.DataFrame, names: Sequence[str], column: str) -> dict[str, tuple[float, float]]:
     """The first and the last known value of each name that has one."""
     known = (
         rows.drop_nulls(column).sort("x").group_by("name").agg(pl.col(column).first().alias("a"), pl.col(column).last())

@@ -6,7 +6,6 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from flows.reporting.charts import series
 from flows.reporting.charts.axes import Scale, milliseconds, value_scale
 from flows.reporting.charts.colours import colour
 from flows.reporting.charts.figure import Figure
@@ -14,6 +13,19 @@ from flows.reporting.charts.grain import WINDOW, Grain
 from flows.reporting.charts.layout import HEIGHT, Around, finished, left_of, value_encoding
 from flows.reporting.charts.lines import End, labelled, nothing_to_draw
 from flows.reporting.charts.measures import DOWNLOADS, Form, Measure
+from flows.reporting.charts.series import (
+    BOTTOM,
+    COLOURED,
+    SOURCE,
+    Points,
+    bucket_label,
+    change,
+    day_marks,
+    hover_rule,
+    moved_most,
+    points_of,
+    time_encoding,
+)
 from flows.reporting.charts.text import shown
 from flows.reporting.charts.theme import Theme
 
@@ -26,7 +38,7 @@ def stack(
     by: str = "base_model",
     grain: Grain | None = None,
     share: bool = True,
-    source: str = series.SOURCE,
+    source: str = SOURCE,
 ) -> Figure:
     """One bar per day, week or month, as wide as the days that it stands for.
 
@@ -37,8 +49,8 @@ def stack(
             of its bar, so the parts of a bar add up.
     """
     form: Form = "share" if share else "absolute"
-    points = series.points_of(frame, by, measure, form, grain, smooth=False)
-    names = list(dict.fromkeys(names))[: series.COLOURED]
+    points = points_of(frame, by, measure, form, grain, smooth=False)
+    names = list(dict.fromkeys(names))[:COLOURED]
     if points is None or points.rows["value"].is_null().all():
         return nothing_to_draw(points, measure.in_form(form), source)
     others = points.rows.filter(~pl.col("name").is_in(names))["name"].n_unique()
@@ -55,7 +67,7 @@ def stack(
     around = Around(finding, points.subtitle(), [*compared, *points.footer(source)])
 
     def draw(theme: Theme, width: int | None) -> alt.LayerChart:
-        x = series.time_encoding(points)
+        x = time_encoding(points)
         paint = [*(colour(name, dark=theme.is_dark) for name in names), theme.grey]
         text_paint = [*paint[:-1], theme.quiet]
         entries, beside = labelled(_ends(rows, scale, text_paint, points.measure), x)
@@ -64,17 +76,17 @@ def stack(
             # A seam in the colour of the paper parts neighbours whose colours are near, if the bar is wide enough.
             .mark_rect(stroke=theme.paper, strokeWidth=alt.ExprRef(f"width > {6 * bars} ? 1 : 0"))
             .encode(
-                x=series.time_encoding(points, "begins_at"),
+                x=time_encoding(points, "begins_at"),
                 x2=alt.X2("ends_at:Q"),
                 y=value_encoding("low", scale),
                 y2=alt.Y2("high:Q"),
                 color=alt.Color("part:N", legend=None, scale=alt.Scale(domain=list(range(len(paint))), range=paint)),
             )
         )
-        layers = [rectangles, *beside, *series.marks(points, x, theme), _hover(rows, points.measure, x, theme)]
+        layers = [rectangles, *beside, *day_marks(points, x, theme), _hover(rows, points.measure, x, theme)]
         # From above, as the parts stand in the bars.
         return finished(
-            layers, around, theme, left=left_of(scale), bottom=series.BOTTOM, entries=entries, width=width, points=rows
+            layers, around, theme, left=left_of(scale), bottom=BOTTOM, entries=entries, width=width, points=rows
         )
 
     table = parts.select(
@@ -114,7 +126,7 @@ def _stacked(parts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rows(parts: pl.DataFrame, labels: Sequence[str], points: series.Points) -> list[dict[str, Any]]:
+def _rows(parts: pl.DataFrame, labels: Sequence[str], points: Points) -> list[dict[str, Any]]:
     """The rectangles: a bar reaches from the middle of the night before its first day to that after its last one."""
     return [
         {
@@ -125,7 +137,7 @@ def _rows(parts: pl.DataFrame, labels: Sequence[str], points: series.Points) -> 
             "high": row["high"],
             "begins_at": milliseconds(row["begins"], hours=-12),
             "ends_at": milliseconds(row["ends"], hours=12),
-            "when": series.bucket_label(points, row["bucket"], row["ends"]),
+            "when": bucket_label(points, row["bucket"], row["ends"]),
         }
         for row in parts.iter_rows(named=True)
         if row["value"] is not None
@@ -153,7 +165,7 @@ def _hover(rows: list[dict[str, Any]], measure: Measure, x: alt.X, theme: Theme)
     for row in rows:
         place = ((row["begins_at"] + row["ends_at"]) / 2, row["when"])
         bars.setdefault(place, []).append((row["name"], row["value"]))
-    return series.rule([(at, when, values) for (at, when), values in bars.items()], measure, x, theme)
+    return hover_rule([(at, when, values) for (at, when), values in bars.items()], measure, x, theme)
 
 
 def _finding(parts: pl.DataFrame, labels: Sequence[str], measure: Measure, bars: int) -> str:
@@ -164,5 +176,5 @@ def _finding(parts: pl.DataFrame, labels: Sequence[str], measure: Measure, bars:
     )
     ends = {name: (first, last) for name, first, last in of_parts.sort("name").iter_rows()}
     grey = str(len(labels) - 1)
-    part = series.moved_most({name: values for name, values in ends.items() if name != grey} or ends)
-    return series.change(labels[int(part)], *ends[part], measure)
+    part = moved_most({name: values for name, values in ends.items() if name != grey} or ends)
+    return change(labels[int(part)], *ends[part], measure)
