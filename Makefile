@@ -16,7 +16,7 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
+.PHONY: help setup demo charts test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
@@ -36,6 +36,9 @@ $(VENV)/installed: requirements.txt pyproject.toml | $(UV)
 
 demo: setup ## 30 simulated days through the whole pipeline, with a summary and charts in data/demo; no network, no key
 	$(BIN)/civitai-etl demo
+
+charts: demo ## look at every chart in every situation with Chromium, and take the pictures of docs/images (docs/testing.md)
+	$(BIN)/python -m tests.charts
 
 test: setup ## run the tests
 	$(BIN)/pytest -n 3 --dist loadgroup

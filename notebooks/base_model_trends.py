@@ -56,38 +56,60 @@ def _(charts, everything, mo):
     base_models = mo.ui.multiselect(
         options=sorted(everything["base_model"].unique()),
         value=charts.leading(everything, 6),
-        max_selections=len(charts.PALETTE),
+        max_selections=charts.COLOURED,
         label="Base models",
     )
-    mo.hstack([dates, base_models], justify="start", gap=2)
-    return base_models, dates
+    grain = mo.ui.dropdown(
+        {"by length": None, "days": "day", "weeks": "week", "months": "month"}, value="by length", label="A point is"
+    )
+    form = mo.ui.dropdown(["absolute", "share", "indexed", "cumulative"], value="absolute", label="Downloads")
+    log = mo.ui.checkbox(label="logarithmic")
+    mo.vstack(
+        [
+            mo.hstack([dates, base_models], justify="start", gap=2, wrap=True),
+            mo.hstack([grain, form, log], justify="start", gap=2, wrap=True),
+        ]
+    )
+    return base_models, dates, form, grain, log
 
 
 @app.cell
 def _(base_models, charts, dates, everything, mo, pl):
-    frame = everything.filter(pl.col("snapshot_date").is_between(*dates.value))
+    since, until = dates.value
+    mo.stop(
+        since > until,
+        mo.callout(
+            mo.md(f"The range ends on {until}, before it begins on {since}: exchange the two dates."), kind="warn"
+        ),
+    )
+    frame = everything.filter(pl.col("snapshot_date").is_between(since, until))
     mo.stop(not base_models.value, mo.callout(mo.md("Choose at least one base model."), kind="info"))
-    # The colours follow the order: the one with most downloads comes first, whatever the order of the clicks.
+    # The one with most downloads comes first, whatever the order of the clicks.
     chosen = [name for name in charts.leading(frame, frame.height) if name in base_models.value]
-    flows_known = frame["downloads_per_day"].is_not_null().any()
-    mo.callout(
-        mo.md("There is one snapshot only. Downloads per day are the difference between two: come back tomorrow."),
-        kind="info",
-    ) if not flows_known else None
-    return chosen, flows_known, frame
+    return chosen, frame
 
 
 @app.cell
-def _(charts, chosen, frame):
-    downloads = charts.downloads_chart(frame, chosen)
-    downloads
+def _(mo):
+    def shown(figure):
+        """A chart on the paper of this page, and its numbers."""
+        numbers = mo.accordion({"The numbers as a table": mo.ui.table(figure.table, selection=None)})
+        return mo.vstack([figure.chart(mo.app_meta().theme or "light"), numbers])
+
+    return (shown,)
+
+
+@app.cell
+def _(charts, chosen, form, frame, grain, log, shown):
+    downloads = charts.lines(frame, chosen, grain=grain.value, form=form.value, log=log.value)
+    shown(downloads)
     return (downloads,)
 
 
 @app.cell
-def _(charts, chosen, frame):
-    share = charts.share_chart(frame, chosen)
-    share
+def _(charts, chosen, frame, grain, shown):
+    share = charts.stack(frame, chosen, grain=grain.value)
+    shown(share)
     return (share,)
 
 
@@ -95,7 +117,6 @@ def _(charts, chosen, frame):
 def _(charts, everything, mo):
     # The service gave ratings until 2025 and gives thumbs since 2024: offer what these snapshots have.
     _names = {"approval": "approval_rate", "approval, lower bound": "approval_lower_bound", "rating, 0 to 5": "rating"}
-    assert set(_names.values()) == set(charts.RATING_MEASURES)
     _known = {name: column for name, column in _names.items() if everything[column].is_not_null().any()}
     mo.stop(not _known, mo.callout(mo.md("No rating and no thumb in these snapshots."), kind="info"))
     measure = mo.ui.radio(options=_known, value=next(iter(_known)), inline=True, label="Measure:")
@@ -104,17 +125,24 @@ def _(charts, everything, mo):
 
 
 @app.cell
-def _(charts, chosen, frame, measure):
-    rating = charts.rating_chart(frame, chosen, measure.value)
-    rating
+def _(charts, chosen, frame, grain, measure, shown):
+    rating = charts.lines(frame, chosen, charts.RATINGS[measure.value], grain=grain.value)
+    shown(rating)
     return (rating,)
 
 
 @app.cell
-def _(charts, chosen, frame):
-    versions = charts.versions_chart(frame, chosen)
-    versions
+def _(charts, chosen, frame, grain, shown):
+    versions = charts.stack(frame, chosen, charts.VERSIONS, grain=grain.value, share=False)
+    shown(versions)
     return (versions,)
+
+
+@app.cell
+def _(charts, frame, grain, shown):
+    panels = charts.multiples(frame, charts.leading(frame, frame.height), grain=grain.value)
+    shown(panels)
+    return (panels,)
 
 
 @app.cell
@@ -122,15 +150,20 @@ def _(analytics, mo):
     mo.accordion(
         {
             "What the numbers mean": mo.md(f"""
-    - **Downloads per day**: what the counters of the versions gained since the snapshot before, divided by the days in
-      between, and drawn at the date of the later snapshot. A day without a snapshot is a gap in the line, never a zero;
-      the first snapshot of all has no flow and is not drawn. The service corrects its counters now and then, so a day
-      can be negative.
-    - **Share**: the base model's part of all downloads of that snapshot.
+    - **Downloads per day**: what the counters of the versions gained since the complete snapshot before, divided by the
+      days in between. A day without a complete snapshot is a gap in the line, never a zero; the first snapshot of all
+      has no flow and is not drawn. The service corrects its counters now and then, so a day can be negative. The
+      seven-day mean is what the last seven days gained, by the days that their snapshots span; it begins after seven
+      days.
+    - **Weeks and months**: what the snapshots of a week gained, divided by the days that they span. From 91 days on a
+      point is a week, from 541 days on a month.
+    - **Share**: the base model's part of all downloads of that bar. **Indexed**: its first value is 100.
+      **Cumulative**: all downloads since the first snapshot of the range.
     - **Rating**: the average that the service gave until 2025, 0 to 5, weighted with its counts. **Approval**: thumbs
       up out of all thumbs. Its **lower bound** (Wilson, 95 %) ranks 9 of 10 below 900 of 1,000. All three are about
       everything that was ever rated, not about the day.
-    - **New versions per day**: versions first seen in that snapshot and published since the one before, per day.
+    - **New versions per day**: versions first seen in these snapshots and published since the one before, per day.
+    - **Colours**: each base model has its own for ever. Its hue says the ecosystem.
     - Days are UTC. The tables: `{analytics}`, `star.mart_base_model_daily`.
     """)
         }

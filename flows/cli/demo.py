@@ -28,8 +28,6 @@ from pipelines.storage.lock import writer_lock
 
 FIRST_DAY = date(2026, 1, 1)
 SEED = 1
-#: The number of base models that a chart names.
-NAMED = 8
 
 
 class Simulation(msgspec.Struct, frozen=True):
@@ -145,8 +143,8 @@ def _render_summary(settings: Settings, runs: list[RunSummary], seconds: float) 
         dates = report.published_dates(connection)
         top = report.top_base_models(connection)
         frame = charts.daily(connection)
-    chart = charts.downloads_chart(frame, charts.leading(frame, NAMED))
-    png, html = charts.write_chart(chart, settings.data_dir / "charts", "downloads_by_base_model")
+    figure = charts.lines(frame, charts.leading(frame, charts.COLOURED))
+    png, html = charts.write_chart(figure, settings.data_dir / "charts", "downloads_by_base_model")
     say(f"{len(dates):,} simulated days, {dates[0]} to {dates[-1]}; {len(runs):,} of them new; {duration(seconds)}.")
     record_counts = [counts for run in runs for counts in run.build.record_counts]
     for lines in (

@@ -65,27 +65,34 @@ def test_the_base_models_with_most_downloads_lead(frame):
     assert charts.leading(frame, 3) == ["A", "B", "C"]
 
 
+def test_the_status_of_a_day_says_why_it_has_no_number(frame):
+    assert values(frame, "A", "status") == ["complete", "complete", "partial", "missing", "missing", "complete"]
+    assert values(frame, "A", "days") == [None, 1, None, None, None, 4]
+
+
+def test_a_day_with_withheld_downloads_is_not_complete_for_a_chart(analytics):
+    with duckdb.connect(str(analytics)) as connection:
+        connection.execute(
+            "update star.mart_base_model_daily set download_count = null where snapshot_date = '2026-01-02'"
+        )
+        withheld = charts.daily(connection)
+    assert values(withheld, "A", "status")[1] == "withheld"
+    assert values(withheld, "A", "downloads") == [None, None, None, None, None, 600 + 4 * 600]
+
+
 def test_what_is_not_chosen_is_one_grey_part_and_a_day_without_a_snapshot_has_no_bar(frame):
-    bars = charts.share_chart(frame, ["A"]).data
-    on = lambda day: bars.filter(snapshot_date=date(2026, 1, day))  # noqa: E731
-    assert dict(on(2).select("base_model", "downloads_share").rows()) == pytest.approx({"A": 0.6, charts.OTHER: 0.4})
-    assert on(4)["downloads_share"].to_list() == [None, None]
-    assert on(1)["downloads_share"].to_list() == [None, None]
-
-
-def test_names_at_the_ends_of_lines_do_not_cover_each_other(frame):
-    chart = charts.downloads_chart(frame, ["A", "B", "C", "D"])
-    names = chart.layer[1].data.sort("label_at")
-    assert names["base_model"].to_list() == ["D", "C", "B", "A"]
-    low, high = 0, 600
-    gaps = names["label_at"].diff().drop_nulls()
-    assert gaps.min() >= 0.99 * (high - low) * 14 / charts.HEIGHT
+    table = charts.stack(frame, ["A"]).table
+    on = lambda day: dict(table.filter(ends=date(2026, 1, day)).select("name", "value").rows())  # noqa: E731
+    assert on(2) == pytest.approx({"A": 0.6, "all 3 others": 0.4})
+    assert on(6) == pytest.approx({"A": 0.6, "all 3 others": 0.4})
+    assert table.filter(begins=date(2026, 1, 3), ends=date(2026, 1, 6)).height == 2
+    assert table.drop_nulls("value").height == 4
 
 
 def test_a_chart_is_written_as_png_and_as_html_that_loads_nothing_from_a_network(frame, tmp_path):
-    png, html = charts.write_chart(charts.downloads_chart(frame, ["A", "B"]), tmp_path / "charts", "downloads")
+    png, html = charts.write_chart(charts.lines(frame, ["A", "B"]), tmp_path / "charts", "downloads")
     assert png.read_bytes().startswith(b"\x89PNG")
     text = html.read_text()
-    assert '"A"' in text
+    assert "<td>A</td>" in text
     assert not re.search(r"<(script|link)[^>]+(src|href)=", text)
     assert "import(" not in re.sub(r"//.*", "", text.split("<script")[1][:300])

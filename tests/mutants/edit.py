@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("pipelines", "transforms")
+PACKAGES = ("pipelines", "transforms", "flows")
 
 #: `$name` as an identifier that Python can parse.
 ANY = "_any_"

@@ -36,6 +36,10 @@ QUALITY = "transforms/test_quality.py::test_"
 ANALYSES = "transforms/test_analyses.py::test_"
 SURVIVAL = "transforms/test_survival.py::test_"
 MARKETS = "transforms/test_markets.py::test_"
+GRAINS = "charts/test_grain.py::test_"
+AXES = "charts/test_axes.py::test_"
+COLOURS = "charts/test_colours.py::test_"
+DAILY = "flows/test_charts.py::test_"
 HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
 RANGES = "transforms/test_ranges.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
@@ -1340,5 +1344,78 @@ MUTANTS = (
             "where coalesce(seen_on, denied_on) < ? and ? is not null",
         ),
         BAD_DAYS + "models_that_only_an_excluded_day_showed_are_not_asked_for",
+    ),
+    # Charts
+    Mutant(
+        "charts: a rate is what came in a week, not what came per day of it",
+        "aggregated",
+        Code('pl.col("gained") / pl.col("days")', 'pl.col("gained")'),
+        GRAINS + "a_rate_is_what_came_by_the_days_that_it_took[0-week]",
+    ),
+    Mutant(
+        "charts: a bar begins with the snapshot before it",
+        "aggregated",
+        Code('pl.col("spans") - 1', 'pl.col("spans")'),
+        GRAINS + "a_bar_spans_the_days_since_the_snapshot_before_its_first_flow",
+    ),
+    Mutant(
+        "charts: the mean of seven days is one of eight",
+        "mean_of_seven_days",
+        Code('f"{WINDOW}d"', '"8d"'),
+        GRAINS + "the_mean_of_seven_days_begins_with_the_seventh_and_counts_a_gap_by_its_days",
+    ),
+    Mutant(
+        "charts: the mean of seven days begins with the first",
+        "mean_of_seven_days",
+        Code('pl.col("window_days") >= WINDOW', 'pl.col("window_days") >= 1'),
+        GRAINS + "the_mean_of_seven_days_begins_with_the_seventh_and_counts_a_gap_by_its_days",
+    ),
+    Mutant(
+        "charts: a share is of what the name itself has",
+        "formed",
+        Code('$part.sum().over("bucket")', '$part.sum().over("name")'),
+        GRAINS + "shares_are_of_all_names_and_unknown_where_nothing_came",
+    ),
+    Mutant(
+        "charts: a part of which nothing is known is zero",
+        "_parts",
+        Code('pl.when(pl.col("number").is_not_null().any()).then(pl.col("number").sum())', 'pl.col("number").sum()'),
+        DAILY + "what_is_not_chosen_is_one_grey_part_and_a_day_without_a_snapshot_has_no_bar",
+    ),
+    Mutant(
+        "charts: the flow of a day with withheld downloads counts on that day",
+        "base_models_daily.sql",
+        Sql("download_count is null", "download_count < 0"),
+        DAILY + "a_day_with_withheld_downloads_is_not_complete_for_a_chart",
+    ),
+    Mutant(
+        "charts: April of two years is the same tick twice",
+        "time_ticks",
+        Code("$new or $texts.count($text) > 1", "$new"),
+        AXES + "ticks_of_days_are_few_different_and_name_their_year[first0-5]",
+    ),
+    Mutant(
+        "charts: ticks of all measures have one decimal",
+        "_value_ticks",
+        Code("max(0, -math.floor(math.log10($step) + 1e-9))", "1"),
+        AXES + "nearly_equal_shares_do_not_all_read_the_same",
+    ),
+    Mutant(
+        "charts: a count has ticks between two integers",
+        "_value_ticks",
+        Code("max(1.0, $step)", "$step"),
+        AXES + "counts_have_no_ticks_between_two_integers",
+    ),
+    Mutant(
+        "charts: a spike flattens the rest",
+        "_without_spikes",
+        Code("$value <= 4 * $usual", "$value <= 4000 * $usual"),
+        AXES + "a_spike_is_cut_off_and_does_not_flatten_the_rest",
+    ),
+    Mutant(
+        "charts: lines of near colours have the same dashes",
+        "_too_near",
+        Code("distance($one, $other) < NEAR", "distance($one, $other) < 0"),
+        COLOURS + "any_seven_lines_differ_in_colour_for_everybody_or_in_their_dashes[False]",
     ),
 )

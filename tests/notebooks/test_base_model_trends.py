@@ -1,6 +1,8 @@
 """The notebook's cells, run by marimo over the demo's tables, over one snapshot and over nothing."""
 
-import altair as alt
+from datetime import date
+from types import SimpleNamespace
+
 import duckdb
 import pytest
 
@@ -9,22 +11,23 @@ from notebooks.base_model_trends import app
 
 @pytest.fixture
 def run(monkeypatch):
-    def run_on(data_dir):
+    def run_on(data_dir, **controls):
         monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(data_dir))
-        outputs, definitions = app.run()
+        chosen = {name: SimpleNamespace(value=value) for name, value in controls.items()}
+        outputs, definitions = app.run(defs=chosen)
         return [getattr(output, "text", "") for output in outputs], definitions
 
     return run_on
 
 
-def test_over_the_demo_it_draws_four_charts_of_the_leading_base_models(demo, run):
+def test_over_the_demo_it_draws_five_charts_of_the_leading_base_models(demo, run):
     _, cells = run(demo.directory)
     assert len(cells["chosen"]) == 6
     assert cells["base_models"].value == cells["chosen"]
     assert cells["dates"].value[0].isoformat() == "2026-01-01"
-    for name in ("downloads", "share", "rating", "versions"):
-        assert isinstance(cells[name], alt.TopLevelMixin)
-        assert cells[name].to_json()
+    for name in ("downloads", "share", "rating", "versions", "panels"):
+        assert "nothing to draw" not in cells[name].finding
+        assert cells[name].chart("dark").to_json()
 
 
 def test_its_flows_add_up_to_the_difference_of_the_counters(demo, run):
@@ -64,9 +67,33 @@ def test_over_a_file_without_a_snapshot_it_says_so_too(demo, tmp_path, run):
 
 def test_over_a_single_snapshot_it_explains_that_flows_need_two(demo, tmp_path, run):
     _copy(demo, tmp_path, "snapshot_date = date '2026-01-01'")
-    texts, cells = run(tmp_path)
-    assert any("There is one snapshot only" in text for text in texts)
-    assert cells["downloads"].to_json()
+    _, cells = run(tmp_path)
+    assert "there is only one so far" in cells["downloads"].chart().to_json()
+    assert "there is only one so far" in cells["share"].chart().to_json()
+
+
+CONTROLS = {"grain": None, "form": "absolute", "log": False}
+
+
+def test_a_range_that_ends_before_it_begins_is_named_and_nothing_breaks(demo, run):
+    reversed_ = {"dates": (date(2026, 1, 20), date(2026, 1, 10)), "base_models": ["Flux.1 D"]}
+    texts, cells = run(demo.directory, **reversed_, **CONTROLS)
+    assert any("The range ends on 2026-01-10, before it begins on 2026-01-20" in text for text in texts)
+    assert "downloads" not in cells
+
+
+def test_base_models_may_be_called_like_the_grey_part_or_nothing(demo, tmp_path, run):
+    _copy(demo, tmp_path, "true")
+    with duckdb.connect(str(tmp_path / "analytics.duckdb")) as copy:
+        for was, now in (("Pony", "other base models"), ("SD 1.5", "")):
+            copy.execute("update star.mart_base_model_daily set base_model = ? where base_model = ?", [now, was])
+    days = (date(2026, 1, 1), date(2026, 1, 30))
+    _, odd = run(tmp_path, dates=days, base_models=["other base models", "", "Flux.1 D"], **CONTROLS)
+    _, plain = run(demo.directory, dates=days, base_models=["Pony", "SD 1.5", "Flux.1 D"], **CONTROLS)
+    for name in ("downloads", "share", "rating", "versions"):
+        assert odd[name].chart().to_json()
+        odd_values, plain_values = (sorted(of[name].table["value"].drop_nulls()) for of in (odd, plain))
+        assert odd_values == pytest.approx(plain_values)
 
 
 def _copy(demo, directory, condition):

@@ -2,6 +2,9 @@
 
 The service adds names several times a month. One that is not listed yet is Unclassified until the file knows it; it is
 never dropped.
+
+The file also has what a chart needs to colour the name (flows/reporting/charts/colours.py): a hue per ecosystem, in
+degrees of OKLCH, and a shade, 0 to 2, that tells it from the others of its ecosystem.
 """
 
 from functools import cache
@@ -12,9 +15,18 @@ import polars as pl
 UNCLASSIFIED = "Unclassified"
 
 
-@cache
 def listed() -> pl.DataFrame:
     """base_model, family, ecosystem, modality of every listed name."""
+    return _file().select("base_model", "family", "ecosystem", "modality")
+
+
+def colours() -> pl.DataFrame:
+    """base_model, hue, shade of every listed name."""
+    return _file().select("base_model", "hue", "shade")
+
+
+@cache
+def _file() -> pl.DataFrame:
     return pl.read_csv(Path(__file__).with_name("base_models.csv"))
 
 

@@ -51,7 +51,15 @@ flow as (
 select
     day.date as snapshot_date,
     named.base_model,
+    case
+        when not day.has_snapshot then 'missing'
+        when not day.is_complete then 'partial'
+        when complete.snapshot_date is null then 'withheld'
+        else 'complete'
+    end as status,
+    complete.days,
     flow.downloads,
+    flow.published::bigint as versions,
     flow.downloads / complete.days as downloads_per_day,
     flow.published::double / complete.days as versions_per_day,
     flow.downloads / nullif(greatest(sum(flow.downloads) over (partition by day.date), 0), 0)
