@@ -28,6 +28,7 @@ def test_a_title_says_what_the_line_that_moved_most_did():
 def test_a_line_that_ends_at_zero_fell_to_zero_and_one_from_zero_has_no_percentage():
     assert charts.lines(flows(0, 100, 0), ["A"]).finding == "A fell to 0 downloads a day"
     assert charts.lines(flows(0, 0, 7), ["A"]).finding == "A went to 7 downloads a day"
+    assert charts.lines(flows(0, 7, 49), ["A"]).finding == "A rose 7-fold to 49 downloads a day"
     assert charts.lines(flows(0, 7), ["A"]).finding == "A stands at 7 downloads a day"
 
 

@@ -12,7 +12,7 @@ from flows.reporting.charts.axes import Scale, milliseconds, time_ticks
 from flows.reporting.charts.grain import Grain, aggregated, grain_of, mean_of_seven_days
 from flows.reporting.charts.layout import data, flat_axis
 from flows.reporting.charts.measures import Form, Measure
-from flows.reporting.charts.text import day, listed, period, shown
+from flows.reporting.charts.text import day, listed, number, period, shown
 from flows.reporting.charts.theme import Theme
 from flows.reporting.charts.values import formed
 
@@ -207,7 +207,7 @@ def change(name: str, first: float, last: float, measure: Measure) -> str:
         return f"{who} fell to {measure.said(last)}"
     percent = abs(100 * (last / first - 1))
     if last >= 3 * first:
-        return f"{who} rose {last / first:,.1f}-fold {now}"
+        return f"{who} rose {number(last / first)}-fold {now}"
     return f"{who} {'rose' if last > first else 'fell'} {percent:.{0 if percent >= 9.5 else 1}f} % {now}"
 
 
