@@ -52,7 +52,8 @@ SELECT * EXCLUDE (filename) FROM read_json('{{documents}}/tag/*.ndjson', format 
 JOIN days ON days.day = day_of(filename);
 
 CREATE TABLE versions AS
-SELECT n, day, started_at, id AS model_id, type AS model_type, unnest(modelVersions) AS v FROM models;
+SELECT n, day, started_at, id AS model_id, type AS model_type, nsfwLevel AS model_level,
+  unnest(modelVersions) AS v FROM models;
 CREATE TABLE files AS SELECT n, day, v.id AS version_id, unnest(v.files) AS f FROM versions;
 CREATE TABLE showcase AS SELECT n, day, started_at, v.id AS version_id, unnest(v.images) AS i FROM versions;
 
@@ -218,7 +219,7 @@ CREATE MACRO browsing_level(level) AS CASE
 CREATE TABLE version_flows AS
 WITH counted AS (
   SELECT n, versions.day AS snapshot_date, v.id AS version_id, model_id,
-    [coalesce(v.baseModel, '(unknown)'), coalesce(model_type, '(unknown)'), browsing_level(v.nsfwLevel)] AS cell, v.stats.downloadCount AS download_count, v.stats.thumbsUpCount AS thumbs_up_count,
+    [coalesce(v.baseModel, '(unknown)'), coalesce(model_type, '(unknown)'), browsing_level(coalesce(v.nsfwLevel, model_level))] AS cell, v.stats.downloadCount AS download_count, v.stats.thumbsUpCount AS thumbs_up_count,
     v.stats.thumbsDownCount AS thumbs_down_count, v.stats.ratingCount AS rating_count, v.stats.rating AS rating,
     previous.day AS day_before, row_number() OVER (PARTITION BY v.id ORDER BY n) = 1
       AND coalesce(v.publishedAt, v.createdAt) > previous.started_at AS is_born

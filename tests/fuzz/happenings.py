@@ -148,6 +148,7 @@ def new_model(chance: random.Random, model_id: int) -> dict:
         "type": "LORA",
         "creator": chance.choice(CREATORS),
         "nsfw": False,
+        "nsfwLevel": (None, 1, 12)[model_id % 3],
         "tags": [],
         "description": None,
         "allowCommercialUse": None,

@@ -410,7 +410,7 @@ class Oracle:
 
     def cell_of(self, version: Row) -> Cell:
         model = self.dim_model.held.get((version["model_id"],), {})
-        level = version["nsfw_level"]
+        level = model.get("nsfw_level") if version["nsfw_level"] is None else version["nsfw_level"]
         name = UNKNOWN if level is None else next(name for bit, name in LEVELS if level & bit == bit)
         return version["base_model"], model.get("type") or UNKNOWN, name
 
@@ -462,6 +462,7 @@ def model_of(item: dict) -> Row:
             "type": item.get("type"),
             "username": name_of((item.get("creator") or {}).get("username")) or UNKNOWN,
             "nsfw": item.get("nsfw") if item.get("nsfw") in (True, False) else None,
+            "nsfw_level": item.get("nsfwLevel"),
             "mode": item.get("mode"),
             "allow_commercial_use": sorted(set(uses)),
             "description_hash": hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if text else None,

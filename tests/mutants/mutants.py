@@ -569,6 +569,12 @@ MUTANTS = (
         HISTORIES,
     ),
     Mutant(
+        "the level of a model goes before that of its version",
+        "with_cell",
+        Code('pl.coalesce("nsfw_level", "nsfw_level_of_model")', 'pl.coalesce("nsfw_level_of_model", "nsfw_level")'),
+        HISTORIES,
+    ),
+    Mutant(
         "a browsing level that is not given is unrated",
         "with_cell",
         Code("pl.when($level.is_null()).then(pl.lit(UNKNOWN))", "pl.when($level.is_null()).then(pl.lit(UNRATED))"),

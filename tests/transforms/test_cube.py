@@ -145,3 +145,14 @@ def test_the_calendar_names_days_and_weeks(star: Workshop) -> None:
         (3, 6, "Saturday", True, "2025-12-29"),
         (4, 7, "Sunday", True, "2025-12-29"),
     ]
+
+
+def test_a_version_without_a_level_has_that_of_its_model(workshop: Workshop) -> None:
+    workshop.raw.crawl(
+        DAYS[0], model=[model(1, version(10, nsfwLevel=None), nsfwLevel=12), model(2, version(20), nsfwLevel=None)]
+    )
+    workshop.build()
+    assert workshop.sql("SELECT browsing_level, version_count FROM star.mart_daily ORDER BY 1") == [
+        ("(unknown)", 1),
+        ("X", 1),
+    ]

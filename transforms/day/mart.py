@@ -11,7 +11,8 @@ from transforms.star.mart import CELL, terms, with_cell
 from transforms.tables import DimModel, DimModelVersion, FactModelVersionDaily
 
 _STATE = counters_state(FactModelVersionDaily).name
-_OF_VERSIONS, _OF_MODELS = ["version_id", "model_id", "base_model", "nsfw_level"], ["model_id", "type"]
+_OF_VERSIONS = ["version_id", "model_id", "base_model", "nsfw_level"]
+_OF_MODELS = ["model_id", "type", "nsfw_level"]
 
 
 def mart_terms(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.DataFrame:

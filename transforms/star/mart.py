@@ -116,12 +116,13 @@ def base_model_day(terms: pl.DataFrame, day: MartDay) -> pl.DataFrame:
 
 
 def with_cell(versions: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
-    """Versions (model_id, base_model, nsfw_level) with their cell; the type is that of `models` (model_id, type)."""
-    level = pl.col("nsfw_level")
+    """Versions (model_id, base_model, nsfw_level) with their cell. The type is that of their model, and so is the level
+    where only models have one, as in the specification: `models` has model_id, type and nsfw_level.
+    """
+    level = pl.coalesce("nsfw_level", "nsfw_level_of_model")
     of_bits = pl.coalesce(pl.when((level & bit) > 0).then(pl.lit(name)) for bit, name in BROWSING_LEVELS.items())
-    return versions.join(
-        models.select("model_id", "type"), on="model_id", how="left", maintain_order="left"
-    ).with_columns(
+    of_models = models.select("model_id", "type", nsfw_level_of_model="nsfw_level")
+    return versions.join(of_models, on="model_id", how="left", maintain_order="left").with_columns(
         pl.col("type").fill_null(UNKNOWN),
         browsing_level=pl.when(level.is_null()).then(pl.lit(UNKNOWN)).otherwise(of_bits.fill_null(UNRATED)),
     )

@@ -176,12 +176,12 @@ class DimModel(HistoryTable):
         unique=True,
         description="Number of this row, which daily facts carry: model_id, then valid_from as days since 1970-01-01 "
         "in five digits.",
-        metadata=made("model_id, valid_from", example=1332620454),
+        metadata=made("model_id, valid_from", example=628220454),
     )
     model_id = dy.Int64(
         primary_key=True,
         description="The service's id of the model, as in the address of its page; never given twice.",
-        metadata=source("$.id", example=13326),
+        metadata=source("$.id", example=6282),
     )
     valid_from = valid_from()
     valid_to = valid_to()
@@ -303,7 +303,7 @@ class ModelText(Table):
     model_id = dy.Int64(
         primary_key=True,
         description="The model that was described with the text.",
-        metadata=source("$.id", example=14012, references="dim_model.model_id"),
+        metadata=source("$.id", example=6574, references="dim_model.model_id"),
     )
     description_hash = dy.String(
         primary_key=True,
@@ -338,7 +338,7 @@ class DimModelVersion(HistoryTable):
     model_id = dy.Int64(
         description="The model that listed the version in the period. Of several that list it, it is the one that did "
         "first, as long as it does; of those that began on one date, the one with the lowest id.",
-        metadata=tracked("$.id", example=13326, references="dim_model.model_id"),
+        metadata=tracked("$.id", example=6282, references="dim_model.model_id"),
     )
     valid_from = valid_from()
     valid_to = valid_to()
@@ -387,7 +387,7 @@ class DimModelVersion(HistoryTable):
         description="AI resource identifier, urn:air:ecosystem:type:civitai:model@version; the service may change it, "
         "so it is no key.",
         metadata=latest(
-            "$.modelVersions[].air", example="urn:air:wanvideo14b_t2v:lora:civitai:13326@24782", null=NOT_GIVEN
+            "$.modelVersions[].air", example="urn:air:wanvideo14b_t2v:lora:civitai:6282@24782", null=NOT_GIVEN
         ),
     )
     supports_generation = dy.Bool(

@@ -75,7 +75,7 @@ class ModelVersionDetail(Table):
     model_id = dy.Int64(
         nullable=True,
         description="The service's id of the model that the version belongs to.",
-        metadata=source("$.modelId", example=13326, null=NOT_GIVEN),
+        metadata=source("$.modelId", example=6282, null=NOT_GIVEN),
     )
     name = dy.String(
         nullable=True,
@@ -105,7 +105,7 @@ class ModelVersionDetail(Table):
     air = dy.String(
         nullable=True,
         description="AI resource identifier; the service may change it, so it is no key.",
-        metadata=source("$.air", example="urn:air:sdxl:lora:civitai:13326@24782", null=NOT_GIVEN),
+        metadata=source("$.air", example="urn:air:sdxl:lora:civitai:6282@24782", null=NOT_GIVEN),
     )
     status = dy.String(
         nullable=True,
@@ -227,7 +227,7 @@ class ModelVersionMini(Table):
     air = dy.String(
         nullable=True,
         description="AI resource identifier; the service may change it, so it is no key.",
-        metadata=source("$.air", example="urn:air:sdxl:lora:civitai:13326@24782", null=NOT_GIVEN),
+        metadata=source("$.air", example="urn:air:sdxl:lora:civitai:6282@24782", null=NOT_GIVEN),
     )
     availability = dy.String(
         nullable=True,
@@ -344,7 +344,7 @@ class HashMatch(Table):
         description="The service's id of the model that the version belongs to.",
         metadata=source(
             "$.matches[].modelId",
-            example=13326,
+            example=6282,
             null="the service knows no such file, or did not name the model",
         ),
     )

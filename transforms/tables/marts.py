@@ -142,9 +142,9 @@ class MartDaily(_VersionsDaily):
     )
     browsing_level = dy.String(
         primary_key=True,
-        description="Highest browsing level of the versions' images as it was then: PG, PG13, R, X, XXX or Blocked; "
-        "unrated, or (unknown) where the service does not give it.",
-        metadata=made(f"{HISTORY}.nsfw_level", example="PG"),
+        description="Highest browsing level of the versions' images as it was then, or else of their models': PG, "
+        "PG13, R, X, XXX or Blocked; unrated, or (unknown) where the service gives neither.",
+        metadata=made(f"{HISTORY}.nsfw_level, dim_model.nsfw_level", example="PG"),
     )
     thumbs_up_count = thumbs_up_count()
     thumbs_down_count = thumbs_down_count()

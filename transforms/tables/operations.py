@@ -248,7 +248,7 @@ class OpsQuarantine(Table):
     entity_id = dy.String(
         nullable=True,
         description="Id of the record, as text.",
-        metadata=made("the record", example="14012", null="no id could be read"),
+        metadata=made("the record", example="6574", null="no id could be read"),
     )
     level = dy.String(
         check=lambda column: column.is_in(list(LEVELS)),
