@@ -49,6 +49,7 @@ def _(CivitaiEtlError, Settings, mo, report):
                     group by version_id
                 )
                 cross join (select min(date) as date from star.dim_date where has_snapshot) as since
+                where since.date is not null
                 group by base_model
                 order by released desc, versions desc, base_model
             """).pl()
@@ -91,8 +92,9 @@ def _(charts, everything, mo):
         max_selections=charts.COLOURED,
         label="Base models",
     )
-    mo.vstack([mo.md("## How versions gather downloads"), base_models])
-    return (base_models,)
+    fewest = mo.ui.slider(1, 50, value=10, show_value=True, label="No number from fewer versions than")
+    mo.hstack([base_models, fewest], justify="start", gap=2, wrap=True)
+    return base_models, fewest
 
 
 @app.cell
@@ -104,21 +106,25 @@ def _(base_models, everything, mo):
 
 
 @app.cell
-def _(mo):
-    version = mo.ui.dropdown(
-        {
-            "median": "downloads_median",
-            "lower quartile": "downloads_lower_quartile",
-            "upper quartile": "downloads_upper_quartile",
-        },
-        value="median",
-        label="Version at the",
-    )
+def _(charts, mo):
+    _measures = {
+        name: charts.Measure(column, f"Downloads of {version}", f"downloads of {version}", whole=True)
+        for name, column, version in (
+            ("median", "downloads_median", "the median version"),
+            ("lower quartile", "downloads_lower_quartile", "the version at the lower quartile"),
+            ("upper quartile", "downloads_upper_quartile", "the version at the upper quartile"),
+        )
+    }
+    version = mo.ui.dropdown(_measures, value="median", label="Version at the")
     until_age = mo.ui.dropdown({"30 days": 30, "90 days": 90, "a year": 365}, value="90 days", label="Up to an age of")
-    fewest = mo.ui.slider(1, 50, value=5, show_value=True, label="Least versions of a point")
     log = mo.ui.checkbox(label="logarithmic")
-    mo.hstack([version, until_age, fewest, log], justify="start", gap=2, wrap=True)
-    return fewest, log, until_age, version
+    mo.vstack(
+        [
+            mo.md("## How versions gather downloads"),
+            mo.hstack([version, until_age, log], justify="start", gap=2, wrap=True),
+        ]
+    )
+    return log, until_age, version
 
 
 @app.cell
@@ -144,17 +150,16 @@ def _(ask, chosen):
 @app.cell
 def _(ages, charts, chosen, fewest, log, pl, shown, until_age, version):
     # Few versions are chance; without them the line has a gap.
-    _enough = pl.when(pl.col("versions") >= fewest.value).then(version.value).alias("of_version")
-    _curves = ages.filter(pl.col("age_days") <= until_age.value).with_columns(_enough)
-    _which = {"downloads_median": "the median version"}.get(version.value, f"the version at the {version.value[10:]}")
-    _which = _which.replace("_", " ")
-    _measure = charts.Measure("of_version", f"Downloads of {_which}", f"downloads of {_which}", whole=True)
-    releases = charts.curves(_curves, chosen, _measure, days="age_days", since="release", log=log.value)
-    _nothing = (
-        "No point has so many versions that were watched from their publication: take more snapshots, choose other "
-        "base models, or let a point have fewer versions."
+    _column = version.value.column
+    _curves = ages.filter(pl.col("age_days") <= until_age.value).with_columns(
+        pl.when(pl.col("versions") >= fewest.value).then(_column).alias(_column)
     )
-    shown(releases, _curves.drop("of_version"), _nothing)
+    releases = charts.curves(_curves, chosen, version.value, days="age_days", since="release", log=log.value)
+    _nothing = (
+        "At no age were so many versions observed that were watched from their publication: take more snapshots, "
+        "choose other base models, or take numbers from fewer versions."
+    )
+    shown(releases, _curves, _nothing)
     return (releases,)
 
 
@@ -174,15 +179,15 @@ def _(ask, type_):
 
 
 @app.cell
-def _(charts, half_lives, mo, pl, shown):
+def _(charts, fewest, half_lives, mo, pl, shown):
     # The row of all base models together is no base model.
     half_life = charts.ranking(
-        half_lives.drop_nulls("base_model"),
+        half_lives.filter(pl.col("versions") >= fewest.value).drop_nulls(["base_model", "days_median"]),
         charts.Measure("days_median", "Half-life of downloads, in days since release", "days, the longest half-life"),
     )
     _nothing = (
         "No half-life is known yet: it takes versions that were watched for more than a week, and half of them must "
-        "have faded. Take more snapshots, or choose another type."
+        "have faded. Take more snapshots, choose another type, or take numbers from fewer versions."
     )
     _all = half_lives.filter(pl.col("base_model").is_null(), pl.col("days_median").is_not_null())
     _together = [
@@ -197,9 +202,7 @@ def _(charts, half_lives, mo, pl, shown):
 def _(mo):
     target = mo.ui.number(1, 10_000_000, step=1, value=1000, debounce=True, label="Downloads")
     part = mo.ui.dropdown(
-        {"a quarter": "days_lower_quartile", "half": "days_median", "three quarters": "days_upper_quartile"},
-        value="a quarter",
-        label="Days until so many of the versions have them",
+        ["a quarter", "half", "three quarters"], value="a quarter", label="Days until so many of the versions have them"
     )
     mo.vstack([mo.md("## How long versions take"), mo.hstack([target, part], justify="start", gap=2, wrap=True)])
     return part, target
@@ -214,27 +217,26 @@ def _(ask, target):
 
 
 @app.cell
-def _(charts, downloads, mo, part, pl, shown, times):
-    _of = {"days_lower_quartile": "a quarter", "days_median": "half", "days_upper_quartile": "three quarters"}[
-        part.value
-    ]
+def _(charts, downloads, fewest, mo, part, pl, shown, times):
+    _quartiles = {"a quarter": "days_lower_quartile", "half": "days_median", "three quarters": "days_upper_quartile"}
+    _days = _quartiles[part.value]
     time_to_downloads = charts.ranking(
-        times.drop_nulls("base_model"),
+        times.filter(pl.col("versions") >= fewest.value).drop_nulls(["base_model", _days]),
         charts.Measure(
-            part.value, f"Days until {_of} of the versions have {downloads:,} downloads", "days, the longest time"
+            _days, f"Days until {part.value} of the versions have {downloads:,} downloads", "days, the longest time"
         ),
     )
     _nothing = (
-        f"Of no base model {_of} of the versions are known to have come to {downloads:,} downloads: choose fewer "
-        "downloads or a smaller part, or take more snapshots."
+        f"Of no base model {part.value} of the versions are known to have come to {downloads:,} downloads: choose "
+        "fewer downloads, a smaller part or numbers from fewer versions, or take more snapshots."
     )
     _all = times.filter(pl.col("base_model").is_null())
     _together = [
         mo.md(
-            f"All base models together: {reached:,} of {versions:,} versions came to {downloads:,} downloads; {_of} of "
-            f"them after **{'an unknown number of' if days is None else days} days**."
+            f"All base models together: {reached:,} of {versions:,} versions were seen to come to {downloads:,} "
+            f"downloads; {part.value} of versions have them after **{'unknown' if days is None else days} days**."
         )
-        for days, versions, reached in _all.select(part.value, "versions", "reached").iter_rows()
+        for days, versions, reached in _all.select(_days, "versions", "reached").iter_rows()
     ]
     mo.vstack([*_together, shown(time_to_downloads, times, _nothing)])
     return (time_to_downloads,)
@@ -304,8 +306,8 @@ def _(analytics, mo):
       of its first week, for half of the versions. Versions that did not fall so far count as long as they were
       watched (Kaplan-Meier).
     - **Days to a number of downloads**: likewise, until a part of the versions has the number. A version that was old
-      at the first snapshot counts from its age then, and only if it had fewer. *unknown*: so many are not known to
-      have come to it.
+      at the first snapshot counts from its age then, and only if it had fewer. A base model of which so many are not
+      known to have come to it has no bar; the table has it.
     - **Adoption**: each point is the end of a week since the base model's first version. Versions and creators count
       from their publication, if a snapshot saw them; downloads only in weeks that the snapshots observe wholly. The
       last week may not be over: shares of it are those so far.
