@@ -69,7 +69,7 @@ def test_over_the_demo_its_curves_are_the_medians_of_the_facts(demo, releases):
     versions = history.group_by("version_id").agg(
         pl.col("base_model").sort_by("valid_from").last(), pl.col("published_on").min(), pl.col("valid_from").min()
     )
-    # Every day of the demo has a complete crawl: versions of that day or the day before were watched from the beginning.
+    # Every day has a complete crawl: versions of that day or the day before were watched from their beginning.
     young = versions.filter(
         pl.col("valid_from") > date(2026, 1, 1), (pl.col("valid_from") - pl.col("published_on")).dt.total_days() <= 1
     )
