@@ -10,8 +10,17 @@ from notebooks.model_explorer import app
 from tests.transforms.conftest import Workshop, model, version
 
 #: Downloads and thumbs up of model 1 by day of January. There is no crawl on the 4th. The crawl of the 6th is partial
-#: and lacks the model; that of the 8th is partial and has it. On the 9th its creator hides the downloads.
-COUNTED = {1: (100, 4), 2: (110, 5), 3: (125, 5), 5: (145, 9), 7: (175, 9), 8: (176, 10), 9: (None, 12), 10: (200, 12)}
+#: and lacks the model; that of the 8th is partial, has it, and lacks its thumbs. On the 9th its downloads are hidden.
+COUNTED = {
+    1: (100, 4),
+    2: (110, 5),
+    3: (125, 5),
+    5: (145, 9),
+    7: (175, 9),
+    8: (176, None),
+    9: (None, 12),
+    10: (200, 12),
+}
 PARTIAL = {6, 8}
 
 
@@ -137,7 +146,7 @@ def test_gaps_and_hidden_numbers_are_no_fall(days, explore):
     expected = [None, 10, 15, None, 10, None, 15, 1, None, 12]
     assert drawn["value"].to_list() == expected
     thumbs = cells["opinions"].table.filter(pl.col("name") == "The whole model").sort("ends")
-    assert thumbs["value"].to_list() == [None, 1, 0, None, 2, None, 0, 1, 2, 0]
+    assert thumbs["value"].to_list() == [None, 1, 0, None, 2, None, 0, None, 1.5, 0]
     status = cells["counters"].filter(pl.col("line") == "The whole model")["status"].to_list()
     assert status == ["complete"] * 3 + ["missing", "complete", "partial", "complete", None, "complete", "complete"]
 
@@ -157,6 +166,7 @@ def test_a_model_without_versions_and_one_that_is_gone_still_have_charts(days, e
     texts, cells = explore(days, "sunken pier")
     assert any("removed 2026-01-05" in text for text in texts)
     assert cells["counters"]["snapshot_date"].max() == date(2026, 1, 3)
+    assert cells["lines"] == ["The whole model"]
 
 
 def test_over_a_single_snapshot_it_explains_that_flows_need_two(tmp_path, explore):
