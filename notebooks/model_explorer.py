@@ -242,7 +242,7 @@ def _(ask, model_id):
             where model_id = $id
             group by version_id
         ),
-        seen as (
+        seen as materialized (
             select
                 snapshot_date, 'The whole model' as line, downloads_delta, downloads_days,
                 thumbs_up_delta, days_since_previous, thumbs_up_count, thumbs_down_count, rating_count, rating

@@ -13,6 +13,8 @@ app = marimo.App(width="medium", app_title="Releases")
 
 @app.cell
 def _():
+    from functools import cache
+
     import marimo as mo
     import polars as pl
 
@@ -20,7 +22,7 @@ def _():
     from pipelines.errors import CivitaiEtlError
     from pipelines.settings import Settings
 
-    return CivitaiEtlError, Settings, charts, mo, pl, report
+    return CivitaiEtlError, Settings, cache, charts, mo, pl, report
 
 
 @app.cell
@@ -88,7 +90,7 @@ def _(mo):
 def _(charts, everything, mo):
     base_models = mo.ui.multiselect(
         options=sorted(everything["base_model"]),
-        value=everything["base_model"].head(6).to_list(),
+        value=everything["base_model"].head(4).to_list(),
         max_selections=charts.COLOURED,
         label="Base models",
     )
@@ -128,22 +130,42 @@ def _(charts, mo):
 
 
 @app.cell
-def _(ask, chosen):
-    # An age at which no version was observed has a row, too: it is a gap.
-    ages = ask(
-        """
-        with curves as (
-            select named.base_model, curve.*
-            from (select unnest($chosen) as base_model) as named,
-                lateral (from star.release_curves(named.base_model)) as curve
-        ),
-        every_age as (
-            select base_model, unnest(range(max(age_days) + 1)) as age_days from curves group by base_model
+def _(ask, cache):
+    # Each base model is asked for once, and not all of them together: a year of a large catalogue takes its time.
+    @cache
+    def ages_of(base_model):
+        """The release curve of a base model. An age at which no version was observed has a row, too: it is a gap."""
+        return ask(
+            """
+            with curve as materialized (from star.release_curves($base_model))
+            select $base_model as base_model, every.age_days, curve.* exclude (age_days)
+            from (select unnest(range((select max(age_days) + 1 from curve))) as age_days) as every
+            left join curve on curve.age_days = every.age_days
+            order by every.age_days
+            """,
+            base_model=base_model,
         )
-        from every_age left join curves using (base_model, age_days) order by base_model, age_days
-        """,
-        chosen=chosen,
-    )
+
+    @cache
+    def weeks_of(base_model):
+        """The adoption of a base model. Downloads of a week that was observed in part would look like a fall."""
+        return ask(
+            """
+            select
+                $base_model as base_model,
+                week.* replace (if(week.days_observed = 7, week.downloads, null) as downloads),
+                7 * (week.weeks_since_first + 1) as days
+            from star.adoption($base_model) as week
+            """,
+            base_model=base_model,
+        )
+
+    return ages_of, weeks_of
+
+
+@app.cell
+def _(ages_of, chosen, pl):
+    ages = pl.concat([ages_of(name) for name in chosen])
     return (ages,)
 
 
@@ -266,19 +288,8 @@ def _(charts, mo):
 
 
 @app.cell
-def _(ask, chosen):
-    # Downloads of a week that was not wholly observed would look like a fall.
-    weeks = ask(
-        """
-        select
-            named.base_model,
-            week.* replace (if(week.days_observed = 7, week.downloads, null) as downloads),
-            7 * (week.weeks_since_first + 1) as days
-        from (select unnest($chosen) as base_model) as named, lateral (from star.adoption(named.base_model)) as week
-        order by named.base_model, week.weeks_since_first
-        """,
-        chosen=chosen,
-    )
+def _(chosen, pl, weeks_of):
+    weeks = pl.concat([weeks_of(name) for name in chosen])
     return (weeks,)
 
 

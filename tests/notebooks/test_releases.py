@@ -57,7 +57,7 @@ def test_over_the_demo_its_curves_are_the_medians_of_the_facts(demo, releases):
     assert sorted(cells["pictures"]) == [
         f"releases_{name}" for name in ("adoption", "curves", "half_life", "time_to_downloads")
     ]
-    assert len(cells["chosen"]) == 6
+    assert len(cells["chosen"]) == 4
     with duckdb.connect(str(demo.directory / "analytics.duckdb"), read_only=True) as star:
         facts = star.sql(
             "select snapshot_date, version_id, download_count from star.fact_model_version_daily "
