@@ -107,3 +107,9 @@ def test_numbers_and_periods_are_as_a_reader_says_them():
     assert period(FIRST, FIRST.replace(day=30)) == "1 to 30 January 2026"
     assert period(FIRST, FIRST.replace(month=3)) == "1 January to 1 March 2026"
     assert period(FIRST, FIRST.replace(year=2027)) == "1 January 2026 to 1 January 2027"
+
+
+def test_days_that_nobody_has_reached_take_no_place_in_curves():
+    frame = pl.DataFrame({"days": [0, 1, 2, 90], "base_model": ["A"] * 4, "gained": [1, None, 3, None]})
+    figure = charts.curves(frame, ["A"], charts.Measure("gained", "Downloads", "downloads"))
+    assert "90" not in str(figure.chart(width=800).to_dict()["datasets"])

@@ -52,6 +52,9 @@ def curves(
         return Figure(title, table, lambda theme, width: sentence(around, text, theme, width=width))
     coloured = names[:COLOURED]
     finding = _finding(known.filter(pl.col("name").is_in(coloured)) if coloured else known, measure, since)
+    first, last = (float(edge) for edge in known.select(pl.col("day").min(), pl.col("day").max().alias("last")).row(0))
+    # What is unknown beyond has no place in the plot, and would make it narrow.
+    rows = rows.filter(pl.col("day").is_between(first, last))
     drawn = []
     for place, name in enumerate(names):
         of_name = rows.filter(pl.col("name") == name)
@@ -71,7 +74,6 @@ def curves(
         ]
     per_name = [known.filter(pl.col("name") == name)["value"].to_list() for name in names]
     scale = value_scale(per_name, measure, log=log)
-    first, last = (float(edge) for edge in known.select(pl.col("day").min(), pl.col("day").max().alias("last")).row(0))
     rest = grey_note(len(names) - len(coloured))
     around = Around(finding, subtitle, [*cut_off(drawn, scale, measure), *rest, *footer])
 
