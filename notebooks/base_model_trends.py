@@ -117,8 +117,7 @@ def _(charts, chosen, frame, grain, shown):
 def _(charts, everything, mo):
     # The service gave ratings until 2025 and gives thumbs since 2024: offer what these snapshots have.
     _names = {"approval": "approval_rate", "approval, lower bound": "approval_lower_bound", "rating, 0 to 5": "rating"}
-    _known = {name: column for name, column in _names.items() if everything[column].is_not_null().any()}
-    mo.stop(not _known, mo.callout(mo.md("No rating and no thumb in these snapshots."), kind="info"))
+    _known = {name: column for name, column in _names.items() if everything[column].is_not_null().any()} or _names
     measure = mo.ui.radio(options=_known, value=next(iter(_known)), inline=True, label="Measure:")
     measure
     return (measure,)
@@ -169,6 +168,17 @@ def _(analytics, mo):
         }
     )
     return
+
+
+@app.cell
+def _(Settings, charts, downloads, mo, panels, rating, share, versions):
+    # As a script there is no reader: the charts go to files.
+    written = []
+    if mo.app_meta().mode == "script":
+        _figures = {"downloads": downloads, "share": share, "rating": rating, "versions": versions, "panels": panels}
+        for _name, _figure in _figures.items():
+            written += charts.write_chart(_figure, Settings().directory.root / "charts", f"base_model_trends_{_name}")
+    return (written,)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """The notebook's cells, run by marimo over the demo's tables, over one snapshot and over nothing."""
 
+import os
+import subprocess
+import sys
 from datetime import date
-from types import SimpleNamespace
 
 import duckdb
 import pytest
 
+from notebooks import base_model_trends
 from notebooks.base_model_trends import app
 
 
 @pytest.fixture
-def run(monkeypatch):
-    def run_on(data_dir, **controls):
-        monkeypatch.setenv("CIVITAI_ETL_DATA_DIR", str(data_dir))
-        chosen = {name: SimpleNamespace(value=value) for name, value in controls.items()}
-        outputs, definitions = app.run(defs=chosen)
-        return [getattr(output, "text", "") for output in outputs], definitions
-
-    return run_on
+def run(run_notebook):
+    return lambda data_dir, **controls: run_notebook(app, data_dir, **controls)
 
 
 def test_over_the_demo_it_draws_five_charts_of_the_leading_base_models(demo, run):
@@ -70,6 +67,17 @@ def test_over_a_single_snapshot_it_explains_that_flows_need_two(demo, tmp_path, 
     _, cells = run(tmp_path)
     assert "there is only one so far" in cells["downloads"].chart().to_json()
     assert "there is only one so far" in cells["share"].chart().to_json()
+
+
+def test_as_a_script_it_writes_its_charts_into_the_data_directory(hard_days):
+    environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(hard_days.folder)}
+    script = [sys.executable, base_model_trends.__file__]
+    ended = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    folder = hard_days.folder / "charts"
+    names = {f"base_model_trends_{name}" for name in ("downloads", "share", "rating", "versions", "panels")}
+    assert {file.name for file in folder.iterdir()} == {f"{name}.{kind}" for name in names for kind in ("png", "html")}
+    assert "downloads a day" in (folder / "base_model_trends_downloads.html").read_text()
 
 
 CONTROLS = {"grain": None, "form": "absolute", "log": False}
