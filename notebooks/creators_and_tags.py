@@ -93,7 +93,11 @@ def _(mo):
 @app.cell
 def _(ask, charts, days, most, shown):
     leaderboard = ask("from star.creator_leaderboard(?)", days.value)
-    _gained = charts.Measure("downloads", "Downloads gained", f"downloads in {days.value} days")
+    # A window may be longer or shorter than was asked for.
+    _windows = leaderboard.select("since", "until", "days_spanned").unique().rows() or [(None, None, days.value)]
+    ((_since, _until, _spanned),) = _windows
+    _title = f"Downloads between the snapshots of {_since} and {_until}" if _since else "Downloads"
+    _gained = charts.Measure("downloads", _title, f"downloads in {_spanned} days")
     leaders = charts.ranking(leaderboard, _gained, by="username", most=most.value)
     shown(leaders)
     return leaderboard, leaders
@@ -140,10 +144,12 @@ def _(ask, days):
 
 
 @app.cell
-def _(concentrations, by_base_model, charts, least_creators, measure, most, pl, shown):
+def _(by_base_model, charts, concentrations, least_creators, measure, mo, most, pl, shown):
     _enough = by_base_model.filter(pl.col("creators") >= least_creators.value)
-    concentration = charts.ranking(_enough, concentrations[measure.value], most=most.value)
-    shown(concentration)
+    _figure = charts.ranking(_enough, concentrations[measure.value], most=most.value)
+    concentration = _figure if _enough.height or by_base_model.is_empty() else None
+    _few = "No base model has as many creators whose downloads are known: choose fewer."
+    shown(concentration) if concentration else mo.callout(mo.md(_few), kind="info")
     return (concentration,)
 
 
