@@ -4,6 +4,7 @@ One run is one load package: rows and, in dlt's state, what a resume needs arriv
 is under the data directory.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,7 @@ class Loader:
             )
         elif pending:
             drained.touch()
+            self._complete_commits()
             self._finish()
         # Whatever the working folder has now is a copy of what the warehouse has, or of what another one had.
         self._pipeline.drop()
@@ -135,6 +137,14 @@ class Loader:
             return [*self._pipeline.list_extracted_load_packages(), *self._pipeline.list_normalized_load_packages()]
         except FileNotFoundError:  # a kill while dlt dropped its folder; it is dropped only after what is pending
             return []
+
+    def _complete_commits(self) -> None:
+        """The commit of dlt renames a package, then deletes what was extracted. After a kill in between, both are there: dlt
+        would normalize it again and not be able to rename it.
+        """
+        extracted = Path(self._pipeline.working_dir) / "normalize" / "extracted"
+        for load_id in self._pipeline.list_normalized_load_packages():
+            shutil.rmtree(extracted / load_id, ignore_errors=True)
 
     def _continues(self, load_id: str) -> bool:
         """Whether a pending package belongs to this warehouse as it is: it is the next one, and what of it was loaded

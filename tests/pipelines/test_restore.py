@@ -155,16 +155,21 @@ def test_the_working_folder_of_another_data_directory_is_not_believed(
 # ------------------------------------------------------------------------------------------- a load that was cut off
 
 
-def cut_off_load(settings: Settings, day: date, *, loaded: tuple[str, ...] = ()) -> None:
+def cut_off_load(settings: Settings, day: date, *, loaded: tuple[str, ...] = (), is_committed: bool = True) -> None:
     """What a kill leaves in the middle of the load of a first window: its package, with the jobs of the tables `loaded`
-    done, into the table or into what dlt merges from.
+    done, into the table or into what dlt merges from. If it is not committed, what was extracted is there, too.
     """
     loader = Loader(settings.directory)
     loader.drain(Silent())
     crawl, closed = _begin_or_go_on(settings, day, *_crawls(settings), loader.state(), Silent())
     crawl.open_window(100)
     loader._extract(crawl_source(crawl, closed))
+    extracted = Path(loader._pipeline.working_dir) / "normalize" / "extracted"
+    kept = shutil.copytree(extracted, settings.data_dir / "extracted")
     loader._pipeline.normalize()
+    if not is_committed:
+        shutil.copytree(kept, extracted, dirs_exist_ok=True)
+    shutil.rmtree(kept)
     (load_id,) = loader._pipeline.list_normalized_load_packages()
     if loaded:  # it comes first, and empties what dlt merges from
         loader._pipeline._get_load_storage().commit_schema_update(load_id, {})
@@ -197,6 +202,17 @@ def test_a_load_that_was_cut_off_is_finished_if_the_warehouse_is_the_same(
     assert (service.requests, notes.lines) == ([], [])
     assert met(raw, "model", THIRD_DAY) == list(range(1, 9))
     assert raw("select count(*) from raw.model_documents where entity_id = '1'") == [(3,)]
+
+
+def test_a_load_that_was_cut_off_while_dlt_committed_it_is_finished(
+    service: Service, settings: Settings, raw: Raw, models: list[dict[str, Any]]
+) -> None:
+    two_days(settings, models)
+    cut_off_load(settings, THIRD_DAY, is_committed=False)
+    del service.requests[:]
+    assert take_snapshot(settings, THIRD_DAY).already_complete
+    assert service.requests == []
+    assert met(raw, "model", THIRD_DAY) == list(range(1, 9))
 
 
 @pytest.mark.parametrize(
