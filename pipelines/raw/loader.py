@@ -139,8 +139,8 @@ class Loader:
             return []
 
     def _complete_commits(self) -> None:
-        """The commit of dlt renames a package, then deletes what was extracted. After a kill in between, both are there: dlt
-        would normalize it again and not be able to rename it.
+        """The commit of dlt renames a package, then deletes what was extracted. After a kill in between, both are
+        there: dlt would normalize it again and not be able to rename it.
         """
         extracted = Path(self._pipeline.working_dir) / "normalize" / "extracted"
         for load_id in self._pipeline.list_normalized_load_packages():
