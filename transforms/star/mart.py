@@ -197,7 +197,7 @@ def _arrivals(versions: pl.DataFrame) -> pl.DataFrame:
             versions_entered=_ENTERED.sum().cast(pl.Int64),
             versions_moved_in=_MOVED.sum().cast(pl.Int64),
             download_count=stock.sum(),
-            downloads_delta=pl.when(pl.col("downloads_delta").count() > 0).then(pl.col("downloads_delta").sum()),
+            downloads_delta=total("downloads_delta"),
             downloads_entered=amount(_CAME, stock - flow),
             downloads_moved_in=amount(_CHANGED, stock_before),
             downloads_shown=amount(_STAYED & stock_before.is_null(), stock - flow),

@@ -17,9 +17,10 @@ _STOCKS = (
 _AMOUNTS = [name for name in MartDaily.column_names() if name not in {*MartDaily.primary_key(), *_SPANS}]
 _FLOWS = [name for name in _AMOUNTS if name not in _STOCKS]
 _RATES = {
-    "approval_rate": "{0}.reviews_up / nullif({0}.reviews_up + {0}.reviews_down, 0)",
-    "rating": "{0}.rating_points / nullif({0}.rating_points_count, 0) / 100",
+    "approval_rate": "added.reviews_up / nullif(added.reviews_up + added.reviews_down, 0)",
+    "rating": "added.rating_points / nullif(added.rating_points_count, 0) / 100",
 }
+_RATES_OF_SUMS = ", ".join(f"{rate} AS {name}" for name, rate in _RATES.items())
 _DESCRIPTIONS = {
     name: column.description or ""
     for table in (DimDate, DimBaseModel, MartBaseModelDaily, MartDaily)
@@ -47,12 +48,11 @@ def cube_views() -> Iterator[tuple[str, str, str, dict[str, str]]]:
 
 def _daily(expression: str, condition: str) -> str:
     spans = ", ".join(f"any_value(cube.{name}) AS {name}" for name in _SPANS)
-    rates = ", ".join(f"{rate.format('added')} AS {name}" for name, rate in _RATES.items())
     return (
         f"WITH added AS (SELECT cube.snapshot_date, {expression}, {spans}, {_sums(_AMOUNTS)} "
         "FROM star.mart_daily AS cube "
         f"LEFT JOIN star.dim_base_model AS named ON named.base_model = cube.base_model {condition} GROUP BY ALL) "
-        f"SELECT added.*, {rates} FROM added ORDER BY ALL"
+        f"SELECT added.*, {_RATES_OF_SUMS} FROM added ORDER BY ALL"
     )
 
 
@@ -63,7 +63,6 @@ def _sums(names: list[str], suffix: str = "") -> str:
 def _weekly() -> tuple[str, str, str, dict[str, str]]:
     """By base model and ISO week. Stocks are those of the week's last complete snapshot that has downloads."""
     stocks = _sums(list(_STOCKS), " FILTER (cube.snapshot_date = week.stocks_on)")
-    rates = ", ".join(f"{rate.format('added')} AS {name}" for name, rate in _RATES.items())
     query = f"""
         WITH weeks AS (
             SELECT
@@ -91,7 +90,7 @@ def _weekly() -> tuple[str, str, str, dict[str, str]]:
             JOIN weeks AS week ON week.week_begins_on = day.week_begins_on
             GROUP BY week.week_begins_on, cube.base_model
         )
-        SELECT added.*, {rates} FROM added ORDER BY ALL"""
+        SELECT added.*, {_RATES_OF_SUMS} FROM added ORDER BY ALL"""
     own = {
         "snapshots": "Snapshot dates in the week, complete or not.",
         "days_spanned": "Days that the flows of these snapshots span, from the snapshot before the week. Null: the "
