@@ -148,7 +148,7 @@ def build(
             start, kept = [], files_before(published, min(news))
         else:
             days = [day for day in days if day.on in news]
-        with Release(Lake(directory.lake), published=start, kept=kept) as star:
+        with Release(Lake(directory.lake), published=start, kept=kept, dates=len(days)) as star:
             replayed = replay(star, raw, days, news, limits, progress, known, ahead)
             refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
@@ -221,7 +221,7 @@ def rebuild(
                 for file in files_before(published, min(news, default=date.max))
                 if (file.role, file.snapshot_date) not in covered
             ]
-        with Release(Lake(directory.lake), kept=kept) as star:
+        with Release(Lake(directory.lake), kept=kept, dates=len(days)) as star:
             replayed = replay(star, raw, days, remade, limits, progress)
             if replayed.refusals:
                 raise replayed.refusals[0].nothing_changed()

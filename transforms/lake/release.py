@@ -14,6 +14,7 @@ from typing import Self
 
 import polars as pl
 
+from pipelines.memory import budget_bytes
 from transforms.lake.files import CHANGING_ROLES, Lake, LakeFile, Writer, month_of
 from transforms.lake.shelf import Kept, Shelf
 from transforms.lake.state import STATE
@@ -29,6 +30,8 @@ FILES_AT_MOST = 8
 
 #: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
 KEPT_BYTES = 48 * 1024**2
+#: The same for a release of several dates, as a share of the memory budget: every date reads what the one before left.
+KEPT_SHARE = 1 / 4
 
 #: Tables whose changed rows are written at a time.
 TABLES_UNDER_WAY = 2
@@ -40,8 +43,12 @@ WRITES_UNDER_WAY = 2
 class Release:
     """The rows and files of a star while it is being built."""
 
-    def __init__(self, lake: Lake, published: Sequence[LakeFile] = (), kept: Sequence[LakeFile] = ()) -> None:
-        """Starts from the `published` files; if `kept` has a day of a fact or its month, that file is used."""
+    def __init__(
+        self, lake: Lake, published: Sequence[LakeFile] = (), kept: Sequence[LakeFile] = (), *, dates: int = 1
+    ) -> None:
+        """Starts from the `published` files, to add so many dates; if `kept` has a day of a fact or its month, that
+        file is used.
+        """
         self.lake = lake
         self._files = list(published)
         # The other thread compresses Parquet meanwhile.
@@ -51,7 +58,7 @@ class Release:
         self._of_date: dict[str, Writer] = {}
         self._kept = {(file.table, file.role, file.snapshot_date): file for file in kept}
         shutil.rmtree(workplace := lake.root / "building", ignore_errors=True)
-        self.shelf = Shelf(workplace, KEPT_BYTES)
+        self.shelf = Shelf(workplace, KEPT_BYTES if dates == 1 else int(KEPT_SHARE * budget_bytes()))
         self._changed: dict[str, dict[int, Kept]] = {}
         self._published: dict[str, dict[int, tuple[LakeFile, range]]] = {}
 
