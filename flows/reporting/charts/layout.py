@@ -18,7 +18,7 @@ from flows.reporting.charts.theme import LABEL_SIZE, SUBTITLE_SIZE, TITLE_SIZE, 
 
 HEIGHT = 320
 #: Below this width of the container a chart is narrow; its texts are then made for the least width.
-NARROW_BELOW, LEAST_WIDTH = 600, 330
+NARROW_BELOW, LEAST_WIDTH = 600, 280
 #: Lines of a wide chart end here, however wide it is: long lines are hard to read.
 LINE = 570
 LEGEND_ROW = 19
