@@ -58,6 +58,7 @@ def _(charts, everything, mo):
         value=charts.leading(everything, 6),
         max_selections=charts.COLOURED,
         label="Base models",
+        full_width=True,  # or a phone cuts it
     )
     grain = mo.ui.dropdown(
         {"by length": None, "days": "day", "weeks": "week", "months": "month"}, value="by length", label="A point is"

@@ -203,7 +203,11 @@ def _(ask, charts, mo, model_id):
     # One of the colours is that of the whole model.
     _names = listed["version"].to_list()
     versions = mo.ui.multiselect(
-        _names, value=_names[:3], max_selections=charts.COLOURED - 1, label="Versions side by side"
+        _names,
+        value=_names[:3],
+        max_selections=charts.COLOURED - 1,
+        label="Versions side by side",
+        full_width=True,  # or a phone cuts it
     )
     _nothing = "The model lists no version: it has only the counters of its own."
     versions if _names else mo.callout(mo.md(_nothing), kind="info")

@@ -93,6 +93,7 @@ def _(charts, everything, mo):
         value=everything["base_model"].head(4).to_list(),
         max_selections=charts.COLOURED,
         label="Base models",
+        full_width=True,  # or a phone cuts it
     )
     fewest = mo.ui.slider(1, 50, value=10, show_value=True, label="No number from fewer versions than")
     mo.hstack([base_models, fewest], justify="start", gap=2, wrap=True)

@@ -1,4 +1,4 @@
-"""Opens the base-model notebook as a dashboard: marimo, on this machine only."""
+"""Opens the notebooks as a dashboard: marimo, on this machine only."""
 
 import os
 import sys
@@ -12,14 +12,14 @@ from pipelines.settings import Settings
 
 
 def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
-    """Replace this process with marimo, which serves the notebook on the data directory.
+    """Replace this process with marimo, which serves the notebooks on the data directory, behind a page that lists them.
 
     Raises:
         CivitaiEtlError: the port is taken.
     """
     if is_taken(port):
         raise CivitaiEtlError(f"Something listens on 127.0.0.1:{port}: choose another port with --port.")
-    command = [sys.executable, "-m", "marimo", "--quiet", "run", str(notebook())]
+    command = [sys.executable, "-m", "marimo", "--quiet", "run", *map(str, notebooks())]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-token"]
     if headless:
         command.append("--headless")
@@ -29,12 +29,12 @@ def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
         flush=True,
     )
     environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(settings.data_dir), "MARIMO_SKIP_UPDATE_CHECK": "1"}
-    os.execve(sys.executable, command, environment)  # noqa: S606 (our own notebook; signals reach marimo itself)
+    os.execve(sys.executable, command, environment)  # noqa: S606 (our own notebooks; signals reach marimo itself)
 
 
-def notebook() -> Path:
-    """The file of the notebook, in a checkout or an installation."""
+def notebooks() -> list[Path]:
+    """The files of the notebooks, in a checkout or an installation."""
     package = find_spec("notebooks")
     if package is None or not package.submodule_search_locations:
         raise AssertionError("the package `notebooks` belongs to civitai-etl")
-    return Path(package.submodule_search_locations[0]) / "base_model_trends.py"
+    return sorted(Path(package.submodule_search_locations[0]).glob("[!_]*.py"))

@@ -162,7 +162,7 @@ def doctor() -> int:
 
 @app.command
 def dashboard(*, port: Port = 2718, headless: bool = False) -> None:
-    """Open the base-model notebook as a dashboard on 127.0.0.1; ends with Ctrl-C.
+    """Open the notebooks as dashboards on 127.0.0.1; ends with Ctrl-C.
 
     Parameters
     ----------

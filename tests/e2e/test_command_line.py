@@ -143,7 +143,7 @@ def test_a_bad_setting_is_named(civitai_etl):
     assert "CIVITAI_ETL_REQUESTS_PER_SECOND" in civitai_etl.fails("snapshot")
 
 
-def test_the_dashboard_answers_on_loopback_and_ends_with_a_signal(civitai_etl):
+def test_the_dashboard_has_every_notebook_on_loopback_and_ends_with_a_signal(civitai_etl):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -152,8 +152,9 @@ def test_the_dashboard_answers_on_loopback_and_ends_with_a_signal(civitai_etl):
         deadline = time.monotonic() + 60
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-                    assert b"Base-model trends" in page.read()
+                for name, title in (("base_model_trends", b"Base-model trends"), ("releases", b"Releases")):
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/?file={name}.py", timeout=5) as page:
+                        assert b"<title>%s</title>" % title in page.read()
                 break
             except OSError:
                 assert time.monotonic() < deadline
