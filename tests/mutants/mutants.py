@@ -719,8 +719,8 @@ MUTANTS = (
         "a rebuild reads the last date only",
         "rebuild",
         Code(
-            "replay($star, $raw, $days, $remade, $limits, $progress)",
-            "replay($star, $raw, $days[-1:], $remade, $limits, $progress)",
+            "replay($star, $raw, $days, $remade, $limits, $progress, $safe_point)",
+            "replay($star, $raw, $days[-1:], $remade, $limits, $progress, $safe_point)",
         ),
         HISTORIES,
     ),
