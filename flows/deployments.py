@@ -38,7 +38,6 @@ class Deployment:
     name: str
     flow: Flow[..., Any]
     cron: str | None = None
-    collisions: ConcurrencyLimitConfig = ONE_RUN
 
     @property
     def full_name(self) -> str:
@@ -52,7 +51,7 @@ class Deployment:
         return self.flow.to_deployment(  # type: ignore[return-value]  # not a coroutine where no loop runs
             name=self.name,
             schedule=schedule,
-            concurrency_limit=self.collisions,
+            concurrency_limit=ONE_AFTER_THE_OTHER if self.full_name == DAILY else ONE_RUN,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
 
@@ -60,7 +59,7 @@ class Deployment:
 def deployments(settings: Settings) -> tuple[Deployment, ...]:
     return (
         # By default the crawl of a date begins at 03:00 UTC,
-        Deployment("daily", daily_snapshot, settings.daily_cron, ONE_AFTER_THE_OTHER),
+        Deployment("daily", daily_snapshot, settings.daily_cron),
         # half an hour apart from a refresh, which would have to stop for it.
         Deployment("hourly", refresh, settings.refresh_cron),
         Deployment("on-demand", rebuild),
