@@ -12,7 +12,6 @@ from flows.retries import first_date, until_midnight
 from flows.runs import LoggedProgress, leave_star_artifacts
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
-from pipelines.storage.lock import writer_lock
 from transforms.day.ahead import Ahead
 
 
@@ -54,7 +53,8 @@ def publish(snapshot_date: date, ahead: Ahead) -> Path:
 def daily_snapshot(snapshot_date: date | None = None) -> Path:
     """Crawl the service, look up the watch list and publish the tables; returns the path of `analytics.duckdb`.
 
-    A run that fails is tried again until midnight UTC (`flows.retries`).
+    It waits for another writer as long as is set, and goes first: a refresh, a rebuild or `compact` stops for it. A run
+    that fails, or has waited so long, is tried again until midnight UTC (`flows.retries`).
 
     Args:
         snapshot_date: UTC date of the snapshot; None is the date on which the first attempt began. A real service
@@ -65,7 +65,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings = Settings()
-    with writer_lock(settings.data_dir, settings.directory.lake), steps.staged_ahead(settings) as ahead:
+    with steps.snapshot_lock(settings, LoggedProgress(), wait=True), steps.staged_ahead(settings) as ahead:
         crawled_date = crawl(snapshot_date or first_date(), ahead)
         problem = look_up(crawled_date)
         analytics = publish(crawled_date, ahead)

@@ -18,8 +18,13 @@ from flows.refresh import refresh
 from flows.sync_vault import sync_vault
 from pipelines.settings import Settings
 
-#: A second run of a deployment is cancelled before it starts. `flows.runs.one_writer` cancels that of another one.
+#: A second run of a deployment is cancelled before it starts: the first one does its work, or the person who started
+#: both sees it. Runs of different deployments wait for each other's writer lock (`flows.runs`).
 ONE_RUN = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+
+#: A daily run may still be at work, or hold its slot after a kill, when that of the next date begins. That one waits,
+#: because a day is lost with it. If it is of the same date, it finds the snapshot complete.
+ONE_AFTER_THE_OTHER = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
 #: The deployment whose run must not be missed, by its full name.
@@ -46,7 +51,7 @@ class Deployment:
         return self.flow.to_deployment(  # type: ignore[return-value]  # not a coroutine where no loop runs
             name=self.name,
             schedule=schedule,
-            concurrency_limit=ONE_RUN,
+            concurrency_limit=ONE_AFTER_THE_OTHER if self.full_name == DAILY else ONE_RUN,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
 
@@ -55,7 +60,7 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
     return (
         # By default the crawl of a date begins at 03:00 UTC,
         Deployment("daily", daily_snapshot, settings.daily_cron),
-        # half an hour apart from a refresh, because only one of them can run.
+        # half an hour apart from a refresh, which would have to stop for it.
         Deployment("hourly", refresh, settings.refresh_cron),
         Deployment("on-demand", rebuild),
         Deployment("on-demand", sync_vault),

@@ -15,7 +15,7 @@ from pipelines.settings import Settings
 @one_writer
 def refresh() -> dict[str, int] | State[None]:
     """Load what is new since the last refresh; returns the number of new documents per kind. Before the first complete
-    snapshot a run ends cancelled, because nothing has failed.
+    snapshot, or if another writer is at work or goes first, a run ends cancelled, because nothing has failed.
     """
     try:
         refreshed = steps.refresh_documents(Settings(), LoggedProgress())

@@ -11,16 +11,15 @@ from functools import wraps
 from math import ceil
 from typing import ParamSpec, TypeVar
 
-from prefect import State, get_client, get_run_logger
+from prefect import get_client, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
-from prefect.states import Cancelled
 
 from pipelines.api.errors import BarredError, RefusedError
 from pipelines.crawl.snapshot import OtherDateError
 from pipelines.network import NetworkError
 from pipelines.settings import SettingsError
-from pipelines.storage.lock import ForeignLakeError, LockedError
+from pipelines.storage.lock import ForeignLakeError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,25 +39,23 @@ def first_date() -> date:
     return _began(_this_run()).date()
 
 
-def until_midnight(work: Callable[P, R]) -> Callable[P, R | State[None]]:
+def until_midnight(work: Callable[P, R]) -> Callable[P, R]:
     """Makes a failed run of a deployment continue after a pause, until the UTC date on which it began is over.
 
-    A scheduled run that finds another writer at work waits, too. A run that a person started ends cancelled
-    (`flows.runs.one_writer`), because the person sees it. A flow that is called as a function fails at once.
+    So does a run that has waited in vain for another writer. It is never cancelled for that, whoever started it: nobody
+    would look. A flow that is called as a function fails at once.
     """
 
     @wraps(work)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R | State[None]:
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return work(*args, **kwargs)
         except Exception as error:
             this_run = _this_run()
             begins = next_attempt(_began(this_run), this_run.run_count, datetime.now(UTC))
-            if begins and _is_tried_again(this_run, error):
+            if begins and this_run.deployment_id is not None and may_pass(error):
                 _grant(this_run, begins)
                 get_run_logger().warning("%s The next attempt begins at %s UTC.", error, f"{begins:%H:%M:%S}")
-            elif isinstance(error, LockedError):
-                return Cancelled(message=str(error))
             raise
 
     return run
@@ -76,12 +73,6 @@ def may_pass(error: Exception) -> bool:
     if isinstance(error, RefusedError):
         return error.status not in _FOR_A_PERSON
     return not isinstance(error, SettingsError | NetworkError | BarredError | OtherDateError | ForeignLakeError)
-
-
-def _is_tried_again(run: FlowRun, error: Exception) -> bool:
-    if run.deployment_id is None:
-        return False
-    return run.auto_scheduled if isinstance(error, LockedError) else may_pass(error)
 
 
 def _grant(run: FlowRun, begins: datetime) -> None:

@@ -3,7 +3,8 @@
 The flows are thin shells around the steps of the command line. Tasks pass each other dates and paths, never tables;
 only what a crawl has staged stays in the process. No task is retried: the client retries requests, and `flows.retries`
 retries the whole daily run. The writer lock guards the data directory across all flows, and also against runs outside
-Prefect. A run that finds it taken ends cancelled, because a queue of writers is useless.
+Prefect. The daily snapshot waits for it and goes first; what a person started waits, too. A refresh does not wait: a
+snapshot reads the same lists, and the next refresh comes soon.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Cancelled
 
 from flows.reporting import report
-from pipelines.storage.lock import LockedError
+from pipelines.storage.lock import GaveWayError, LockedError
 from transforms.build import BuildReport
 
 P = ParamSpec("P")
@@ -40,13 +41,16 @@ class LoggedProgress:
 
 
 def one_writer(work: Callable[P, R]) -> Callable[P, R | State[None]]:
-    """Ends a run as cancelled if another writer is at work, with the line that names the writer."""
+    """Ends a run as cancelled if another writer is at work or goes first, with the line that names it.
+
+    For runs that may be missed or that a person looks after. The daily snapshot is tried again (`flows.retries`).
+    """
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> R | State[None]:
         try:
             return work(*args, **kwargs)
-        except LockedError as error:
+        except (LockedError, GaveWayError) as error:
             return Cancelled(message=str(error))
 
     return run

@@ -2,7 +2,8 @@
 
 The crawl fills the raw warehouse, and the watch list is looked up. Then the transforms add what is new to the star
 schema and publish it. All steps hold the writer lock of the data directory: a second process gets an error that names
-the first.
+the first, or waits for it. A snapshot that waits goes first: what may take longer stops for it, and a rebuild and a
+decision start again after it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -10,7 +11,9 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 from flows.reporting.report import NothingPublishedError, open_analytics
 from pipelines.api.client import Client
@@ -25,7 +28,7 @@ from pipelines.run_note import under_way
 from pipelines.settings import Settings
 from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import storage_errors
-from pipelines.storage.lock import writer_lock
+from pipelines.storage.lock import GaveWayError, SafePoint, give_way, go_on, writer_lock
 from transforms.build import BuildReport, build, build_lookups, rebuild
 from transforms.compact import CompactReport, compact
 from transforms.continuity import put_back_decisions, refuse_lost_dates
@@ -33,6 +36,8 @@ from transforms.day.ahead import Ahead
 from transforms.lake.files import Lake, UnreadableStarError
 from transforms.lake.publish import is_outdated, relocate
 from transforms.quality.counter_guard import counter_names
+
+Result = TypeVar("Result")
 
 
 class WatchListError(CivitaiEtlError):
@@ -61,6 +66,7 @@ def run_daily_snapshot(
     progress: Progress = Silent(),
     *,
     service_moved: bool = False,
+    wait: bool = False,
 ) -> RunSummary:
     """Crawl and publish one date.
 
@@ -69,14 +75,26 @@ def run_daily_snapshot(
         snapshot_date: the UTC date of the snapshot; None is today, the only date that a real service has.
         progress: receives every phase.
         service_moved: the service may have a new address.
+        wait: whether to wait for another writer; a refresh, a rebuild or `compact` stops for this one.
 
     Raises:
         CivitaiEtlError: the lock is held, the service or the disk fails, or the data-quality checks refuse a date.
     """
-    with writer_lock(settings.data_dir, settings.directory.lake), staged_ahead(settings) as ahead:
+    with snapshot_lock(settings, progress, wait=wait), staged_ahead(settings) as ahead:
         crawled = crawl(settings, snapshot_date, progress, ahead, service_moved=service_moved)
         watched = look_up_watched(settings, crawled.snapshot_date, progress)
         return RunSummary(crawled, watched, _build(settings, progress, ahead))
+
+
+def snapshot_lock(settings: Settings, progress: Progress, *, wait: bool) -> AbstractContextManager[None]:
+    """The writer lock for a crawl and the build after it. A waiting snapshot is the next to get it."""
+    return writer_lock(
+        settings.data_dir,
+        settings.directory.lake,
+        wait_seconds=_wait_seconds(settings, wait=wait),
+        is_snapshot=True,
+        progress=progress,
+    )
 
 
 def staged_ahead(settings: Settings) -> AbstractContextManager[Ahead]:
@@ -113,13 +131,16 @@ def look_up_watched(settings: Settings, on: date, progress: Progress = Silent())
         return look_up(settings, wanted, progress, on, Client(settings, progress=progress))
 
 
-def look_up_by_hand(settings: Settings, name: str, texts: Sequence[str], progress: Progress = Silent()) -> LookupReport:
+def look_up_by_hand(
+    settings: Settings, name: str, texts: Sequence[str], progress: Progress = Silent(), *, wait: bool = False
+) -> LookupReport:
     """Ask for things by id, name or hash and publish the tables of look-ups; the rest of the star stays as it is.
 
     Raises:
         CivitaiEtlError: the lock is held, there is no such look-up, it does not take these keys, or the disk fails.
     """
-    with _publishing(settings) as directory, under_way(directory.root, "look-up", progress):
+    locked = _publishing(settings, progress, _wait_seconds(settings, wait=wait))
+    with locked as directory, under_way(directory.root, "look-up", progress):
         _refuse_lost_dates(settings, progress)
         looked_up = look_up(settings, {name: texts}, progress)
         if directory.warehouse.exists():
@@ -133,14 +154,14 @@ def publish(settings: Settings, progress: Progress = Silent(), ahead: Ahead | No
     return _build(settings, progress, ahead)
 
 
-def relocate_star(settings: Settings) -> bool:
+def relocate_star(settings: Settings, progress: Progress = Silent(), *, wait: bool = False) -> bool:
     """Point the published views to their files after the data directory was moved or copied; returns whether it was.
 
     Raises:
         NothingPublishedError: there are no tables.
         CivitaiEtlError: the lock is held, an earlier version made the tables, or one of their files is missing.
     """
-    with _publishing(settings) as directory:
+    with _publishing(settings, progress, _wait_seconds(settings, wait=wait)) as directory:
         if not directory.analytics.exists():
             raise NothingPublishedError(f"Nothing is published at {directory.analytics}: there is nothing to relocate.")
         if is_outdated(directory.analytics):
@@ -152,11 +173,35 @@ def relocate_star(settings: Settings) -> bool:
 
 
 @contextmanager
-def _publishing(settings: Settings) -> Iterator[DataDirectory]:
+def _publishing(settings: Settings, progress: Progress, wait_seconds: float) -> Iterator[DataDirectory]:
     """The data directory, under the writer lock and with its lake claimed."""
     directory = settings.directory
-    with writer_lock(directory.root, directory.lake), storage_errors(directory.root, directory.lake):
+    locked = writer_lock(directory.root, directory.lake, wait_seconds=wait_seconds, progress=progress)
+    with locked, storage_errors(directory.root, directory.lake):
         yield directory
+
+
+def _wait_seconds(settings: Settings, *, wait: bool) -> float:
+    return settings.wait_seconds if wait else 0.0
+
+
+def _safe_point(settings: Settings) -> SafePoint:
+    return partial(give_way, settings.data_dir)
+
+
+def _until_done(work: Callable[[float], Result], settings: Settings, progress: Progress, *, wait: bool) -> Result:
+    """Does work that is to be done however often it gives way to a snapshot.
+
+    `work` takes the seconds for which to wait for the lock: no longer than is set before the first attempt, and as long
+    as it takes after a snapshot.
+    """
+    wait_seconds = _wait_seconds(settings, wait=wait)
+    while True:
+        try:
+            return work(wait_seconds)
+        except GaveWayError as error:
+            progress.note(f"{error} It starts again after the snapshot.")
+            wait_seconds = inf
 
 
 def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
@@ -169,20 +214,30 @@ def _refuse_lost_dates(settings: Settings, progress: Progress) -> None:
         put_back_decisions(directory, progress)
 
 
-def _build(settings: Settings, progress: Progress, ahead: Ahead | None = None) -> BuildReport:
+def _build(
+    settings: Settings, progress: Progress, ahead: Ahead | None = None, safe_point: SafePoint = go_on
+) -> BuildReport:
     directory = settings.directory
     with storage_errors(directory.root, directory.lake), under_way(directory.root, "build", progress):
-        return build(directory, limits=settings, progress=progress, ahead=ahead)
+        return build(directory, limits=settings, progress=progress, ahead=ahead, safe_point=safe_point)
 
 
-def refresh_documents(settings: Settings, progress: Progress = Silent()) -> RefreshReport:
+def refresh_documents(settings: Settings, progress: Progress = Silent(), *, wait: bool = False) -> RefreshReport:
     """Load the documents that are new since the last refresh. The star consists of observations and does not change.
 
+    With `wait` it waits for another writer, and starts again if it has to give way to a snapshot.
+
     Raises:
+        GaveWayError: a snapshot waits; nothing was loaded.
         CivitaiEtlError: the lock is held, there is no snapshot yet, or the service or the disk fails.
     """
-    with writer_lock(settings.data_dir), under_way(settings.data_dir, "refresh", progress):
-        return refresh(settings, progress)
+
+    def work(wait_seconds: float) -> RefreshReport:
+        locked = writer_lock(settings.data_dir, wait_seconds=wait_seconds, progress=progress)
+        with locked, under_way(settings.data_dir, "refresh", progress):
+            return refresh(settings, progress, _safe_point(settings))
+
+    return _until_done(work, settings, progress, wait=True) if wait else work(0.0)
 
 
 def rebuild_star(
@@ -192,8 +247,12 @@ def rebuild_star(
     into: Path | None = None,
     forget_dates: Collection[date] = (),
     progress: Progress = Silent(),
+    *,
+    wait: bool = False,
 ) -> BuildReport:
     """Make the star tables again from raw: in place, or as `lake` and `analytics.duckdb` in `into`.
+
+    If a snapshot waits, it goes first, and the rebuild starts again after it.
 
     Args:
         settings: where to read from and write to.
@@ -202,6 +261,7 @@ def rebuild_star(
         into: another directory to write to.
         forget_dates: exactly the published dates that raw lacks, to drop.
         progress: receives every phase.
+        wait: whether to wait for another writer before the start.
 
     Raises:
         CivitaiEtlError: a lock is held, raw lacks other dates, the disk fails, or the data-quality checks refuse a
@@ -211,35 +271,52 @@ def rebuild_star(
     directory = own
     if into is not None and into.resolve() != own.root.resolve():
         directory = DataDirectory.at(into, warehouse=own.warehouse)
-    with ExitStack() as locks, storage_errors(directory.root, directory.lake):
-        if directory is not own:
-            locks.enter_context(writer_lock(own.root))
-        locks.enter_context(writer_lock(directory.root, directory.lake))
-        locks.enter_context(under_way(own.root, "rebuild", progress))
-        refuse_lost_dates(directory, forget_dates)
-        if forget_dates and not own.warehouse.exists():
-            create_warehouse(own.warehouse)
-        put_back_decisions(directory, progress)
-        drain(settings, progress)
-        return rebuild(directory, from_date=from_date, to_date=to_date, limits=settings, progress=progress)
+
+    def work(wait_seconds: float) -> BuildReport:
+        with ExitStack() as locks, storage_errors(directory.root, directory.lake):
+            if directory is not own:
+                locks.enter_context(writer_lock(own.root, wait_seconds=wait_seconds, progress=progress))
+            locks.enter_context(
+                writer_lock(directory.root, directory.lake, wait_seconds=wait_seconds, progress=progress)
+            )
+            locks.enter_context(under_way(own.root, "rebuild", progress))
+            refuse_lost_dates(directory, forget_dates)
+            if forget_dates and not own.warehouse.exists():
+                create_warehouse(own.warehouse)
+            put_back_decisions(directory, progress)
+            drain(settings, progress)
+            return rebuild(
+                directory,
+                from_date=from_date,
+                to_date=to_date,
+                limits=settings,
+                progress=progress,
+                safe_point=_safe_point(settings),
+            )
+
+    return _until_done(work, settings, progress, wait=wait)
 
 
-def exclude_date(settings: Settings, on: date, because: str, progress: Progress = Silent()) -> BuildReport:
+def exclude_date(
+    settings: Settings, on: date, because: str, progress: Progress = Silent(), *, wait: bool = False
+) -> BuildReport:
     """Decide that the crawls of a date do not count, and publish the star without them: the date is a gap.
 
     Raises:
         CivitaiEtlError: the lock is held, the date has no crawl, or the disk fails.
     """
-    return _decide(settings, partial(exclude, on=on, reason=because), progress)
+    return _decide(settings, partial(exclude, on=on, reason=because), progress, wait=wait)
 
 
-def include_date(settings: Settings, on: date, because: str, progress: Progress = Silent()) -> BuildReport:
+def include_date(
+    settings: Settings, on: date, because: str, progress: Progress = Silent(), *, wait: bool = False
+) -> BuildReport:
     """Decide that a refused or excluded date counts, and publish the star with it; errors as above."""
-    return _decide(settings, partial(include, on=on, reason=because), progress)
+    return _decide(settings, partial(include, on=on, reason=because), progress, wait=wait)
 
 
 def accept_collapse(
-    settings: Settings, counter: str, on: date, because: str, progress: Progress = Silent()
+    settings: Settings, counter: str, on: date, because: str, progress: Progress = Silent(), *, wait: bool = False
 ) -> BuildReport:
     """Decide that the collapse of a counter (table.column) on a date is real, and publish the star with its values.
 
@@ -247,7 +324,8 @@ def accept_collapse(
         CivitaiEtlError: the lock is held, that counter is not withheld on that date, or the disk fails.
     """
     _refuse_unless_withheld(settings.directory.analytics, counter, on)
-    return _decide(settings, partial(accept, on=on, counter=counter, reason=because), progress)
+    decide = partial(accept, on=on, counter=counter, reason=because)
+    return _decide(settings, decide, progress, wait=wait)
 
 
 def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
@@ -264,23 +342,37 @@ def _refuse_unless_withheld(analytics: Path, counter: str, on: date) -> None:
         raise NotWithheldError(f"{counter} is not withheld on {on}; what is withheld: {counters}.")
 
 
-def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress) -> BuildReport:
-    with _publishing(settings) as directory:
-        _refuse_lost_dates(settings, progress)
-        drain(settings, progress)
-        decide(directory.warehouse)
-        return publish(settings, progress)
+def _decide(settings: Settings, decide: Callable[[Path], Decision], progress: Progress, *, wait: bool) -> BuildReport:
+    undecided = [decide]
+
+    def work(wait_seconds: float) -> BuildReport:
+        with _publishing(settings, progress, wait_seconds) as directory:
+            _refuse_lost_dates(settings, progress)
+            drain(settings, progress)
+            while undecided:  # raw keeps the decision when the build gives way
+                undecided.pop()(directory.warehouse)
+            return _build(settings, progress, safe_point=_safe_point(settings))
+
+    return _until_done(work, settings, progress, wait=wait)
 
 
-def compact_closed_months(settings: Settings, progress: Progress = Silent()) -> CompactReport:
+def compact_closed_months(settings: Settings, progress: Progress = Silent(), *, wait: bool = False) -> CompactReport:
     """Publish what raw has, then merge the closed months of the star and archive their observations.
 
+    With `wait` it waits for another writer, and starts again if it has to give way to a snapshot.
+
     Raises:
+        GaveWayError: a snapshot waits; no month was replaced.
         CivitaiEtlError: the lock is held, there is no raw data yet, the disk fails, or a row would be lost.
     """
-    with _publishing(settings) as directory:
-        _refuse_lost_dates(settings, progress)
-        drain(settings, progress)
-        _build(settings, progress)
-        with under_way(directory.root, "compact", progress):
-            return compact(directory, limits=settings, progress=progress)
+    safe_point = _safe_point(settings)
+
+    def work(wait_seconds: float) -> CompactReport:
+        with _publishing(settings, progress, wait_seconds) as directory:
+            _refuse_lost_dates(settings, progress)
+            drain(settings, progress)
+            _build(settings, progress, safe_point=safe_point)
+            with under_way(directory.root, "compact", progress):
+                return compact(directory, limits=settings, progress=progress, safe_point=safe_point)
+
+    return _until_done(work, settings, progress, wait=True) if wait else work(0.0)

@@ -21,7 +21,7 @@ class VaultNotInLineError(CivitaiEtlError):
 @task
 def pull() -> dict[str, int]:
     """Store the account; returns the rows of its tables."""
-    return vault.pull(Settings(), LoggedProgress())
+    return vault.pull(Settings(), LoggedProgress(), wait=True)
 
 
 @task
@@ -41,7 +41,7 @@ def plan(sql: str) -> int:
 @task
 def carry_out() -> list[str]:
     """Apply the plan; returns what was not settled, line by line, and leaves an artifact of all outcomes."""
-    applied = vault.apply(Settings(), LoggedProgress())
+    applied = vault.apply(Settings(), LoggedProgress(), wait=True)
     summary, *unsettled = vault.applied_lines(applied)
     create_table_artifact(
         key="vault-changes",

@@ -110,20 +110,23 @@ class Applied:
         return all(outcome.is_settled for outcome in self.outcomes)
 
 
-def pull(settings: Settings, progress: Progress = Silent()) -> dict[str, int]:
+def pull(settings: Settings, progress: Progress = Silent(), *, wait: bool = False) -> dict[str, int]:
     """Fetch and store everything that belongs to the member of the key; returns the rows of each table.
+
+    With `wait` it waits for another writer.
 
     Raises:
         CivitaiEtlError: there is no key, the service does not know it or does not answer, or another process writes.
     """
     member = MemberOfKey(settings, progress)
-    with writer_lock(settings.directory.account):
-        return _store(settings, fetch_member(member, progress), progress)
+    wait_seconds = settings.wait_seconds if wait else 0.0
+    with writer_lock(settings.directory.account, wait_seconds=wait_seconds, progress=progress):
+        return _store(settings, fetch_member(member, progress), progress, wait_seconds)
 
 
-def _store(settings: Settings, answers: MemberAnswers, progress: Progress) -> dict[str, int]:
+def _store(settings: Settings, answers: MemberAnswers, progress: Progress, wait_seconds: float) -> dict[str, int]:
     tables = account_tables(answers.me, answers.vault, answers.items, answers.permissions, answers.observed_at)
-    with writer_lock(settings.data_dir):
+    with writer_lock(settings.data_dir, wait_seconds=wait_seconds, progress=progress):
         load_member(settings, answers, progress)
     with storage_errors(settings.data_dir):
         write_account(settings.directory.account, tables)
@@ -275,17 +278,19 @@ def rehearse(settings: Settings) -> list[Change]:
     return [change for change in planned.changes if (change.version_id in stored) != change.stored]
 
 
-def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
+def apply(settings: Settings, progress: Progress = Silent(), *, wait: bool = False) -> Applied:
     """Toggle versions until the vault agrees with the plan, then store the account again.
 
-    After a kill, a second run continues; no version is toggled twice (`pipelines.vault.sync`).
+    After a kill, a second run continues; no version is toggled twice (`pipelines.vault.sync`). With `wait` it waits for
+    another writer.
 
     Raises:
         VaultError: the plan is for another member or service.
         CivitaiEtlError: as for `pull`.
     """
     member = MemberOfKey(settings, progress)
-    with writer_lock(settings.directory.account):
+    wait_seconds = settings.wait_seconds if wait else 0.0
+    with writer_lock(settings.directory.account, wait_seconds=wait_seconds, progress=progress):
         planned = read_plan(settings)
         _check_member(member, planned, settings)
         with open_write_ahead_log(settings.directory.account / "journal.ndjson") as log:
@@ -293,7 +298,7 @@ def apply(settings: Settings, progress: Progress = Silent()) -> Applied:
             sync = VaultSync(member, log, planned.id, longest_attempt, settings.max_attempts)
             outcomes = sync.run(planned.changes, progress)
         try:
-            _store(settings, fetch_member(member, progress), progress)
+            _store(settings, fetch_member(member, progress), progress, wait_seconds)
         except LockedError as error:
             progress.note(f"the account tables are not updated ({error}); run `civitai-etl vault pull` later")
             return Applied(outcomes, refreshed=False)

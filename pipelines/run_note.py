@@ -17,6 +17,7 @@ from pipelines.memory import MIB, MemoryKills, budget_bytes, memory_kills
 from pipelines.progress import Progress
 from pipelines.settings import LEAST_MEMORY_MIB, variable
 from pipelines.storage.directory import storage_errors
+from pipelines.storage.lock import note_phase
 from pipelines.storage.replacement import replace_text
 
 NAME = "under-way.json"
@@ -50,6 +51,7 @@ def under_way(data_dir: Path, phase: str, progress: Progress) -> Iterator[None]:
     """
     if cut_off := cut_off_line(data_dir):
         progress.note(cut_off)
+    note_phase(data_dir, phase)
     path = data_dir / NAME
     with storage_errors(data_dir):
         replace_text(path, msgspec.json.encode(RunNote.of_this_process(phase)).decode())

@@ -172,6 +172,12 @@ class Settings(BaseSettings, Limits, Service):
         ge=LEAST_MEMORY_MIB,
         description="Memory in MiB that a run may use; default: half of what machine and cgroup have, 512 to 2,048.",
     )
+    wait_minutes: float = Field(
+        60,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long a scheduled snapshot, and a command with `--wait`, waits for another writer.",
+    )
     window_pages: int = Field(100, ge=1, description="Pages per load package; a killed crawl repeats at most these.")
     image_pages: int = Field(20, ge=0, description="Pages that the first crawl of the gallery reads.")
     max_burial_share: float = Field(
@@ -238,6 +244,11 @@ class Settings(BaseSettings, Limits, Service):
         except CroniterBadDateError:
             raise ValueError("no date fits this cron expression") from None
         return " ".join(fields)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long to wait for another writer."""
+        return 60 * self.wait_minutes
 
     @property
     def directory(self) -> DataDirectory:

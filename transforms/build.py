@@ -23,6 +23,7 @@ from pipelines.raw import decisions
 from pipelines.raw.decisions import Decision
 from pipelines.settings import Limits
 from pipelines.storage.data_directory import DataDirectory
+from pipelines.storage.lock import SafePoint, go_on
 from transforms.day.ahead import Ahead
 from transforms.day.build_day import build_day
 from transforms.day.record_counts import RecordCounts
@@ -117,6 +118,7 @@ def build(
     limits: Limits = Limits(),
     progress: Progress = Silent(),
     ahead: Ahead | None = None,
+    safe_point: SafePoint = go_on,
 ) -> BuildReport:
     """Adds what is new in raw to the star and publishes it. If nothing is new, it does nothing.
 
@@ -127,6 +129,7 @@ def build(
         limits: how much may be out of the ordinary.
         progress: receives every date.
         ahead: what was staged during the crawl.
+        safe_point: called before every date. If it raises, nothing is published.
 
     Raises:
         CivitaiEtlError: the checks refuse a date. It is left out, everything else is published.
@@ -149,7 +152,7 @@ def build(
         else:
             days = [day for day in days if day.on in news]
         with Release(Lake(directory.lake), published=start, kept=kept, dates=len(days)) as star:
-            replayed = replay(star, raw, days, news, limits, progress, known, ahead)
+            replayed = replay(star, raw, days, news, limits, progress, safe_point, known, ahead)
             refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
             add_operations(star, raw, refused)
@@ -195,6 +198,7 @@ def rebuild(
     to_date: date | None = None,
     limits: Limits = Limits(),
     progress: Progress = Silent(),
+    safe_point: SafePoint = go_on,
 ) -> BuildReport:
     """Builds the star again from raw and publishes it.
 
@@ -222,7 +226,7 @@ def rebuild(
                 if (file.role, file.snapshot_date) not in covered
             ]
         with Release(Lake(directory.lake), kept=kept, dates=len(days)) as star:
-            replayed = replay(star, raw, days, remade, limits, progress)
+            replayed = replay(star, raw, days, remade, limits, progress, safe_point)
             if replayed.refusals:
                 raise replayed.refusals[0].nothing_changed()
             add_lookups(star, raw)
@@ -239,6 +243,7 @@ def replay(
     checked: Collection[date],
     limits: Limits,
     progress: Progress,
+    safe_point: SafePoint,
     known: Known | None = None,
     ahead: Ahead | None = None,
 ) -> Replayed:
@@ -252,6 +257,7 @@ def replay(
     replayed = Replayed()
     before = days[0].before if days else NOTHING
     for number, planned in enumerate(days, start=1):
+        safe_point()
         day = replace(planned, before=before)
         roll_back = star.savepoint()
         result, record_counts = _take(star, raw, day, limits, ahead)

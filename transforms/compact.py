@@ -26,6 +26,7 @@ from pipelines.raw.archive import LossError, archived, closed_before, fingerprin
 from pipelines.raw.warehouse import archive_of
 from pipelines.settings import Limits
 from pipelines.storage.data_directory import DataDirectory
+from pipelines.storage.lock import SafePoint, go_on
 from pipelines.storage.sql import parquet_rows
 from transforms.build import rebuild
 from transforms.lake.files import Lake, LakeFile, month_of
@@ -60,7 +61,13 @@ class CompactReport:
     after: Sizes
 
 
-def compact(directory: DataDirectory, *, limits: Limits = Limits(), progress: Progress = Silent()) -> CompactReport:
+def compact(
+    directory: DataDirectory,
+    *,
+    limits: Limits = Limits(),
+    progress: Progress = Silent(),
+    safe_point: SafePoint = go_on,
+) -> CompactReport:
     """Merges closed months of the published star and archives their observations; a second call does nothing.
 
     The caller holds the writer lock. No load package is pending, and the star is up to date with raw.
@@ -69,6 +76,7 @@ def compact(directory: DataDirectory, *, limits: Limits = Limits(), progress: Pr
         directory: where raw and the star are.
         limits: those under which the star was built.
         progress: receives every phase.
+        safe_point: called in every phase before the first replacement. If it raises, nothing is changed.
 
     Raises:
         LossError: a table would have other rows than before; nothing was changed.
@@ -79,16 +87,16 @@ def compact(directory: DataDirectory, *, limits: Limits = Limits(), progress: Pr
     before = closed_before(warehouse)
     if before is None:
         return CompactReport(None, 0, 0, 0, sizes, sizes)
-    with workplace(warehouse) as folder, archived(warehouse, before, progress) as moved:
+    with workplace(warehouse) as folder, archived(warehouse, before, progress, safe_point) as moved:
         if moved:
             other = DataDirectory.at(folder, warehouse=moved.warehouse)
-            rebuild(other, limits=limits, progress=progress)
-            refuse_difference(lake, published, Lake(other.lake), read_manifest(other.analytics), progress)
+            rebuild(other, limits=limits, progress=progress, safe_point=safe_point)
+            refuse_difference(lake, published, Lake(other.lake), read_manifest(other.analytics), progress, safe_point)
         months = closed_months(published, before)
-        merged = merge(lake, months, folder, progress)
+        merged = merge(lake, months, folder, progress, safe_point)
         replaced = {file for month in months for file in month}
         files = sorted([file for file in published if file not in replaced] + merged)
-        refuse_difference(lake, published, lake, files, progress)
+        refuse_difference(lake, published, lake, files, progress, safe_point)
         if moved:
             replace(warehouse, moved.warehouse)
         if merged:
@@ -111,12 +119,15 @@ def closed_months(files: Sequence[LakeFile], before: date) -> list[list[LakeFile
     return [month for month in months if any(file.role == "daily" for file in month)]
 
 
-def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress) -> list[LakeFile]:
+def merge(
+    lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Progress, safe_point: SafePoint
+) -> list[LakeFile]:
     """One file for each of `months`, sorted by key and date; what memory cannot hold is sorted in `folder`."""
     merged = []
     with duckdb.connect(config=duckdb_config(folder)) as connection:
         connection.execute("SET enable_progress_bar = false; SET threads = 1")  # as in pipelines.raw.archive
         for number, files in enumerate(months, start=1):
+            safe_point()
             table = STAR[files[0].table]
             columns = table.primary_key() or table.column_names()
             key = [name for name in columns if name != "snapshot_date"] + ["snapshot_date"]
@@ -126,7 +137,12 @@ def merge(lake: Lake, months: list[list[LakeFile]], folder: Path, progress: Prog
 
 
 def refuse_difference(
-    lake: Lake, files: list[LakeFile], other_lake: Lake, other_files: list[LakeFile], progress: Progress
+    lake: Lake,
+    files: list[LakeFile],
+    other_lake: Lake,
+    other_files: list[LakeFile],
+    progress: Progress,
+    safe_point: SafePoint,
 ) -> None:
     """Compares every star table of two generations, row for row.
 
@@ -137,6 +153,7 @@ def refuse_difference(
         connection.execute("SET enable_progress_bar = false")
         tables = [table for table in STAR.values() if table.table_name() not in NOT_COMPARED]
         for number, table in enumerate(tables, start=1):
+            safe_point()
             name = table.table_name()
             one, other = (
                 [where.root / file.path for file in release if file.table == name]

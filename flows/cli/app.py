@@ -21,6 +21,10 @@ def _path(_: type[Path], tokens: Sequence[Token]) -> Path:
     return Path(tokens[0].value)
 
 
+#: A command that writes can wait for another one.
+Wait = Annotated[
+    bool, Parameter(negative="", help="Wait while another process writes, at most `CIVITAI_ETL_WAIT_MINUTES`.")
+]
 NamedPath = Annotated[Path, Parameter(converter=_path)]
 
 WRONG_USAGE = 2
@@ -29,8 +33,8 @@ INTERRUPTED = 130
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 failed (one line says why); 2 wrong usage; 3 the snapshot is partial, or vault and plan do not \
-agree; 4 stale or nothing published; 130 interrupted. Settings come from the environment or `.env`: see \
-`civitai-etl doctor`.
+agree; 4 stale or nothing published; 5 stopped for a snapshot that waited; 130 interrupted. Settings come from the \
+environment or `.env`: see `civitai-etl doctor`.
 """
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import app, read_settings
+from flows.cli.app import Wait, app, read_settings
 from flows.reporting.console import say
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ Because = Annotated[str, Parameter(help="Why, in a few words; it is kept with th
 
 
 @app.command
-def exclude(snapshot_date: date, /, *, because: Because) -> int:
+def exclude(snapshot_date: date, /, *, because: Because, wait: Wait = False) -> int:
     """Leave a snapshot date out of the tables for good: it becomes a gap. Raw keeps what was crawled.
 
     Also confirms that a date that the checks refused stays out. The same day can be crawled again.
@@ -29,11 +29,11 @@ def exclude(snapshot_date: date, /, *, because: Because) -> int:
     """
     from flows.steps import exclude_date
 
-    return _decide(f"{snapshot_date} is excluded.", exclude_date, snapshot_date, because)
+    return _decide(f"{snapshot_date} is excluded.", exclude_date, snapshot_date, because, wait=wait)
 
 
 @app.command
-def include(snapshot_date: date, /, *, because: Because) -> int:
+def include(snapshot_date: date, /, *, because: Because, wait: Wait = False) -> int:
     """Publish a snapshot date that was refused or excluded, whatever the checks say.
 
     Parameters
@@ -43,11 +43,11 @@ def include(snapshot_date: date, /, *, because: Because) -> int:
     """
     from flows.steps import include_date
 
-    return _decide(f"{snapshot_date} is included.", include_date, snapshot_date, because)
+    return _decide(f"{snapshot_date} is included.", include_date, snapshot_date, because, wait=wait)
 
 
 @app.command
-def accept(counter: str, snapshot_date: date, /, *, because: Because) -> int:
+def accept(counter: str, snapshot_date: date, /, *, because: Because, wait: Wait = False) -> int:
     """Publish the values of a counter that were withheld on a date, because its collapse is real.
 
     `civitai-etl accept fact_model_daily.rating_count 2025-11-12 --because "the service dropped ratings"`
@@ -62,17 +62,17 @@ def accept(counter: str, snapshot_date: date, /, *, because: Because) -> int:
     from flows.steps import accept_collapse
 
     sentence = f"The collapse of {counter} on {snapshot_date} is accepted."
-    return _decide(sentence, accept_collapse, counter, snapshot_date, because)
+    return _decide(sentence, accept_collapse, counter, snapshot_date, because, wait=wait)
 
 
-def _decide(sentence: str, step: "Callable[..., BuildReport]", *what: object) -> int:
+def _decide(sentence: str, step: "Callable[..., BuildReport]", *what: object, wait: bool) -> int:
     """Takes a decision by a step, and prints it with the build that follows it."""
     from flows.reporting import report
     from flows.reporting.console import progress_display
 
     settings = read_settings()
     with progress_display() as progress:
-        built = step(settings, *what, progress)
+        built = step(settings, *what, progress, wait=wait)
     say(sentence)
     say(report.build_line(built))
     say(*report.build_lines(built))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
-from flows.cli.app import PARTIAL, NamedPath, app, read_settings
+from flows.cli.app import PARTIAL, NamedPath, Wait, app, read_settings
 from flows.reporting.console import say
 from pipelines.errors import CivitaiEtlError
 
@@ -47,11 +47,14 @@ def snapshot(
     *,
     snapshot_date: Annotated[date | None, Parameter(name="--date")] = None,
     service_moved: Annotated[bool, Parameter(negative="")] = False,
+    wait: Wait = False,
 ) -> int:
     """Take today's full snapshot and publish it; resumes one that was cut off.
 
     A complete date is not crawled again. The watch list (`CIVITAI_ETL_WATCH_MODELS`, `_VERSIONS`, `_USERS`) is looked
     up with it. Ends with code 3 if the snapshot is partial: what was seen is published, and the reason is reported.
+
+    With --wait it goes first: a refresh, a rebuild, a decision or `compact` that is at work stops for it.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ def snapshot(
 
     settings = read_settings()
     with progress_display() as progress:
-        summary = run_daily_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
+        summary = run_daily_snapshot(settings, snapshot_date, progress, service_moved=service_moved, wait=wait)
     _print_summary(settings, summary)
     if summary.snapshot.status != "complete":
         return PARTIAL
@@ -93,23 +96,24 @@ def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
 
 
 @app.command
-def refresh() -> int:
+def refresh(*, wait: Wait = False) -> int:
     """Load the new documents of models and images since the last refresh, between two snapshots.
 
-    The published tables stay as they are. The next snapshot observes the new documents.
+    The published tables stay as they are. The next snapshot observes the new documents. Ends with code 5 if it stopped
+    because a snapshot waits; with --wait it starts again after it.
     """
     from flows.reporting import report
     from flows.reporting.console import progress_display
     from flows.steps import refresh_documents
 
     with progress_display() as progress:
-        refreshed = refresh_documents(read_settings(), progress)
+        refreshed = refresh_documents(read_settings(), progress, wait=wait)
     say(report.refresh_line(refreshed))
     return 0
 
 
 @app.command(name="look-up")
-def look_up(name: str, /, *texts: str) -> int:
+def look_up(name: str, /, *texts: str, wait: Wait = False) -> int:
     """Ask the service for things by id, name or hash, and print, keep and publish its answers.
 
     `civitai-etl look-up versions 128713 130072` puts the details of two versions in `star.model_version_detail`. Ends
@@ -130,7 +134,7 @@ def look_up(name: str, /, *texts: str) -> int:
     if not texts:
         raise CivitaiEtlError(f"Nothing to look up: give ids, names or hashes after {name!r}.")
     with progress_display() as progress:
-        looked_up = look_up_by_hand(read_settings(), name, texts, progress)
+        looked_up = look_up_by_hand(read_settings(), name, texts, progress, wait=wait)
     render_lookups(looked_up)
     return 0
 
@@ -142,8 +146,9 @@ def rebuild(
     to_date: Annotated[date | None, Parameter(name="--to")] = None,
     into: NamedPath | None = None,
     forget_dates: str | None = None,
+    wait: Wait = False,
 ) -> int:
-    """Make the star tables again from raw, without requests.
+    """Make the star tables again from raw, without requests. A snapshot that waits goes first.
 
     Parameters
     ----------
@@ -165,7 +170,7 @@ def rebuild(
     settings = read_settings()
     forgotten = sorted({*from_ranges(forget_dates)}) if forget_dates else []
     with progress_display() as progress:
-        built = rebuild_star(settings, from_date, to_date, into, forgotten, progress)
+        built = rebuild_star(settings, from_date, to_date, into, forgotten, progress, wait=wait)
     if forgotten:
         say(f"Forgotten, as far as raw lacks them: {as_ranges(forgotten)}.")
     say(report.build_line(built))
@@ -176,34 +181,37 @@ def rebuild(
 
 
 @app.command
-def relocate() -> int:
+def relocate(*, wait: Wait = False) -> int:
     """Make the tables readable after the data directory was moved or copied; takes seconds.
 
     `analytics.duckdb` names its Parquet files by their absolute paths. A command that reads reports that they have
     moved. A command that writes relocates them by itself.
     """
     from flows.reporting import report
+    from flows.reporting.console import progress_display
     from flows.steps import relocate_star
 
     settings = read_settings()
-    moved = relocate_star(settings)
+    with progress_display() as progress:
+        moved = relocate_star(settings, progress, wait=wait)
     say("The tables now name the files that are here." if moved else "The tables name the files that are here already.")
     say(*report.place_lines(settings))
     return 0
 
 
 @app.command
-def compact() -> int:
+def compact(*, wait: Wait = False) -> int:
     """Make the data directory smaller: a closed month becomes one file per table and an archive of raw observations.
 
     A month is closed when a later one has a complete snapshot. SQL still finds every row: a rebuild proves it before
-    anything is replaced. This takes as long as `civitai-etl rebuild`, and as much space for a while.
+    anything is replaced. This takes as long as `civitai-etl rebuild`, and as much space for a while. Ends with code 5
+    if it stopped because a snapshot waits; with --wait it starts again after it.
     """
     from flows.reporting import report
     from flows.reporting.console import progress_display
     from flows.steps import compact_closed_months
 
     with progress_display() as progress:
-        compacted = compact_closed_months(read_settings(), progress)
+        compacted = compact_closed_months(read_settings(), progress, wait=wait)
     say(*report.compact_lines(compacted))
     return 0

@@ -79,7 +79,7 @@ def record_lines(settings: "Settings", kind: str, entity_id: str) -> list[str]:
     return lines
 
 
-def replay(settings: "Settings", progress: "Progress") -> str:
+def replay(settings: "Settings", progress: "Progress", *, wait: bool = False) -> str:
     """Make the star again if today's declarations can read a quarantined record or value; reports the result.
 
     Raises:
@@ -102,7 +102,7 @@ def replay(settings: "Settings", progress: "Progress") -> str:
     )
     if not is_readable:
         return f"Today's declarations can read none of the {before:,} quarantined records and values."
-    rebuild_star(settings, progress=progress)
+    rebuild_star(settings, progress=progress, wait=wait)
     with open_analytics(settings.directory.analytics) as connection:
         left = connection.execute(_COUNT).fetchall()[0][0]
     return f"Of {before:,} in quarantine, {before - left:,} were added to their dates; {left:,} stay in quarantine."

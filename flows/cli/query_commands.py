@@ -5,7 +5,7 @@ from typing import Literal
 
 from cyclopts import App
 
-from flows.cli.app import NamedPath, Port, app, read_settings
+from flows.cli.app import NamedPath, Port, Wait, app, read_settings
 from flows.reporting.console import say
 from pipelines.errors import CivitaiEtlError
 
@@ -123,14 +123,14 @@ def show(kind: str, entity_id: str, /) -> int:
 
 
 @quarantine.command
-def replay() -> int:
+def replay(*, wait: Wait = False) -> int:
     """Add what today's declarations can read to its dates: the star is made again from raw."""
     from flows.cli.quarantine import replay as replay_records
     from flows.reporting.console import progress_display
 
     settings = read_settings()
     with progress_display() as progress:
-        say(replay_records(settings, progress))
+        say(replay_records(settings, progress, wait=wait))
     return 0
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli.app import PARTIAL, app, read_settings
+from flows.cli.app import PARTIAL, Wait, app, read_settings
 from flows.reporting.console import say
 
 vault = App(name="vault", help="The account of your API key, and its vault: store, plan, bring in line with a query.")
@@ -12,7 +12,7 @@ app.command(vault)
 
 
 @vault.command
-def pull() -> int:
+def pull(*, wait: Wait = False) -> int:
     """Store the account of the key: the member, its vault, the items and their permissions.
 
     The tables are under `account/` in the data directory, apart from the published ones.
@@ -22,7 +22,7 @@ def pull() -> int:
 
     settings = read_settings()
     with progress_display() as progress:
-        rows = pull_account(settings, progress)
+        rows = pull_account(settings, progress, wait=wait)
     say(
         f"Stored in {settings.directory.account}: "
         + ", ".join(f"{name} {count:,}" for name, count in rows.items())
@@ -54,7 +54,7 @@ def plan(*, sql: str) -> int:
 
 
 @vault.command
-def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
+def apply(*, yes: Annotated[bool, Parameter(negative="")] = False, wait: Wait = False) -> int:
     """Carry the plan out: toggle versions until the vault agrees with it. Without --yes nothing is changed.
 
     After a kill or a lost connection, run it again to continue; no version is toggled twice. Ends with code 3 if vault
@@ -76,6 +76,6 @@ def apply(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
         say(*change_lines(changes))
         return 0
     with progress_display() as progress:
-        applied = apply_plan(settings, progress)
+        applied = apply_plan(settings, progress, wait=wait)
     say(*applied_lines(applied))
     return 0 if applied.is_settled else PARTIAL

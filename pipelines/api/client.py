@@ -37,6 +37,7 @@ from pipelines.api.read_ahead import ReadAhead
 from pipelines.api.transport import OVERLOAD, Transport
 from pipelines.progress import Progress, Silent
 from pipelines.settings import Service
+from pipelines.storage.lock import SafePoint, go_on
 
 #: Sent by the service itself at the end of its work, or before it starts (403: a guard let nothing through); every
 #: other failure may come from a proxy in between.
@@ -49,17 +50,23 @@ class Client:
     """Fetches pages of one service; counts `requests`, `retries` and `bytes_received` over its life.
 
     A service that does not answer is retried for `patience_seconds` since its last good answer; None is the time that
-    is set for crawls, 0 is one attempt.
+    is set for crawls, 0 is one attempt. While it pauses it calls `safe_point`, which may raise.
     """
 
     def __init__(
-        self, service: Service, *, patience_seconds: float | None = None, progress: Progress = _SILENT
+        self,
+        service: Service,
+        *,
+        patience_seconds: float | None = None,
+        progress: Progress = _SILENT,
+        safe_point: SafePoint = go_on,
     ) -> None:
         self.requests = 0
         self.retries = 0
         self._api_url = service.api_url
         self._max_attempts = service.max_attempts
-        self._patience = Patience(service.retry_seconds if patience_seconds is None else patience_seconds, progress)
+        seconds = service.retry_seconds if patience_seconds is None else patience_seconds
+        self._patience = Patience(seconds, progress, safe_point)
         self._pauses = 0
         self._budget = budget_of(service)
         self._ahead: ReadAhead | None = None

@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 from pipelines.api.moments import http_date
 from pipelines.progress import Progress
 from pipelines.settings import Service
+from pipelines.storage.lock import SafePoint, go_on
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 #: A server that restarts is back within a second.
 _FIRST_WAIT_REFUSED = 0.2
 #: Shorter pauses are not reported.
 _TRIVIAL_PAUSE = 5.0
+#: Seconds between two safe points of a pause.
+_SAFE_POINT_INTERVAL = 1.0
 #: How the rate recovers after an overload: shares of the budget.
 _CALM_ANSWERS, _RECOVERY, _SLOWEST = 10, 1 / 8, 1 / 16
 
@@ -86,12 +89,13 @@ def budget_of(service: Service) -> RequestBudget:
 class Patience:
     """How long to retry a service that does not answer: `seconds` since the first request without a good answer.
 
-    Each pause is reported to `progress`.
+    Each pause is reported to `progress`, and `safe_point` is called throughout it.
     """
 
-    def __init__(self, seconds: float, progress: Progress) -> None:
+    def __init__(self, seconds: float, progress: Progress, safe_point: SafePoint = go_on) -> None:
         self._seconds = seconds
         self._progress = progress
+        self._safe_point = safe_point
         self._since: float | None = None
 
     def begin(self) -> None:
@@ -119,7 +123,10 @@ class Patience:
         if seconds >= _TRIVIAL_PAUSE:
             until = datetime.now(UTC) + timedelta(seconds=self.left)
             self._progress.note(f"{why}; trying again in {seconds:.0f} s, until {until:%H:%M} UTC")
-        time.sleep(seconds)
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            self._safe_point()
+            time.sleep(min(left, _SAFE_POINT_INTERVAL))
 
 
 def back_off(attempt: int, *, is_refused: bool = False) -> float:

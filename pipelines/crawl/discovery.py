@@ -36,6 +36,7 @@ from pipelines.raw.text_set import TextSet
 from pipelines.raw.warehouse import connect, crawls, document_key, gallery_mark, stored_documents
 from pipelines.settings import Settings
 from pipelines.storage.directory import storage_errors
+from pipelines.storage.lock import SafePoint, go_on
 
 _SILENT = Silent()
 
@@ -80,6 +81,7 @@ class DiscoveryCrawl:
     client: Client
     progress: Progress
     first_pages: int
+    safe_point: SafePoint
     pages_read: int = 0
     rejected: int = 0
     documents: int = 0
@@ -104,6 +106,7 @@ class DiscoveryCrawl:
             while query is not None:
                 if endpoint.incremental and self.mark is None and self.pages_read == self.first_pages:
                     return
+                self.safe_point()
                 try:
                     page = self._page(query)
                 except BrokenAnswerError as error:
@@ -152,8 +155,10 @@ class DiscoveryCrawl:
         return rows
 
 
-def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
+def refresh(settings: Settings, progress: Progress = _SILENT, safe_point: SafePoint = go_on) -> RefreshReport:
     """Load the documents that are new since the last refresh. The caller holds the writer lock.
+
+    Between two pages, and while it waits for the service, it calls `safe_point`. If that raises, nothing is loaded.
 
     Raises:
         NothingToRefreshError: there is no complete snapshot yet.
@@ -167,9 +172,9 @@ def refresh(settings: Settings, progress: Progress = _SILENT) -> RefreshReport:
             refuse_other_service(settings, crawls(connection))
         loader = Loader(settings.directory)
         loader.drain(progress)
-        client = Client(settings, progress=progress)
+        client = Client(settings, progress=progress, safe_point=safe_point)
         list_crawls = [
-            DiscoveryCrawl(endpoint, mark, stored, client, progress, settings.image_pages)
+            DiscoveryCrawl(endpoint, mark, stored, client, progress, settings.image_pages, safe_point)
             for endpoint, mark, stored in _lists(settings, loader.state())
         ]
         for list_crawl in list_crawls:

@@ -25,6 +25,7 @@ from pipelines.raw.decisions import decisions, left_out
 from pipelines.raw.kinds import SNAPSHOT_KINDS
 from pipelines.raw.tables import ARCHIVED, SCHEMA_NAME, ArchivedFile, RawTable, observations_table
 from pipelines.raw.warehouse import STAGING_SCHEMA, all_rows, archive_of, connect, crawls, has_table, writer_config
+from pipelines.storage.lock import SafePoint, go_on
 from pipelines.storage.parquet import write_rows
 from pipelines.storage.replacement import aside_of, real, replace_database
 from pipelines.storage.sql import literal, parquet_rows
@@ -57,11 +58,14 @@ def closed_before(warehouse: Path) -> date | None:
 
 
 @contextmanager
-def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> Iterator[Archived | None]:
+def archived(
+    warehouse: Path, before: date, progress: Progress = Silent(), safe_point: SafePoint = go_on
+) -> Iterator[Archived | None]:
     """Writes the observations of dates before `before` to the archive, and a new warehouse without them beside the old
     one. The end of the block deletes it unless `replace` took it. None if there is no such observation.
 
-    The caller holds the writer lock, and no load package is pending.
+    The caller holds the writer lock, and no load package is pending. `safe_point` is called for every month and table;
+    if it raises, the old warehouse stays.
 
     Raises:
         LossError: the new warehouse and archive do not have the rows of the old ones.
@@ -75,15 +79,16 @@ def archived(warehouse: Path, before: date, progress: Progress = Silent()) -> It
             months = list(_months(connection, before))
             files = []
             for number, (table, month) in enumerate(months, start=1):
+                safe_point()
                 files.append(_write_month(connection, archive_of(warehouse), table, month))
                 progress.update("archive", number, len(months), unit="files")
             if files:
                 connection.execute("checkpoint")  # leaves no write-ahead log, which DuckDB would apply to the new file
-                _write_anew(connection, aside, before, files)
+                _write_anew(connection, aside, before, files, safe_point)
         if not files:
             yield None
             return
-        _refuse_loss(warehouse, aside, progress)
+        _refuse_loss(warehouse, aside, progress, safe_point)
         written = tuple(archive_of(warehouse) / file.path for file in files)
         yield Archived(aside, sum(file.rows for file in files), written)
     finally:
@@ -127,7 +132,9 @@ def _write_month(connection: duckdb.DuckDBPyConnection, archive: Path, table: Ra
     return ArchivedFile(path, table.name, month, count, written.bytes)
 
 
-def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[ArchivedFile]) -> None:
+def _write_anew(
+    connection: duckdb.DuckDBPyConnection, aside: Path, before: date, files: list[ArchivedFile], safe_point: SafePoint
+) -> None:
     """A copy of the open warehouse without archived rows and without the rows of dlt's staging tables."""
     ((source,),) = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach {literal(aside)} as aside")
@@ -137,6 +144,7 @@ def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date
         "select schema_name, table_name from duckdb_tables() where database_name = ? and not internal", [source]
     ).fetchall()
     for schema, name in tables:
+        safe_point()
         if schema == STAGING_SCHEMA and not name.startswith(DLT_PREFIX):
             continue
         kept = "where snapshot_date >= $1" if schema == SCHEMA_NAME and name in observations else ""
@@ -149,7 +157,7 @@ def _write_anew(connection: duckdb.DuckDBPyConnection, aside: Path, before: date
     connection.execute("detach aside")
 
 
-def _refuse_loss(warehouse: Path, aside: Path, progress: Progress) -> None:
+def _refuse_loss(warehouse: Path, aside: Path, progress: Progress, safe_point: SafePoint) -> None:
     """Compare every table of raw and its archive before and after."""
     with closing(connect(warehouse)) as before, closing(connect(aside)) as after:
         names = [
@@ -160,6 +168,7 @@ def _refuse_loss(warehouse: Path, aside: Path, progress: Progress) -> None:
             ).fetchall()
         ]
         for number, name in enumerate(names, start=1):
+            safe_point()
             columns = [column for (column, *_) in before.execute(f"describe {SCHEMA_NAME}.{name}").fetchall()]
             table = RawTable(name, pa.schema([pa.field(column, pa.null()) for column in columns]), key=())
             found, expected = (

@@ -100,5 +100,10 @@ class Server:
         rows = self.ask("/flow_runs/filter", asked)
         return [row for row in rows if row["state_name"] != "Scheduled"]
 
+    def messages(self, runs, text):
+        """The lines of the log of these runs that have the text."""
+        lines = self.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": runs}}, "limit": 200})
+        return [line["message"] for line in lines if text in line["message"]]
+
     def artifacts(self, run_id):
         return self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})

@@ -33,8 +33,10 @@ KEY = "sk-sentinel-4c1e07b2"
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("prefect")
-    with prefect_server(Settings(data_dir=home), free_port()) as own:
-        yield Server(own.api_url, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS", "2")
+        with prefect_server(Settings(data_dir=home), free_port()) as own:
+            yield Server(own.api_url, home)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +55,7 @@ def served(server, service, tmp_path_factory):
         "CIVITAI_ETL_DATA_DIR": str(data_dir),
         "CIVITAI_ETL_API_URL": service.api_url,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
+        "CIVITAI_ETL_WAIT_MINUTES": "0.05",
         "CIVITAI_API_KEY": KEY,
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
@@ -81,10 +84,11 @@ def test_serve_registers_every_flow_with_its_schedule_in_utc_and_one_run_at_a_ti
     assert {name: [row["schedule"] for row in found["schedules"]] for name, found in deployments.items()} == {
         name: [{"cron": cron, "timezone": "UTC", "day_or": True}] if cron else [] for name, cron in SCHEDULES.items()
     }
-    for deployment in deployments.values():
+    for name, deployment in deployments.items():
         assert all(row["active"] for row in deployment["schedules"])
         assert deployment["global_concurrency_limit"]["limit"] == 1
-        assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+        strategy = "ENQUEUE" if name == "daily_snapshot/daily" else "CANCEL_NEW"
+        assert deployment["concurrency_options"]["collision_strategy"] == strategy
 
 
 def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server, served, published):
@@ -123,25 +127,32 @@ def test_a_refresh_before_the_first_complete_snapshot_is_cancelled_and_says_what
     assert told in ended.stdout.splitlines()
 
 
-def test_of_two_runs_at_once_the_second_is_cancelled(server, service, served):
-    _, deployments = served
-    deployment = deployments["daily_snapshot/daily"]
-    first = server.run(deployment, {"snapshot_date": "2026-01-02"})
-    second = server.run(deployment, {"snapshot_date": "2026-01-02"})
-    types = {server.final_state(first)["type"], server.final_state(second)["type"]}
-    assert types == {"COMPLETED", "CANCELLED"}
-
-
-def test_while_anybody_writes_a_run_of_any_flow_is_cancelled_and_names_the_writer(server, served):
+def test_of_two_daily_runs_at_once_one_comes_after_the_other_and_takes_no_second_snapshot(server, service, served):
     settings, deployments = served
+    deployment = deployments["daily_snapshot/daily"]
+    runs = [server.run(deployment, {"snapshot_date": "2026-01-02"}) for _ in range(2)]
+    assert [server.final_state(run)["type"] for run in runs] == ["COMPLETED"] * 2
+    assert ["AwaitingConcurrencySlot" in {state["name"] for state in server.states(run)} for run in runs].count(
+        True
+    ) == 1
+    assert len(server.messages(runs, "Snapshot 2026-01-02 is complete already; no requests were made.")) == 1
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
+        query = "select crawl_id from star.ops_snapshot where snapshot_date = '2026-01-02'"
+        assert connection.execute(query).fetchall() == [("2026-01-02.1",)]
+
+
+def test_while_anybody_writes_other_runs_than_the_daily_one_end_cancelled_and_name_the_writer(server, served):
+    settings, deployments = served
+    parameters = {"sync_vault/on-demand": {"sql": "select 1 as version_id"}}
+    waited = {}
     with writer_lock(settings.data_dir):
         # One after the other: each is a process of some seconds.
-        states = [
-            server.final_state(server.run(deployment, {"sql": "select 1 as version_id"} if "vault" in name else {}))
-            for name, deployment in deployments.items()
-        ]
-    assert [state["type"] for state in states] == ["CANCELLED"] * len(SCHEDULES)
-    assert all(f"process {os.getpid()}" in state["message"] for state in states)
+        for name, deployment in deployments.items():
+            if name != "daily_snapshot/daily":
+                state = server.final_state(server.run(deployment, parameters.get(name, {})))
+                assert (state["type"], f"process {os.getpid()}," in state["message"]) == ("CANCELLED", True)
+                waited[name] = "this run waited for 3 s" in state["message"]
+    assert waited == {"refresh/hourly": False, "rebuild/on-demand": True, "sync_vault/on-demand": True}
 
 
 def test_a_refresh_leaves_the_documents_that_it_found_and_a_rebuild_the_rows_that_it_made(server, served, published):
@@ -206,6 +217,7 @@ def short_pauses(server, tmp_path_factory):
         environment = os.environ | prefect_environment(settings) | {"PREFECT_API_URL": server.api_url}
         environment |= {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PYTHONPATH": str(ROOT)}
         environment |= {"CIVITAI_ETL_API_URL": emulator.api_url, "CIVITAI_ETL_REQUESTS_PER_SECOND": "0"}
+        environment |= {"CIVITAI_ETL_WAIT_MINUTES": "0.02"}
         program = [sys.executable, str(ROOT / "tests/flows/short_pauses.py")]
         with subprocess.Popen(program, env=environment, cwd=ROOT) as process:
             deployment = server.deployment("daily_snapshot/short-pauses")
@@ -255,16 +267,16 @@ def test_what_only_a_person_can_mend_is_not_tried_again(server, short_pauses):
     assert "AwaitingRetry" not in {state["name"] for state in server.states(run)}
 
 
-def test_a_run_of_the_clock_waits_for_another_writer(server, short_pauses):
+def test_a_daily_run_that_has_waited_in_vain_for_another_writer_is_tried_again(server, short_pauses):
     settings, deployment, emulator = short_pauses
     emulator.order_faults("")
-    every_minute = {"schedule": {"cron": "* * * * *", "timezone": "UTC"}, "active": True}
     with writer_lock(settings.data_dir):
-        (schedule,) = server.ask(f"/deployments/{deployment['id']}/schedules", [every_minute])
-        run = server.first_run(deployment, "AwaitingRetry")
-        server.ask(f"/deployments/{deployment['id']}/schedules/{schedule['id']}", method="DELETE")
-        assert f"process {os.getpid()}" in run["state"]["message"]
-    assert server.final_state(run["id"])["type"] == "COMPLETED"
+        run = server.run(deployment, {})
+        state = server.state_of_name(run, "AwaitingRetry")
+    assert f"process {os.getpid()}," in state["message"]
+    assert "this run waited for 1 s" in state["message"]
+    assert server.final_state(run)["type"] == "COMPLETED"
+    assert server.messages([run], f"is writing to {settings.data_dir}: waiting for it, at most 1 s more")
 
 
 def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):

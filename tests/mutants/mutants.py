@@ -32,6 +32,7 @@ GUARD = "transforms/test_counter_guard.py::test_"
 DECISIONS = "transforms/test_decisions.py::test_"
 BAD_DAYS = "e2e/test_bad_days.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
+LOCK = "pipelines/test_lock.py::test_"
 QUALITY = "transforms/test_quality.py::test_"
 ANALYSES = "transforms/test_analyses.py::test_"
 SURVIVAL = "transforms/test_survival.py::test_"
@@ -719,10 +720,31 @@ MUTANTS = (
         "a rebuild reads the last date only",
         "rebuild",
         Code(
-            "replay($star, $raw, $days, $remade, $limits, $progress)",
-            "replay($star, $raw, $days[-1:], $remade, $limits, $progress)",
+            "replay($star, $raw, $days, $remade, $limits, $progress, $safe_point)",
+            "replay($star, $raw, $days[-1:], $remade, $limits, $progress, $safe_point)",
         ),
         HISTORIES,
+    ),
+    Mutant(
+        "a rebuild gives way to nobody",
+        "rebuild",
+        Code(
+            "replay($star, $raw, $days, $remade, $limits, $progress, $safe_point)",
+            "replay($star, $raw, $days, $remade, $limits, $progress, go_on)",
+        ),
+        COMPACT + "a_rebuild_that_gives_way_at_any_date_has_published_nothing",
+    ),
+    Mutant(
+        "a snapshot waits without a sign",
+        "_take",
+        Code("$is_snapshot and not $is_signed and _has_locked($sign)", "False"),
+        LOCK + "a_snapshot_is_next_whoever_waited_before_it",
+    ),
+    Mutant(
+        "another writer begins although a snapshot waits",
+        "_in_the_way",
+        Code("$is_snapshot or not _snapshot_waits($data_dir)", "True"),
+        LOCK + "a_snapshot_is_next_whoever_waited_before_it",
     ),
     Mutant(
         "a date without an observation is a snapshot",

@@ -1,7 +1,8 @@
 """What a refresh reads between two snapshots, and what it leaves to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipelines.crawl.discovery import refresh
 from pipelines.crawl.snapshot import take_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
+from pipelines.storage.lock import GaveWayError
 from tests.pipelines.conftest import DAY, Notes, rows, settings_for
 from tests.pipelines.service import Reply, Service
 
@@ -91,6 +93,36 @@ def test_a_refresh_that_is_cut_off_loads_nothing_and_starts_over(
     assert documents(raw, "model") == list(range(1, 21))
     service.routes["/models"] = paged
     assert refresh(settings).documents["model"] == 5
+    assert documents(raw, "model") == list(range(1, 26))
+
+
+def test_a_refresh_that_gives_way_at_any_page_or_pause_loads_nothing_and_starts_over(
+    service: Service, settings: Settings, raw: Raw, models: list[Any], images: list[Any]
+) -> None:
+    take_snapshot(settings, DAY)
+    models[:0] = [published(n, f"2026-01-01T13:00:{n}.000Z") for n in (25, 24, 23, 22, 21)]
+    images.insert(0, {"id": 21})
+    snapshot_waits: Iterator[bool]
+
+    def safe_point() -> None:
+        if next(snapshot_waits):
+            raise GaveWayError
+
+    for pages in (0, 1, 5):
+        snapshot_waits = chain(repeat(False, pages), repeat(True))
+        with pytest.raises(GaveWayError):
+            refresh(settings, safe_point=safe_point)
+        assert documents(raw, "model") == list(range(1, 21))
+    paged = service.routes["/models"]
+    service.replies("/models", Reply(b"busy", 503))
+    snapshot_waits = chain(repeat(False, 1), repeat(True))
+    asked = len(service.requests)
+    with pytest.raises(GaveWayError):
+        refresh(settings, safe_point=safe_point)
+    assert len(service.requests) == asked + 1, "in the pause after the first answer"
+    service.routes["/models"] = paged
+    snapshot_waits = repeat(False)
+    assert refresh(settings, safe_point=safe_point).documents == {"model": 5, "image": 1}
     assert documents(raw, "model") == list(range(1, 26))
 
 

@@ -149,7 +149,10 @@ def test_a_directory_where_a_file_belongs_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
-    with writer_lock(tmp_path), pytest.raises(LockedError, match=f"process {os.getpid()}\\) is writing to {tmp_path}"):
+    with (
+        writer_lock(tmp_path),
+        pytest.raises(LockedError, match=f"process {os.getpid()}, since .* UTC\\) is writing to {tmp_path}"),
+    ):
         writer_lock(tmp_path).__enter__()
     with writer_lock(tmp_path):
         pass

@@ -18,6 +18,7 @@ from pipelines.raw.archive import LossError
 from pipelines.raw.tables import observations_table
 from pipelines.raw.warehouse import connect, expected_ids, known
 from pipelines.storage.directory import StorageError, storage_errors
+from pipelines.storage.lock import GaveWayError
 from tests.transforms.conftest import Workshop, model
 from transforms.build import rebuild
 from transforms.compact import CompactReport, compact
@@ -25,6 +26,19 @@ from transforms.lake.files import Lake
 from transforms.lake.publish import publish, read_manifest
 from transforms.lake.release import STAR
 from transforms.staging.raw_reader import RawReader
+
+
+class StopsAt:
+    """A safe point at which the `number`th call finds a snapshot that waits."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if not self.left:
+            raise GaveWayError
+
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Two months are closed.
@@ -151,6 +165,30 @@ def test_a_second_run_does_nothing(filled: Workshop) -> None:
     report = compact_in(filled)
     assert (report.rows_archived, report.files_made, report.after) == (0, 0, report.before)
     assert contents(filled.folder) == before
+
+
+def test_a_compact_that_gives_way_has_changed_nothing_and_the_next_one_ends_as_if_it_had_never_been(
+    filled: Workshop, finished: Workshop
+) -> None:
+    published, observations = filled.analytics.read_bytes(), raw_rows(filled)
+    for number in (1, 40, 100):  # the first of about 101
+        with pytest.raises(GaveWayError):
+            compact(filled.directory, safe_point=StopsAt(number))
+        assert (filled.analytics.read_bytes(), raw_rows(filled)) == (published, observations), number
+        assert not (filled.folder / "compacting").exists()
+    compact_in(filled)
+    assert filled.files() == finished.files()
+    assert contents(filled.folder / "archive") == contents(finished.folder / "archive")
+
+
+def test_a_rebuild_that_gives_way_at_any_date_has_published_nothing(filled: Workshop, built: Workshop) -> None:
+    published = filled.analytics.read_bytes()
+    for number in (1, len(DAYS)):
+        with pytest.raises(GaveWayError):
+            rebuild(filled.directory, safe_point=StopsAt(number))
+        assert filled.analytics.read_bytes() == published
+    rebuild(filled.directory)
+    assert filled.files() == built.files()
 
 
 def test_a_month_is_closed_by_a_complete_snapshot_of_a_later_one_only(workshop: Workshop) -> None:
