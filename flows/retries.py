@@ -27,6 +27,8 @@ R = TypeVar("R")
 
 #: The pauses double from the first to the longest: most outages are short, and a long one can end at any time.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(minutes=80)
+#: The tag of a run that `serve` started in place of one of the schedule (`flows.missed`).
+MADE_UP = "made-up"
 #: Answers that only a person can change: a wrong key, and a region without the service.
 _FOR_A_PERSON = frozenset({401, 451})
 
@@ -81,7 +83,7 @@ def may_pass(error: Exception) -> bool:
 def _is_tried_again(run: FlowRun, error: Exception) -> bool:
     if run.deployment_id is None:
         return False
-    return run.auto_scheduled if isinstance(error, LockedError) else may_pass(error)
+    return run.auto_scheduled or MADE_UP in run.tags if isinstance(error, LockedError) else may_pass(error)
 
 
 def _grant(run: FlowRun, begins: datetime) -> None:

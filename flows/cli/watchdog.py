@@ -6,12 +6,15 @@ its log is read, too. A problem may pass, for example on a busy machine. Only a 
 """
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 from croniter import croniter
@@ -94,26 +97,41 @@ def lasting(since: Mapping[str, float], found: Iterable[str], now: float) -> dic
 
 @dataclass
 class ServerLog:
-    """The log of a server that `serve` started. Each check reads only what is new."""
+    """The log of a server that `serve` started. Each check reads only what is new, also in the file that has become an
+    old one since (`flows.cli.server_log`).
+    """
 
     path: Path
-    _position: int = 0
+    _file: BinaryIO | None = None
+    _unfinished: bytes = b""
     _errors: dict[str, float] = field(default_factory=dict)
+
+    def skip(self) -> None:
+        """Leave out what is there: it is of an earlier server."""
+        self._read()
+        self._unfinished = b""
 
     def amiss(self, now: float) -> set[str]:
         """The services with a recent error, in sentences."""
-        with self.path.open("rb") as log:
-            log.seek(self._position)
-            new = log.read()
+        whole, newline, unfinished = (self._unfinished + self._read()).rpartition(b"\n")
         # An unfinished line is left for the next check.
-        whole = new[: new.rfind(b"\n") + 1]
-        self._position += len(whole)
-        self._errors |= dict.fromkeys(failing_services(whole.decode(errors="replace")), now)
+        self._unfinished = unfinished
+        self._errors |= dict.fromkeys(failing_services((whole + newline).decode(errors="replace")), now)
         return {
             f"The background service {name} of the Prefect server fails again and again (see {self.path})"
             for name, last in self._errors.items()
             if now - last < _ERROR_LASTS
         }
+
+    def _read(self) -> bytes:
+        new = self._file.read() if self._file else b""
+        with suppress(FileNotFoundError):  # the server has written nothing yet
+            if self._file is None or not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                if self._file:
+                    self._file.close()
+                self._file = self.path.open("rb")
+                new += self._file.read()
+        return new
 
 
 async def look(names: Iterable[str]) -> list[Seen]:
@@ -172,6 +190,8 @@ async def watch(
     server has ended.
     """
     server_log = ServerLog(log) if log else None
+    if server_log:
+        server_log.skip()
     since: dict[str, float] = {}
     while True:
         try:

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_environment, prefect_server
+from flows.cli.prefect_server import prefect_environment, prefect_server
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.e2e.test_key import found_in

@@ -14,7 +14,7 @@ import pytest
 from prefect import states
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_server
+from flows.cli.prefect_server import prefect_server
 from flows.interrupted import was_cut_off
 from pipelines.settings import Settings
 from tests.flows.servers import free_port

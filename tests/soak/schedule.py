@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_server
+from flows.cli.prefect_server import prefect_server
 from pipelines.settings import Settings
 from tests.flows.servers import Server, free_port
 
