@@ -25,6 +25,8 @@ SERVER_START_SECONDS = 180
 #: Seconds that runs and a server have to end by themselves.
 GRACE_SECONDS = 20.0
 LOOPBACK = "127.0.0.1"
+#: The status of an answer to a client without the password.
+_LOGIN = 401
 #: Prefect's setting of the user and password that its server asks for, and the one of its clients.
 SERVER_AUTH, CLIENT_AUTH = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 
@@ -83,6 +85,12 @@ def check_api_url(url: str, origin: str) -> None:
         raise PrefectServerError(
             f"{origin} has {url!r}, which is no address of a Prefect server: it is one as in http://127.0.0.1:4200/api."
         )
+
+
+def refusal(api_url: str, status: int) -> str:
+    """What an answer of a server that is no success means, in a sentence without its point."""
+    advice = f": set {CLIENT_AUTH} to its user:password (PREFECT_API_KEY for Prefect Cloud)" if status == _LOGIN else ""
+    return f"The Prefect server at {api_url} answers {status}{advice}"
 
 
 def check_host(host: str) -> None:

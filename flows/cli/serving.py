@@ -28,6 +28,7 @@ from flows.cli.prefect_server import (
     prefect_environment,
     prefect_server,
     processes_directory,
+    refusal,
     runs_directory,
 )
 from flows.reporting.console import plain
@@ -121,6 +122,8 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     try:
         for one in to_serve:
             runner.add_deployment(one.to_serve())
+    except httpx.HTTPStatusError as error:
+        raise PrefectServerError(f"{refusal(api_url, error.response.status_code)}.") from error
     except httpx.HTTPError as error:
         raise PrefectServerError(f"The Prefect server at {api_url} does not take the deployments: {error}") from error
     lines = [one.line() for one in to_serve]

@@ -33,6 +33,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
+from flows.cli.prefect_server import refusal
 from pipelines.errors import CivitaiEtlError
 
 #: Seconds that the server has to answer.
@@ -49,7 +50,7 @@ _SERVICE_ERROR = re.compile(
 
 
 class NoAnswerError(CivitaiEtlError):
-    """The Prefect server does not answer."""
+    """The Prefect server does not answer, or not with what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,13 @@ async def look(names: Iterable[str]) -> list[Seen]:
     """What the server of this process (`PREFECT_API_URL`) shows for these deployments.
 
     Raises:
-        NoAnswerError: it does not answer.
+        NoAnswerError: it does not answer, or refuses to.
     """
     try:
         async with asyncio.timeout(_ANSWER), get_client() as client:
             return [await _look_at(client, name) for name in names]
+    except httpx.HTTPStatusError as error:
+        raise NoAnswerError(refusal(PREFECT_API_URL.value(), error.response.status_code)) from error
     except (TimeoutError, httpx.HTTPError) as error:
         raise NoAnswerError(f"The Prefect server at {PREFECT_API_URL.value()} does not answer") from error
 

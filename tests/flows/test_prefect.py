@@ -27,6 +27,8 @@ SCHEDULES = {
     "rebuild/on-demand": None,
     "sync_vault/on-demand": None,
 }
+#: Or `serve` would make up for the run of today.
+LATE = "59 23 * * *"
 KEY = "sk-sentinel-4c1e07b2"
 
 
@@ -53,6 +55,7 @@ def served(server, service, tmp_path_factory):
         "CIVITAI_ETL_DATA_DIR": str(data_dir),
         "CIVITAI_ETL_API_URL": service.api_url,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
+        "CIVITAI_ETL_DAILY_CRON": LATE,
         "CIVITAI_API_KEY": KEY,
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
@@ -76,11 +79,17 @@ def published(server, served):
     return run
 
 
+def schedules(deployments):
+    return {name: [row["schedule"] for row in found["schedules"]] for name, found in deployments.items()}
+
+
+def in_utc(crons):
+    return {name: [{"cron": cron, "timezone": "UTC", "day_or": True}] if cron else [] for name, cron in crons.items()}
+
+
 def test_serve_registers_every_flow_with_its_schedule_in_utc_and_one_run_at_a_time(served):
     _, deployments = served
-    assert {name: [row["schedule"] for row in found["schedules"]] for name, found in deployments.items()} == {
-        name: [{"cron": cron, "timezone": "UTC", "day_or": True}] if cron else [] for name, cron in SCHEDULES.items()
-    }
+    assert schedules(deployments) == {**in_utc(SCHEDULES), **in_utc({"daily_snapshot/daily": LATE})}
     for deployment in deployments.values():
         assert all(row["active"] for row in deployment["schedules"])
         assert deployment["global_concurrency_limit"]["limit"] == 1
@@ -280,9 +289,9 @@ def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
     # The one with short pauses is of these tests.
     by_file = {row["id"]: row for row in server.ask("/deployments/filter") if row["name"] != "short-pauses"}
     assert by_file.keys() == {row["id"] for row in by_serve.values()}
+    assert schedules({name: by_file[row["id"]] for name, row in by_serve.items()}) == in_utc(SCHEDULES)
     for served_one in by_serve.values():
         filed = by_file[served_one["id"]]
         assert filed["work_pool_name"] == "civitai-etl"
-        assert [row["schedule"] for row in filed["schedules"]] == [row["schedule"] for row in served_one["schedules"]]
         for part in ("name", "entrypoint", "concurrency_options", "parameters"):
             assert filed[part] == served_one[part]

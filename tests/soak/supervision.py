@@ -15,7 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +28,17 @@ from emulator.launch import launch
 from pipelines.run_note import NAME
 from tests.soak.schedule import serving
 
-#: Due at midnight: each start finds the run of today missed. The pauses before another attempt are those of a test.
+#: Due at midnight: each start finds the run of today missed. The pauses before another attempt are those of a test;
+#: Prefect reads its settings when it is imported, so they are set when `serve` has its server.
 PROGRAM = """\
 from datetime import timedelta
-from flows import retries
 from flows.cli import main, serving
-retries.FIRST_PAUSE, serving.PAUSE = timedelta(seconds=1), 2
+serve = serving._serve
+def impatient(*arguments):
+    from flows import retries
+    retries.FIRST_PAUSE = timedelta(seconds=1)
+    serve(*arguments)
+serving._serve, serving.PAUSE = impatient, 2
 main.console_script()
 """
 MIDNIGHT = {"CIVITAI_ETL_DAILY_CRON": "0 0 * * *", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
@@ -45,7 +50,7 @@ KILLS = (
 )
 PHASES = ("crawl", "build")
 #: Seconds for a step on a busy machine.
-PATIENCE = 60
+PATIENCE = 240
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,11 @@ def wait_for(place: Path, what: str, is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def wait_for_phase(place: Path, process: subprocess.Popen, phase: str) -> None:
+    """Wait until the run of that `serve` is in this phase."""
+    wait_for(place, f"a run is at {phase}", lambda: is_at(place, phase, process.pid))
+
+
 def is_at(place: Path, phase: str, pid: int) -> bool:
     try:
         note = msgspec.json.decode((place / "data" / NAME).read_bytes())
@@ -86,9 +96,9 @@ def is_at(place: Path, phase: str, pid: int) -> bool:
     return note["phase"] == phase and note["process"] == family(pid).get("run")
 
 
-def are_gone(pids: Sequence[int]) -> bool:
+def are_gone(pids: Iterable[int]) -> bool:
     alive = {one.pid for one in processes() if "<defunct>" not in one.command}
-    return not alive & set(pids)
+    return alive.isdisjoint(pids)
 
 
 def snapshots(place: Path) -> list[tuple[object, str]]:
@@ -128,7 +138,7 @@ def kill(whom: str, name: str, phase: str, place: Path) -> list[str]:
         if phase == "crawl":
             emulator.order_faults("slow=60 path=/models times=1")
         with serving(place, emulator.api_url, sys.executable, "-c", PROGRAM, **MIDNIGHT) as (process, server):
-            wait_for(place, f"a run is at {phase}", lambda: is_at(place, phase, process.pid))
+            wait_for_phase(place, process, phase)
             pids = family(process.pid)
             port = int(server.api_url.rpartition(":")[2].removesuffix("/api"))
             emulator.order_faults("")
@@ -140,9 +150,7 @@ def kill(whom: str, name: str, phase: str, place: Path) -> list[str]:
                 wait_for(place, "the snapshot is complete", lambda: [s for _, s in snapshots(place)] == ["complete"])
                 wait_for(place, "the run is completed", lambda: [state for _, state in runs(place)] == ["Completed"])
             elif (whom, name) != ("server", "TERM"):
-                wait_for(
-                    place, "all processes end", lambda: are_gone(list(pids.values())) and process.poll() is not None
-                )
+                wait_for(place, "all processes end", lambda: are_gone(pids.values()) and process.poll() is not None)
                 with socket.socket() as probe:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:
                         problems.append(f"something still listens on port {port}")
