@@ -39,6 +39,7 @@ from pipelines.settings import Settings
 from pipelines.storage.directory import prepare_directory, storage_errors
 
 if TYPE_CHECKING:
+    import httpx
     from prefect.runner import Runner
 
 #: Seconds between two checks, and how long the same problem has to last.
@@ -122,23 +123,31 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     try:
         for one in to_serve:
             runner.add_deployment(one.to_serve())
-    except httpx.HTTPStatusError as error:
-        raise PrefectServerError(f"{refusal(api_url, error.response.status_code)}.") from error
     except httpx.HTTPError as error:
-        raise PrefectServerError(f"The Prefect server at {api_url} does not take the deployments: {error}") from error
+        raise PrefectServerError(_no_use(api_url, error)) from error
     lines = [one.line() for one in to_serve]
     lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    # These report a lost server with a traceback each. The code below reports it in one line.
-    for name in ("FlowRunCancellingObserver", "FlowRunSuspendingObserver"):
+    # These report a lost server, each in its own way. The code below reports it in one line.
+    for name in ("FlowRunCancellingObserver", "FlowRunSuspendingObserver", "events.clients", "runner.event_emitter"):
         logging.getLogger(f"prefect.{name}").setLevel(logging.ERROR)
     os.environ[VARIABLE] = f"{os.getpid()} {runs_directory(settings).absolute()}"
     try:
         reason = asyncio.run(_run_watched(runner, settings, [one.full_name for one in to_serve], server))
     except KeyboardInterrupt:
         return
+    except httpx.HTTPError as error:
+        raise PrefectServerError(_no_use(api_url, error)) from error
     if reason:
         raise PrefectServerError(reason)
+
+
+def _no_use(api_url: str, error: "httpx.HTTPError") -> str:
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"{refusal(api_url, error.response.status_code)}."
+    return f"The Prefect server at {api_url} does not answer: {error}"
 
 
 async def _run_watched(
@@ -254,14 +263,15 @@ def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
 async def _go_on_after_kills() -> None:
     """Continue the nightly run when its process was killed alone, for example because memory ran out."""
     import httpx
+    from prefect.exceptions import ObjectNotFound
 
     from flows.deployments import DAILY
     from flows.interrupted import go_on
 
     while True:
         await asyncio.sleep(PAUSE)
-        # A server that does not answer is for the watchdog.
-        with suppress(httpx.HTTPError):
+        # A server that does not answer, or lost its deployments, is for the watchdog.
+        with suppress(httpx.HTTPError, ObjectNotFound):
             if again := await go_on(DAILY):
                 when = f"{again.begins:%H:%M:%S} UTC"
                 print(f"{DAILY}: the run {again.name} was killed and goes on at {when}", file=sys.stderr, flush=True)

@@ -276,7 +276,7 @@ def test_a_given_server_that_does_not_answer_is_told_in_one_line(tmp_path):
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"civitai-etl: The Prefect server at {nowhere} does not take the deployments: ")
+    assert line.startswith(f"civitai-etl: The Prefect server at {nowhere} does not answer: ")
     assert doctor(tmp_path, PREFECT_API_URL=nowhere).startswith(
         f"PROBLEM  schedules: The Prefect server at {nowhere} does not answer"
     )

@@ -50,7 +50,7 @@ KILLS = (
 )
 PHASES = ("crawl", "build")
 #: Seconds for a step on a busy machine.
-PATIENCE = 240
+PATIENCE = 600
 
 
 @dataclass(frozen=True)
