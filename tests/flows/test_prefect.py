@@ -1,5 +1,6 @@
 """The flows against a real Prefect server: a process of its own, started once, with a home of its own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from emulator.launch import launch
 from flows.cli.prefect_server import prefect_environment, prefect_server
+from flows.interrupted import report_lost
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.e2e.test_key import found_in
@@ -204,6 +207,19 @@ def test_the_key_that_runs_use_is_nowhere_in_what_the_server_and_the_runs_keep(s
     assert server.final_state(refused)["type"] == "FAILED"
     assert found_in(server.home, "select 999999999 as version_id"), "the server keeps what its runs are given"
     assert found_in(server.home, KEY) + found_in(settings.data_dir, KEY) == []
+
+
+def test_at_a_server_that_others_use_only_the_runs_of_this_data_directory_are_reported(server):
+    flow = server.ask("/flows/", {"name": "shared"})["id"]
+    deployment = server.ask("/deployments/", {"name": "with-others", "flow_id": flow})["id"]
+    running = {"flow_id": flow, "deployment_id": deployment, "state": {"type": "RUNNING"}}
+    own, foreign = (server.ask("/flow_runs/", running)["id"] for _ in range(2))
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        asyncio.run(report_lost(["shared/with-others", "shared/not-there"], {own}, "Its process is gone."))
+    states = [server.ask(f"/flow_runs/{run}", method="GET")["state"] for run in (own, foreign)]
+    assert [state["type"] for state in states] == ["CRASHED", "RUNNING"]
+    assert states[0]["message"] == "Its process is gone."
+    server.ask(f"/deployments/{deployment}", method="DELETE")
 
 
 @pytest.fixture(scope="module")
