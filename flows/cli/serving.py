@@ -176,7 +176,7 @@ async def _run_watched(
     if runner.stopping:
         watching.cancel()
         await asyncio.wait({running}, timeout=GRACE_SECONDS)
-        await runs.settle(ENDED)
+        await runs.settle_at_the_end()
         return None
     if watching.done():
         reason = watching.result()
@@ -187,7 +187,7 @@ async def _run_watched(
     _exit_in(GRACE_SECONDS, reason, server)
     running.cancel()
     await asyncio.wait({running})
-    await runs.settle(ENDED)
+    await runs.settle_at_the_end()
     return reason
 
 
@@ -200,23 +200,22 @@ class RunRecords:
     is_alone: bool
 
     async def settle(self, message: str) -> list[str]:
-        """End the run processes that are left, report their runs with a message, and forget them; returns their names.
-
-        If the server does not answer, the next `serve` does it.
-        """
-        import httpx
-
+        """End the processes of runs that are left, report their runs and forget them; returns the names of the runs."""
         from flows.interrupted import report_lost
 
         end_left_behind(self.directory)
         own = None if self.is_alone else {path.stem for path, _ in recorded(self.directory)}
-        try:
-            async with asyncio.timeout(GRACE_SECONDS):
-                lost = await report_lost(self.deployment_names, own, message)
-        except (TimeoutError, httpx.HTTPError):
-            return []
+        lost = await report_lost(self.deployment_names, own, message)
         forget(self.directory)
         return lost
+
+    async def settle_at_the_end(self) -> None:
+        """The same when `serve` ends. If the server does not answer, the next `serve` does it."""
+        import httpx
+
+        with suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self.settle(ENDED)
 
 
 async def _catch_up(settings: Settings, runs: RunRecords) -> None:
