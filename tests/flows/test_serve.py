@@ -24,7 +24,7 @@ from flows.missed import was_due
 from pipelines.settings import Settings
 from tests.flows.servers import free_port
 from tests.soak.schedule import COMMAND, serving
-from tests.soak.supervision import are_gone, family, runs, taken_slots, wait_for, wait_for_phase
+from tests.soak.supervision import MIDNIGHT, are_gone, family, runs, taken_slots, wait_for, wait_for_phase
 
 #: `civitai-etl serve` with the patience of a test.
 IMPATIENT = "from flows.cli import main, serving; serving.PATIENCE, serving.PAUSE = 4, 1; main.console_script()"
@@ -99,9 +99,8 @@ def test_a_proxy_that_prefect_could_not_load_is_told_before_anything_starts(tmp_
 
 def test_no_kill_of_serve_leaves_a_run_running_and_the_missed_night_goes_on_each_time(emulator, tmp_path):
     """A night that was missed begins at the start of `serve`, and is one run, whatever happens to its processes."""
-    missed = {"CIVITAI_ETL_DAILY_CRON": "0 0 * * *", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     emulator.order_faults("slow=60 path=/models times=2")
-    with serving(tmp_path, emulator.api_url, **missed) as (process, server):
+    with serving(tmp_path, emulator.api_url, **MIDNIGHT) as (process, server):
         wait_for_phase(tmp_path, process, "crawl")
         assert "daily_snapshot/daily: the run of today was missed; " in (tmp_path / "serve.log").read_text()
         holder = f"Another `civitai-etl serve` (process {process.pid}) works for {tmp_path}/data"
@@ -118,14 +117,14 @@ def test_no_kill_of_serve_leaves_a_run_running_and_the_missed_night_goes_on_each
     with sqlite3.connect(tmp_path / "data/prefect/prefect.db", timeout=30) as connection:
         # As a process leaves it that dies before it gives its slot back.
         connection.execute("update concurrency_limit_v2 set active_slots = 1")
-    with serving(tmp_path, emulator.api_url, **missed) as (process, server):
+    with serving(tmp_path, emulator.api_url, **MIDNIGHT) as (process, server):
         wait_for_phase(tmp_path, process, "crawl")
         pids = family(process.pid)
         process.kill()
         wait_for(tmp_path, "the server and the run end with it", lambda: are_gone(pids.values()))
         assert not answers(server)
     assert runs(tmp_path) == [(name, "Running")]
-    with serving(tmp_path, emulator.api_url, **missed):
+    with serving(tmp_path, emulator.api_url, **MIDNIGHT):
         wait_for(tmp_path, "the run is completed", lambda: runs(tmp_path) == [(name, "Completed")])
         wait_for(tmp_path, "its slot is free", lambda: taken_slots(tmp_path) == 0)
         told = (tmp_path / "serve.log").read_text()

@@ -41,7 +41,12 @@ def impatient(*arguments):
 serving._serve, serving.PAUSE = impatient, 2
 main.console_script()
 """
-MIDNIGHT = {"CIVITAI_ETL_DAILY_CRON": "0 0 * * *", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+#: No refresh comes between at half past.
+MIDNIGHT = {
+    "CIVITAI_ETL_DAILY_CRON": "0 0 * * *",
+    "CIVITAI_ETL_REFRESH_CRON": "59 23 * * *",
+    "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+}
 SIGNALS = {"TERM": signal.SIGTERM, "KILL": signal.SIGKILL, "INT": signal.SIGINT}
 #: Who gets which signal. A server that gets SIGTERM goes on: `serve` ends it when the runs have reported.
 KILLS = (
