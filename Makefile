@@ -16,10 +16,10 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo charts notebooks test test-lowest fuzz soak soak-schedule mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
+.PHONY: help setup demo charts notebooks test test-lowest fuzz soak soak-schedule soak-supervision mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-16s %s\n", name[1], $$2}'
 
 setup: $(VENV)/installed ## install everything in .venv (needs Python 3.11 or newer)
 
@@ -62,6 +62,9 @@ soak: setup ## kill snapshots fifty times, in both dialects, and compare the res
 
 soak-schedule: setup ## run `serve` on its schedule for five minutes, on SQLite and on PostgreSQL (docs/testing.md)
 	$(BIN)/python -m tests.soak.schedule
+
+soak-supervision: setup ## kill `serve`, its server and its runs in each phase, and start `serve` again (docs/testing.md)
+	$(BIN)/python -m tests.soak.supervision
 
 mutants: setup ## break every rule of the transforms in a copy, one at a time, and check that its test fails
 	$(BIN)/python -m tests.mutants

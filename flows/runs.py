@@ -17,11 +17,15 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Cancelled
 
 from flows.reporting import report
+from flows.supervised import join_serve
 from pipelines.storage.lock import GaveWayError, LockedError
 from transforms.build import BuildReport
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Prefect imports the flow before it begins the run: no run begins after its `serve` has gone.
+join_serve()
 
 
 class LoggedProgress:

@@ -31,7 +31,7 @@ ROOMS = {
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (
-        *("reporting", "interrupted", "retries", "runs", "steps", "vault"),
+        *("reporting", "supervised", "retries", "interrupted", "missed", "runs", "steps", "vault"),
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
     "emulator": (

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from flows.cli.serving import is_taken
+from flows.cli.prefect_server import is_taken
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from flows.cli.serving import api_url_file, check_api_url, prefect_environment
+from flows.cli.prefect_server import api_url_file, check_api_url, prefect_environment
 from flows.reporting.console import say
 from pipelines.api.client import Client
 from pipelines.crawl.clock import check_clocks

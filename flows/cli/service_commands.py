@@ -11,7 +11,7 @@ from pipelines.errors import CivitaiEtlError
 
 
 @app.command
-def serve(*, port: Port = 4200) -> int:
+def serve(*, port: Port = 4200, host: str = "127.0.0.1") -> int:
     """Take a snapshot every day and refresh every hour (`CIVITAI_ETL_DAILY_CRON`, `_REFRESH_CRON`).
 
     Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port. Runs
@@ -21,11 +21,14 @@ def serve(*, port: Port = 4200) -> int:
     Parameters
     ----------
     port
-        Port on 127.0.0.1 for the Prefect server that is started.
+        Port for the Prefect server that is started.
+    host
+        Address on which that server listens. Any other than this machine's own needs a password
+        (`PREFECT_SERVER_API_AUTH_STRING`), because Prefect's pages can start runs.
     """
     from flows.cli.serving import serve_flows
 
-    return serve_flows(read_settings(), port)
+    return serve_flows(read_settings(), port, host)
 
 
 @app.command

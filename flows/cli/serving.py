@@ -1,103 +1,69 @@
-"""`civitai-etl serve`: runs the flows on their schedules on one machine, with its own Prefect server if necessary."""
+"""`civitai-etl serve`: runs the flows on their schedules on one machine, with its own Prefect server if necessary.
+
+However it ends, its server and its runs end with it (`flows.supervised`), and no run stays Running: what it could not
+report itself, the next `serve` reports when it starts.
+"""
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from flows.cli.prefect_server import (
+    GRACE_SECONDS,
+    LOOPBACK,
+    OwnServer,
+    PrefectServerError,
+    check_api_url,
+    check_host,
+    prefect_environment,
+    prefect_server,
+    processes_directory,
+    refusal,
+    runs_directory,
+)
 from flows.reporting.console import plain
+from flows.supervised import VARIABLE, end_left_behind, forget, recorded
 from pipelines.errors import CivitaiEtlError
-from pipelines.network import check_network, with_direct_loopback
+from pipelines.network import check_network
 from pipelines.settings import Settings
-from pipelines.storage.directory import prepare_directory
+from pipelines.storage.directory import prepare_directory, storage_errors
 
 if TYPE_CHECKING:
+    import httpx
     from prefect.runner import Runner
 
-#: Seconds until a Prefect server answers. The first start makes its database and took 20 to 40 s on two cores.
-SERVER_START_SECONDS = 180
 #: Seconds between two checks, and how long the same problem has to last.
 PAUSE, PATIENCE = 10.0, 180.0
-#: Seconds that runs and a server have to end by themselves.
-GRACE_SECONDS = 20.0
+#: What the server shows of a run whose process is gone.
+ENDED = "`civitai-etl serve` was ended while it ran."
+LOST = "Its process is gone: `civitai-etl serve` or the machine went down, and it could not report its end."
 
 
-class PrefectServerError(CivitaiEtlError):
-    """The Prefect server does not start, or the server or the runner does not work."""
+class AlreadyServedError(CivitaiEtlError):
+    """Another `serve` works for this data directory."""
 
 
-def prefect_environment(settings: Settings) -> dict[str, str]:
-    """The environment that Prefect needs before its import: its files are in the data directory, it sends no telemetry,
-    and it uses no proxy for its server on this machine.
-    """
-    return {
-        "PREFECT_HOME": str(settings.directory.prefect),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        # Half of all cold starts miss the default of 20 s and leave a half-migrated database behind.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
-        # A lease in memory would be lost in a power cut, but its slot in the database would stay taken.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        # The runs are separate processes. They find the same tables from any working directory.
-        "CIVITAI_ETL_DATA_DIR": str(settings.data_dir),
-        **with_direct_loopback(),
-    }
-
-
-@dataclass(frozen=True)
-class OwnServer:
-    """A Prefect server that this process has started: the address of its API, its process, and its log."""
-
-    api_url: str
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def ended(self) -> str | None:
-        code = self.process.poll()
-        return None if code is None else f"The Prefect server ended with code {code} (see {self.log})."
-
-
-def check_api_url(url: str, origin: str) -> None:
-    """Refuse an invalid address. Prefect would start its own server for it, or fail at import.
-
-    Raises:
-        PrefectServerError: `url` is not the address of an API; `origin` says where it comes from.
-    """
-    try:
-        parts = urlsplit(url)
-        is_address = (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
-        )
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise PrefectServerError(
-            f"{origin} has {url!r}, which is no address of a Prefect server: it is one as in http://127.0.0.1:4200/api."
-        )
-
-
-def serve_flows(settings: Settings, port: int) -> int:
+def serve_flows(settings: Settings, port: int, host: str = LOOPBACK) -> int:
     """Register the deployments and run what their schedules ask for, until it is interrupted or terminated.
 
     Raises:
+        AlreadyServedError: another `serve` works for this data directory.
         NetworkError: the environment names a proxy or authorities that cannot be used.
         PrefectServerError: the address is not that of a server, no server starts, or the server or the runner does not
             work.
     """
     check_network()
+    check_host(host)
     given = os.environ.get("PREFECT_API_URL")
     if given:
         check_api_url(given, "PREFECT_API_URL")
@@ -105,13 +71,44 @@ def serve_flows(settings: Settings, port: int) -> int:
     os.environ.update(prefect_environment(settings))
     # Until the runner takes over: the server must not be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if given:
-        _serve(settings, given, None)
-        return 0
-    with prefect_server(settings, port) as server:
-        os.environ["PREFECT_API_URL"] = server.api_url
-        _serve(settings, server.api_url, server)
+    with one_serve(settings.data_dir):
+        left = end_left_behind(processes_directory(settings)) + end_left_behind(runs_directory(settings))
+        if left:
+            ids = ", ".join(map(str, left))
+            print(f"An earlier `civitai-etl serve` had left processes behind, which were ended: {ids}", file=sys.stderr)
+        if given:
+            _serve(settings, given, None)
+            return 0
+        with prefect_server(settings, port, host) as server:
+            os.environ["PREFECT_API_URL"] = server.api_url
+            _serve(settings, server.api_url, server)
     return 0
+
+
+@contextmanager
+def one_serve(data_dir: Path) -> Iterator[None]:
+    """Hold the lock of the one `serve` of a data directory for the length of the block. The kernel releases it when the
+    process ends in any way.
+
+    Raises:
+        AlreadyServedError: another process has it; names the process.
+    """
+    with storage_errors(data_dir):
+        descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise AlreadyServedError(
+                f"Another `civitai-etl serve` (process {holder}) works for {data_dir}: end it first, or set "
+                "CIVITAI_ETL_DATA_DIR to another directory."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
@@ -127,29 +124,43 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
         for one in to_serve:
             runner.add_deployment(one.to_serve())
     except httpx.HTTPError as error:
-        raise PrefectServerError(f"The Prefect server at {api_url} does not take the deployments: {error}") from error
+        raise PrefectServerError(_no_use(api_url, error)) from error
     lines = [one.line() for one in to_serve]
     lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    # This logger reports a lost server with a traceback. The code below reports it in one line.
-    logging.getLogger("prefect.FlowRunCancellingObserver").setLevel(logging.ERROR)
+    # These report a lost server, each in its own way. The code below reports it in one line.
+    for name in ("FlowRunCancellingObserver", "FlowRunSuspendingObserver", "events.clients", "runner.event_emitter"):
+        logging.getLogger(f"prefect.{name}").setLevel(logging.ERROR)
+    os.environ[VARIABLE] = f"{os.getpid()} {runs_directory(settings).absolute()}"
     try:
-        reason = asyncio.run(_run_watched(runner, [one.full_name for one in to_serve], server))
+        reason = asyncio.run(_run_watched(runner, settings, [one.full_name for one in to_serve], server))
     except KeyboardInterrupt:
         return
+    except httpx.HTTPError as error:
+        raise PrefectServerError(_no_use(api_url, error)) from error
     if reason:
         raise PrefectServerError(reason)
 
 
-async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer | None) -> str | None:
+def _no_use(api_url: str, error: "httpx.HTTPError") -> str:
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"{refusal(api_url, error.response.status_code)}."
+    return f"The Prefect server at {api_url} does not answer: {error}"
+
+
+async def _run_watched(
+    runner: "Runner", settings: Settings, names: Sequence[str], server: OwnServer | None
+) -> str | None:
     """Run what is due until somebody ends it or a problem lasts; returns the problem."""
     from flows.cli.watchdog import watch
-    from flows.deployments import DAILY
-    from flows.interrupted import go_on
 
-    if again := await go_on(DAILY, is_alone=server is not None):
-        print(f"{DAILY}: the run {again} of today was cut off and goes on", file=sys.stderr, flush=True)
+    runs = RunRecords(runs_directory(settings), names, is_alone=server is not None)
+    await _catch_up(settings, runs)
     running = asyncio.ensure_future(runner.start())
+    # Ctrl-C is like SIGTERM, whose handler the runner sets. Without it asyncio cancels the runner, and no run reports.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.handle_sigterm)
     watching = asyncio.ensure_future(
         watch(
             names,
@@ -159,10 +170,13 @@ async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer
             patience=PATIENCE,
         )
     )
+    going_on = asyncio.ensure_future(_go_on_after_kills())
     await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+    going_on.cancel()
     if runner.stopping:
         watching.cancel()
         await asyncio.wait({running}, timeout=GRACE_SECONDS)
+        await runs.settle_at_the_end()
         return None
     if watching.done():
         reason = watching.result()
@@ -173,7 +187,49 @@ async def _run_watched(runner: "Runner", names: Sequence[str], server: OwnServer
     _exit_in(GRACE_SECONDS, reason, server)
     running.cancel()
     await asyncio.wait({running})
+    await runs.settle_at_the_end()
     return reason
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """The runs that this data directory knows (`flows.supervised`), and the deployments whose runs they are."""
+
+    directory: Path
+    deployment_names: Sequence[str]
+    is_alone: bool
+
+    async def settle(self, message: str) -> list[str]:
+        """End the processes of runs that are left, report their runs and forget them; returns the names of the runs."""
+        from flows.interrupted import report_lost
+
+        end_left_behind(self.directory)
+        own = None if self.is_alone else {path.stem for path, _ in recorded(self.directory)}
+        lost = await report_lost(self.deployment_names, own, message)
+        forget(self.directory)
+        return lost
+
+    async def settle_at_the_end(self) -> None:
+        """The same when `serve` ends. If the server does not answer, the next `serve` does it."""
+        import httpx
+
+        with suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self.settle(ENDED)
+
+
+async def _catch_up(settings: Settings, runs: RunRecords) -> None:
+    """Report runs without a process, and continue the nightly run of today that was cut off, or make up for it."""
+    from flows.deployments import DAILY
+    from flows.interrupted import go_on
+    from flows.missed import make_up
+
+    for name in await runs.settle(LOST):
+        print(f"The run {name} had lost its process and is marked as crashed", file=sys.stderr, flush=True)
+    if again := await go_on(DAILY, datetime.now(UTC)):
+        print(f"{DAILY}: the run {again.name} of today was cut off and goes on", file=sys.stderr, flush=True)
+    elif instead := await make_up(DAILY, settings):
+        print(f"{DAILY}: the run of today was missed; {instead} begins in its place", file=sys.stderr, flush=True)
 
 
 async def _why_it_ended(error: BaseException | None, names: Sequence[str]) -> str:
@@ -203,70 +259,18 @@ def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
     timer.start()
 
 
-@contextmanager
-def prefect_server(settings: Settings, port: int) -> Iterator[OwnServer]:
-    """A Prefect server on 127.0.0.1 as a child process, for the length of the block.
+async def _go_on_after_kills() -> None:
+    """Continue the nightly run when its process was killed alone, for example because memory ran out."""
+    import httpx
+    from prefect.exceptions import ObjectNotFound
 
-    Meanwhile the data directory has the address of its API, for `civitai-etl doctor`.
+    from flows.deployments import DAILY
+    from flows.interrupted import go_on
 
-    Raises:
-        PrefectServerError: the port is taken, or the server does not come up.
-    """
-    if is_taken(port):
-        raise PrefectServerError(
-            f"Something listens on 127.0.0.1:{port}: choose another port with --port, or, if it is a Prefect server, "
-            f"set PREFECT_API_URL=http://127.0.0.1:{port}/api to use it."
-        )
-    api_url = f"http://127.0.0.1:{port}/api"
-    home = settings.directory.prefect
-    home.mkdir(parents=True, exist_ok=True)
-    log = home / "server.log"
-    environment = os.environ | prefect_environment(settings)
-    environment |= {"PREFECT_API_URL": api_url, "PREFECT_UI_API_URL": api_url}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT) as server,  # noqa: S603
-    ):
-        try:
-            own = OwnServer(api_url, server, log)
-            _wait_for(own)
-            api_url_file(settings).write_text(api_url)
-            yield own
-        finally:
-            api_url_file(settings).unlink(missing_ok=True)
-            _end(server)
-
-
-def is_taken(port: int) -> bool:
-    """Whether a program listens on that port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def api_url_file(settings: Settings) -> Path:
-    """The file that has the address of the server of `serve` while it runs."""
-    return settings.directory.prefect / "api_url"
-
-
-def _end(server: "subprocess.Popen[bytes]") -> None:
-    server.terminate()
-    try:
-        server.wait(timeout=GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-
-
-def _wait_for(server: OwnServer) -> None:
-    print(f"Starting a Prefect server (its log: {server.log}) ...", file=sys.stderr)
-    deadline = time.monotonic() + SERVER_START_SECONDS
-    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline:
-        if ended := server.ended():
-            raise PrefectServerError(ended)
-        try:
-            with directly.open(f"{server.api_url}/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise PrefectServerError(f"The Prefect server did not answer within {SERVER_START_SECONDS} s; see {server.log}.")
+    while True:
+        await asyncio.sleep(PAUSE)
+        # A server that does not answer, or lost its deployments, is for the watchdog.
+        with suppress(httpx.HTTPError, ObjectNotFound):
+            if again := await go_on(DAILY):
+                when = f"{again.begins:%H:%M:%S} UTC"
+                print(f"{DAILY}: the run {again.name} was killed and goes on at {when}", file=sys.stderr, flush=True)

@@ -6,12 +6,15 @@ its log is read, too. A problem may pass, for example on a busy machine. Only a 
 """
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 from croniter import croniter
@@ -30,6 +33,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
+from flows.cli.prefect_server import refusal
 from pipelines.errors import CivitaiEtlError
 
 #: Seconds that the server has to answer.
@@ -46,7 +50,7 @@ _SERVICE_ERROR = re.compile(
 
 
 class NoAnswerError(CivitaiEtlError):
-    """The Prefect server does not answer."""
+    """The Prefect server does not answer, or not with what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -94,37 +98,54 @@ def lasting(since: Mapping[str, float], found: Iterable[str], now: float) -> dic
 
 @dataclass
 class ServerLog:
-    """The log of a server that `serve` started. Each check reads only what is new."""
+    """The log of a server that `serve` started. Each check reads only what is new, also in the file that has become an
+    old one since (`flows.cli.server_log`).
+    """
 
     path: Path
-    _position: int = 0
+    _file: BinaryIO | None = None
+    _unfinished: bytes = b""
     _errors: dict[str, float] = field(default_factory=dict)
+
+    def skip(self) -> None:
+        """Leave out what is there: it is of an earlier server."""
+        self._read()
+        self._unfinished = b""
 
     def amiss(self, now: float) -> set[str]:
         """The services with a recent error, in sentences."""
-        with self.path.open("rb") as log:
-            log.seek(self._position)
-            new = log.read()
+        whole, newline, unfinished = (self._unfinished + self._read()).rpartition(b"\n")
         # An unfinished line is left for the next check.
-        whole = new[: new.rfind(b"\n") + 1]
-        self._position += len(whole)
-        self._errors |= dict.fromkeys(failing_services(whole.decode(errors="replace")), now)
+        self._unfinished = unfinished
+        self._errors |= dict.fromkeys(failing_services((whole + newline).decode(errors="replace")), now)
         return {
             f"The background service {name} of the Prefect server fails again and again (see {self.path})"
             for name, last in self._errors.items()
             if now - last < _ERROR_LASTS
         }
 
+    def _read(self) -> bytes:
+        new = self._file.read() if self._file else b""
+        with suppress(FileNotFoundError):  # the server has written nothing yet
+            if self._file is None or not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                if self._file:
+                    self._file.close()
+                self._file = self.path.open("rb")
+                new += self._file.read()
+        return new
+
 
 async def look(names: Iterable[str]) -> list[Seen]:
     """What the server of this process (`PREFECT_API_URL`) shows for these deployments.
 
     Raises:
-        NoAnswerError: it does not answer.
+        NoAnswerError: it does not answer, or refuses to.
     """
     try:
         async with asyncio.timeout(_ANSWER), get_client() as client:
             return [await _look_at(client, name) for name in names]
+    except httpx.HTTPStatusError as error:
+        raise NoAnswerError(refusal(PREFECT_API_URL.value(), error.response.status_code)) from error
     except (TimeoutError, httpx.HTTPError) as error:
         raise NoAnswerError(f"The Prefect server at {PREFECT_API_URL.value()} does not answer") from error
 
@@ -172,6 +193,8 @@ async def watch(
     server has ended.
     """
     server_log = ServerLog(log) if log else None
+    if server_log:
+        server_log.skip()
     since: dict[str, float] = {}
     while True:
         try:

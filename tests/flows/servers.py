@@ -82,10 +82,10 @@ class Server:
         return sorted(states, key=lambda state: state["timestamp"])
 
     def first_run(self, deployment, name, seconds=120):
-        """The first run of a deployment that is in the state of this name, once there is one."""
+        """The first run of a deployment's schedule that is in the state of this name, once there is one."""
         asked = {
             "deployments": {"id": {"any_": [deployment["id"]]}},
-            "flow_runs": {"state": {"name": {"any_": [name]}}},
+            "flow_runs": {"state": {"name": {"any_": [name]}}, "tags": {"all_": ["auto-scheduled"]}},
         }
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """The flows against a real Prefect server: a process of its own, started once, with a home of its own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_environment, prefect_server
+from flows.cli.prefect_server import prefect_environment, prefect_server
+from flows.interrupted import report_lost
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.e2e.test_key import found_in
@@ -27,6 +30,8 @@ SCHEDULES = {
     "rebuild/on-demand": None,
     "sync_vault/on-demand": None,
 }
+#: Or `serve` would make up for the run of today.
+LATE = "59 23 * * *"
 KEY = "sk-sentinel-4c1e07b2"
 
 
@@ -56,6 +61,7 @@ def served(server, service, tmp_path_factory):
         "CIVITAI_ETL_API_URL": service.api_url,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
         "CIVITAI_ETL_WAIT_MINUTES": "0.05",
+        "CIVITAI_ETL_DAILY_CRON": LATE,
         "CIVITAI_API_KEY": KEY,
     }
     with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
@@ -79,11 +85,17 @@ def published(server, served):
     return run
 
 
+def schedules(deployments):
+    return {name: [row["schedule"] for row in found["schedules"]] for name, found in deployments.items()}
+
+
+def in_utc(crons):
+    return {name: [{"cron": cron, "timezone": "UTC", "day_or": True}] if cron else [] for name, cron in crons.items()}
+
+
 def test_serve_registers_every_flow_with_its_schedule_in_utc_and_one_run_at_a_time(served):
     _, deployments = served
-    assert {name: [row["schedule"] for row in found["schedules"]] for name, found in deployments.items()} == {
-        name: [{"cron": cron, "timezone": "UTC", "day_or": True}] if cron else [] for name, cron in SCHEDULES.items()
-    }
+    assert schedules(deployments) == {**in_utc(SCHEDULES), **in_utc({"daily_snapshot/daily": LATE})}
     for name, deployment in deployments.items():
         assert all(row["active"] for row in deployment["schedules"])
         assert deployment["global_concurrency_limit"]["limit"] == 1
@@ -208,6 +220,19 @@ def test_the_key_that_runs_use_is_nowhere_in_what_the_server_and_the_runs_keep(s
     assert found_in(server.home, KEY) + found_in(settings.data_dir, KEY) == []
 
 
+def test_at_a_server_that_others_use_only_the_runs_of_this_data_directory_are_reported(server):
+    flow = server.ask("/flows/", {"name": "shared"})["id"]
+    deployment = server.ask("/deployments/", {"name": "with-others", "flow_id": flow})["id"]
+    running = {"flow_id": flow, "deployment_id": deployment, "state": {"type": "RUNNING"}}
+    own, foreign = (server.ask("/flow_runs/", running)["id"] for _ in range(2))
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        asyncio.run(report_lost(["shared/with-others", "shared/not-there"], {own}, "Its process is gone."))
+    states = [server.ask(f"/flow_runs/{run}", method="GET")["state"] for run in (own, foreign)]
+    assert [state["type"] for state in states] == ["CRASHED", "RUNNING"]
+    assert states[0]["message"] == "Its process is gone."
+    server.ask(f"/deployments/{deployment}", method="DELETE")
+
+
 @pytest.fixture(scope="module")
 def short_pauses(server, tmp_path_factory):
     """The daily flow, deployed with pauses of seconds; its settings, its deployment and the emulator that it asks."""
@@ -292,9 +317,9 @@ def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
     # The one with short pauses is of these tests.
     by_file = {row["id"]: row for row in server.ask("/deployments/filter") if row["name"] != "short-pauses"}
     assert by_file.keys() == {row["id"] for row in by_serve.values()}
+    assert schedules({name: by_file[row["id"]] for name, row in by_serve.items()}) == in_utc(SCHEDULES)
     for served_one in by_serve.values():
         filed = by_file[served_one["id"]]
         assert filed["work_pool_name"] == "civitai-etl"
-        assert [row["schedule"] for row in filed["schedules"]] == [row["schedule"] for row in served_one["schedules"]]
         for part in ("name", "entrypoint", "concurrency_options", "parameters"):
             assert filed[part] == served_one[part]

@@ -1,24 +1,30 @@
 """`civitai-etl serve` from nothing, with its own Prefect server: it runs by the clock, and ends when it is no use."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from prefect import states
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_server
+from flows.cli.prefect_server import PrefectServerError, check_host, prefect_server
 from flows.interrupted import was_cut_off
+from flows.missed import was_due
 from pipelines.settings import Settings
 from tests.flows.servers import free_port
 from tests.soak.schedule import COMMAND, serving
+from tests.soak.supervision import MIDNIGHT, are_gone, family, runs, taken_slots, wait_for, wait_for_phase
 
 #: `civitai-etl serve` with the patience of a test.
 IMPATIENT = "from flows.cli import main, serving; serving.PATIENCE, serving.PAUSE = 4, 1; main.console_script()"
@@ -70,9 +76,8 @@ def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_p
         assert (tmp_path / "data/analytics.duckdb").exists()
         assert "daily_snapshot/daily runs next at 20" in (line := doctor(tmp_path, **proxies)), line
         assert ", refresh/hourly runs next at 20" in line
-        (pid,) = children(process.pid, "prefect server start")
         began = time.monotonic()
-        os.kill(pid, 9)
+        os.kill(family(process.pid)["server"], signal.SIGKILL)
         code, lines = end_of(process, tmp_path)
         assert code == 1
         (line,) = lines
@@ -92,45 +97,81 @@ def test_a_proxy_that_prefect_could_not_load_is_told_before_anything_starts(tmp_
     assert not any(tmp_path.iterdir())
 
 
-def children(pid, command):
-    listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if command in line]
-
-
-def test_a_night_that_was_cut_off_goes_on_when_serve_is_back(emulator, tmp_path):
-    at_three = {"CIVITAI_ETL_DAILY_CRON": "0 3 * * *"}
-    emulator.order_faults("slow=30 path=/models times=1")
-    with serving(tmp_path, emulator.api_url, **at_three) as (process, server):
-        daily = server.deployment("daily_snapshot/daily", seconds=120)
-        run = server.run(daily, {})
-        server.state_of_name(run, "Running")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
-    emulator.order_faults("")
-    # As a process leaves it that dies before it gives its slot back.
+def test_no_kill_of_serve_leaves_a_run_running_and_the_missed_night_goes_on_each_time(emulator, tmp_path):
+    """A night that was missed begins at the start of `serve`, and is one run, whatever happens to its processes."""
+    emulator.order_faults("slow=60 path=/models times=2")
+    with serving(tmp_path, emulator.api_url, **MIDNIGHT) as (process, server):
+        wait_for_phase(tmp_path, process, "crawl")
+        assert "daily_snapshot/daily: the run of today was missed; " in (tmp_path / "serve.log").read_text()
+        holder = f"Another `civitai-etl serve` (process {process.pid}) works for {tmp_path}/data"
+        advice = "end it first, or set CIVITAI_ETL_DATA_DIR to another directory."
+        assert second_serve(tmp_path) == f"civitai-etl: {holder}: {advice}\n"
+        pids = family(process.pid)
+        # As from a service manager.
+        for pid in pids.values():
+            os.kill(pid, signal.SIGTERM)
+        assert process.wait(timeout=120) == 0
+    assert are_gone(pids.values())
+    ((name, state),) = runs(tmp_path)
+    assert state in {"Cancelled", "Crashed"}
     with sqlite3.connect(tmp_path / "data/prefect/prefect.db", timeout=30) as connection:
+        # As a process leaves it that dies before it gives its slot back.
         connection.execute("update concurrency_limit_v2 set active_slots = 1")
-    with serving(tmp_path, emulator.api_url, **at_three) as (process, server):
-        server.deployment("daily_snapshot/daily", seconds=120)
-        server.state_of_name(run, "Completed", seconds=120)
-        assert "of today was cut off and goes on" in (tmp_path / "serve.log").read_text()
+    with serving(tmp_path, emulator.api_url, **MIDNIGHT) as (process, server):
+        wait_for_phase(tmp_path, process, "crawl")
+        pids = family(process.pid)
+        process.kill()
+        wait_for(tmp_path, "the server and the run end with it", lambda: are_gone(pids.values()))
+        assert not answers(server)
+    assert runs(tmp_path) == [(name, "Running")]
+    with serving(tmp_path, emulator.api_url, **MIDNIGHT):
+        wait_for(tmp_path, "the run is completed", lambda: runs(tmp_path) == [(name, "Completed")])
+        wait_for(tmp_path, "its slot is free", lambda: taken_slots(tmp_path) == 0)
+        told = (tmp_path / "serve.log").read_text()
+        assert f"The run {name} had lost its process and is marked as crashed" in told
+        assert f"the run {name} of today was cut off and goes on" in told
+    log = (tmp_path / "data/prefect/server.log").read_text()
+    assert log.count("Check out the dashboard") >= 3, "the log goes on over restarts"
+
+
+def second_serve(place):
+    environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(place / "data")}
+    ended = subprocess.run(
+        [COMMAND, "serve"], env=environment, cwd=place, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    return ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("state", "is_alone", "cut_off"),
+    ("state", "cut_off"),
     [
-        (states.Cancelled(message="Runner is shutting down."), False, True),
-        (states.Cancelled(message="Another civitai-etl is writing"), True, False),
-        (states.Crashed(), False, True),
-        (states.Running(), True, True),
-        (states.Running(), False, False),
-        (states.Failed(), True, False),
-        (states.Completed(), True, False),
-        (states.AwaitingRetry(), True, False),
+        (states.Cancelled(message="Runner is shutting down."), True),
+        (states.Cancelled(message="Another civitai-etl is writing"), False),
+        (states.Crashed(), True),
+        (states.Failed(), False),
+        (states.Completed(), False),
+        (states.AwaitingRetry(), False),
     ],
 )
-def test_a_run_that_ended_by_itself_or_by_a_person_was_not_cut_off(state, is_alone, cut_off):
-    assert was_cut_off(state, is_alone=is_alone) is cut_off
+def test_a_run_that_ended_by_itself_or_by_a_person_was_not_cut_off(state, cut_off):
+    assert was_cut_off(state) is cut_off
+
+
+@pytest.mark.parametrize(
+    ("cron", "now", "is_due"),
+    [
+        ("0 3 * * *", "02:59:59", False),
+        ("0 3 * * *", "03:00:00", True),
+        ("0 0 * * *", "00:00:00", True),
+        ("0 3 * * *", "23:59:59", True),
+        # A Thursday: not the Mondays of another schedule.
+        ("0 3 * * 1", "12:00:00", False),
+        ("0 3 * * 4", "12:00:00", True),
+    ],
+)
+def test_a_night_was_due_once_its_time_of_today_has_passed(cron, now, is_due):
+    assert was_due(cron, datetime.fromisoformat(f"2026-11-26T{now}+00:00")) is is_due
 
 
 def test_a_background_service_that_keeps_failing_ends_serve_and_its_server(emulator, tmp_path):
@@ -151,6 +192,8 @@ def test_a_given_server_is_judged_by_what_it_should_have_done(tmp_path, monkeypa
     monkeypatch.setenv("PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED", "false")
     with prefect_server(Settings(data_dir=tmp_path), free_port()) as given:
         environment = os.environ | {"PREFECT_API_URL": given.api_url, "CIVITAI_ETL_DATA_DIR": str(tmp_path / "data")}
+        # Or `serve` would make up for the run of today.
+        environment["CIVITAI_ETL_DAILY_CRON"] = "59 23 * * *"
         program = [sys.executable, "-c", IMPATIENT, "serve"]
         ended = subprocess.run(
             program, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
@@ -169,6 +212,61 @@ def test_a_given_server_is_judged_by_what_it_should_have_done(tmp_path, monkeypa
         assert given.ended() is None
 
 
+@pytest.mark.parametrize(
+    ("host", "variables", "is_allowed"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("localhost", {}, True),
+        ("0.0.0.0", {}, False),
+        ("0.0.0.0", {"PREFECT_SERVER_API_AUTH_STRING": "me:secret"}, True),
+        # What only the client shows, the server does not ask for.
+        ("192.0.2.1", {"PREFECT_API_AUTH_STRING": "me:secret"}, False),
+    ],
+)
+def test_prefects_pages_are_offered_to_other_machines_only_with_a_password(host, variables, is_allowed, monkeypatch):
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with nullcontext() if is_allowed else pytest.raises(PrefectServerError, match="set PREFECT_SERVER_API_AUTH_STRING"):
+        check_host(host)
+
+
+def test_serve_works_with_a_server_that_asks_for_a_password(emulator, tmp_path):
+    password = {"PREFECT_SERVER_API_AUTH_STRING": "me:secret", "CIVITAI_ETL_DAILY_CRON": "59 23 * * *"}
+    with serving(tmp_path, emulator.api_url, options=("--host", "0.0.0.0"), **password) as (_, server):
+        wait_for(tmp_path, "it is served", lambda: "Prefect is at" in (tmp_path / "serve.log").read_text())
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            server.ask("/deployments/filter")
+        assert "refresh/hourly runs next at 20" in doctor(tmp_path, **password)
+        settings = json.loads(urllib.request.urlopen(server.api_url.replace("/api", "/ui-settings"), timeout=30).read())
+        assert (settings["api_url"], settings["auth"]) == ("/api", "BASIC")
+
+
+def test_a_server_that_wants_another_password_is_told_in_one_line(tmp_path):
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(401)
+            self.end_headers()
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as refusing:
+        threading.Thread(target=refusing.serve_forever, daemon=True).start()
+        api_url = f"http://127.0.0.1:{refusing.server_port}/api"
+        environment = os.environ | {"PREFECT_API_URL": api_url, "CIVITAI_ETL_DATA_DIR": str(tmp_path / "data")}
+        ended = subprocess.run(
+            [COMMAND, "serve"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+        refusing.shutdown()
+    assert ended.returncode == 1
+    advice = "set PREFECT_API_AUTH_STRING to its user:password (PREFECT_API_KEY for Prefect Cloud)."
+    assert ended.stderr == f"civitai-etl: The Prefect server at {api_url} answers 401: {advice}\n"
+
+
 def test_a_given_server_that_does_not_answer_is_told_in_one_line(tmp_path):
     nowhere = f"http://127.0.0.1:{free_port()}/api"
     environment = os.environ | {"PREFECT_API_URL": nowhere, "CIVITAI_ETL_DATA_DIR": str(tmp_path / "data")}
@@ -177,7 +275,7 @@ def test_a_given_server_that_does_not_answer_is_told_in_one_line(tmp_path):
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"civitai-etl: The Prefect server at {nowhere} does not take the deployments: ")
+    assert line.startswith(f"civitai-etl: The Prefect server at {nowhere} does not answer: ")
     assert doctor(tmp_path, PREFECT_API_URL=nowhere).startswith(
         f"PROBLEM  schedules: The Prefect server at {nowhere} does not answer"
     )

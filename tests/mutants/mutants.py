@@ -42,6 +42,8 @@ AXES = "charts/test_axes.py::test_"
 COLOURS = "charts/test_colours.py::test_"
 DAILY = "flows/test_charts.py::test_"
 HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
+SUPERVISED = "flows/test_supervised.py::test_"
+SERVE = "flows/test_serve.py::test_"
 RANGES = "transforms/test_ranges.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
 
@@ -1442,5 +1444,54 @@ MUTANTS = (
         "_too_near",
         Code("distance($one, $other) < NEAR", "distance($one, $other) < 0"),
         COLOURS + "any_seven_lines_differ_in_colour_for_everybody_or_in_their_dashes[False]",
+    ),
+    # The processes of `serve`
+    Mutant(
+        "serve: a child outlives its parent",
+        "end_with",
+        Code("ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)", "None"),
+        SUPERVISED + "a_child_ends_with_a_parent_that_is_killed_and_does_not_take_sigterm",
+    ),
+    Mutant(
+        "serve: its server takes the SIGTERM of a service manager",
+        "_become",
+        Code("signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})", "None"),
+        SUPERVISED + "a_child_ends_with_a_parent_that_is_killed_and_does_not_take_sigterm",
+    ),
+    Mutant(
+        "serve: a process that has the number of a recorded one is ended",
+        "SupervisedProcess.is_alive",
+        Code("began($process) == $began", "began($process) is not None"),
+        SUPERVISED + "a_process_that_only_has_the_number_of_a_recorded_one_is_left_alone",
+    ),
+    Mutant(
+        "serve: each start begins the server's log anew",
+        "write_log",
+        Code('$path.open("ab")', '$path.open("wb")'),
+        SUPERVISED + "the_log_of_a_server_goes_on_and_keeps_a_bounded_size",
+    ),
+    Mutant(
+        "serve: the watchdog leaves out the lines before a rotation",
+        "ServerLog._read",
+        Code('self._file.read() if self._file else b""', 'b""'),
+        SUPERVISED + "the_watchdog_reads_each_line_once_over_a_rotation_and_none_of_an_earlier_server",
+    ),
+    Mutant(
+        "serve: the password of its client opens Prefect's pages to other machines",
+        "check_host",
+        Code("os.environ.get(SERVER_AUTH)", "os.environ.get(CLIENT_AUTH)"),
+        SERVE + "prefects_pages_are_offered_to_other_machines_only_with_a_password[192.0.2.1-variables5-False]",
+    ),
+    Mutant(
+        "serve: a night that is due at midnight is not missed",
+        "was_due",
+        Code("$midnight - timedelta(microseconds=1)", "$midnight"),
+        SERVE + "a_night_was_due_once_its_time_of_today_has_passed[0 0 * * *-00:00:00-True]",
+    ),
+    Mutant(
+        "serve: a run that a person cancelled goes on",
+        "was_cut_off",
+        Code("$state.is_cancelled() and (not _was_turned_away($state))", "$state.is_cancelled()"),
+        SERVE + "a_run_that_ended_by_itself_or_by_a_person_was_not_cut_off[state1-False]",
     ),
 )

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_server
+from flows.cli.prefect_server import prefect_server
 from pipelines.settings import Settings
 from tests.flows.servers import Server, free_port
 
@@ -30,7 +30,9 @@ PARTS = ("sqlite", "postgresql", "no-scheduler")
 
 
 @contextmanager
-def serving(place: Path, api_url: str, *program: str, **variables: str) -> Iterator[tuple[subprocess.Popen, Server]]:
+def serving(
+    place: Path, api_url: str, *program: str, options: Sequence[str] = (), **variables: str
+) -> Iterator[tuple[subprocess.Popen, Server]]:
     """`serve` with a schedule of every minute and a Prefect server of its own; ends both with the block."""
     program = program or (str(COMMAND),)
     port = free_port()
@@ -43,7 +45,11 @@ def serving(place: Path, api_url: str, *program: str, **variables: str) -> Itera
     with (
         (place / "serve.log").open("wb") as log,
         subprocess.Popen(
-            [*program, "serve", "--port", str(port)], env=environment | variables, cwd=place, stdout=log, stderr=log
+            [*program, "serve", "--port", str(port), *options],
+            env=environment | variables,
+            cwd=place,
+            stdout=log,
+            stderr=log,
         ) as process,
     ):
         try:
@@ -86,6 +92,8 @@ def without_scheduler() -> list[str]:
         os.environ["PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"] = "false"
         with prefect_server(Settings(data_dir=Path(folder)), free_port()) as given:
             environment = os.environ | {"PREFECT_API_URL": given.api_url, "CIVITAI_ETL_DATA_DIR": f"{folder}/data"}
+            # Or `serve` would make up for the run of today.
+            environment["CIVITAI_ETL_DAILY_CRON"] = "59 23 * * *"
             began = time.monotonic()
             ended = subprocess.run(
                 [COMMAND, "serve"],
