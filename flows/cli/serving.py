@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flows.reporting.console import plain
+from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import check_network, with_direct_loopback
 from pipelines.settings import Settings

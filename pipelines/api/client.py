@@ -8,6 +8,7 @@ what to do. If a request is answered, but never with usable content, the client 
 maybe only this page is broken, and not the service.
 """
 
+import logging
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -43,6 +44,8 @@ from pipelines.settings import Service
 _ENDED = frozenset({403, 425, 429, 500, 503})
 
 _SILENT = Silent()
+
+_LOG = logging.getLogger("civitai_etl.client")
 
 
 class Client:
@@ -164,8 +167,10 @@ class Client:
                 if broken == most or not self._patience.left:
                     raise self._gave_up(request, failure, tried) from None
                 self.retries += 1
-                wait = back_off(tried, is_refused=failure.refused)
-                self._patience.pause(max(wait, failure.wait), self._transport.without_key(f"{request}: {failure}"))
+                wait = max(back_off(tried, is_refused=failure.refused), failure.wait)
+                why = self._transport.without_key(f"{request}: {failure}")
+                _LOG.debug("%s; attempt %d follows in %.1f s", why, tried + 1, wait)
+                self._patience.pause(wait, why)
             else:
                 self._has_answered()
                 return page
