@@ -1421,4 +1421,40 @@ MUTANTS = (
         Code("distance($one, $other) < NEAR", "distance($one, $other) < 0"),
         COLOURS + "any_seven_lines_differ_in_colour_for_everybody_or_in_their_dashes[False]",
     ),
+    Mutant(
+        "a log line that was cut short spoils the next one",
+        "LogFile._append",
+        Code('b"\n" * self._is_torn + $line', "$line"),
+        "flows/test_logs.py::test_a_record_that_fits_in_part_spoils_no_other_and_ends_nothing",
+    ),
+    Mutant(
+        "a problem of an earlier run is not in a quiet log",
+        "LoggedProgress.note",
+        Code("isinstance($message, Problem)", "False"),
+        "flows/test_console.py::test_a_note_comes_after_what_was_done_before_it_and_a_problem_is_a_warning",
+    ),
+    Mutant(
+        "a crawl that goes on is as fast as all it has",
+        "LoggedProgress._rate",
+        Code("($done - self._done_before) / $seconds", "$done / $seconds"),
+        "flows/test_console.py::test_a_crawl_that_goes_on_is_not_as_fast_as_what_it_had_done_before",
+    ),
+    Mutant(
+        "a table that was not there before had no rows",
+        "row_table",
+        Code("$before.get($name)", "$before.get($name, 0)"),
+        "flows/test_summary.py::test_a_table_that_was_not_there_before_has_no_change",
+    ),
+    Mutant(
+        "a counter whose collapse was accepted is told as withheld",
+        "day_of",
+        Sql("and not is_accepted", ""),
+        "flows/test_summary.py::test_a_day_has_what_was_found_on_it_and_nothing_of_others",
+    ),
+    Mutant(
+        "a good night mails its lines",
+        "_print_summary",
+        Code("is_quiet()", "False"),
+        "e2e/test_log.py::test_a_good_night_is_quiet_and_a_bad_one_says_why_and_the_log_has_both",
+    ),
 )
