@@ -72,7 +72,7 @@ def any_command(
     quiet
         Show problems and results only. A good snapshot, refresh, rebuild or compact prints nothing, as cron wants it.
     verbose
-        Show more: each request that was sent again, and the seconds of each phase.
+        Show more: each attempt at a request that failed, and the seconds of each phase.
     log_format
         What is written to standard error: lines for people, or a JSON object per line.
     """

@@ -164,13 +164,13 @@ class Client:
             except TransientError as failure:
                 tried += 1
                 broken += failure.broken is not None
+                why = self._transport.without_key(f"{request}: {failure}")
+                _LOG.debug("%s; attempt %d failed", why, tried)
                 if broken == most or not self._patience.left:
                     raise self._gave_up(request, failure, tried) from None
                 self.retries += 1
-                wait = max(back_off(tried, is_refused=failure.refused), failure.wait)
-                why = self._transport.without_key(f"{request}: {failure}")
-                _LOG.debug("%s; attempt %d follows in %.1f s", why, tried + 1, wait)
-                self._patience.pause(wait, why)
+                wait = back_off(tried, is_refused=failure.refused)
+                self._patience.pause(max(wait, failure.wait), why)
             else:
                 self._has_answered()
                 return page

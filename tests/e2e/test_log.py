@@ -37,7 +37,7 @@ def test_a_good_night_is_quiet_and_a_bad_one_says_why_and_the_log_has_both(night
     (run,) = set(runs)
     assert run.startswith("snapshot-")
     assert "it answered 500" in loud.stderr
-    assert " attempt 2 follows in " in loud.stderr
+    assert " attempt 1 failed" in loud.stderr
     assert "Seconds: " in loud.stderr
 
     good = night(date(2026, 1, 2), "--quiet", faults="500 path=/models nth=1 times=1")
@@ -55,7 +55,7 @@ def test_a_good_night_is_quiet_and_a_bad_one_says_why_and_the_log_has_both(night
     assert len({row["run"] for row in rows}) == 4
     assert [row["message"] for row in rows if row["level"] == "ERROR"] == [error["message"]]
     assert sum(row["message"].startswith("Snapshot 2026-01-02: complete") for row in rows) == 1
-    assert sum("attempt 2 follows" in row["message"] for row in rows) == 2
+    assert sum("attempt 1 failed" in row["message"] for row in rows) == 2
 
 
 def test_a_run_goes_well_whose_log_finds_no_room(night, civitai_etl, tmp_path):
