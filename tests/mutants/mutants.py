@@ -1424,7 +1424,7 @@ MUTANTS = (
     Mutant(
         "a log line that was cut short spoils the next one",
         "LogFile._append",
-        Code('b"\n" * self._is_torn + $line', "$line"),
+        Code("$file.write($whole) < len($whole)", "bool($file.write($whole) < 0)"),
         "flows/test_logs.py::test_a_record_that_fits_in_part_spoils_no_other_and_ends_nothing",
     ),
     Mutant(
