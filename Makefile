@@ -16,7 +16,7 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo charts notebooks test test-lowest fuzz soak soak-schedule soak-supervision mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
+.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-16s %s\n", name[1], $$2}'
@@ -39,6 +39,9 @@ demo: setup ## 30 simulated days through the whole pipeline, with a summary and 
 
 charts: demo ## look at every chart in every situation with Chromium, and take the pictures of docs/images (docs/testing.md)
 	$(BIN)/python -m tests.charts
+
+pages: setup ## look at the pages of a real Prefect server with Chromium, and take their pictures for docs/images
+	$(BIN)/python -m tests.flows.pages
 
 notebooks: demo ## write every notebook as .ipynb with the charts of the demo's data, to be read on a code host
 	$(BIN)/python -m tests.notebooks.rendered

@@ -3,13 +3,14 @@
 from datetime import date
 from pathlib import Path
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import steps
-from flows.reporting import report
+from flows import run_names, steps
+from flows.artifacts import leave_star_artifacts, lists_before, rows_before
+from flows.reporting import outcome, report
 from flows.retries import first_date, until_midnight
-from flows.runs import LoggedProgress, leave_star_artifacts
+from flows.run_log import progress, shown
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 from transforms.day.ahead import Ahead
@@ -19,36 +20,45 @@ class PartialSnapshotError(CivitaiEtlError):
     """The snapshot is published but partial; its run fails, so that alerts see it."""
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="crawl {snapshot_date}")
 def crawl(snapshot_date: date, ahead: Ahead) -> date:
     """Crawl the service; returns the date of the snapshot."""
-    crawled = steps.crawl(Settings(), snapshot_date, LoggedProgress(), ahead)
-    get_run_logger().info(report.crawl_line(crawled))
+    settings = Settings()
+    progress().expect(lists_before(settings.directory.analytics))
+    crawled = steps.crawl(settings, snapshot_date, progress(), ahead)
+    progress().rest("last load")
+    outcome.log_crawl(crawled)
     return crawled.snapshot_date
 
 
-@task
+@task(task_run_name="look up {snapshot_date}")
 def look_up(snapshot_date: date) -> str | None:
     """Look up the watch list; returns why it stopped early, if it did."""
-    watched = steps.look_up_watched(Settings(), snapshot_date, LoggedProgress())
+    watched = steps.look_up_watched(Settings(), snapshot_date, progress())
     if watched is None:
         return None
-    get_run_logger().info(report.lookup_line(watched))
+    outcome.log_look_up(watched)
     return watched.problem
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="publish {snapshot_date}")
 def publish(snapshot_date: date, ahead: Ahead) -> Path:
     """Bring the star schema up to date; returns `analytics.duckdb` and leaves the artifacts of the run."""
     settings = Settings()
-    built = steps.publish(settings, LoggedProgress(), ahead)
-    with report.open_analytics(settings.directory.analytics) as connection:
+    analytics = settings.directory.analytics
+    before = rows_before(analytics)
+    built = steps.publish(settings, progress(), ahead)
+    progress().rest("publish")
+    outcome.log_build(built)
+    with report.open_analytics(analytics) as connection:
         sentence = report.crawl_record(connection, snapshot_date).line()
-    leave_star_artifacts(settings.directory.analytics, "daily-snapshot", f"Snapshot {snapshot_date}", sentence, built)
-    return settings.directory.analytics
+    title = f"Snapshot {snapshot_date}"
+    leave_star_artifacts(analytics, "daily-snapshot", title, sentence, built, before, snapshot_date)
+    return analytics
 
 
-@flow(name="daily_snapshot")
+@flow(name="daily_snapshot", flow_run_name=run_names.of_snapshot)
+@shown("daily-snapshot")
 @until_midnight
 def daily_snapshot(snapshot_date: date | None = None) -> Path:
     """Crawl the service, look up the watch list and publish the tables; returns the path of `analytics.duckdb`.
@@ -65,7 +75,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings = Settings()
-    with steps.snapshot_lock(settings, LoggedProgress(), wait=True), steps.staged_ahead(settings) as ahead:
+    with steps.snapshot_lock(settings, progress(), wait=True), steps.staged_ahead(settings) as ahead:
         crawled_date = crawl(snapshot_date or first_date(), ahead)
         problem = look_up(crawled_date)
         analytics = publish(crawled_date, ahead)

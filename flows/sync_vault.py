@@ -3,13 +3,15 @@
 It has no schedule: the person who starts or schedules it gives a query for what the vault must hold.
 """
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows import vault
-from flows.reporting.console import plain
+from flows import run_names, vault
+from flows.reporting.logs import LOG
 from flows.reporting.report import in_a_block
-from flows.runs import LoggedProgress, one_writer
+from flows.reporting.text import plain
+from flows.run_log import progress, shown
+from flows.runs import one_writer
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
 
@@ -21,7 +23,7 @@ class VaultNotInLineError(CivitaiEtlError):
 @task
 def pull() -> dict[str, int]:
     """Store the account; returns the rows of its tables."""
-    return vault.pull(Settings(), LoggedProgress(), wait=True)
+    return vault.pull(Settings(), progress(), wait=True)
 
 
 @task
@@ -29,7 +31,7 @@ def plan(sql: str) -> int:
     """Write the plan; returns how many versions it adds and removes, and leaves it as an artifact."""
     made = vault.plan(Settings(), sql)
     lines = vault.plan_lines(made)
-    get_run_logger().info(lines[0])
+    LOG.info("%s", lines[0])
     create_markdown_artifact(
         key="vault-plan",
         markdown="\n".join(["# Plan for the vault", *in_a_block(sql.splitlines()), *in_a_block(lines)]),
@@ -41,7 +43,7 @@ def plan(sql: str) -> int:
 @task
 def carry_out() -> list[str]:
     """Apply the plan; returns what was not settled, line by line, and leaves an artifact of all outcomes."""
-    applied = vault.apply(Settings(), LoggedProgress(), wait=True)
+    applied = vault.apply(Settings(), progress(), wait=True)
     summary, *unsettled = vault.applied_lines(applied)
     create_table_artifact(
         key="vault-changes",
@@ -59,7 +61,8 @@ def carry_out() -> list[str]:
     return unsettled
 
 
-@flow(name="sync_vault")
+@flow(name="sync_vault", flow_run_name=run_names.of_vault)
+@shown("vault")
 @one_writer
 def sync_vault(sql: str, apply: bool = False) -> int:
     """Bring the vault in line with a query; returns how many versions the plan adds and removes.

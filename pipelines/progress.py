@@ -5,6 +5,12 @@ lines show a span of time.
 from typing import Protocol
 
 
+class Problem(str):
+    """A note about something that went wrong: a log has it as a warning."""
+
+    __slots__ = ()
+
+
 class Progress(Protocol):
     """A listener for one run. `phase` is a short name ("models", "transform 2026-01-05")."""
 
@@ -12,7 +18,7 @@ class Progress(Protocol):
         """`done` of `total` units of the phase are finished; `total` is None if unknown."""
 
     def note(self, message: str) -> None:
-        """A plain line worth keeping in a log."""
+        """A plain line worth keeping in a log; a `Problem` is one that even a quiet log shows."""
 
 
 class Silent:

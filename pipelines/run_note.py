@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pipelines.memory import MIB, MemoryKills, budget_bytes, memory_kills
-from pipelines.progress import Progress
+from pipelines.progress import Problem, Progress
 from pipelines.settings import LEAST_MEMORY_MIB, variable
 from pipelines.storage.directory import storage_errors
 from pipelines.storage.lock import note_phase
@@ -50,7 +50,7 @@ def under_way(data_dir: Path, phase: str, progress: Progress) -> Iterator[None]:
         StorageError: the data directory cannot be written.
     """
     if cut_off := cut_off_line(data_dir):
-        progress.note(cut_off)
+        progress.note(Problem(cut_off))
     note_phase(data_dir, phase)
     path = data_dir / NAME
     with storage_errors(data_dir):

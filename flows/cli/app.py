@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter, Token
-from cyclopts.validators import Number
+from cyclopts import App, Group, Parameter, Token
+from cyclopts.validators import MutuallyExclusive, Number
+
+from flows.reporting import logs
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -53,14 +55,45 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
+_LOG = app.meta.group_parameters = Group("Log")
+_ONE_OF = Group("How much", validator=MutuallyExclusive(), show=False)  # type: ignore[no-untyped-call]
+HowMuch = Annotated[bool, Parameter(negative="", group=(_LOG, _ONE_OF))]
+
+
+@app.meta.default
+def any_command(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: HowMuch = False,
+    verbose: HowMuch = False,
+    log_format: logs.LogFormat = "text",
+) -> int | None:
+    """Run a command with the options that all have.
+
+    Parameters
+    ----------
+    tokens
+        The command and its own arguments.
+    quiet
+        Show problems and results only. A good snapshot, refresh, rebuild or compact prints nothing, as cron wants it.
+    verbose
+        Show more: each attempt at a request that failed, and the seconds of each phase.
+    log_format
+        What is written to standard error: lines for people, or a JSON object per line.
+    """
+    run = logs.run_id(tokens[0] if tokens else "help")
+    logs.log_to_standard_error(run, quiet=quiet, verbose=verbose, log_format=log_format)
+    code: int | None = app(tokens, exit_on_error=False, print_error=True)
+    return code
 
 
 def read_settings() -> "Settings":
-    """The settings of this run.
+    """The settings of this run. From now on the data directory keeps its log.
 
     Raises:
         SettingsError: a setting is not valid.
     """
     from pipelines.settings import Settings
 
-    return Settings()
+    settings = Settings()
+    logs.log_to_file(settings.directory.logs)
+    return settings

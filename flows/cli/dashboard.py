@@ -12,7 +12,7 @@ from pipelines.settings import Settings
 
 
 def show(settings: Settings, port: int, *, headless: bool) -> NoReturn:
-    """Replace this process with marimo, which serves the notebooks on the data directory, behind a page that lists them.
+    """Replace this process with marimo, which serves the notebooks on the data directory and a page that lists them.
 
     Raises:
         CivitaiEtlError: the port is taken.

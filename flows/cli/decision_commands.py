@@ -67,12 +67,13 @@ def accept(counter: str, snapshot_date: date, /, *, because: Because, wait: Wait
 
 def _decide(sentence: str, step: "Callable[..., BuildReport]", *what: object, wait: bool) -> int:
     """Takes a decision by a step, and prints it with the build that follows it."""
-    from flows.reporting import report
+    from flows.reporting import outcome, report
     from flows.reporting.console import progress_display
 
     settings = read_settings()
     with progress_display() as progress:
         built = step(settings, *what, progress, wait=wait)
+    outcome.log_build(built)
     say(sentence)
     say(report.build_line(built))
     say(*report.build_lines(built))

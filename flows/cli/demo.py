@@ -17,6 +17,7 @@ from emulator.simulation.columns import HORIZON, MOST_MODELS
 from flows.reporting import charts, report
 from flows.reporting.console import progress_display, say
 from flows.reporting.freshness import coverage
+from flows.reporting.logs import log_to_file
 from flows.steps import RunSummary, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.memory import duckdb_config
@@ -76,6 +77,7 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
         watch_users=(),
     )
     _claim(data_dir, Simulation(models, SEED))
+    log_to_file(settings.directory.logs)
     began = time.monotonic()
     runs: list[RunSummary] = []
     missing = _missing_days(settings, days)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from flows.cli.file_index import Match, find
-from flows.reporting.console import plain, say
+from flows.reporting.console import say
 from flows.reporting.report import open_analytics
+from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.local_file_hashes import MODEL_SUFFIXES, Fingerprints, fingerprint
 from pipelines.progress import Progress

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flows.reporting import report
-from flows.reporting.console import plain, say
+from flows.reporting.console import say
+from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:

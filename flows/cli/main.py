@@ -16,7 +16,8 @@ from cyclopts import CycloptsError
 # Each group registers its commands.
 from flows.cli import decision_commands, pipeline_commands, query_commands, service_commands, vault_commands  # noqa: F401
 from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
-from flows.reporting.console import open_standard_streams, plain, set_least_width
+from flows.reporting import logs
+from flows.reporting.console import open_standard_streams, set_least_width
 from pipelines.errors import CivitaiEtlError
 
 #: The text of DuckDB's error when Ctrl-C ends a query.
@@ -43,30 +44,32 @@ def _run(arguments: list[str] | None) -> int:
     try:
         _refuse_lost_letters(sys.argv[1:])
         with _interruptions():
-            code = app(arguments, exit_on_error=False, print_error=True)
+            code = app.meta(arguments, exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except CycloptsError:
         return WRONG_USAGE
     except CivitaiEtlError as error:
-        print(f"civitai-etl: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
+        logs.error(" ".join(str(error).splitlines()))
         return error.exit_code
     except UnicodeEncodeError as error:
         # Paths may have bytes that are not text. Other arguments must be text.
         wrong = [each for each in arguments or sys.argv[1:] if error.object[error.start] in each]
         if not wrong or error.reason != "surrogates not allowed":
             raise
-        print(f"civitai-etl: {plain(wrong[0])} is no UTF-8 text: give it in UTF-8.", file=sys.stderr)
+        logs.error(f"{wrong[0]} is no UTF-8 text: give it in UTF-8.")
         return 1
     except MemoryError:
-        print(
-            "civitai-etl: There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or use "
-            "a larger machine.",
-            file=sys.stderr,
+        logs.error(
+            "There is not enough memory: raise the limit of this process, if any (`ulimit -v`), or use a larger "
+            "machine."
         )
         return 1
     except KeyboardInterrupt:
-        print("civitai-etl: interrupted; the next run continues from what was loaded.", file=sys.stderr)
+        logs.error("interrupted; the next run continues from what was loaded.")
         return INTERRUPTED
+    except Exception:
+        logs.LOG.exception("An error that is a bug", extra=logs.SHOWN)
+        raise
     return code or 0  # the help has no code
 
 

@@ -8,7 +8,8 @@ from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
 from flows.cli.app import PARTIAL, NamedPath, Wait, app, read_settings
-from flows.reporting.console import say
+from flows.reporting.console import say, say_unless_quiet
+from flows.reporting.logs import is_quiet
 from pipelines.errors import CivitaiEtlError
 
 if TYPE_CHECKING:
@@ -79,8 +80,18 @@ def snapshot(
 
 
 def _print_summary(settings: "Settings", summary: "RunSummary") -> None:
-    from flows.reporting import report
+    """All that a person wants to know; with `--quiet` only what is out of the ordinary."""
+    from flows.reporting import outcome, report
 
+    outcome.log_crawl(summary.snapshot)
+    if summary.watched:
+        outcome.log_look_up(summary.watched)
+    outcome.log_build(summary.build)
+    if is_quiet():
+        if summary.snapshot.status != "complete":
+            say(report.crawl_line(summary.snapshot), report.coverage_line(summary.snapshot))
+        say(*report.warning_lines(summary.build))
+        return
     say(report.crawl_line(summary.snapshot))
     if not summary.snapshot.already_complete:
         say(report.coverage_line(summary.snapshot))
@@ -102,13 +113,14 @@ def refresh(*, wait: Wait = False) -> int:
     The published tables stay as they are. The next snapshot observes the new documents. Ends with code 5 if it stopped
     because a snapshot waits; with --wait it starts again after it.
     """
-    from flows.reporting import report
+    from flows.reporting import outcome, report
     from flows.reporting.console import progress_display
     from flows.steps import refresh_documents
 
     with progress_display() as progress:
         refreshed = refresh_documents(read_settings(), progress, wait=wait)
-    say(report.refresh_line(refreshed))
+    outcome.log_refresh(refreshed)
+    say_unless_quiet(report.refresh_line(refreshed))
     return 0
 
 
@@ -162,7 +174,7 @@ def rebuild(
         Published dates to drop from the tables for good because raw no longer has them. Give exactly those that the
         error names, such as 2026-01-01,2026-01-05..2026-01-31.
     """
-    from flows.reporting import report
+    from flows.reporting import outcome, report
     from flows.reporting.console import progress_display
     from flows.steps import rebuild_star
     from transforms.continuity import as_ranges, from_ranges
@@ -171,6 +183,10 @@ def rebuild(
     forgotten = sorted({*from_ranges(forget_dates)}) if forget_dates else []
     with progress_display() as progress:
         built = rebuild_star(settings, from_date, to_date, into, forgotten, progress, wait=wait)
+    outcome.log_build(built)
+    if is_quiet():
+        say(*report.warning_lines(built))
+        return 0
     if forgotten:
         say(f"Forgotten, as far as raw lacks them: {as_ranges(forgotten)}.")
     say(report.build_line(built))
@@ -213,5 +229,5 @@ def compact(*, wait: Wait = False) -> int:
 
     with progress_display() as progress:
         compacted = compact_closed_months(read_settings(), progress, wait=wait)
-    say(*report.compact_lines(compacted))
+    say_unless_quiet(*report.compact_lines(compacted))
     return 0

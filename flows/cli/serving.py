@@ -31,7 +31,7 @@ from flows.cli.prefect_server import (
     refusal,
     runs_directory,
 )
-from flows.reporting.console import plain
+from flows.reporting.text import plain
 from flows.supervised import VARIABLE, end_left_behind, forget, recorded
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import check_network

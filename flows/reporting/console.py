@@ -1,7 +1,7 @@
 """The output of a command: results on standard output, progress on standard error.
 
-Progress is bars on a terminal and plain lines in a log. Both show how far the phase is, how fast it goes and, if the
-total is known, the time left.
+Progress is bars on a terminal and the log elsewhere (`flows.reporting.logs`). Both show how far the phase is, how fast
+it goes and, if the total is known, the time left.
 
 Much of the output is untrusted text from the service. A terminal gets none of its control characters.
 """
@@ -10,33 +10,20 @@ import io
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
 
+from flows.reporting.logged_progress import LoggedProgress, amount_of, pace
+from flows.reporting.logs import is_quiet, standard_error
+from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress, duration
 
-#: Seconds between two plain lines of one phase.
-LINE_INTERVAL = 10.0
 #: Columns that tables and help need. With fewer, the drawing libraries fail or never end.
 LEAST_WIDTH = 40
 
-#: Characters that move a cursor or change a colour or the direction of a line, and non-characters. Escaped as in JSON.
-_CONTROLS = {
-    code: f"\\u{code:04x}"
-    for first, last in (
-        (0x00, 0x1F),
-        (0x7F, 0x9F),
-        (0x200E, 0x200F),
-        (0x2028, 0x202E),
-        (0x2066, 0x2069),
-        (0xD800, 0xDFFF),
-    )
-    for code in range(first, last + 1)
-}
 #: The characters that draw tables, for an output with little more than ASCII.
 _TO_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼…·", "-|+++++++++~.")
 
@@ -90,11 +77,6 @@ def set_least_width() -> None:
         os.environ["COLUMNS"] = str(max(width, LEAST_WIDTH))
 
 
-def plain(text: str) -> str:
-    """One line without control characters."""
-    return text.translate(_CONTROLS)
-
-
 def say(*lines: str) -> None:
     """Print lines to standard output, in its encoding."""
     for line in lines:
@@ -106,67 +88,22 @@ def say(*lines: str) -> None:
         print(shown)
 
 
+def say_unless_quiet(*lines: str) -> None:
+    """Print the result of a command that a clock runs: a good one is no news for `--quiet`."""
+    if not is_quiet():
+        say(*lines)
+
+
 @contextmanager
 def progress_display() -> Iterator[Progress]:
-    """The progress display that fits standard error, for the length of the block."""
-    if sys.stderr.isatty():
-        with Bars() as bars:
-            yield bars
+    """Progress for the length of the block: bars on a terminal, otherwise records of the log."""
+    if standard_error().draws_bars:
+        # A line goes above the bars, because the bars stand in for standard error.
+        with Bars() as bars, LoggedProgress(bars) as progress:
+            yield progress
     else:
-        with Lines(sys.stderr) as lines:
-            yield lines
-
-
-class Lines:
-    """Plain lines: one per phase when it ends, and one every `interval` seconds while it lasts."""
-
-    def __init__(self, stream: TextIO, interval: float = LINE_INTERVAL) -> None:
-        self._stream = stream
-        self._interval = interval
-        self._phase: str | None = None
-        self._began = self._last_line = 0.0
-        self._latest = ""
-
-    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None:
-        now = time.monotonic()
-        if phase != self._phase:
-            self._flush()
-            self._phase, self._began, self._last_line = phase, now, now
-        self._latest = f"{phase}: {_extent(done, total, unit)}{_pace(done, total, unit, now - self._began)}"
-        if now - self._last_line >= self._interval:
-            self._flush()
-            self._last_line = now
-
-    def note(self, message: str) -> None:
-        self._flush()
-        print(plain(message), file=self._stream, flush=True)
-
-    def _flush(self) -> None:
-        if self._latest:
-            print(self._latest, file=self._stream, flush=True)
-            self._latest = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-
-
-def _extent(done: int, total: int | None, unit: str) -> str:
-    if total is None:
-        return f"{done:,} {unit}"
-    return f"{done:,} of {total:,} {unit}"
-
-
-def _pace(done: int, total: int | None, unit: str, seconds: float) -> str:
-    if not done or seconds < 0.5:
-        return ""
-    rate = done / seconds
-    text = f", {rate:,.0f} {unit}/s" if rate >= 10 else f", {rate:.1f} {unit}/s"
-    if total is not None and done < total:
-        text += f", {duration((total - done) / rate)} left"
-    return text
+        with LoggedProgress() as progress:
+            yield progress
 
 
 class Bars:
@@ -183,9 +120,11 @@ class Bars:
             def render(self, task: Task) -> Text:
                 total = None if task.total is None else int(task.total)
                 seconds = (task.finished_time if task.finished else task.elapsed) or 0.0
-                pace = _pace(int(task.completed), total, task.fields["unit"], seconds)
+                done = int(task.completed)
+                rate = done / seconds if seconds >= 0.5 else None
+                paced = pace(done, total, task.fields["unit"], rate)
                 ended = f", {duration(seconds)}" if task.finished and seconds >= 1 else ""
-                return Text((pace + ended).removeprefix(", "), style="dim")
+                return Text((paced + ended).removeprefix(", "), style="dim")
 
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]✓"),
@@ -204,10 +143,9 @@ class Bars:
             self._phase = phase
             self._task = self._bars.add_task(phase, total=total, unit=unit, extent="")
         self._done = done
-        self._bars.update(self._task, completed=done, total=total, unit=unit, extent=_extent(done, total, unit))
+        self._bars.update(self._task, completed=done, total=total, unit=unit, extent=amount_of(done, total, unit))
 
-    def note(self, message: str) -> None:
-        self._bars.console.print(plain(message), markup=False)
+    def note(self, message: str) -> None: ...
 
     def _end_phase(self) -> None:
         # A phase without a known total ends where the next one begins.

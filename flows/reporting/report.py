@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.reporting.console import plain
+from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import duration
 
@@ -154,7 +154,12 @@ def record_count_lines(record_counts: Iterable["RecordCounts"]) -> list[str]:
 
 def build_lines(built: "BuildReport") -> list[str]:
     """The record counts and the warnings of a build."""
-    return [*record_count_lines(built.record_counts), *(f"WARNING: {warning}" for warning in built.warnings)]
+    return [*record_count_lines(built.record_counts), *warning_lines(built)]
+
+
+def warning_lines(built: "BuildReport") -> list[str]:
+    """The warnings of a build."""
+    return [f"WARNING: {warning}" for warning in built.warnings]
 
 
 def row_lines(rows: Mapping[str, int]) -> list[str]:
@@ -229,6 +234,20 @@ def published_dates(connection: "duckdb.DuckDBPyConnection") -> list[date]:
     return [row[0] for row in rows]
 
 
+def listed_before(connection: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+    """How long the lists were in the last complete snapshot, by the phase of a crawl; empty if there is none."""
+    lists = {"models": "fact_model_daily", "creators": "fact_creator_daily", "tags": "fact_tag_daily"}
+    counts = ", ".join(f"(select count(*) from star.{fact} where snapshot_date = last)" for fact in lists.values())
+    row = connection.execute(
+        f"""
+        select {counts} from (
+            select max(snapshot_date) as last from star.ops_snapshot where status = 'complete' and verdict is null
+        ) where last is not null
+        """
+    ).fetchone()
+    return dict(zip(lists, row, strict=True)) if row else {}
+
+
 @dataclass(frozen=True)
 class CrawlRecord:
     """The last crawl of a date, as published."""
@@ -266,23 +285,6 @@ def crawl_record(connection: "duckdb.DuckDBPyConnection", snapshot_date: date) -
     if row is None:
         raise CivitaiEtlError(f"No crawl of {snapshot_date} is published.")
     return CrawlRecord(*row)
-
-
-def markdown(title: str, sentence: str, built: "BuildReport", top: Sequence[BaseModelDownloads]) -> str:
-    """The summary of a run as Markdown: the run, the record counts, and a bar chart of the latest downloads."""
-    bars = _bars([row.downloads for row in top])
-    rows = [
-        f"| {in_markdown(row.base_model)} | {_count(row.downloads)} | {_percent(row.share)} | {bar} |"
-        for row, bar in zip(top, bars, strict=True)
-    ]
-    parts = [
-        f"# {title}",
-        in_markdown(sentence),
-        "\n".join(in_a_block(build_lines(built) or ["nothing new to build"])),
-        f"## {downloads_title(top)}",
-        "\n".join(["| base model | downloads | share | |", "|---|---:|---:|---|", *rows]),
-    ]
-    return "\n\n".join(parts) + "\n"
 
 
 def refresh_markdown(refreshed: "RefreshReport") -> str:

@@ -8,6 +8,7 @@ what to do. If a request is answered, but never with usable content, the client 
 maybe only this page is broken, and not the service.
 """
 
+import logging
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -44,6 +45,8 @@ from pipelines.storage.lock import SafePoint, go_on
 _ENDED = frozenset({403, 425, 429, 500, 503})
 
 _SILENT = Silent()
+
+_LOG = logging.getLogger("civitai_etl.client")
 
 
 class Client:
@@ -168,11 +171,13 @@ class Client:
             except TransientError as failure:
                 tried += 1
                 broken += failure.broken is not None
+                why = self._transport.without_key(f"{request}: {failure}")
+                _LOG.debug("%s; attempt %d failed", why, tried)
                 if broken == most or not self._patience.left:
                     raise self._gave_up(request, failure, tried) from None
                 self.retries += 1
                 wait = back_off(tried, is_refused=failure.refused)
-                self._patience.pause(max(wait, failure.wait), self._transport.without_key(f"{request}: {failure}"))
+                self._patience.pause(max(wait, failure.wait), why)
             else:
                 self._has_answered()
                 return page

@@ -18,7 +18,7 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.extract import DltSource
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.progress import Progress
+from pipelines.progress import Problem, Progress
 from pipelines.raw.crawls import SourceState
 from pipelines.raw.high_water_mark import Mark
 from pipelines.raw.resources import SOURCE
@@ -110,8 +110,10 @@ class Loader:
         drained = self._folder / "drained"
         if pending and not all(map(self._continues, pending)):
             progress.note(
-                f"a load that was cut off does not continue {self._warehouse} as it is now: it is dropped, and what it "
-                "had is asked for again"
+                Problem(
+                    f"a load that was cut off does not continue {self._warehouse} as it is now: it is dropped, and "
+                    "what it had is asked for again"
+                )
             )
         elif pending:
             drained.touch()

@@ -39,3 +39,8 @@ class DataDirectory:
     def prefect(self) -> Path:
         """The home of the Prefect server that `serve` starts."""
         return self.root / "prefect"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the log files."""
+        return self.root / "logs"

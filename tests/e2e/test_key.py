@@ -136,4 +136,6 @@ def test_a_key_that_the_service_repeats_is_found_nowhere(civitai_etl, service, c
     assert any(ECHO in text for text in told), "the errors say what the service said"
     kept = found_in(civitai_etl.data_dir, ECHO)
     assert {"warehouse.duckdb raw.rejects", "analytics.duckdb star.ops_quarantine"} <= set(kept)
+    # The log has every request that failed, in the words of the service.
+    assert str(civitai_etl.data_dir / "logs" / "civitai-etl.jsonl") in kept
     assert found_in(civitai_etl.directory, SENTINEL) == []

@@ -1,9 +1,27 @@
 """A small published file made by hand: the tables that flows read, with a gap, a null flow and a partial crawl."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
+
+from flows.reporting.logs import LOG
+
+
+@pytest.fixture
+def records() -> Iterator[list[logging.LogRecord]]:
+    """What goes to the log of this program meanwhile."""
+    found: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = found.append  # type: ignore[method-assign]
+    level = LOG.level
+    LOG.setLevel(logging.DEBUG)
+    LOG.addHandler(handler)
+    yield found
+    LOG.removeHandler(handler)
+    LOG.setLevel(level)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,9 +19,10 @@ import pytest
 
 from flows.cli import identify, look_up
 from flows.cli.main import main
-from flows.reporting import report
-from flows.reporting.console import Lines, Output, plain, say
+from flows.reporting import logs, summary
+from flows.reporting.console import Output, progress_display, say
 from flows.reporting.query import answer
+from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
 from pipelines.settings import Settings
@@ -42,9 +42,10 @@ def test_a_line_has_no_control_characters(capsys):
     assert plain(WICKED) == HARMLESS
     say(WICKED)
     assert capsys.readouterr().out == HARMLESS + "\n"
-    with Lines(sys.stderr) as progress:
+    logs.log_to_standard_error()
+    with progress_display() as progress:
         progress.note(WICKED)
-    assert capsys.readouterr().err == HARMLESS + "\n"
+    assert capsys.readouterr().err.endswith(f" {HARMLESS}\n")
 
 
 def test_what_is_looked_up_has_none_on_a_terminal(capsys):
@@ -109,11 +110,12 @@ def test_ctrl_c_before_the_command_line_is_there_is_one_line(tmp_path):
 
 
 def test_markdown_has_text_of_the_service_as_text():
-    days = date(2026, 1, 2), date(2026, 1, 9)
-    top = [report.BaseModelDownloads("A|<img src=x> [a](b)\x1b`", *days, downloads=1, share=1)]
+    wicked = "A|<img src=x> [a](b)\x1b`"
     built = SimpleNamespace(record_counts=[], warnings=["a new type: ```\n# owned"])
-    text = report.markdown("A run", "It *ran*.", built, top)
-    assert r"| A\|\<img src=x\> \[a\](b)\\u001b\` | 1 |" in text
+    day = summary.Day(None, [("model", "value", wicked, 2)], [], [], 0, [wicked])
+    text = summary.markdown("A run", "It *ran*.", built, {}, "", day)
+    assert r"| model | value | A\|\<img src=x\> \[a\](b)\\u001b\` | 2 |" in text
+    assert r"| A\|\<img src=x\> \[a\](b)\\u001b\` |" in text
     assert r"It \*ran\*." in text
     assert "\n    WARNING: a new type: ```\\u000a# owned\n" in text
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from flows.cli.prefect_server import prefect_environment, prefect_server
 from flows.interrupted import report_lost
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
+from tests.charts import chromium
 from tests.e2e.test_key import found_in
+from tests.flows.pages import artifact_of, artifact_page, read, run_page
 from tests.flows.servers import Server, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,17 +104,103 @@ def test_serve_registers_every_flow_with_its_schedule_in_utc_and_one_run_at_a_ti
         assert deployment["global_concurrency_limit"]["limit"] == 1
         strategy = "ENQUEUE" if name == "daily_snapshot/daily" else "CANCEL_NEW"
         assert deployment["concurrency_options"]["collision_strategy"] == strategy
+        # The page of a run describes what it can be given.
+        properties = deployment["parameter_openapi_schema"]["properties"]
+        assert all(len(each["description"]) > 20 for each in properties.values())
+
+
+def rows_in(settings, tables):
+    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
+        return {table: connection.execute(f"select count(*) from star.{table}").fetchone()[0] for table in tables}
+
+
+def lines_of(server, run, level=0):
+    """The log of a run, from a level on."""
+    logs = {"flow_run_id": {"any_": [run]}, "level": {"ge_": level}}
+    return [line["message"] for line in server.ask("/logs/filter", {"logs": logs, "sort": "TIMESTAMP_ASC"})]
 
 
 def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server, served, published):
     settings, _ = served
     artifacts = {row["key"]: row for row in server.artifacts(published)}
-    told = {row["table"]: row["rows"] for row in json.loads(artifacts["row-counts"]["data"])}
-    with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
-        found = {table: connection.execute(f"select count(*) from star.{table}").fetchone()[0] for table in told}
-    assert told == found
+    table = json.loads(artifacts["row-counts"]["data"])
+    told = {row["table"]: row["rows"] for row in table}
+    assert told == rows_in(settings, told)
     assert told["fact_model_daily"] == 60
-    assert "Snapshot 2026-01-01: complete" in artifacts["daily-snapshot"]["data"]
+    # Nothing was published before: that is not the same as no rows.
+    assert {(row["before"], row["change"]) for row in table} == {(None, None)}
+    summary = artifacts["daily-snapshot"]
+    assert "Snapshot 2026-01-01: complete" in summary["data"]
+    assert "| share met | 100.00% |" in summary["data"]
+    assert "## Downloads: unknown before the second complete snapshot" in summary["data"]
+    assert summary["description"].startswith("Snapshot 2026-01-01: share met 100.00%, quarantined 0, ")
+
+
+def test_a_run_has_its_date_as_name_and_leaves_how_long_its_phases_took(server, served, published):
+    settings, _ = served
+    assert server.ask(f"/flow_runs/{published}", method="GET")["name"] == "snapshot 2026-01-01"
+    tasks = server.ask("/task_runs/filter", {"flow_runs": {"id": {"any_": [published]}}})
+    assert {row["name"] for row in tasks} == {f"{step} 2026-01-01" for step in ("crawl", "look up", "publish")}
+    (progress,) = [row for row in server.artifacts(published) if row["key"] == "daily-snapshot-progress"]
+    assert float(progress["data"]) == 100
+    assert progress["description"].startswith("done; ")
+    assert "models " in progress["description"]
+    # The data directory keeps the same records as the page of the run.
+    rows = [json.loads(line) for line in (settings.directory.logs / "civitai-etl.jsonl").read_text().splitlines()]
+    kept = [row["message"] for row in rows if row["run"] == f"daily_snapshot-{published}" and row["level"] != "DEBUG"]
+    told = lines_of(server, published)
+    assert "models: 60 of 60 items" in kept
+    assert [line for line in told if line in kept] == kept
+
+
+@pytest.mark.skipif(not chromium.found() and not os.environ.get("CI"), reason="no browser")
+def test_the_pages_of_a_run_show_its_rows_its_progress_and_its_summary(server, served, published):
+    settings, _ = served
+    artifacts = {row["key"]: row for row in server.artifacts(published)}
+    with chromium.tab() as tab:
+        rows = rows_in(settings, ["dim_model", "fact_model_daily"])
+        shown = read(tab, artifact_page(server, artifacts["row-counts"]), "fact_model_daily", "change")
+        for table, count in rows.items():
+            assert re.search(rf"{table}\s+{count}\b", shown), shown
+        read(tab, artifact_page(server, artifacts["daily-snapshot-progress"]), "done; ", "Progress: 100%")
+        read(tab, artifact_page(server, artifacts["daily-snapshot"]), "share met", "100.00%", "Slowest steps")
+        read(tab, run_page(server, published), "snapshot 2026-01-01", "models: 60 of 60 items")
+
+
+#: A run that says how far it is, and ends when it is told to.
+AT_WORK = """
+import sys, time
+from pathlib import Path
+from prefect import flow
+from flows import run_log
+run_log.INTERVAL = 0.2
+@flow(name="at_work")
+@run_log.shown("at-work")
+def at_work():
+    run_log.progress().update("models", 0, 1000)
+    time.sleep(1)
+    run_log.progress().update("models", 500, 1000)
+    while not Path(sys.argv[1]).exists():
+        time.sleep(0.1)
+at_work()
+"""
+
+
+def test_a_run_at_work_shows_phase_count_rate_and_time_left(server, tmp_path):
+    environment = os.environ | prefect_environment(Settings(data_dir=tmp_path)) | {"PREFECT_API_URL": server.api_url}
+    end = tmp_path / "end"
+    with subprocess.Popen([sys.executable, "-c", AT_WORK, end], env=environment, cwd=ROOT) as process:
+        try:
+            row = artifact_of(server, "at-work-progress", lambda row: "models: 500" in row["description"])
+        finally:
+            end.touch()
+        assert process.wait() == 0
+    assert float(row["data"]) == 50
+    told = re.fullmatch(r"models: 500 of 1,000 items, (\d+) items/s, (\d+) s left; \d+ s so far", row["description"])
+    rate, left = map(int, told.groups())
+    assert abs(left - 500 / rate) < 1.5
+    done = artifact_of(server, "at-work-progress", lambda row: row["description"].startswith("done; "))
+    assert (done["id"], float(done["data"])) == (row["id"], 100)
 
 
 def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(server, looping_service, tmp_path):
@@ -125,7 +214,13 @@ def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(serve
     assert run["state"]["type"] == "FAILED"
     assert "PARTIAL (" in run["state"]["message"]
     assert settings.directory.analytics.exists()
-    assert {"row-counts", "daily-snapshot"} <= {row["key"] for row in server.artifacts(run["id"])}
+    artifacts = {row["key"]: row for row in server.artifacts(run["id"])}
+    assert {"row-counts", "daily-snapshot", "daily-snapshot-progress"} <= artifacts.keys()
+    assert artifacts["daily-snapshot-progress"]["description"].startswith("stopped at ")
+    # The advice is one line, without the way through the code.
+    assert "\n" not in run["state"]["message"]
+    (line,) = lines_of(server, run["id"], level=40)
+    assert line.startswith(f"Snapshot {datetime.now(UTC).date()}: PARTIAL (")
 
 
 def test_a_refresh_before_the_first_complete_snapshot_is_cancelled_and_says_what_to_do(server, service, tmp_path):
@@ -174,10 +269,14 @@ def test_a_refresh_leaves_the_documents_that_it_found_and_a_rebuild_the_rows_tha
     left = {row["key"]: row["data"] for row in server.artifacts(refresh)}
     assert {row["kind"] for row in json.loads(left["new-documents"])} == {"model", "image"}
     assert "New documents: " in left["refresh"]
+    before = rows_in(settings, ["dim_model", "ops_snapshot", "fact_model_daily"])
     rebuild = server.run(deployments["rebuild/on-demand"], {"from_date": "2026-01-01", "to_date": "2026-01-01"})
     assert server.final_state(rebuild)["type"] == "COMPLETED"
     left = {row["key"]: row["data"] for row in server.artifacts(rebuild)}
-    told = {row["table"]: row["rows"] for row in json.loads(left["row-counts"])}
+    table = {row["table"]: row for row in json.loads(left["row-counts"])}
+    told = {name: row["rows"] for name, row in table.items()}
+    assert {name: table[name]["before"] for name in before} == before
+    assert {row["change"] for row in table.values()} == {0}
     with duckdb.connect(str(settings.directory.analytics), read_only=True) as connection:
         (snapshots,) = connection.execute("select count(*) from star.ops_snapshot").fetchone()
     assert told["ops_snapshot"] == snapshots
@@ -197,7 +296,7 @@ def test_the_vault_is_planned_and_brought_in_line_with_the_query_that_a_run_is_g
     asked = {"sql": f"select unnest({versions}) as version_id"}
     rehearsed = server.run(deployment, asked)
     assert server.final_state(rehearsed)["type"] == "COMPLETED"
-    assert {row["key"] for row in server.artifacts(rehearsed)} == {"vault-plan"}
+    assert {row["key"] for row in server.artifacts(rehearsed)} == {"vault-plan", "vault-progress"}
     assert "/vault/toggle-version" not in {one["request"] for one in service.requests()}
     run = server.run(deployment, asked | {"apply": True})
     assert server.final_state(run)["type"] == "COMPLETED"
@@ -289,6 +388,8 @@ def test_what_only_a_person_can_mend_is_not_tried_again(server, short_pauses):
     run = server.run(deployment, {"snapshot_date": str(yesterday)})
     state = server.final_state(run)
     assert (state["type"], "answered 451" in state["message"]) == ("FAILED", True)
+    (line,) = lines_of(server, run, level=40)
+    assert (line.count("\n"), "answered 451" in line) == (0, True)
     assert "AwaitingRetry" not in {state["name"] for state in server.states(run)}
 
 

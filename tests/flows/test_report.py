@@ -89,22 +89,6 @@ def test_a_partial_crawl_says_partial_and_why(analytics):
     assert record.line().startswith("Snapshot 2026-01-03: PARTIAL (the totals changed); 12 pages, 2,400 items, 3.0 MB")
 
 
-def test_the_markdown_summary_has_balance_and_bars():
-    days = date(2026, 1, 2), date(2026, 1, 9)
-    top = [
-        report.BaseModelDownloads("A", *days, downloads=3000, share=0.6),
-        report.BaseModelDownloads("B", *days, downloads=None, share=None),
-    ]
-    built = SimpleNamespace(record_counts=[counts("model", 3, 3)], warnings=["Much changed."])
-    text = report.markdown("A run", "It ran.", built, top)
-    assert text.startswith("# A run\n\nIt ran.\n")
-    assert "## Downloads in the 7 days to 2026-01-09\n" in text
-    assert "| A | 3,000 | 60.0 % | ████████████████████████ |" in text
-    assert "| B | unknown |  |  |" in text
-    assert "3 in = 3 out" in text
-    assert "WARNING: Much changed." in text
-
-
 def test_without_a_published_file_the_error_says_what_to_run(tmp_path):
     with (
         pytest.raises(report.NothingPublishedError, match="run `civitai-etl snapshot`"),

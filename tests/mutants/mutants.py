@@ -1494,4 +1494,40 @@ MUTANTS = (
         Code("$state.is_cancelled() and (not _was_turned_away($state))", "$state.is_cancelled()"),
         SERVE + "a_run_that_ended_by_itself_or_by_a_person_was_not_cut_off[state1-False]",
     ),
+    Mutant(
+        "a log line that was cut short spoils the next one",
+        "LogFile._append",
+        Code("$file.write($whole) < len($whole)", "bool($file.write($whole) < 0)"),
+        "flows/test_logs.py::test_a_record_that_fits_in_part_spoils_no_other_and_ends_nothing",
+    ),
+    Mutant(
+        "a problem of an earlier run is not in a quiet log",
+        "LoggedProgress.note",
+        Code("isinstance($message, Problem)", "False"),
+        "flows/test_console.py::test_a_note_comes_after_what_was_done_before_it_and_a_problem_is_a_warning",
+    ),
+    Mutant(
+        "a crawl that goes on is as fast as all it has",
+        "LoggedProgress._rate",
+        Code("($done - self._done_before) / $seconds", "$done / $seconds"),
+        "flows/test_console.py::test_a_crawl_that_goes_on_is_not_as_fast_as_what_it_had_done_before",
+    ),
+    Mutant(
+        "a table that was not there before had no rows",
+        "row_table",
+        Code("$before.get($name)", "$before.get($name, 0)"),
+        "flows/test_summary.py::test_a_table_that_was_not_there_before_has_no_change",
+    ),
+    Mutant(
+        "a counter whose collapse was accepted is told as withheld",
+        "day_of",
+        Sql("and not is_accepted", ""),
+        "flows/test_summary.py::test_a_day_has_what_was_found_on_it_and_nothing_of_others",
+    ),
+    Mutant(
+        "a good night mails its lines",
+        "_print_summary",
+        Code("is_quiet()", "False"),
+        "e2e/test_log.py::test_a_good_night_is_quiet_and_a_bad_one_says_why_and_the_log_has_both",
+    ),
 )

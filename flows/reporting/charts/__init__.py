@@ -27,7 +27,7 @@ from flows.reporting.charts.measures import (
     Measure,
 )
 from flows.reporting.charts.multiples import multiples
-from flows.reporting.charts.page import page, write_chart
+from flows.reporting.charts.page import page, svg, write_chart
 from flows.reporting.charts.ranking import ranking
 from flows.reporting.charts.series import COLOURED
 from flows.reporting.charts.stack import stack
@@ -50,5 +50,6 @@ __all__ = [
     "page",
     "ranking",
     "stack",
+    "svg",
     "write_chart",
 ]

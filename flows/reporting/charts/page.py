@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from html import escape
+from io import StringIO
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -28,6 +29,13 @@ def write_chart(figure: Figure, directory: Path, name: str) -> tuple[Path, Path]
     with replacing(html) as aside:
         aside.write_text(page(figure), encoding="utf-8")
     return png, html
+
+
+def svg(figure: Figure, width: int) -> str:
+    """A figure as an SVG picture on light paper, as wide as so many pixels."""
+    with StringIO() as written:
+        figure.chart(width=width).save(written, format="svg")
+        return written.getvalue()
 
 
 def page(figure: Figure, *, renderer: str = "svg") -> str:
