@@ -118,7 +118,7 @@ class Watch:
 
     def phase(self) -> str | None:
         """One of PHASES; None before the lock is held and between two of them."""
-        if _read(self._data_dir / "writer.lock").strip() != str(self._pid):
+        if f'"process":{self._pid},' not in _read(self._data_dir / "writer.lock"):
             return None
         if _names(self._working / "load" / "normalized"):
             self._has_loaded = True
