@@ -21,8 +21,8 @@ Result = Literal["complete", "withheld", "partial", "refused", "failed"]
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """One daily run, by this machine's clock. `error` is the line with which it failed, also if only its watch list
-    was not looked up.
+    """One daily run, by this machine's clock. `error` is the line that says why it is not a complete snapshot, or that
+    its watch list was not looked up. `next_attempt_at` is when a failed run is tried again, if it is.
     """
 
     snapshot_date: date
@@ -30,6 +30,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     ended_at: datetime
     result: Result
     error: str | None = None
+    next_attempt_at: datetime | None = None
 
     @property
     def seconds(self) -> float:

@@ -38,6 +38,11 @@ def _value(number: Callable[[Condition], float | None]) -> Callable[[Condition],
     return lambda condition: [((), number(condition))]
 
 
+def _published(number: Callable[[Condition], float]) -> Callable[[Condition], Iterable[Sample]]:
+    """A number that is known once something is published."""
+    return _value(lambda condition: number(condition) if condition.is_published else None)
+
+
 def _each(numbers: Callable[[Condition], Mapping[str, float | None] | None]) -> Callable[[Condition], Iterable[Sample]]:
     return lambda condition: [((label,), number) for label, number in (numbers(condition) or {}).items()]
 
@@ -113,28 +118,28 @@ METRICS = (
     ),
     Metric(
         "civitai_etl_snapshot_dates",
-        "Dates with a snapshot.",
-        _value(lambda condition: condition.dates),
+        "Dates with a snapshot, complete or partial.",
+        _published(lambda condition: len(condition.dates)),
     ),
     Metric(
         "civitai_etl_partial_dates",
         "Dates whose snapshot is partial.",
-        _value(lambda condition: len(condition.partial)),
+        _published(lambda condition: len(condition.partial)),
     ),
     Metric(
         "civitai_etl_missing_dates",
         "Days between the first and the newest snapshot without one.",
-        _value(lambda condition: len(condition.missing)),
+        _published(lambda condition: len(condition.missing)),
     ),
     Metric(
         "civitai_etl_excluded_dates",
         "Dates that a person excluded.",
-        _value(lambda condition: len(condition.excluded)),
+        _published(lambda condition: len(condition.excluded)),
     ),
     Metric(
         "civitai_etl_refused_dates",
         "Dates that the checks refused and that await a decision.",
-        _value(lambda condition: len(condition.refused)),
+        _published(lambda condition: len(condition.refused)),
     ),
     Metric(
         "civitai_etl_newest_quarantined_rows",
