@@ -190,13 +190,15 @@ def condition_of(settings: Settings, max_age: timedelta = DEFAULT_MAX_AGE) -> Co
         CivitaiEtlError: the published tables cannot be read, or were moved.
     """
     directory = settings.directory
+    known = without_tables(settings, max_age)
+    if is_there(directory.analytics):
+        known = _with_tables(known, settings)
     footprint = footprint_of(directory)
-    known = replace(
-        without_tables(settings, max_age),
-        disks=tuple(_space(disk, footprint) for disk in disks_of(directory, footprint)),
-    )
-    if not is_there(directory.analytics):
-        return known
+    return replace(known, disks=tuple(_space(disk, footprint) for disk in disks_of(directory, footprint)))
+
+
+def _with_tables(known: Condition, settings: Settings) -> Condition:
+    directory = settings.directory
     with report.open_analytics(directory.analytics) as connection:
         covered, newest = coverage(connection), _newest(connection)
         return replace(
