@@ -61,8 +61,8 @@ def _end(
     record = RunRecord(run.snapshot_date, began, datetime.now(UTC), _result(settings, run), line, next_attempt_at)
     try:
         write_record(settings.data_dir, record)
-    except CivitaiEtlError as failure:
-        note(f"How the run ended could not be kept: {failure}")
+    except Exception as failure:  # noqa: BLE001 (a record that cannot be kept does not change how the run ended)
+        note(f"How the run ended could not be kept: {_words(failure)}")
     notify(settings, note, record)
     if run.status == "complete" and not run.problem:
         heartbeat(settings, note)
