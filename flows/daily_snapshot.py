@@ -8,8 +8,10 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import run_names, steps
 from flows.artifacts import leave_star_artifacts, lists_before, rows_before
+from flows.daily_run import daily_run
 from flows.reporting import outcome, report
-from flows.retries import first_date, until_midnight
+from flows.reporting.logs import LOG
+from flows.retries import first_date, next_attempt_after, until_midnight
 from flows.run_log import progress, shown
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
@@ -74,15 +76,17 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         PartialSnapshotError: the snapshot is published, but partial.
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
-    settings = Settings()
-    with steps.snapshot_lock(settings, progress(), wait=True), steps.staged_ahead(settings) as ahead:
-        crawled_date = crawl(snapshot_date or first_date(), ahead)
-        problem = look_up(crawled_date)
-        analytics = publish(crawled_date, ahead)
-    with report.open_analytics(analytics) as connection:
-        record = report.crawl_record(connection, crawled_date)
-    if record.status != "complete":
-        raise PartialSnapshotError(record.line())
-    if problem:
-        raise steps.WatchListError(problem)
+    settings, on = Settings(), snapshot_date or first_date()
+    with daily_run(settings, on, LOG.warning, next_attempt_after) as run:
+        with steps.snapshot_lock(settings, progress(), wait=True), steps.staged_ahead(settings) as ahead:
+            crawled_date = crawl(on, ahead)
+            run.problem = look_up(crawled_date)
+            analytics = publish(crawled_date, ahead)
+        with report.open_analytics(analytics) as connection:
+            record = report.crawl_record(connection, crawled_date)
+        run.snapshot_date, run.status, run.reason = crawled_date, record.status, record.reason
+        if record.status != "complete":
+            raise PartialSnapshotError(record.line())
+        if run.problem:
+            raise steps.WatchListError(run.problem)
     return analytics

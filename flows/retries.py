@@ -36,7 +36,8 @@ def first_date() -> date:
     It is the date that the run was scheduled for. A run that begins a day late, because no machine was up, has the
     date of its own day: the day before can no longer be observed.
     """
-    return _began(_this_run()).date()
+    # Prefect's dates are of a class of its own, which cannot be written as JSON.
+    return date.fromordinal(_began(_this_run()).toordinal())
 
 
 def until_midnight(work: Callable[P, R]) -> Callable[P, R]:
@@ -51,14 +52,19 @@ def until_midnight(work: Callable[P, R]) -> Callable[P, R]:
         try:
             return work(*args, **kwargs)
         except Exception as error:
-            this_run = _this_run()
-            begins = next_attempt(_began(this_run), this_run.run_count, datetime.now(UTC))
-            if begins and this_run.deployment_id is not None and may_pass(error):
-                _grant(this_run, begins)
+            if begins := next_attempt_after(error):
+                _grant(_this_run(), begins)
                 get_run_logger().warning("%s The next attempt begins at %s UTC.", error, f"{begins:%H:%M:%S}")
             raise
 
     return run
+
+
+def next_attempt_after(error: Exception) -> datetime | None:
+    """When this run is tried again if it fails with this error; None if it is not."""
+    this_run = _this_run()
+    begins = next_attempt(_began(this_run), this_run.run_count, datetime.now(UTC))
+    return begins if begins and this_run.deployment_id is not None and may_pass(error) else None
 
 
 def next_attempt(began: datetime, attempts: int, now: datetime) -> datetime | None:

@@ -19,6 +19,7 @@ ROOMS = {
         "settings",
         "memory",
         "run_note",
+        "run_record",
         "local_file_hashes",
         "api",
         "raw",
@@ -31,7 +32,8 @@ ROOMS = {
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (
-        *("reporting", "supervised", "retries", "interrupted", "missed", "runs", "steps", "vault"),
+        *("reporting", "supervised", "notifier", "daily_run", "retries", "interrupted", "missed"),
+        *("run_names", "run_log", "artifacts", "runs", "steps", "vault"),
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
     "emulator": (
