@@ -31,7 +31,7 @@ ROOMS = {
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (
-        *("reporting", "interrupted", "retries", "runs", "steps", "vault"),
+        *("reporting", "interrupted", "retries", "runs", "steps", "vault", "backup", "restore"),
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
     "emulator": (

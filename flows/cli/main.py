@@ -14,7 +14,6 @@ from typing import cast
 from cyclopts import CycloptsError
 
 # Each group registers its commands.
-from flows.cli import decision_commands, pipeline_commands, query_commands, service_commands, vault_commands  # noqa: F401
 from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
 from flows.reporting.console import open_standard_streams, plain, set_least_width
 from pipelines.errors import CivitaiEtlError

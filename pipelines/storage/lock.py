@@ -5,6 +5,7 @@ directory per lake: a publish deletes files that its own releases do not name.
 import fcntl
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,16 @@ from pipelines.storage.directory import StorageError, prepare_directory, refuse_
 from pipelines.storage.replacement import replace_text
 
 _NAME = re.compile("[0-9a-f]{32}")
+#: In a data directory while a restore replaces its files. After a kill only another restore may write there.
+RESTORING = "restoring"
 
 
 class LockedError(CivitaiEtlError):
     """Another process writes to the data directory."""
+
+
+class HalfRestoredError(CivitaiEtlError):
+    """A restore was cut off while it replaced the files of the data directory."""
 
 
 class ForeignLakeError(CivitaiEtlError):
@@ -26,13 +33,15 @@ class ForeignLakeError(CivitaiEtlError):
 
 
 @contextmanager
-def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
+def writer_lock(data_dir: Path, lake: Path | None = None, *, restores: bool = False) -> Iterator[None]:
     """Hold the writer lock of `data_dir` (created if missing) for the length of the block; never waits.
 
-    A caller that will publish also passes the root of the `lake`, which is claimed for the data directory.
+    A caller that will publish also passes the root of the `lake`, which is claimed for the data directory. One that
+    `restores` may do so after a restore that was cut off.
 
     Raises:
         LockedError: another process has it; names the process.
+        HalfRestoredError: a restore was cut off there.
         ForeignLakeError: the lake belongs to another data directory.
         StorageError: the directory cannot be written, or the names of directory and lake cannot be read.
     """
@@ -53,6 +62,8 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if not restores:
+            _refuse_half_restored(data_dir)
         if lake is not None:
             with storage_errors(data_dir, lake):
                 _claim(lake, data_dir)
@@ -60,6 +71,16 @@ def writer_lock(data_dir: Path, lake: Path | None = None) -> Iterator[None]:
     finally:
         # The file stays. Without it two processes could lock two different files of this name.
         os.close(descriptor)
+
+
+def _refuse_half_restored(data_dir: Path) -> None:
+    restoring = data_dir / RESTORING
+    if restoring.exists():
+        backup = restoring.read_text(encoding="utf-8", errors="replace").strip()
+        raise HalfRestoredError(
+            f"A restore of {backup} into {data_dir} was cut off: run `civitai-etl restore {shlex.quote(backup)}` "
+            "again, which completes it."
+        )
 
 
 def _claim(lake: Path, data_dir: Path) -> None:
