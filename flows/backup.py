@@ -98,13 +98,12 @@ def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> 
         before = backup.manifest()
         drain(settings, progress)
         fold_log(directory.warehouse)
+        sources = dict(_sources(directory))
+        files = _described(sources, progress)
         refuse_lost_dates(directory)
         observations, load = raw_observations(directory.warehouse), first_load(directory.warehouse)
         if before:
             _refuse_poorer(backup, before, observations, load)
-        sources = dict(_sources(directory))
-        known = {file.path: file for file in before.files} if before else {}
-        files = _described(sources, known, backup, progress)
         missing = {file.sha256: (sources[file.path], file) for file in files if not backup.has(file)}
         size = sum(file.bytes for _, file in missing.values())
         refuse_too_small([(backup.root, size)], "make room, or back up to another disk.")
@@ -121,7 +120,7 @@ def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> 
             observations=observations,
             files=files,
             tables=table_sums(Lake(directory.lake), read_manifest(directory.analytics), progress),
-        )
+        ).sealed()
         backup.commit(manifest)
         last = LastBackup(manifest.created_at, str(backup.root))
         replace_text(directory.root / LAST_BACKUP, msgspec.json.encode(last).decode())
@@ -182,23 +181,10 @@ def account_files(account: Path) -> list[Path]:
     return sorted(file for file in files if file.suffix in kept and not file.name.startswith(".") and file.is_file())
 
 
-def _described(
-    sources: Mapping[str, Path], known: Mapping[str, BackedUpFile], backup: BackupFolder, progress: Progress
-) -> tuple[BackedUpFile, ...]:
-    """The files with size and checksum. A Parquet file of lake or archive is named by its content, so one that the
-    backup has already is not read.
-    """
-    stored = {
-        path: known[path]
-        for path, source in sources.items()
-        if path in known
-        and path.startswith(("archive/", "lake/"))
-        and source.stat().st_size == known[path].bytes
-        and backup.has(known[path])
-    }
-    unread = {path: source for path, source in sources.items() if path not in stored}
-    report = bytes_report(progress, "read", sum(source.stat().st_size for source in unread.values()))
-    return tuple(stored.get(path) or describe(path, source, report) for path, source in sources.items())
+def _described(sources: Mapping[str, Path], progress: Progress) -> tuple[BackedUpFile, ...]:
+    """The files with size and checksum. All are read: a damaged one must not take the place of one that is whole."""
+    report = bytes_report(progress, "read", sum(source.stat().st_size for source in sources.values()))
+    return tuple(describe(path, source, report) for path, source in sources.items())
 
 
 def table_sums(lake: Lake, files: list[LakeFile], progress: Progress = Silent()) -> tuple[TableSum, ...]:

@@ -38,7 +38,7 @@ from pipelines.storage.backup_folder import (
     sha256_of,
 )
 from pipelines.storage.data_directory import DataDirectory
-from pipelines.storage.directory import prepare_directory, storage_errors
+from pipelines.storage.directory import StorageError, prepare_directory, storage_errors
 from pipelines.storage.lock import RESTORING
 from pipelines.storage.replacement import DATABASE_LOGS, aside_of, real, replace_database, replace_text, sync
 from transforms.continuity import lost_dates, published_observations, raw_observations
@@ -106,13 +106,14 @@ def _take_identity(directory: DataDirectory, manifest: Manifest) -> None:
 
 def _refuse_richer(backup: BackupFolder, manifest: Manifest, directory: DataDirectory) -> None:
     """Keeps a data directory that has what the backup does not have. A file that cannot be read is what a restore is
-    for; it is moved aside like the others.
+    for. It is moved aside like the others, and the other files still count.
     """
     load, more = "", set[date]()
-    with suppress(UnreadableFileError):
+    unreadable = (UnreadableFileError, UnreadableStarError, StorageError, duckdb.Error)
+    with suppress(*unreadable):
         more.update(lost_dates(manifest.observations, raw_observations(directory.warehouse)))
         load = first_load(directory.warehouse)
-    with suppress(UnreadableStarError):
+    with suppress(*unreadable):
         more.update(lost_dates(manifest.observations, published_observations(directory)))
     if load not in ("", manifest.first_load):
         problem = f"{directory.root} holds other data than the backup in {backup.root}"
@@ -270,6 +271,9 @@ def _sweep(directory: DataDirectory) -> None:
     account = real(directory.account)
     for left_over in account.parent.glob(f".{account.name}.*.tmp"):
         shutil.rmtree(left_over)
+    half_written = [path for path in Lake(directory.lake).own_files() if path.suffix == ".tmp"]
+    for left_over in (*half_written, *directory.root.glob(f".{RESTORING}.*.tmp")):
+        left_over.unlink()
 
 
 def _is_same(path: Path, file: BackedUpFile) -> bool:

@@ -14,6 +14,14 @@ from typing import cast
 from cyclopts import CycloptsError
 
 # Each group registers its commands.
+from flows.cli import (  # noqa: F401
+    backup_commands,
+    decision_commands,
+    pipeline_commands,
+    query_commands,
+    service_commands,
+    vault_commands,
+)
 from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
 from flows.reporting.console import open_standard_streams, plain, set_least_width
 from pipelines.errors import CivitaiEtlError

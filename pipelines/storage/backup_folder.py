@@ -214,9 +214,9 @@ class BackupFolder:
             sync(self.root)
 
     def commit(self, manifest: Manifest) -> None:
-        """Makes this the backup, and deletes the files that it does not name."""
+        """Makes this the backup, and deletes the files that it does not name. The manifest is sealed."""
         with self.errors():
-            replace_text(self.path, msgspec.json.format(msgspec.json.encode(manifest.sealed())).decode())
+            replace_text(self.path, msgspec.json.format(msgspec.json.encode(manifest)).decode())
             named = {file.sha256 for file in manifest.files}
             for left_over in (*self._files.iterdir(), *self.root.glob(f".{self.path.name}.*.tmp")):
                 if left_over.name not in named:
@@ -263,7 +263,7 @@ def describe(path: str, source: Path, read: Callable[[int], None]) -> BackedUpFi
         size += len(block)
         read(len(block))
     if named and content.hexdigest() != named[1]:
-        remedy = "run `civitai-etl rebuild`" if path.startswith("lake/") else "put it back from a backup"
+        remedy = "`civitai-etl rebuild` makes it again" if path.startswith("lake/") else "restore it from a backup"
         raise BackupError(f"{source} is damaged: its content is not that of its name. Nothing was changed; {remedy}.")
     return BackedUpFile(path, size, digest.hexdigest())
 
