@@ -1456,7 +1456,7 @@ MUTANTS = (
     Mutant(
         "what a restore replaces is lost",
         "_swapped",
-        Code("$place.with_name($name)", "$place"),
+        Code('f"{$place.name}.{$stamp}"', "$place.name"),
         BACKUP + "nobody_loses_what_a_backup_or_a_data_directory_has_alone",
     ),
     Mutant(
