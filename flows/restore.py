@@ -272,6 +272,7 @@ def _sweep(directory: DataDirectory) -> None:
     for left_over in account.parent.glob(f".{account.name}.*.tmp"):
         shutil.rmtree(left_over)
     half_written = [path for path in Lake(directory.lake).own_files() if path.suffix == ".tmp"]
+    half_written += real(directory.warehouse).parent.glob(".[0-9]*.tmp")
     for left_over in (*half_written, *directory.root.glob(f".{RESTORING}.*.tmp")):
         left_over.unlink()
 
