@@ -14,6 +14,7 @@ from pipelines.api.client import Client
 from pipelines.crawl.clock import check_clocks
 from pipelines.errors import CivitaiEtlError
 from pipelines.network import VARIABLES, check_network, proxy_for, shown
+from pipelines.progress import duration
 from pipelines.run_note import cut_off_line
 from pipelines.settings import Limits, Settings, variable
 from pipelines.storage.directory import existing, refuse_lake_name
@@ -40,6 +41,7 @@ def examine(settings: Settings) -> int:
         ("data directory", _data_directory),
         ("lake", _lake),
         ("published tables", _published),
+        ("backup", _backup),
         ("service", _service),
         ("schedules", _schedules),
         ("messages", _messages),
@@ -106,6 +108,16 @@ def _published(settings: Settings) -> str:
         estimate = replay_line(read_manifest(settings.directory.analytics), len(dates))
         found += f". An earlier version made them, and the next `snapshot` makes them again from raw: {estimate}"
     return found
+
+
+def _backup(settings: Settings) -> str:
+    from flows.backup import last_backup
+
+    last = last_backup(settings.data_dir)
+    if last is None:
+        return "none yet; `civitai-etl backup DIR` makes one"
+    age = duration((datetime.now(UTC) - last.at).total_seconds())
+    return f"the last one is {age} old, of {last.at:%Y-%m-%d %H:%M:%S} UTC, in {last.directory}"
 
 
 def _service(settings: Settings) -> str:

@@ -14,7 +14,14 @@ from typing import cast
 from cyclopts import CycloptsError
 
 # Each group registers its commands.
-from flows.cli import decision_commands, pipeline_commands, query_commands, service_commands, vault_commands  # noqa: F401
+from flows.cli import (  # noqa: F401
+    backup_commands,
+    decision_commands,
+    pipeline_commands,
+    query_commands,
+    service_commands,
+    vault_commands,
+)
 from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
 from flows.reporting import logs
 from flows.reporting.console import open_standard_streams, set_least_width

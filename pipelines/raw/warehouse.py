@@ -33,6 +33,7 @@ from pipelines.raw.tables import (
 )
 from pipelines.raw.text_set import TextSet
 from pipelines.storage.directory import storage_errors
+from pipelines.storage.replacement import DATABASE_LOGS
 from pipelines.storage.sql import parquet_rows
 
 #: What dlt puts between a load package and the tables that it merges it into; of no use once that is done.
@@ -320,6 +321,24 @@ def newest_load(path: Path) -> str:
             return ""
         found = connection.execute(f"select max(load_id) from {_LOADS.qualified_name} where status = 0").fetchall()
     return found[0][0] or ""
+
+
+def first_load(path: Path) -> str:
+    """The id of the first load package that a warehouse ever had, which no other one has; empty if it had none."""
+    if not path.exists():
+        return ""
+    with closing(connect(path)) as connection:
+        if not has_table(connection, _LOADS):
+            return ""
+        found = connection.execute(f"select min(load_id) from {_LOADS.qualified_name}").fetchall()
+        return found[0][0] or ""
+
+
+def fold_log(path: Path) -> None:
+    """Write what a killed process left in the write-ahead log to its place: then the file alone is the warehouse."""
+    if any(path.with_name(path.name + suffix).exists() for suffix in DATABASE_LOGS):
+        with duckdb.connect(str(path), config=writer_config()) as connection:
+            connection.execute("checkpoint")
 
 
 def has_rows(path: Path, files: Iterable[tuple[str, str]]) -> bool:

@@ -10,6 +10,7 @@ And one data directory per lake: a publish deletes files that its own releases d
 import fcntl
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ _HOLDER_BYTES = 256
 _NAME = re.compile("[0-9a-f]{32}")
 _SILENT = Silent()
 
+#: In a data directory while a restore replaces its files. After a kill only another restore may write there.
+RESTORING = "restoring"
+
 
 class LockedError(CivitaiEtlError):
     """Another process writes to the data directory."""
@@ -46,6 +50,10 @@ class GaveWayError(CivitaiEtlError):
     """The run stopped at a safe point, because a snapshot waits."""
 
     exit_code = 5
+
+
+class HalfRestoredError(CivitaiEtlError):
+    """A restore was cut off while it replaced the files of the data directory."""
 
 
 class ForeignLakeError(CivitaiEtlError):
@@ -72,6 +80,7 @@ def writer_lock(
     *,
     wait_seconds: float = 0.0,
     is_snapshot: bool = False,
+    restores: bool = False,
     progress: Progress = _SILENT,
 ) -> Iterator[None]:
     """Hold the writer lock of `data_dir` (created if missing) for the length of the block.
@@ -81,10 +90,12 @@ def writer_lock(
         lake: the root of the lake, which is claimed for the data directory; for a caller that will publish.
         wait_seconds: how long to wait for another writer.
         is_snapshot: whether other writers give way to this one while it waits.
+        restores: whether it may write after a restore that was cut off.
         progress: receives who is waited for, at once and then every minute.
 
     Raises:
         LockedError: another process has it; names the process.
+        HalfRestoredError: a restore was cut off there.
         ForeignLakeError: the lake belongs to another data directory.
         StorageError: the directory cannot be written, or the names of directory and lake cannot be read.
     """
@@ -95,6 +106,8 @@ def writer_lock(
     with _opened(data_dir, WRITER) as lock:
         _take(data_dir, lock, wait_seconds, is_snapshot=is_snapshot, progress=progress)
         _sign(data_dir, lock)
+        if not restores:
+            _refuse_half_restored(data_dir)
         if lake is not None:
             with storage_errors(data_dir, lake):
                 _claim(lake, data_dir)
@@ -201,6 +214,16 @@ def _read(descriptor: int) -> Holder | None:
         return msgspec.json.decode(os.pread(descriptor, 2 * _HOLDER_BYTES, 0), type=Holder)
     except msgspec.DecodeError:
         return None
+
+
+def _refuse_half_restored(data_dir: Path) -> None:
+    restoring = data_dir / RESTORING
+    if restoring.exists():
+        backup = restoring.read_text(encoding="utf-8", errors="replace").strip()
+        raise HalfRestoredError(
+            f"A restore of {backup} into {data_dir} was cut off: run `civitai-etl restore {shlex.quote(backup)}` "
+            "again, which completes it."
+        )
 
 
 def _claim(lake: Path, data_dir: Path) -> None:

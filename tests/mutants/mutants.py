@@ -31,6 +31,7 @@ PAYLOADS = "transforms/test_payloads.py::test_"
 GUARD = "transforms/test_counter_guard.py::test_"
 DECISIONS = "transforms/test_decisions.py::test_"
 BAD_DAYS = "e2e/test_bad_days.py::test_"
+BACKUP = "e2e/test_backup.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
 LOCK = "pipelines/test_lock.py::test_"
 QUALITY = "transforms/test_quality.py::test_"
@@ -1595,5 +1596,60 @@ MUTANTS = (
         "Deadline.expected",
         Code("$by if $by <= $now else $by - timedelta(days=1)", "$by"),
         MESSAGES + "a_night_that_never_began_is_said_at_the_hour",
+    ),
+    # Backup and restore
+    Mutant(
+        "a damaged file of a backup is restored",
+        "BackupFolder.refuse_damaged",
+        Code("sha256_of($path, $report) != $sha256", "False"),
+        BACKUP + "a_damaged_backup_is_refused_before_anything_is_replaced[a bit of a file]",
+    ),
+    Mutant(
+        "a manifest that somebody changed is believed",
+        "BackupFolder.manifest",
+        Code("$manifest != $manifest.sealed()", "False"),
+        BACKUP + "a_damaged_backup_is_refused_before_anything_is_replaced[a count is edited]",
+    ),
+    Mutant(
+        "a damaged file of the data directory takes the place of a whole one in the backup",
+        "describe",
+        Code("$content.hexdigest() != $named[1]", "False"),
+        BACKUP + "a_damaged_file_of_the_data_directory_stays_out_of_a_backup_which_puts_it_back[lake/star]",
+    ),
+    Mutant(
+        "a backup is replaced by one with fewer dates",
+        "_refuse_poorer",
+        Code("lost_dates($observations, $before.observations)", "[]"),
+        BACKUP + "nobody_loses_what_a_backup_or_a_data_directory_has_alone",
+    ),
+    Mutant(
+        "a restore replaces other data",
+        "_refuse_richer",
+        Code('$load not in ("", $manifest.first_load)', "False"),
+        BACKUP + "nobody_loses_what_a_backup_or_a_data_directory_has_alone",
+    ),
+    Mutant(
+        "what a restore replaces is lost",
+        "_swapped",
+        Code('f"{$place.name}.{$stamp}"', "$place.name"),
+        BACKUP + "nobody_loses_what_a_backup_or_a_data_directory_has_alone",
+    ),
+    Mutant(
+        "a data directory that is half restored is written to",
+        "_refuse_half_restored",
+        Code("$restoring.exists()", "False"),
+        BACKUP + "a_restore_that_is_killed_at_any_step_is_completed_by_the_next_one",
+    ),
+    Mutant(
+        "a backup keeps files that no manifest names",
+        "BackupFolder.commit",
+        Code("$left_over.unlink()", "pass"),
+        BACKUP + "a_second_backup_copies_what_is_new_and_deletes_what_no_manifest_names",
+    ),
+    Mutant(
+        "a disk that is too small is filled by a backup",
+        "refuse_too_small",
+        Code("$free < $wanted[$device] + _SLACK", "False"),
+        BACKUP + "a_disk_without_room_is_told_before_anything_is_written",
     ),
 )
