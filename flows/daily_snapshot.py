@@ -7,8 +7,9 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows import steps
+from flows.daily_run import daily_run
 from flows.reporting import report
-from flows.retries import first_date, until_midnight
+from flows.retries import first_date, next_attempt_after, until_midnight
 from flows.runs import LoggedProgress, leave_star_artifacts
 from pipelines.errors import CivitaiEtlError
 from pipelines.settings import Settings
@@ -64,15 +65,17 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         PartialSnapshotError: the snapshot is published, but partial.
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
-    settings = Settings()
-    with writer_lock(settings.data_dir, settings.directory.lake), steps.staged_ahead(settings) as ahead:
-        crawled_date = crawl(snapshot_date or first_date(), ahead)
-        problem = look_up(crawled_date)
-        analytics = publish(crawled_date, ahead)
-    with report.open_analytics(analytics) as connection:
-        record = report.crawl_record(connection, crawled_date)
-    if record.status != "complete":
-        raise PartialSnapshotError(record.line())
-    if problem:
-        raise steps.WatchListError(problem)
+    settings, on = Settings(), snapshot_date or first_date()
+    with daily_run(settings, on, get_run_logger().warning, next_attempt_after) as run:
+        with writer_lock(settings.data_dir, settings.directory.lake), steps.staged_ahead(settings) as ahead:
+            crawled_date = crawl(on, ahead)
+            run.problem = look_up(crawled_date)
+            analytics = publish(crawled_date, ahead)
+        with report.open_analytics(analytics) as connection:
+            record = report.crawl_record(connection, crawled_date)
+        run.snapshot_date, run.status, run.reason = crawled_date, record.status, record.reason
+        if record.status != "complete":
+            raise PartialSnapshotError(record.line())
+        if run.problem:
+            raise steps.WatchListError(run.problem)
     return analytics

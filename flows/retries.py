@@ -52,16 +52,21 @@ def until_midnight(work: Callable[P, R]) -> Callable[P, R | State[None]]:
         try:
             return work(*args, **kwargs)
         except Exception as error:
-            this_run = _this_run()
-            begins = next_attempt(_began(this_run), this_run.run_count, datetime.now(UTC))
-            if begins and _is_tried_again(this_run, error):
-                _grant(this_run, begins)
+            if begins := next_attempt_after(error):
+                _grant(_this_run(), begins)
                 get_run_logger().warning("%s The next attempt begins at %s UTC.", error, f"{begins:%H:%M:%S}")
             elif isinstance(error, LockedError):
                 return Cancelled(message=str(error))
             raise
 
     return run
+
+
+def next_attempt_after(error: Exception) -> datetime | None:
+    """When this run is tried again if it fails with this error; None if it is not."""
+    this_run = _this_run()
+    begins = next_attempt(_began(this_run), this_run.run_count, datetime.now(UTC))
+    return begins if begins and _is_tried_again(this_run, error) else None
 
 
 def next_attempt(began: datetime, attempts: int, now: datetime) -> datetime | None:

@@ -22,6 +22,9 @@ REAL_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "www.ci
 #: How long an interactive command waits for a service that does not answer.
 _BRIEF_RETRY_SECONDS = 15.0
 
+#: Settings whose value no error shows.
+_SECRET = frozenset({"api_key", "api_url", "notify_url", "heartbeat_url"})
+
 #: With less memory not even a small catalogue can be built.
 LEAST_MEMORY_MIB = 512
 
@@ -190,6 +193,17 @@ class Settings(BaseSettings, Limits, Service):
     refresh_cron: str = Field(
         "30 * * * *", description="When `serve` looks for new models and images: a cron expression, in UTC."
     )
+    notify_url: SecretStr | None = Field(
+        None,
+        description="Where messages about bad days go: addresses of apprise (mail, Slack, ntfy, webhooks), separated "
+        "by commas or spaces.",
+    )
+    notify_hour: Annotated[int, Field(ge=0, le=23)] | Literal["off"] = Field(
+        12, description="Hour, in UTC, by which the snapshot of a day should be complete; later a message says so."
+    )
+    heartbeat_url: SecretStr | None = Field(
+        None, description="An http address that is requested after every complete snapshot."
+    )
 
     def __init__(self, **values: Any) -> None:
         _refuse_unreadable_file()
@@ -223,6 +237,14 @@ class Settings(BaseSettings, Limits, Service):
         if url is not None:
             _lake_path(url)
         return url
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _heartbeat_address(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value().strip()) if url else None
+        if parts and (parts.scheme not in ("http", "https") or not _is_host(parts)):
+            raise ValueError("give an address that begins with http:// or https://")
+        return SecretStr(parts.geturl()) if parts else None
 
     @field_validator("daily_cron", "refresh_cron")
     @classmethod
@@ -310,6 +332,6 @@ def _in_words(problem: Any) -> str:
     field = "api_key" if name == "CIVITAI_API_KEY" else name
     # An address may carry a token.
     given = problem["input"]
-    found = "" if field in ("api_key", "api_url") else f" (found {str(given) if isinstance(given, Path) else given!r})"
+    found = "" if field in _SECRET else f" (found {str(given) if isinstance(given, Path) else given!r})"
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{variable(field)}: {reason[:1].lower()}{reason[1:]}{found}"

@@ -19,6 +19,7 @@ ROOMS = {
         "settings",
         "memory",
         "run_note",
+        "run_record",
         "local_file_hashes",
         "api",
         "raw",
@@ -31,7 +32,7 @@ ROOMS = {
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (
-        *("reporting", "interrupted", "retries", "runs", "steps", "vault"),
+        *("reporting", "notifier", "daily_run", "interrupted", "retries", "runs", "steps", "vault"),
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
     "emulator": (

@@ -42,6 +42,7 @@ def examine(settings: Settings) -> int:
         ("published tables", _published),
         ("service", _service),
         ("schedules", _schedules),
+        ("messages", _messages),
     )
     failed = 0
     for name, check in checks:
@@ -118,6 +119,17 @@ def _service(settings: Settings) -> str:
         f"{settings.api_url} answers{way} in dialect {settings.dialect_name}, {len(page.items)} model in "
         f"{client.bytes_received:,} bytes, its clock says {page.answered_at:%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+def _messages(settings: Settings) -> str:
+    from flows.notifier import addresses
+
+    if settings.notify_url is None:
+        return f"none are sent: {variable('notify_url')} is not set"
+    places = ", ".join(each.name for each in addresses(settings))
+    hour = settings.notify_hour
+    late = "" if hour == "off" else f", also if no snapshot is complete by {hour:02}:00 UTC"
+    return f"they go to {places}{late}"
 
 
 def _schedules(settings: Settings) -> str:

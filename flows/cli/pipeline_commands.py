@@ -1,6 +1,6 @@
 """Commands that load and build: demo, snapshot, refresh, look-up, rebuild, relocate, compact."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,12 +61,17 @@ def snapshot(
     service_moved
         The service of the earlier snapshots has a new address; needed once.
     """
+    from flows.daily_run import daily_run
     from flows.reporting.console import progress_display
     from flows.steps import WatchListError, run_daily_snapshot
 
     settings = read_settings()
-    with progress_display() as progress:
+    on = snapshot_date or datetime.now(UTC).date()
+    with progress_display() as progress, daily_run(settings, on, progress.note) as run:
         summary = run_daily_snapshot(settings, snapshot_date, progress, service_moved=service_moved)
+        run.snapshot_date, run.status = summary.snapshot.snapshot_date, summary.snapshot.status
+        run.reason = summary.snapshot.reason
+        run.problem = summary.watched.problem if summary.watched else None
     _print_summary(settings, summary)
     if summary.snapshot.status != "complete":
         return PARTIAL

@@ -1,29 +1,49 @@
 """Commands that read: status, sql, identify, quarantine, docs, doctor, dashboard."""
 
 import sys
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from flows.cli.app import NamedPath, Port, app, read_settings
-from flows.reporting.console import say
+from flows.reporting.console import note, say
 from pipelines.errors import CivitaiEtlError
 
 
 @app.command
-def status(*, max_age: str = "36h") -> int:
-    """Report how fresh and how complete the published tables are.
+def status(
+    *,
+    max_age: str = "36h",
+    format: Literal["text", "json", "prometheus"] = "text",  # noqa: A002 (the name of the option)
+    fail_on: str = "",
+    notify: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Report how fresh and how complete the published tables are, and how the last run ended.
 
-    Ends with code 4, for a monitor, if nothing is published or the newest snapshot is older than `max_age`.
+    Ends with code 4, for a monitor, if nothing is published, if the newest complete snapshot is older than `max_age` or
+    in the future, or if there is a problem of `fail_on`.
 
     Parameters
     ----------
     max_age
-        How old the newest snapshot may be: a number and `m`, `h` or `d`, such as 90m, 36h or 7d.
+        How old the newest complete snapshot may be: a number and `m`, `h` or `d`, such as 90m, 36h or 7d.
+    format
+        `text` is for reading; `json` and `prometheus` have everything, for machines.
+    fail_on
+        Problems that end with code 4, too, separated by commas: partial, quarantine, withheld, missing, refused,
+        warnings, disk, failed-run.
+    notify
+        Also send the message that is due, if any (`CIVITAI_ETL_NOTIFY_URL`).
     """
-    from flows.reporting.freshness import parse_age, print_status
+    from flows.reporting.freshness import parse_age
+    from flows.reporting.status import parse_problems, report_status
 
-    return print_status(read_settings(), parse_age(max_age))
+    settings, age, problems = read_settings(), parse_age(max_age), parse_problems(fail_on)
+    if notify:
+        from flows.notifier import notify as send_messages
+
+        send_messages(settings, note)
+    return report_status(settings, age, format, problems)
 
 
 @app.command

@@ -11,7 +11,7 @@ from pipelines.errors import CivitaiEtlError
 
 
 @app.command
-def serve(*, port: Port = 4200) -> int:
+def serve(*, port: Port = 4200, metrics_port: Port | None = None) -> int:
     """Take a snapshot every day and refresh every hour (`CIVITAI_ETL_DAILY_CRON`, `_REFRESH_CRON`).
 
     Uses the Prefect server of `PREFECT_API_URL`, or else starts one on this machine, with its pages at the port. Runs
@@ -22,10 +22,15 @@ def serve(*, port: Port = 4200) -> int:
     ----------
     port
         Port on 127.0.0.1 for the Prefect server that is started.
+    metrics_port
+        Port on 127.0.0.1 for the metrics of `status --format prometheus`. Default: none are offered.
     """
+    from flows.cli.alongside import alongside
     from flows.cli.serving import serve_flows
 
-    return serve_flows(read_settings(), port)
+    settings = read_settings()
+    with alongside(settings, metrics_port):
+        return serve_flows(settings, port)
 
 
 @app.command

@@ -106,6 +106,11 @@ def say(*lines: str) -> None:
         print(shown)
 
 
+def note(line: str) -> None:
+    """Print a line to standard error."""
+    print(plain(line), file=sys.stderr, flush=True)
+
+
 @contextmanager
 def progress_display() -> Iterator[Progress]:
     """The progress display that fits standard error, for the length of the block."""

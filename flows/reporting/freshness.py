@@ -1,22 +1,14 @@
-"""How fresh and how complete the published tables are, for people and for monitors."""
+"""Which days the published tables have, and how old the newest complete one is."""
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flows.reporting import report
-from flows.reporting.console import say
 from pipelines.errors import CivitaiEtlError
-from pipelines.progress import duration
-from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
-
-STALE = 4
-#: How many missing days are listed.
-NAMED_GAPS = 10
 
 
 @dataclass(frozen=True)
@@ -50,15 +42,17 @@ def parse_age(text: str) -> timedelta:
         return timedelta.max
 
 
+def crawls_of(connection: "duckdb.DuckDBPyConnection") -> str:
+    """The crawls as a relation in SQL: `star.ops_snapshot`, with verdicts also if an earlier version made it."""
+    columns = {name for (name, *_) in connection.execute("describe star.ops_snapshot").fetchall()}
+    if "verdict" in columns:
+        return "star.ops_snapshot"
+    return "(select *, null::varchar as verdict, null::varchar as verdict_reason from star.ops_snapshot)"
+
+
 def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
     """Coverage from `star.ops_snapshot`. A date is complete when one of its crawls is."""
-    columns = {name for (name, *_) in connection.execute("describe star.ops_snapshot").fetchall()}
-    crawls = (
-        "star.ops_snapshot"
-        if "verdict" in columns
-        # An earlier version without verdicts made the tables.
-        else "(select *, null::varchar as verdict, null::varchar as verdict_reason from star.ops_snapshot)"
-    )
+    crawls = crawls_of(connection)
     rows = connection.execute(
         f"""
         select snapshot_date, bool_or(status = 'complete') as complete
@@ -91,48 +85,3 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
         refused=tuple((day, reason) for day, verdict, reason in left_out if verdict == "refused"),
         excluded=tuple(day for day, verdict, _ in left_out if verdict == "excluded"),
     )
-
-
-def print_status(settings: Settings, max_age: timedelta) -> int:
-    """Print freshness, coverage, capacity and rows; returns 0, or 4 when there is no complete snapshot of at most
-    `max_age`.
-    """
-    from flows.reporting.capacity import capacity_lines
-
-    with report.open_analytics(settings.directory.analytics) as connection:
-        covered = coverage(connection)
-        rows = report.published_rows(connection)
-    if covered.newest_complete is None:
-        fresh = False
-        say("Newest:    no complete snapshot is published yet.")
-    else:
-        age = datetime.now(UTC) - covered.newest_complete
-        fresh = age <= max_age
-        say(
-            f"Newest:    complete snapshot of {covered.newest_complete:%Y-%m-%d %H:%M} UTC, "
-            f"{duration(age.total_seconds())} old; {'fresh' if fresh else 'STALE'} "
-            f"(at most {duration(max_age.total_seconds())})."
-        )
-    if covered.dates:
-        say(
-            f"Coverage:  {covered.dates[0]} to {covered.dates[-1]}; days with a snapshot: {len(covered.dates):,} "
-            f"(partial: {len(covered.partial):,}), without: {len(covered.missing):,}."
-        )
-        if covered.newest_share is not None:
-            say(f"           The newest crawl met {covered.newest_share:.2%} of what the service's lists announced.")
-        for label, days in (
-            ("Partial", covered.partial),
-            ("Missing", covered.missing),
-            ("Excluded", covered.excluded),
-        ):
-            if days:
-                more = f" and {len(days) - NAMED_GAPS:,} more" if len(days) > NAMED_GAPS else ""
-                say(f"{label + ':':11}{', '.join(map(str, days[-NAMED_GAPS:]))}{more}")
-    for day, reason in covered.refused:
-        say(f"REFUSED:   {day}: {reason} It is a gap until you decide: civitai-etl exclude {day}, or include {day}.")
-    say(*capacity_lines(settings))
-    say("", "Rows per table:")
-    say(*report.row_lines(rows))
-    say("")
-    say(*report.place_lines(settings))
-    return 0 if fresh else STALE

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.crawl.discovery import RefreshReport
     from pipelines.crawl.lookups import LookupReport
     from pipelines.crawl.snapshot import SnapshotReport
+    from pipelines.raw.crawls import CrawlStatus
     from pipelines.settings import Settings
     from transforms.build import BuildReport
     from transforms.compact import CompactReport
@@ -33,6 +34,14 @@ class NothingPublishedError(CivitaiEtlError):
     """There is no `analytics.duckdb` yet."""
 
     exit_code = 4
+
+
+def nothing_published(analytics: Path) -> NothingPublishedError:
+    """The error for who needs the published tables before there are any."""
+    return NothingPublishedError(
+        f"Nothing is published at {analytics}: run `civitai-etl snapshot` (or `civitai-etl demo`) first, "
+        "or set CIVITAI_ETL_DATA_DIR."
+    )
 
 
 @contextmanager
@@ -50,10 +59,7 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     from transforms.lake.published import is_there, readable, refuse_moved
 
     if not is_there(analytics):
-        raise NothingPublishedError(
-            f"Nothing is published at {analytics}: run `civitai-etl snapshot` (or `civitai-etl demo`) first, "
-            "or set CIVITAI_ETL_DATA_DIR."
-        )
+        raise nothing_published(analytics)
     try:
         with (
             readable(analytics) as path,
@@ -235,7 +241,7 @@ class CrawlRecord:
 
     crawl_id: str
     snapshot_date: date
-    status: str
+    status: "CrawlStatus"
     reason: str | None
     pages: int
     items: int

@@ -5,7 +5,6 @@ import pytest
 
 from flows.reporting import freshness, report
 from pipelines.errors import CivitaiEtlError
-from pipelines.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -35,16 +34,3 @@ def test_a_newest_crawl_whose_lists_say_no_number_does_not_have_the_coverage_of_
     with duckdb.connect(str(analytics)) as connection:
         connection.execute("update star.ops_snapshot set coverage = null where snapshot_date = '2026-01-06'")
         assert freshness.coverage(connection).newest_share is None
-
-
-def test_status_ends_with_zero_when_fresh_and_with_four_when_stale(analytics, capsys):
-    settings = Settings(data_dir=analytics.parent)
-    age = datetime.now(UTC) - datetime(2026, 1, 6, 3, tzinfo=UTC)
-    assert freshness.print_status(settings, age + timedelta(minutes=5)) == 0
-    told = capsys.readouterr().out
-    assert "days with a snapshot: 4 (partial: 1), without: 2." in told
-    assert "The newest crawl met 99.75% of what the service's lists announced." in told
-    assert "Disk:      " in told
-    assert "Memory:    a run may use" in told
-    assert freshness.print_status(settings, age - timedelta(minutes=5)) == 4
-    assert "STALE" in capsys.readouterr().out
