@@ -29,7 +29,12 @@ def test_cron_is_due_when_serve_would_be(lines):
 
 def test_a_good_night_sends_no_mail_and_a_bad_one_a_line(lines, tmp_path):
     (_, snapshot), (_, refresh) = [
-        (when, command.replace("/var/lib/civitai-etl", str(tmp_path)).replace("/opt/civitai-etl/bin/civitai-etl", str(COMMAND)))
+        (
+            when,
+            command.replace("/var/lib/civitai-etl", str(tmp_path)).replace(
+                "/opt/civitai-etl/bin/civitai-etl", str(COMMAND)
+            ),
+        )
         for when, command in lines
     ]
     with launch(models=30, on=datetime.now(UTC).date()) as emulator:
