@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(
 
 @contextmanager
 def published(place, days):
-    """A data directory with a snapshot of each of `days`: by age in days, what the lists of models and creators have."""
+    """A data directory with a snapshot of each of `days`: by age in days, the lists of models and of creators."""
     with running_service() as service:
         place.mkdir()
         data = place / "data"
