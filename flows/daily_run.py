@@ -48,7 +48,7 @@ def daily_run(
     except LockedError:
         raise
     except Exception as error:
-        _end(settings, run, began, note, _line(error), next_attempt(error))
+        _end(settings, run, began, note, _words(error), next_attempt(error))
         raise
     _end(settings, run, began, note, None, None)
 
@@ -58,7 +58,8 @@ def _end(
 ) -> None:
     result = _result(settings, run)
     why = (run.reason or run.problem) if run.status else error
-    record = RunRecord(run.snapshot_date, began, datetime.now(UTC), result, why, next_attempt_at)
+    line = " ".join(why.split()) if why else None
+    record = RunRecord(run.snapshot_date, began, datetime.now(UTC), result, line, next_attempt_at)
     try:
         write_record(settings.data_dir, record)
     except CivitaiEtlError as failure:
@@ -82,7 +83,6 @@ def _result(settings: Settings, run: DailyRun) -> Result:
     return "refused" if run.snapshot_date in {day.date for day in condition.refused} else "failed"
 
 
-def _line(error: Exception) -> str:
-    """An error in one line."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, CivitaiEtlError) else f"{type(error).__name__}: {text}"
+def _words(error: Exception) -> str:
+    """What an error says; one that is a bug, with its type."""
+    return str(error) if isinstance(error, CivitaiEtlError) else f"{type(error).__name__}: {error}"
