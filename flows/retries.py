@@ -37,7 +37,8 @@ def first_date() -> date:
     It is the date that the run was scheduled for. A run that begins a day late, because no machine was up, has the
     date of its own day: the day before can no longer be observed.
     """
-    return _began(_this_run()).date()
+    # Prefect's dates are of a subclass, which msgspec does not encode (pipelines.run_record).
+    return date.fromordinal(_began(_this_run()).toordinal())
 
 
 def until_midnight(work: Callable[P, R]) -> Callable[P, R | State[None]]:
