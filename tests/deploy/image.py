@@ -36,12 +36,14 @@ class Podman:
 
     def __init__(self, folder: Path) -> None:
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
-        # podman asks for more open files than a root without CAP_SYS_RESOURCE may have.
+        # A root without CAP_SYS_RESOURCE cannot raise its limits: podman asks for more open files than it may have, and
+        # for more processes than podman itself, which lowers that limit to 32,768, may have.
         files, processes = (resource.getrlimit(each)[1] for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
+        processes = min(processes, 32_768) if processes > 0 else 32_768
         # crun knows no machine with both versions of cgroups. runc does.
         runtime = "crun" if Path("/sys/fs/cgroup/cgroup.controllers").exists() and shutil.which("crun") else "runc"
         (folder / "containers.conf").write_text(
-            f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc={processes // 2}:{processes // 2}"]\n'
+            f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
             f'[engine]\nruntime = "{runtime}"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
             f'tmp_dir = "{folder}/libpod"\n'
         )
