@@ -56,10 +56,9 @@ def daily_run(
 def _end(
     settings: Settings, run: DailyRun, began: datetime, note: Note, error: str | None, next_attempt_at: datetime | None
 ) -> None:
-    result = _result(settings, run)
     why = (run.reason or run.problem) if run.status else error
     line = " ".join(why.split()) if why else None
-    record = RunRecord(run.snapshot_date, began, datetime.now(UTC), result, line, next_attempt_at)
+    record = RunRecord(run.snapshot_date, began, datetime.now(UTC), _result(settings, run), line, next_attempt_at)
     try:
         write_record(settings.data_dir, record)
     except CivitaiEtlError as failure:
@@ -70,13 +69,14 @@ def _end(
 
 
 def _result(settings: Settings, run: DailyRun) -> Result:
+    """The result in one word, as far as the tables can be read."""
     from flows.reporting.condition import condition_of
 
     if run.status not in (None, "complete"):
         return "partial"
     try:
         condition = condition_of(settings)
-    except CivitaiEtlError:
+    except Exception:  # noqa: BLE001 (a look at the tables does not fail a run that is over)
         return "complete" if run.status else "failed"
     if run.status:
         return "withheld" if condition.withheld and condition.newest == run.snapshot_date else "complete"

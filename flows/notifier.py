@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 NAME, LOCK = "messages.json", "messages.lock"
 #: Seconds that all addresses together, and the heartbeat, may take.
 PATIENCE = 20.0
+_LATE = "no answer in time"
 
 T = TypeVar("T")
 Note = Callable[[str], None]
@@ -80,7 +81,7 @@ def heartbeat(settings: Settings, note: Note) -> None:
         return
     (problem,) = within(PATIENCE, [partial(_request, settings.heartbeat_url.get_secret_value())])
     if problem != "":
-        note(f"The heartbeat ({variable('heartbeat_url')}) failed: {problem or 'no answer in time'}.")
+        note(f"The heartbeat ({variable('heartbeat_url')}) failed: {problem or _LATE}.")
 
 
 def addresses(settings: Settings) -> list[Address]:
@@ -231,4 +232,6 @@ def _in_words(error: object) -> str:
     """An error in a few words that show no address."""
     if isinstance(error, CivitaiEtlError):
         return str(error)
+    if isinstance(error, TimeoutError):
+        return _LATE
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__

@@ -29,8 +29,8 @@ INTERRUPTED = 130
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 failed (one line says why); 2 wrong usage; 3 the snapshot is partial, or vault and plan do not \
-agree; 4 stale, a problem of --fail-on, or nothing published; 130 interrupted. Settings come from the environment or `.env`: see \
-`civitai-etl doctor`.
+agree; 4 stale, a problem of `--fail-on`, or nothing published; 130 interrupted. Settings come from the environment or \
+`.env`: see `civitai-etl doctor`.
 """
 
 

@@ -10,6 +10,7 @@ from flows import notifier
 from flows.cli.main import main
 from pipelines.run_record import read_record
 from pipelines.settings import Settings, SettingsError
+from pipelines.storage.lock import writer_lock
 from tests.e2e.conftest import CommandLine
 from tests.e2e.test_bad_days import Catalogue
 from tests.e2e.test_key import found_in
@@ -166,6 +167,9 @@ def test_a_notifier_and_a_heartbeat_that_fail_or_hang_leave_the_run_as_it_is(nig
 def test_another_writer_is_no_run_and_a_broken_table_does_not_silence_a_failure(nights, mails, tmp_path):
     assert nights.snapshot(1) == 0
     record = read_record(tmp_path / "data")
+    with writer_lock(tmp_path / "data"):
+        assert nights.snapshot(2) == 1
+    assert (read_record(tmp_path / "data"), mails.all) == (record, [])
     (tmp_path / "data" / "analytics.duckdb").write_bytes(b"no database")
     assert nights.snapshot(2) == 1
     assert mails.subjects == ["civitai-etl 2026-01-02: the snapshot failed"]

@@ -183,12 +183,12 @@ def test_a_message_says_what_happened_the_numbers_and_what_to_do_in_plain_text()
     message, _ = due(known, Said(), None, "Data directory: data on here")
     assert message is not None
     assert message.title == "civitai-etl 2026-01-02: the snapshot is partial"
+    advice = "`civitai-etl snapshot` on 2026-01-02 (UTC) crawls it again. Otherwise the next snapshot covers the day."
     assert message.body.splitlines() == [
         "The snapshot of 2026-01-02 is published, but partial: the list /creators\\u001b[31m",
         "ended early.",
         "",
-        "What to do: `civitai-etl snapshot` on 2026-01-02 (UTC) crawls it again. Otherwise the next snapshot covers the "
-        "day.",
+        f"What to do: {advice}",
         "",
         "Newest complete snapshot: 2026-01-01",
         "Share of the announced items that the newest crawl met: 50.00%",

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,10 +13,12 @@ import pytest
 
 from emulator.launch import launch
 from flows.cli.serving import prefect_environment, prefect_server
+from pipelines.run_record import read_record
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.e2e.test_key import found_in
-from tests.flows.servers import Server, free_port
+from tests.flows.servers import DIRECTLY, Server, free_port
+from tests.sinks import web_server
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("civitai-etl")
@@ -44,7 +46,12 @@ def service():
 
 
 @pytest.fixture(scope="session")
-def served(server, service, tmp_path_factory):
+def metrics_port():
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def served(server, service, metrics_port, tmp_path_factory):
     """`civitai-etl serve` as a process; its settings and its deployments."""
     data_dir = tmp_path_factory.mktemp("data")
     environment = os.environ | {
@@ -54,8 +61,13 @@ def served(server, service, tmp_path_factory):
         "CIVITAI_ETL_API_URL": service.api_url,
         "CIVITAI_ETL_REQUESTS_PER_SECOND": "0",
         "CIVITAI_API_KEY": KEY,
+        # Nobody listens there: what is told of it is told without the key in its path.
+        "CIVITAI_ETL_NOTIFY_URL": f"json://127.0.0.1:9/{KEY}",
+        "CIVITAI_ETL_HEARTBEAT_URL": f"http://127.0.0.1:9/{KEY}",
+        "CIVITAI_ETL_NOTIFY_HOUR": "off",
     }
-    with subprocess.Popen([COMMAND, "serve"], env=environment, cwd=data_dir) as process:
+    command = [COMMAND, "serve", "--metrics-port", str(metrics_port)]
+    with subprocess.Popen(command, env=environment, cwd=data_dir) as process:
         try:
             deployments = server.deployments(SCHEDULES)
             for deployment in deployments.values():
@@ -96,6 +108,15 @@ def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server
     assert told == found
     assert told["fact_model_daily"] == 60
     assert "Snapshot 2026-01-01: complete" in artifacts["daily-snapshot"]["data"]
+
+
+def test_serve_offers_what_status_says_of_a_run(served, published, metrics_port):
+    settings, _ = served
+    with DIRECTLY.open(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
+        metrics = answer.read().decode().splitlines()
+    assert 'civitai_etl_last_run_result{result="complete"} 1.0' in metrics
+    assert 'civitai_etl_table_rows{table="fact_model_daily"} 60.0' in metrics
+    assert read_record(settings.data_dir).snapshot_date == date(2026, 1, 1)
 
 
 def test_a_partial_snapshot_is_published_and_its_run_fails_with_the_reason(server, looping_service, tmp_path):
@@ -198,7 +219,14 @@ def test_the_key_that_runs_use_is_nowhere_in_what_the_server_and_the_runs_keep(s
 
 
 @pytest.fixture(scope="module")
-def short_pauses(server, tmp_path_factory):
+def hooks():
+    """Where the runs below send messages and heartbeats."""
+    with web_server() as hooks:
+        yield hooks
+
+
+@pytest.fixture(scope="module")
+def short_pauses(server, hooks, tmp_path_factory):
     """The daily flow, deployed with pauses of seconds; its settings, its deployment and the emulator that it asks."""
     data_dir = tmp_path_factory.mktemp("retries")
     with launch(models=450, on=datetime.now(UTC).date()) as emulator:
@@ -206,6 +234,8 @@ def short_pauses(server, tmp_path_factory):
         environment = os.environ | prefect_environment(settings) | {"PREFECT_API_URL": server.api_url}
         environment |= {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PYTHONPATH": str(ROOT)}
         environment |= {"CIVITAI_ETL_API_URL": emulator.api_url, "CIVITAI_ETL_REQUESTS_PER_SECOND": "0"}
+        environment |= {"CIVITAI_ETL_NOTIFY_URL": hooks.address("json", "message"), "CIVITAI_ETL_NOTIFY_HOUR": "off"}
+        environment["CIVITAI_ETL_HEARTBEAT_URL"] = hooks.address("http", "heartbeat")
         program = [sys.executable, str(ROOT / "tests/flows/short_pauses.py")]
         with subprocess.Popen(program, env=environment, cwd=ROOT) as process:
             deployment = server.deployment("daily_snapshot/short-pauses")
@@ -218,7 +248,7 @@ def short_pauses(server, tmp_path_factory):
 
 
 def test_a_failed_run_is_tried_again_after_growing_pauses_without_the_lock_until_its_snapshot_is_complete(
-    server, short_pauses
+    server, short_pauses, hooks
 ):
     settings, deployment, emulator = short_pauses
     # One attempt is refused, one ends partial, and one goes well.
@@ -227,7 +257,11 @@ def test_a_failed_run_is_tried_again_after_growing_pauses_without_the_lock_until
     server.state_of_name(run, "AwaitingRetry")
     with writer_lock(settings.data_dir):
         pass
+    attempt = read_record(settings.data_dir)
+    assert attempt.result in {"failed", "partial"}
+    assert timedelta() < attempt.next_attempt_at - attempt.ended_at < timedelta(seconds=7)
     assert server.final_state(run)["type"] == "COMPLETED"
+    assert [path for _, path, _ in hooks.all] == ["/heartbeat"], "a night that mends itself is no incident"
     states = [state for state in server.states(run) if state["name"] in {"AwaitingRetry", "Completed"}]
     assert [state["name"] for state in states] == ["AwaitingRetry", "AwaitingRetry", "Completed"]
     refused, partial, _ = states
@@ -245,14 +279,16 @@ def test_a_failed_run_is_tried_again_after_growing_pauses_without_the_lock_until
     assert crawls == [(datetime.now(UTC).date(), "partial"), (datetime.now(UTC).date(), "complete")]
 
 
-def test_what_only_a_person_can_mend_is_not_tried_again(server, short_pauses):
+def test_what_only_a_person_can_mend_is_not_tried_again(server, short_pauses, hooks):
     _, deployment, emulator = short_pauses
     emulator.order_faults("451")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    hooks.all.clear()
     run = server.run(deployment, {"snapshot_date": str(yesterday)})
     state = server.final_state(run)
     assert (state["type"], "answered 451" in state["message"]) == ("FAILED", True)
     assert "AwaitingRetry" not in {state["name"] for state in server.states(run)}
+    assert hooks.titles == [f"civitai-etl {yesterday}: the snapshot failed"]
 
 
 def test_a_run_of_the_clock_waits_for_another_writer(server, short_pauses):

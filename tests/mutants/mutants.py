@@ -40,6 +40,8 @@ GRAINS = "charts/test_grain.py::test_"
 AXES = "charts/test_axes.py::test_"
 COLOURS = "charts/test_colours.py::test_"
 DAILY = "flows/test_charts.py::test_"
+STATUS = "flows/test_status.py::test_"
+MESSAGES = "flows/test_messages.py::test_"
 HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
 RANGES = "transforms/test_ranges.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
@@ -1420,5 +1422,69 @@ MUTANTS = (
         "_too_near",
         Code("distance($one, $other) < NEAR", "distance($one, $other) < 0"),
         COLOURS + "any_seven_lines_differ_in_colour_for_everybody_or_in_their_dashes[False]",
+    ),
+    # Status and messages
+    Mutant(
+        "status: a snapshot in the future is fresh",
+        "PROBLEMS",
+        Code("$known.age_seconds < -CLOCK_TOLERANCE.total_seconds()", "False"),
+        STATUS + "a_snapshot_in_the_future_is_an_error_if_the_clocks_cannot_explain_it",
+    ),
+    Mutant(
+        "status: an older complete snapshot is fresh without a word on the partial newest day",
+        "_doubts",
+        Code("$condition.newest_is_complete is False and ($day := $condition.newest_partial)", "False"),
+        STATUS + "text_names_everything_that_is_not_as_it_should_be",
+    ),
+    Mutant(
+        "status: a day that met nothing of its lists is fresh without a word",
+        "_is_partial",
+        Code("$share is not None and $share < EXPECTED_SHARE", "False"),
+        STATUS + "a_newest_day_that_met_nothing_is_not_fresh_without_a_word",
+    ),
+    Mutant(
+        "status: a number that is not known is a metric of zero",
+        "_published",
+        Code("$number($condition) if $condition.is_published else None", "$number($condition)"),
+        STATUS + "before_the_first_publish_machines_see_the_last_run_and_people_the_way_on",
+    ),
+    Mutant(
+        "status: the withheld counters of all dates are those of the newest",
+        "_quality",
+        Code(
+            "tuple($counter for ($day, $counter) in $rows if $day == $newest)",
+            "tuple($counter for ($day, $counter) in $rows)",
+        ),
+        STATUS + "the_condition_is_what_the_days_were",
+    ),
+    Mutant(
+        "status: a gap of long ago, or one that a person decided, is a problem for ever",
+        "Condition.recently_missing",
+        Code("$day >= $since and $day not in $condition.excluded", "True"),
+        STATUS + "what_is_unknown_old_or_decided_is_no_problem",
+    ),
+    Mutant(
+        "messages: a failed attempt is said while another one is to come",
+        "is_over",
+        Code("$now >= datetime.combine($run.next_attempt_at.date() + timedelta(days=1), time(), UTC)", "True"),
+        MESSAGES + "nothing_is_said_of_an_attempt_while_another_one_is_to_come_and_a_night_that_mends_itself_is_silent",
+    ),
+    Mutant(
+        "messages: each attempt of a date is said again",
+        "due",
+        Code("($each.date, $each.topic) not in $said.incidents", "True"),
+        MESSAGES + "a_bad_day_is_said_once_and_so_is_the_first_good_one_after_it",
+    ),
+    Mutant(
+        "messages: the run before the incident ends it",
+        "due",
+        Code("$run.ended_at > $said.at", "True"),
+        MESSAGES + "a_good_run_before_the_incident_is_not_its_end",
+    ),
+    Mutant(
+        "messages: a snapshot is late before its hour",
+        "Deadline.expected",
+        Code("$by if $by <= $now else $by - timedelta(days=1)", "$by"),
+        MESSAGES + "a_night_that_never_began_is_said_at_the_hour",
     ),
 )
