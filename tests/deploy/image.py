@@ -148,7 +148,8 @@ def check_units(podman: Podman) -> None:
         )
         shell("systemctl enable --now --quiet civitai-etl-snapshot.timer civitai-etl-refresh.timer")
         assert "03:00:00 UTC" in shell("systemctl list-timers civitai-etl-snapshot.timer")
-        shell("systemctl start civitai-etl-snapshot.service civitai-etl-refresh.service civitai-etl-metrics.service")
+        for unit in ("snapshot", "refresh", "metrics"):  # one after the other: only one writes
+            shell(f"systemctl start civitai-etl-{unit}.service")
         told = shell("journalctl --unit civitai-etl-snapshot.service")
         assert ": complete; " in told, told
         assert "civitai_etl_newest_is_complete 1.0" in shell("cat /run/civitai-etl/metrics.prom")
