@@ -16,7 +16,7 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
+.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision image mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-16s %s\n", name[1], $$2}'
@@ -63,8 +63,12 @@ soak: setup ## kill snapshots fifty times, in both dialects, and compare the res
 	$(BIN)/python -m tests.soak
 	$(BIN)/python -m tests.soak.year
 
-soak-schedule: setup ## run `serve` on its schedule for five minutes, on SQLite and on PostgreSQL (docs/testing.md)
+soak-schedule: setup ## run `serve` on its schedule for five minutes, on SQLite and on PostgreSQL, and a work pool (docs/testing.md)
 	$(BIN)/python -m tests.soak.schedule
+	$(BIN)/python -m tests.soak.work_pool
+
+image: setup ## build the image with podman and run it, also its units under systemd (as root; docs/testing.md)
+	$(BIN)/python -m tests.deploy.image
 
 soak-supervision: setup ## kill `serve`, its server and its runs in each phase, and start `serve` again (docs/testing.md)
 	$(BIN)/python -m tests.soak.supervision
