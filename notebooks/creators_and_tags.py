@@ -178,17 +178,20 @@ def _(ask, from_base, since, to_base):
 
 @app.cell
 def _(charts, complete, from_base, migration, mo, pl, report, shown, since, to_base):
+    # Whoever took it up lately may still publish for the other one: has_left is null.
     _left, _both = f"Those who left {from_base.value}", f"Those who use {from_base.value}, too"
+    _ways = [_left, _both, "Too early to tell"]
     # Every day has the number so far of both: a stock, which stands still on days without a change.
     _taken = migration.select(
-        pl.col("took_up_on").alias("snapshot_date"), pl.when("has_left").then(pl.lit(_left)).otherwise(pl.lit(_both))
+        pl.col("took_up_on").alias("snapshot_date"),
+        pl.col("has_left").replace_strict([True, False, None], _ways, return_dtype=pl.String).alias("way"),
     )
     _span = pl.date_range(since.value, max([complete[-1], *migration["took_up_on"]]), eager=True) if len(_taken) else []
     _days = pl.DataFrame({"snapshot_date": _span}, schema={"snapshot_date": pl.Date})
     _so_far = (
-        _days.join(pl.DataFrame({"way": [_left, _both]}), how="cross")
+        _days.join(pl.DataFrame({"way": _ways}), how="cross")
         .join(
-            _taken.rename({"literal": "way"}).group_by("snapshot_date", "way").len("creators"),
+            _taken.group_by("snapshot_date", "way").len("creators"),
             on=["snapshot_date", "way"],
             how="left",
         )
@@ -198,7 +201,7 @@ def _(charts, complete, from_base, migration, mo, pl, report, shown, since, to_b
     _took_up = charts.Measure(
         "creators", f"Creators of {from_base.value} who took up {to_base.value}", "creators", whole=True
     )
-    moved = charts.stack(_so_far, [_left, _both], _took_up, by="way", share=False) if migration.height else None
+    moved = charts.stack(_so_far, _ways, _took_up, by="way", share=False) if migration.height else None
     _nobody = (
         f"No creator of {from_base.value} took up {to_base.value} since {since.value}: choose two other base models or "
         "an earlier date."

@@ -94,8 +94,9 @@ def quartiles(lives: list[Life], ended: str) -> Table:
             "versions": len(of_group),
             ended: sum(life.has_ended for life in of_group),
             **{
-                name: next((age for age, _, _, share, _ in kaplan_meier(of_group) if share <= 1 - part), None)
-                for name, part in (("days_lower_quartile", 0.25), ("days_median", 0.5), ("days_upper_quartile", 0.75))
+                f"{column}_{name}": next((step[place] for step in kaplan_meier(of_group) if step[3] <= 1 - part), None)
+                for name, part in (("lower_quartile", 0.25), ("median", 0.5), ("upper_quartile", 0.75))
+                for place, column in enumerate(("days", "at_risk"))
             },
         }
         for group, of_group in groups.items()

@@ -26,6 +26,9 @@ from tests.fuzz.answers import (
 from tests.fuzz.lives import Version, periods, versions_of
 from tests.fuzz.oracle import OF_MODELS, OF_VERSIONS, UNKNOWN, Oracle, Row, Table
 
+#: Who published nothing more for a base model has left it after so many days.
+SETTLING_DAYS = 90
+
 
 def owners(oracle: Oracle) -> dict[int, str]:
     """The creator that each model had last."""
@@ -114,13 +117,16 @@ def creator_migration(oracle: Oracle, from_base: str, to_base: str, since: date)
         if not to_days or min(to_days) < since or not any(on < min(to_days) for on in from_days):
             continue
         before = sum(on < min(to_days) for on in from_days)
+        complete = [day.on for day in oracle.days if day.is_complete]
+        is_settled = bool(complete) and (complete[-1] - min(to_days)).days >= SETTLING_DAYS
         found[username,] = {
             "took_up_on": min(to_days),
-            "has_left": before == len(from_days),
+            "has_left": False if before < len(from_days) else is_settled or None,
             "from_versions_before": before,
             "from_versions_after": len(from_days) - before,
             "to_versions": len(to_days),
             "last_from_on": max(from_days),
+            "days_since_from": min((min(to_days) - on).days for on in from_days if on < min(to_days)),
         }
     return found
 
@@ -143,7 +149,8 @@ def trending_tags(oracle: Oracle, days: int) -> Table:
         downloads = whole(sum((gained.downloads for gained, _ in members), Fraction()))
         if downloads < TREND_AT_LEAST:
             continue
-        per_day = sum((gained.downloads / gained.days for gained, _ in members), Fraction())
+        per_day = sum((each.downloads / (of.days if is_new else each.days) for each, is_new in members), Fraction())
+        rises = [max(each.downloads, Fraction()) for each, _ in members]
         befores = [each.downloads_before / each.days_before for each, _ in members if each.downloads_before is not None]
         before = sum(befores, Fraction()) if befores else None
         published = sum(is_new for _, is_new in members)
@@ -152,6 +159,7 @@ def trending_tags(oracle: Oracle, days: int) -> Table:
             "models": len(members),
             "models_published": published,
             "downloads": downloads,
+            "round(largest_model_share, 4)": round(float(max(rises) / sum(rises)), 4),
             "round(downloads_per_day, 4)": round(float(per_day), 4),
             "round(downloads_per_day_before, 4)": None if before is None else round(float(before), 4),
             "round(growth, 4)": None if published == len(members) else round(growth, 4),
@@ -182,12 +190,14 @@ def concentration(oracle: Oracle, days: int) -> Table:
         return {}
     owner = owners(oracle)
     shares: dict[Any, dict[str, Gained]] = defaultdict(lambda: defaultdict(Gained))
+    models: dict[Any, dict[int, Gained]] = defaultdict(lambda: defaultdict(Gained))
     for (on, version_id), fact in oracle.tables["fact_model_version_daily"].items():
         row = held_on(oracle, version_id, on)
         username = owner.get(row["model_id"], UNKNOWN)
         if username != UNKNOWN:
             for group in (row["base_model"], None):
                 shares[group][username].add(fact, on, of)
+                models[group][row["model_id"]].add(fact, on, of)
     found: Table = {}
     for group, creators in shares.items():
         amounts = sorted(max(each.downloads, Fraction()) for each in creators.values() if each.downloads is not None)
@@ -195,6 +205,8 @@ def concentration(oracle: Oracle, days: int) -> Table:
         if round(total, 3) <= 0:
             continue
         top = ceil(n / 100)
+        rises = {key: max(each.downloads or Fraction(), Fraction()) for key, each in models[group].items()}
+        largest = max(rises.values())
         differences = sum(abs(one - other) for one in amounts for other in amounts)
         found[group,] = {
             "since": of.since,
@@ -206,6 +218,8 @@ def concentration(oracle: Oracle, days: int) -> Table:
             "top_creators": top,
             "round(top_share, 4)": round(float(sum(amounts[-top:]) / total), 4),
             "round(hhi, 4)": round(float(sum((amount / total) ** 2 for amount in amounts)), 4),
+            "largest_model_id": min(key for key, rise in rises.items() if rise == largest),
+            "round(largest_model_share, 4)": round(float(largest / sum(rises.values())), 4),
         }
     return found
 
@@ -236,6 +250,8 @@ def weekday_pattern(oracle: Oracle, days: int) -> Table:
             "weekday_name": its[0].strftime("%A"),
             "days_counted": len(its),
             "downloads_median": float(median(known)) if known else None,
+            "downloads_min": min(known, default=None),
+            "downloads_max": max(known, default=None),
             "downloads_index": ratio(median(known), middle) if known else None,
             "models_median": float(median(sum(first[key][0] == on for key in births) for on in its)),
         }

@@ -870,8 +870,8 @@ MUTANTS = (
         "macros: a version that was met late has a release curve",
         "release_curves.sql",
         Sql(
-            "WHERE $versions.base_model = base AND $first_row.days_since_previous IS NOT NULL",
-            "WHERE $versions.base_model = base",
+            "base_model}) AND $first_row.days_since_previous IS NOT NULL",
+            "base_model})",
         ),
         ANALYSES + "release_curves_follow_versions_that_were_watched_from_their_beginning",
     ),
@@ -1001,8 +1001,41 @@ MUTANTS = (
     Mutant(
         "half-life: an old version's first week is made of what it had at the first snapshot",
         "half_life.sql",
-        Sql("HAVING min(known.age_days) <= 7", "HAVING true"),
+        Sql("OR fact.snapshot_date - cohort.published_on <= 7", "OR true"),
         HISTORIES,
+    ),
+    Mutant(
+        "half-life: downloads fade at the end of a whole week only",
+        "half_life.sql",
+        Sql("known.age_days <= limits.age_days", "known.age_days % 7 = 0"),
+        SURVIVAL + "half_lives_are_what_lifelines_estimates",
+    ),
+    Mutant(
+        "quartiles: the evidence of the median is that of the last age",
+        "quartiles.sql",
+        Sql(
+            "arg_min(c.at_risk, c.age_days) FILTER (round(c.surviving, 9) <= 0.5)",
+            "arg_max(c.at_risk, c.age_days) FILTER (round(c.surviving, 9) <= 0.5)",
+        ),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "macros: an unknown name has an empty answer",
+        "known.sql",
+        Sql("CASE WHEN names.has_it IS NOT FALSE", "CASE WHEN true"),
+        SURVIVAL + "an_unknown_name_is_an_error_that_tells_the_nearest_ones",
+    ),
+    Mutant(
+        "removed models: null is no date, and not all",
+        "removed_models.sql",
+        Sql("(since IS NULL OR", "(false OR"),
+        SURVIVAL + "what_is_not_asked_for_is_all",
+    ),
+    Mutant(
+        "version_wide: the lower bound of approval is no Wilson interval",
+        "approval_lower_bound",
+        Sql(") / (1 +", ") * (1 +"),
+        ANALYSES + "the_approval_of_a_version_is_that_of_the_marts",
     ),
     Mutant(
         "half-life: what was gained in a gap was gained on its last day",
@@ -1013,7 +1046,7 @@ MUTANTS = (
     Mutant(
         "half-life: the downloads of all types count",
         "half_life.sql",
-        Sql("models.type = of_type", "true"),
+        Sql("models.type = {known of_type dim_model type}", "true"),
         SURVIVAL + "the_half_life_of_a_base_model_and_type_is_one_row",
     ),
     Mutant(
@@ -1035,15 +1068,45 @@ MUTANTS = (
         MARKETS + "creators_migrate_with_their_first_version_for_another_base_model",
     ),
     Mutant(
+        "creator migration: who took up a base model yesterday has left the other one",
+        "creator_migration.sql",
+        Sql("WHEN asked.until - counts.took_up_on >= {settling_days}", "WHEN true"),
+        MARKETS + "creators_migrate_with_their_first_version_for_another_base_model",
+    ),
+    Mutant(
+        "creator migration: nobody ever has left",
+        "creator_migration.sql",
+        Sql("WHEN asked.until - counts.took_up_on >= {settling_days}", "WHEN false"),
+        MARKETS + "a_creator_has_left_a_base_model_after_90_days_without_a_version",
+    ),
+    Mutant(
+        "creator migration: days since the other base model are those since its last version",
+        "creator_migration.sql",
+        Sql("counts.took_up_on - counts.stopped_on", "counts.took_up_on - counts.last_from_on"),
+        MARKETS + "creators_migrate_with_their_first_version_for_another_base_model",
+    ),
+    Mutant(
+        "concentration: the largest model is the smallest",
+        "concentration.sql",
+        Sql("arg_max(o.model_id", "arg_min(o.model_id"),
+        MARKETS + "concentration_is_that_of_creators_per_base_model_and_for_all",
+    ),
+    Mutant(
         "concentration: unknown creators are one creator",
         "concentration.sql",
         Sql("AND models.username <> '(unknown)'", "AND true"),
         MARKETS + "concentration_is_that_of_creators_per_base_model_and_for_all",
     ),
     Mutant(
-        "trending tags: a new model's downloads are those of the whole window",
+        "trending tags: a new model counts by its downloads a day since its publication",
         "trending_tags.sql",
-        Sql("flows.downloads / flows.days_recent AS per_day", "flows.downloads / CAST(days AS INTEGER) AS per_day"),
+        Sql("CASE WHEN births.model_id IS NULL THEN", "CASE WHEN true THEN"),
+        MARKETS + "tags_rise_with_the_downloads_a_day_of_the_models_that_have_them",
+    ),
+    Mutant(
+        "trending tags: the share of the largest model is that of the smallest",
+        "trending_tags.sql",
+        Sql("max(rates.downloads) / sum", "min(rates.downloads) / sum"),
         MARKETS + "tags_rise_with_the_downloads_a_day_of_the_models_that_have_them",
     ),
     Mutant(
@@ -1051,6 +1114,12 @@ MUTANTS = (
         "trending_tags.sql",
         Sql("AND (flows.downloads_before IS NOT NULL OR births.model_id IS NOT NULL)", "AND true"),
         HISTORIES,
+    ),
+    Mutant(
+        "weekday pattern: the range of a weekday is its median",
+        "weekday_pattern.sql",
+        Sql("max(daily.downloads) AS", "median(daily.downloads) AS"),
+        MARKETS + "weekdays_have_medians_of_days_between_two_complete_snapshots",
     ),
     Mutant(
         "weekday pattern: a partial day is a day",
@@ -1300,7 +1369,7 @@ MUTANTS = (
     Mutant(
         "a refused date is compared with",
         "replay",
-        Code("$roll_back()", "pass"),
+        Code("$roll_back = $star.savepoint()", "$roll_back = lambda: None"),
         DECISIONS + "a_healthy_catalogue_recovers_by_itself_and_no_date_is_compared_with_a_refused_one",
     ),
     Mutant(

@@ -5,6 +5,7 @@ lifelines is given lives that are worked out from what the crawls saw, one by on
 """
 
 import random
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -105,12 +106,19 @@ def fitted(lives: list[tuple[int, int, bool]]) -> KaplanMeierFitter:
 
 
 def quartiles(lives: list[tuple[int, int, bool]]) -> tuple[int, int, *tuple[int | None, ...]]:
-    """Lives, those that end, and the quartiles of lifelines."""
+    """Lives, those that end, the quartiles of lifelines, and how many it has at risk at them."""
     # Rounded, because lifelines' product of fractions that should be a half may be a little more.
-    shares = fitted(lives).survival_function_.KM_estimate.round(9)
+    fit = fitted(lives)
+    shares = fit.survival_function_.KM_estimate.round(9)
     ages = [min(shares.index[shares <= 1 - part], default=None) for part in (0.25, 0.5, 0.75)]
+    at_risk = fit.event_table.at_risk - fit.event_table.entrance
     watched = [life for life in lives if life[0] < life[1]]
-    return len(watched), sum(life[2] for life in watched), *(None if age is None else int(age) - 1 for age in ages)
+    return (
+        len(watched),
+        sum(life[2] for life in watched),
+        *(None if age is None else int(age) - 1 for age in ages),
+        *(None if age is None else at_risk[age] for age in ages),
+    )
 
 
 def groups_of(pairs) -> dict[str | None, list]:
@@ -198,6 +206,33 @@ def test_half_lives_are_what_lifelines_estimates(month):
 def test_the_half_life_of_a_base_model_and_type_is_one_row(month, base_model, of_type):
     lives = [life for _, life in halvings([m for m in MODELS if (m.base_model, m.type) == (base_model, of_type)])]
     assert month.sql(f"from star.half_life('{base_model}', '{of_type}')") == [(base_model, *quartiles(lives))]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("half_life('illustrious')", "no base_model is called 'illustrious'; the nearest are Illustrious,"),
+        ("half_life(of_type := 'LoRA')", "no type is called 'LoRA'; the nearest are LORA, Checkpoint"),
+        ("release_curves('Flux')", "no base_model is called 'Flux'; the nearest are Flux.1 D,"),
+        ("adoption('SD1.5')", "no base_model is called 'SD1.5'; the nearest are SD 1.5,"),
+        ("adoption(null)", "no base_model is called 'null'"),
+        ("creator_migration('Flux', 'SD 1.5')", "no base_model is called 'Flux'; the nearest are Flux.1 D,"),
+        ("creator_migration('SD 1.5', 'Flux')", "no base_model is called 'Flux'; the nearest are Flux.1 D,"),
+        ("creator_migration('SD 1.5', null)", "no base_model is called 'null'"),
+    ],
+)
+def test_an_unknown_name_is_an_error_that_tells_the_nearest_ones(month, call, said):
+    with pytest.raises(duckdb.Error, match=re.escape(said)):
+        month.sql(f"from star.{call}")
+
+
+def test_what_is_not_asked_for_is_all(month):
+    assert month.sql("from star.half_life(of_type := 'LORA')") == month.sql("from star.half_life(null, 'LORA')")
+    columns = "sum(versions)::bigint, min(age_days), max(age_days)"
+    (of_all,) = month.sql(f"select {columns} from star.release_curves()")
+    calls = " union all ".join(f"from star.release_curves('{base_model}')" for base_model in BASES)
+    assert [of_all] == month.sql(f"select {columns} from ({calls})")
+    assert len(month.sql("from star.removed_models()")) == sum(each.gone is not None for each in MODELS)
 
 
 def test_an_unknown_dimension_of_survival_is_an_error_that_names_the_known_ones(month):

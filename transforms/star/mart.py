@@ -7,10 +7,7 @@ from datetime import date
 import polars as pl
 
 from transforms.star.facts import DOWNLOADS
-
-#: The normal quantile of a two-sided interval at 95 %.
-Z = 1.959963984540054
-
+from transforms.tables.approval import Z
 
 #: By what the cube cuts versions.
 CELL = ["base_model", "type", "browsing_level"]

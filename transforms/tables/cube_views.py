@@ -6,6 +6,7 @@ Stocks and flows are sums, null only if all their parts are; rates are computed 
 
 from collections.abc import Iterator
 
+from transforms.tables.approval import approval_rate
 from transforms.tables.dimensions import DimBaseModel, DimDate
 from transforms.tables.marts import MartBaseModelDaily, MartDaily
 
@@ -17,7 +18,7 @@ _STOCKS = (
 _AMOUNTS = [name for name in MartDaily.column_names() if name not in {*MartDaily.primary_key(), *_SPANS}]
 _FLOWS = [name for name in _AMOUNTS if name not in _STOCKS]
 _RATES = {
-    "approval_rate": "added.reviews_up / nullif(added.reviews_up + added.reviews_down, 0)",
+    "approval_rate": approval_rate("added.reviews_up", "added.reviews_down"),
     "rating": "added.rating_points / nullif(added.rating_points_count, 0) / 100",
 }
 _RATES_OF_SUMS = ", ".join(f"{rate} AS {name}" for name, rate in _RATES.items())

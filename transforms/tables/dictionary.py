@@ -23,6 +23,8 @@ from transforms.tables.declaration import about
 from transforms.tables.macros import MACROS, VIEWS, Macro, View
 
 DOCUMENT = Path("docs/data-dictionary.md")
+#: The list that dim_base_model is made with.
+BASE_MODELS = Path(__file__).parents[1] / "star" / "base_models.csv"
 
 SQL_TYPES: dict[type[pl.DataType], str] = {
     pl.Int8: "TINYINT",
@@ -221,6 +223,10 @@ Called like tables: `from star.trend_base_model(7)`. [The cookbook](sql-cookbook
 the demo's data. They look for schema `star` in the database in use: where the file is attached beside others, say
 `use` first."""
 
+ECOSYSTEM_NOTE = """\
+Which base models `ecosystem` counts together: those whose models work together. A name that is not
+listed has none yet."""
+
 ACCOUNT_NOTE = """\
 What belongs to the member of the API key is no part of the published tables: `civitai-etl vault pull` writes one
 Parquet file for each of these under `account/` in the data directory."""
@@ -237,6 +243,9 @@ def document() -> str:
         DIAGRAM_NOTE,
         f"```mermaid\n{diagram()}\n```",
         *(part for table in TABLES for part in _table_section(table)),
+        "## Ecosystems",
+        ECOSYSTEM_NOTE,
+        _markdown_table(("ecosystem", "base models"), ecosystems()),
         "## Views",
         *(part for view in VIEWS for part in _view_section(view)),
         "## Table macros",
@@ -247,6 +256,15 @@ def document() -> str:
         *(part for table in ACCOUNT_TABLES for part in _table_section(table)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def ecosystems() -> list[tuple[str, str]]:
+    """Each ecosystem of the list, and its base models."""
+    listed = pl.read_csv(BASE_MODELS).drop_nulls("ecosystem").sort("ecosystem", "base_model")
+    return [
+        (f"`{ecosystem}`", ", ".join(names))
+        for ecosystem, names in listed.group_by("ecosystem", maintain_order=True).agg("base_model").iter_rows()
+    ]
 
 
 def one_row_per(table: type[Table]) -> str:

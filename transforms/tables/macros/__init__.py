@@ -6,6 +6,7 @@ arguments and its columns:
     -- Which models ... One row per model.
     --
     -- @argument days: What it is asked.
+    -- @optional since: an argument that is null unless it is given.
     -- @column model_id: What it answers.
     -- @columns window: columns that several macros share.
     -- @counters fact_model_daily: the counters of a fact.
@@ -32,23 +33,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transforms.tables import TABLES, DimModel, DimModelVersion, HistoryTable, Table
+from transforms.tables.approval import approval_lower_bound, approval_rate
 from transforms.tables.cube_views import cube_views
 
 #: A model with fewer downloads than this in the window is not trending, whatever its growth.
 TRENDING_DOWNLOADS = 10
 #: A time before with fewer downloads a day than this counts as this many: 1 after 0.1 is no tenfold growth.
 TRENDING_PER_DAY_BEFORE = 1
+#: Who published nothing more for a base model has left it only after so many days.
+SETTLING_DAYS = 90
 
 _FOLDER = Path(__file__).parent
 _PLACEHOLDER = re.compile(r"\{(\w+) ?([^{}]*)\}")
-_TAG = re.compile(r"@(argument|columns?|counters) (\w+):? ?(.*)")
+_TAG = re.compile(r"@(argument|optional|columns?|counters) (\w+):? ?(.*)")
 #: Text that headers and queries share.
 _TEXTS = {
     "length": "Length of the window in days, back from the newest complete snapshot whose downloads are not withheld.",
     "by_share": "A flow that began before the window counts by its share of days.",
     "trending_downloads": str(TRENDING_DOWNLOADS),
     "trending_per_day_before": str(TRENDING_PER_DAY_BEFORE),
+    "settling_days": str(SETTLING_DAYS),
 }
+_FORMULAS = {"approval_rate": approval_rate, "approval_lower_bound": approval_lower_bound}
 _TABLES = {table.table_name(): table for table in TABLES}
 #: Columns that headers share, besides those of tables.
 _COLUMNS = {
@@ -74,17 +80,21 @@ class View:
 
 @dataclass(frozen=True)
 class Macro:
-    """A table macro: what it is asked, what it answers, and the query. Arguments and columns are in order."""
+    """A table macro: what it is asked, what it answers, and the query. Arguments and columns are in order; those in
+    `optional` are null unless they are given.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, str]
     columns: Mapping[str, str]
     sql: str
+    optional: frozenset[str] = frozenset()
 
     @property
     def signature(self) -> str:
-        return f"{self.name}({', '.join(self.parameters)})"
+        parameters = (f"{name} := null" if name in self.optional else name for name in self.parameters)
+        return f"{self.name}({', '.join(parameters)})"
 
 
 def _read(name: str) -> Macro:
@@ -93,6 +103,7 @@ def _read(name: str) -> Macro:
     description, _, tags = header.partition("\n\n")
     parameters: dict[str, str] = {}
     columns: dict[str, str] = {}
+    optional: set[str] = set()
     for kind, word, text in _tags(tags):
         if kind == "columns":
             columns |= _COLUMNS.get(word) or _descriptions(_TABLES[word])
@@ -100,8 +111,11 @@ def _read(name: str) -> Macro:
             every = _descriptions(_TABLES[word])
             columns |= {each: f"{every[each]} Null: hidden, or not known." for each in _counters(_TABLES[word])}
         else:
-            (parameters if kind == "argument" else columns)[word] = _filled(text)
-    return Macro(name, _filled(description.replace("\n", " ")), parameters, columns, _filled(query))
+            (columns if kind == "column" else parameters)[word] = _filled(text)
+            optional |= {word} if kind == "optional" else set()
+    return Macro(
+        name, _filled(description.replace("\n", " ")), parameters, columns, _filled(query), frozenset(optional)
+    )
 
 
 def _descriptions(table: type[Table]) -> dict[str, str]:
@@ -139,6 +153,8 @@ def _fragment(name: str, arguments: str) -> str:
     if name == "attributes":
         table, row = arguments.split()
         return _attributes(_TABLES[table], row)
+    if name in _FORMULAS:
+        return _FORMULAS[name](*arguments.split())
     if name == "last_counters":
         return _last_counters(_TABLES[arguments])
     _, query = _parts(_FOLDER / "fragments" / f"{name}.sql")

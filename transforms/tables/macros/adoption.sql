@@ -3,7 +3,8 @@
 -- before the first snapshot, but only those that some snapshot saw. Downloads of a week are known only from the first
 -- complete snapshot on. One row per week.
 --
--- @argument of_base_model: The base model, as a version states it now or stated it last.
+-- @argument of_base_model: The base model, as a version states it now or stated it last. A name that is not in
+--   dim_base_model, or null, is an error.
 -- @column weeks_since_first: Whole weeks since its first version was published; 0 is the first week.
 -- @column week_from: First day of the week. It begins on the weekday of the first publication.
 -- @column versions_published: Versions of the base model that were published in the week.
@@ -14,7 +15,8 @@
 -- @column days_observed: Days of the week whose downloads are known: those between the first complete snapshot and the
 --   newest one. Downloads of a week with fewer than 7 are those of fewer days.
 -- @column downloads: Downloads gained in the week by versions that had the base model then. A flow counts in each week
---   by its share of days. Null: no version's gain is known.
+--   by its share of days. They are not the growth of download_count, which loses what left, was hidden or was
+--   reclassified. Null: no version's gain is known.
 -- @column downloads_share: Their part in the downloads gained by all versions. Null: there are none to share.
 -- @column download_count: Downloads of all time of its versions, at the last complete snapshot of the week whose
 --   downloads are not withheld. Null: there is none.
@@ -22,14 +24,15 @@ WITH {counted_days},
 {versions},
 {owned_models},
 bounds AS (
-    SELECT min(c.date) AS since, max(c.date) AS until FROM counted_days AS c
+    SELECT span.*, {known coalesce(of_base_model,'null') dim_base_model base_model} AS base_model
+    FROM (SELECT min(c.date) AS since, max(c.date) AS until FROM counted_days AS c) AS span
 ),
 -- Published up to the newest complete snapshot.
 dated AS (
     SELECT
         versions.version_id,
         versions.published_on,
-        versions.base_model = of_base_model AS is_its,
+        versions.base_model = bounds.base_model AS is_its,
         CASE WHEN models.username <> '(unknown)' THEN models.username END AS username
     FROM versions
     JOIN bounds ON versions.published_on <= bounds.until

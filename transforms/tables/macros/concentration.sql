@@ -12,6 +12,8 @@
 -- @column top_creators: How many creators 1 % of them are, rounded up.
 -- @column top_share: Part of these creators, those with most downloads, in the downloads of all.
 -- @column hhi: Herfindahl-Hirschman index: the sum of the squares of the creators' parts, from 1 / creators to 1.
+-- @column largest_model_id: The model that gained most: one viral model looks like one strong creator.
+-- @column largest_model_share: Its part in the downloads of all models that gained some.
 WITH {windows},
 {flows fact_model_version_daily version_key},
 {owned_models},
@@ -19,6 +21,7 @@ gained AS (
     SELECT
         unnest([history.base_model, NULL]) AS base_model,
         models.username,
+        models.model_id,
         flows.downloads
     FROM flows
     JOIN star.dim_model_version AS history ON history.version_key = flows.version_key
@@ -29,6 +32,19 @@ amounts AS (
     SELECT gained.base_model, gained.username, greatest(round(sum(gained.downloads), 3), 0) AS downloads
     FROM gained
     GROUP BY gained.base_model, gained.username
+),
+of_models AS (
+    SELECT gained.base_model, gained.model_id, greatest(round(sum(gained.downloads), 3), 0) AS downloads
+    FROM gained
+    GROUP BY gained.base_model, gained.model_id
+),
+largest AS (
+    SELECT
+        o.base_model,
+        arg_max(o.model_id, {'downloads': o.downloads, 'first': -o.model_id}) AS model_id,
+        max(o.downloads) / sum(o.downloads) AS share
+    FROM of_models AS o
+    GROUP BY o.base_model
 ),
 placed AS (
     SELECT
@@ -64,6 +80,10 @@ SELECT
     m.gini,
     m.top_creators,
     m.top_share,
-    m.hhi
-FROM measures AS m CROSS JOIN windows
+    m.hhi,
+    largest.model_id AS largest_model_id,
+    largest.share AS largest_model_share
+FROM measures AS m
+JOIN largest ON largest.base_model IS NOT DISTINCT FROM m.base_model
+CROSS JOIN windows
 ORDER BY m.base_model IS NOT NULL, m.total DESC, m.base_model

@@ -7,8 +7,10 @@
 -- snapshot nobody knows them. Fewer than {trending_downloads} downloads in the first week are left out. One row per base
 -- model; if none is named, after one for all of them together.
 --
--- @argument of_base_model: The base model, as a version states it now or stated it last; null for each of them.
--- @argument of_type: The type that the model has now or had last; null for all types.
+-- @optional of_base_model: The base model, as a version states it now or stated it last; null for each of them. A name
+--   that is not in dim_base_model is an error.
+-- @optional of_type: The type that the model has now or had last, as the service spells it, such as LORA (LoCon is
+--   another one); null for all types. One that no model has is an error.
 -- @column base_model: The base model. Null: all together.
 -- @column versions: Versions that were watched beyond their first week.
 -- @column halved: Those of them that were seen to fall to half.
@@ -17,17 +19,21 @@
 -- @column days_median: The half-life: age in days by which half of versions have. Null: fewer than half are known to
 --   have.
 -- @column days_upper_quartile: Age in days by which three quarters of versions have. Null: fewer are known to have.
+-- @column at_risk_lower_quartile: Versions that were watched at the age of the lower quartile: seen before, and not halved
+--   yet. An estimate that rests on few of them is chance: below 10 do not quote it.
+-- @column at_risk_median: The same at the median.
+-- @column at_risk_upper_quartile: The same at the upper quartile.
 WITH {versions},
 {owned_models},
 cohort AS MATERIALIZED (
     SELECT versions.version_id, versions.base_model, versions.published_on
     FROM versions LEFT JOIN models ON models.model_id = versions.model_id
-    WHERE (of_base_model IS NULL OR versions.base_model = of_base_model)
-        AND (of_type IS NULL OR models.type = of_type)
+    WHERE (of_base_model IS NULL OR versions.base_model = {known of_base_model dim_base_model base_model})
+        AND (of_type IS NULL OR models.type = {known of_type dim_model type})
         AND versions.first_seen_on - versions.published_on <= 7
 ),
 -- Each known number, with what was gained and the days since the number before: since the publication, where it is the
--- first.
+-- first. A first number after the first week says nothing of that week.
 known AS MATERIALIZED (
     SELECT
         fact.version_id,
@@ -38,42 +44,64 @@ known AS MATERIALIZED (
             AS span
     FROM star.fact_model_version_daily AS fact JOIN cohort ON cohort.version_id = fact.version_id
     WHERE fact.download_count IS NOT NULL
+        AND (fact.downloads_delta IS NOT NULL OR fact.snapshot_date - cohort.published_on <= 7)
+),
+-- The number at the age of 7 is in the span of one known number.
+first_weeks AS MATERIALIZED (
+    SELECT
+        known.version_id,
+        known.downloads - known.gained * (known.age_days - 7) / nullif(known.span, 0) AS downloads
+    FROM known
+    WHERE known.age_days - known.span < 7 AND known.age_days >= 7
+        AND round(known.downloads - known.gained * (known.age_days - 7) / nullif(known.span, 0), 6) >= {trending_downloads}
+),
+-- By whole weeks, a seventh of the rows: who has fallen at the end of one fell then or before, and is not looked at after.
+weekly AS MATERIALIZED (
+    SELECT known.version_id, known.age_days, known.downloads, first_weeks.downloads AS first_week
+    FROM known JOIN first_weeks ON first_weeks.version_id = known.version_id
+    WHERE known.age_days % 7 = 0
+),
+limits AS (
+    SELECT week.version_id, min(week.age_days) AS age_days
+    FROM weekly AS week
+    JOIN weekly AS before ON before.version_id = week.version_id AND before.age_days = week.age_days - 7
+    WHERE week.age_days > 7 AND round(week.downloads - before.downloads - week.first_week / 2, 6) <= 0
+    GROUP BY week.version_id
+),
+searched AS MATERIALIZED (
+    SELECT known.*, first_weeks.downloads AS first_week
+    FROM known
+    JOIN first_weeks ON first_weeks.version_id = known.version_id
+    LEFT JOIN limits ON limits.version_id = known.version_id
+    WHERE limits.age_days IS NULL OR known.age_days <= limits.age_days
 ),
 -- The number at every age from the first known one on, and also of days on which it is not known.
 daily AS (
-    SELECT known.version_id, known.age_days, known.downloads FROM known
+    SELECT s.version_id, s.age_days, s.downloads FROM searched AS s
     UNION ALL
     SELECT k.version_id, k.age_days - k.back, k.downloads - k.gained * k.back / k.span
-    FROM (SELECT known.*, unnest(range(1, known.span)) AS back FROM known WHERE known.span > 1) AS k
-),
-watched AS (
-    SELECT known.version_id, max(known.age_days) AS left_age
-    FROM known
-    GROUP BY known.version_id
-    HAVING min(known.age_days) <= 7
-),
-first_weeks AS (
-    SELECT watched.version_id, watched.left_age, daily.downloads
-    FROM watched JOIN daily ON daily.version_id = watched.version_id AND daily.age_days = 7
-    WHERE round(daily.downloads, 6) >= {trending_downloads}
+    FROM (SELECT s.*, unnest(range(1, s.span)) AS back FROM searched AS s WHERE s.span > 1) AS k
 ),
 halved AS (
-    SELECT known.version_id, min(known.age_days) AS age_days
-    FROM known
-    JOIN first_weeks ON first_weeks.version_id = known.version_id
-    JOIN daily ON daily.version_id = known.version_id AND daily.age_days = known.age_days - 7
-    WHERE known.age_days > 7 AND round(known.downloads - daily.downloads - first_weeks.downloads / 2, 6) <= 0
-    GROUP BY known.version_id
+    SELECT s.version_id, min(s.age_days) AS age_days
+    FROM searched AS s
+    JOIN daily ON daily.version_id = s.version_id AND daily.age_days = s.age_days - 7
+    WHERE s.age_days > 7 AND round(s.downloads - daily.downloads - s.first_week / 2, 6) <= 0
+    GROUP BY s.version_id
+),
+-- Of a version that did not fall all rows were searched.
+watched AS (
+    SELECT s.version_id, max(s.age_days) AS left_age FROM searched AS s GROUP BY s.version_id
 ),
 lives AS (
     SELECT
         unnest(CASE WHEN of_base_model IS NULL THEN [cohort.base_model, NULL] ELSE [cohort.base_model] END) AS value,
         7 AS entered_age,
-        coalesce(halved.age_days, first_weeks.left_age) AS left_age,
+        coalesce(halved.age_days, watched.left_age) AS left_age,
         halved.age_days IS NOT NULL AS has_ended
-    FROM first_weeks
-    JOIN cohort ON cohort.version_id = first_weeks.version_id
-    LEFT JOIN halved ON halved.version_id = first_weeks.version_id
+    FROM watched
+    JOIN cohort ON cohort.version_id = watched.version_id
+    LEFT JOIN halved ON halved.version_id = watched.version_id
 ),
 {kaplan_meier},
 {quartiles}
@@ -83,6 +111,9 @@ SELECT
     q.ended AS halved,
     q.lower_quartile AS days_lower_quartile,
     q.median AS days_median,
-    q.upper_quartile AS days_upper_quartile
+    q.upper_quartile AS days_upper_quartile,
+    q.at_risk_lower_quartile,
+    q.at_risk_median,
+    q.at_risk_upper_quartile
 FROM quartiles AS q
 ORDER BY q.value IS NOT NULL, q.lives DESC, q.value

@@ -1,7 +1,7 @@
 -- Which models changed what they allow. A value counts as changed if another one was known before: what the service did
--- not say is no change. One row per model, date and licence column, newest first.
+-- not say is no change, and neither is None for an empty list: both allow nothing. One row per model, date and licence column, newest first.
 --
--- @argument since: First date of changes to list; null for all.
+-- @optional since: First date of changes to list; null for all.
 -- @column changed_on: First snapshot date that shows it; a change inside a gap dates to the gap's end.
 -- @column model_id: The service's id of the model.
 -- @column name: Title of the model from then on.

@@ -2,7 +2,7 @@
 -- with the version's own download address; else a Model before a Pruned Model before anything else, then SafeTensor,
 -- pruned and fp16 before others, then the lowest file_id. Files and versions that are gone have no answer. One row.
 --
--- @argument of_version: The service's id of the version; null for all versions.
+-- @optional of_version: The service's id of the version; null for all versions.
 -- @columns dim_file
 -- @column chosen_by: What tells: is_primary, address or kind (kind, format and weights).
 WITH {main_files}

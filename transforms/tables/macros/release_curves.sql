@@ -2,7 +2,8 @@
 -- their beginning: published since the complete crawl before the one that saw them first. Every age has the versions
 -- that were observed at it with a known number, fewer at greater ages; nothing is filled in. One row per age.
 --
--- @argument base: The base model, as a version states it now or stated it last.
+-- @optional base: The base model, as a version states it now or stated it last; null for all. A name that is not in
+--   dim_base_model is an error.
 -- @column age_days: Days from the day of publication to the snapshot, both in UTC. A version that is seen before the
 --   day that it states was published when it was first seen.
 -- @column versions: Versions that were observed at that age with a known number.
@@ -17,7 +18,8 @@ cohort AS (
     FROM versions JOIN star.fact_model_version_daily AS first_row
         ON first_row.version_id = versions.version_id AND first_row.snapshot_date = versions.first_seen_on
     -- A first row has a span only if the version was published since the complete crawl before.
-    WHERE versions.base_model = base AND first_row.days_since_previous IS NOT NULL
+    WHERE (base IS NULL OR versions.base_model = {known base dim_base_model base_model})
+        AND first_row.days_since_previous IS NOT NULL
 )
 SELECT
     fact.snapshot_date - cohort.published_on AS age_days,

@@ -2,7 +2,7 @@
 -- down all look the same. Only complete crawls bury, so a partial one never adds to this list. One row per removal,
 -- newest first.
 --
--- @argument since: First date of removals to list.
+-- @optional since: First date of removals to list; null for all.
 -- @column model_id: The service's id of the model.
 -- @column name: Title of the model when it vanished.
 -- @column type: Kind of the model when it vanished.
@@ -13,7 +13,7 @@
 -- @column download_count: Downloads of all time as last known before. Null: its creator hid them throughout.
 WITH removals AS MATERIALIZED (
     SELECT history.model_id, history.name, history.type, history.username, history.removed_on
-    FROM star.dim_model AS history WHERE history.removed_on >= CAST(since AS DATE)
+    FROM star.dim_model AS history WHERE history.removed_on IS NOT NULL AND (since IS NULL OR history.removed_on >= CAST(since AS DATE))
 ),
 returns AS (
     SELECT removals.model_id, removals.removed_on, min(later.valid_from) AS returned_on

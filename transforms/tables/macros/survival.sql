@@ -4,7 +4,7 @@
 -- after it was gone does not count again. A model without a date of publication is left out. At young ages few models
 -- are watched: look at at_risk. One row per value and age at which a model was found gone.
 --
--- @argument dimension: What to compare: base_model, ecosystem, family, modality, type, username, nsfw or availability;
+-- @optional dimension: What to compare: base_model, ecosystem, family, modality, type, username, nsfw or availability;
 --   null for all models together. Anything else is an error.
 -- @column value: Value of the dimension that the model had when it was first seen; the base model is that of the newest
 --   version that it had then. Null: not known, or no dimension is named.

@@ -13,6 +13,10 @@
 -- @column days_median: Age in days by which half of versions have the number. Null: fewer than half are known to have.
 -- @column days_upper_quartile: Age in days by which three quarters of versions have the number. Null: fewer are known
 --   to have.
+-- @column at_risk_lower_quartile: Versions that were watched at the age of the lower quartile: seen before, and not there
+--   yet. An estimate that rests on few of them is chance: below 10 do not quote it.
+-- @column at_risk_median: The same at the median.
+-- @column at_risk_upper_quartile: The same at the upper quartile.
 WITH {versions},
 {counted_days},
 -- The rows on which a number became known that had not been known before, and those on which it came to `n`. A flow is
@@ -78,6 +82,9 @@ SELECT
     q.ended AS reached,
     q.lower_quartile AS days_lower_quartile,
     q.median AS days_median,
-    q.upper_quartile AS days_upper_quartile
+    q.upper_quartile AS days_upper_quartile,
+    q.at_risk_lower_quartile,
+    q.at_risk_median,
+    q.at_risk_upper_quartile
 FROM quartiles AS q
 ORDER BY q.value IS NOT NULL, q.lives DESC, q.value

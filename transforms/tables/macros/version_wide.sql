@@ -37,6 +37,10 @@
 -- @column version_download_count: Downloads of all time of the version. Null: hidden, or not known.
 -- @column version_thumbs_up_count: Users who recommend the version. Null: not known.
 -- @column version_thumbs_down_count: Users who advise against the version. Null: not known.
+-- @column version_approval_rate: Part of the reviews that recommend the version: up / (up + down), as in the marts.
+--   Null: nobody reviewed it, or not known.
+-- @column version_approval_lower_bound: Lower end of the 95 % Wilson interval around it: rank by it, and a few good
+--   reviews weigh less than many. Null: likewise.
 -- @column version_rating_count: Ratings in stars of the version. Null: not known.
 -- @column version_rating: Mean of these ratings. Null: not known.
 -- @column model_counted_on: The snapshot that saw the model's counters. Null: none did.
@@ -87,6 +91,8 @@ SELECT
     of_version.download_count AS version_download_count,
     of_version.thumbs_up_count AS version_thumbs_up_count,
     of_version.thumbs_down_count AS version_thumbs_down_count,
+    {approval_rate of_version.thumbs_up_count of_version.thumbs_down_count} AS version_approval_rate,
+    {approval_lower_bound of_version.thumbs_up_count of_version.thumbs_down_count} AS version_approval_lower_bound,
     of_version.rating_count AS version_rating_count,
     of_version.rating AS version_rating,
     of_model.counted_on AS model_counted_on,

@@ -8,6 +8,8 @@
 -- @column weekday_name: Its English name.
 -- @column days_counted: Days of the window that count.
 -- @column downloads_median: Median of the downloads of such a day, over all models.
+-- @column downloads_min: The least of them. Where the ranges of weekdays overlap, the medians differ by chance.
+-- @column downloads_max: The most of them.
 -- @column downloads_index: downloads_median / the median over all days that count. Null: that is not above zero.
 -- @column models_median: Median of the models that were published on such a day: seen first on it, and published since
 --   the crawl of the day before.
@@ -45,6 +47,8 @@ SELECT
     dayname(any_value(daily.date)) AS weekday_name,
     count(*) AS days_counted,
     median(daily.downloads) AS downloads_median,
+    min(daily.downloads) AS downloads_min,
+    max(daily.downloads) AS downloads_max,
     median(daily.downloads) / nullif(greatest((SELECT median(each.downloads) FROM daily AS each), 0), 0)
         AS downloads_index,
     median(daily.models) AS models_median
