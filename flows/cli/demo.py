@@ -18,7 +18,7 @@ from flows.reporting import charts, report
 from flows.reporting.console import progress_display, say
 from flows.reporting.freshness import coverage
 from flows.reporting.logs import log_to_file
-from flows.steps import RunSummary, run_daily_snapshot
+from flows.steps import RunSummary, publish, run_daily_snapshot
 from pipelines.errors import CivitaiEtlError
 from pipelines.memory import duckdb_config
 from pipelines.progress import Progress, duration
@@ -89,6 +89,10 @@ def run_demo(days: int, models: int, data_dir: Path) -> int:
                 # The same simulation, only at another port each time.
                 runs.append(run_daily_snapshot(settings, day, _NotesOnly(progress), service_moved=True))
                 progress.update("simulated days", len(runs), len(missing), "days")
+    else:
+        # An earlier version may have published them, with other views and macros.
+        with writer_lock(data_dir, settings.directory.lake), progress_display() as progress:
+            publish(settings, progress)
     with storage_errors(data_dir):
         _render_summary(settings, runs, time.monotonic() - began)
     return 0
