@@ -17,6 +17,7 @@ _NAMES = (
 def leave_out_its_lines() -> None:
     """Leave them out in this process."""
     for name in _NAMES:
-        logging.getLogger(f"prefect.{name}").setLevel(logging.CRITICAL)
+        # Not its level, which one of them does not look at.
+        logging.getLogger(f"prefect.{name}").disabled = True
     # A handler writes to standard error itself if it cannot send a record.
     logging.raiseExceptions = False

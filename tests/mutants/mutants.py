@@ -1507,7 +1507,7 @@ MUTANTS = (
     Mutant(
         "serve: every part of Prefect tells that the server is lost",
         "leave_out_its_lines",
-        Code("logging.CRITICAL", "logging.NOTSET"),
+        Code("logging.getLogger($name).disabled = True", "pass"),
         SERVE + "a_given_server_that_is_lost_while_a_run_works_is_told_in_one_line[True]",
     ),
     Mutant(
