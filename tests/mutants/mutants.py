@@ -1301,7 +1301,7 @@ MUTANTS = (
     Mutant(
         "a refused date is compared with",
         "replay",
-        Code("$roll_back()", "pass"),
+        Code("$roll_back = $star.savepoint()", "$roll_back = $star.savepoint"),
         DECISIONS + "a_healthy_catalogue_recovers_by_itself_and_no_date_is_compared_with_a_refused_one",
     ),
     Mutant(
