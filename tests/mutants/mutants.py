@@ -1556,7 +1556,7 @@ MUTANTS = (
     Mutant(
         "status: an older complete snapshot is fresh without a word on the partial newest day",
         "_doubts",
-        Code("$condition.newest_is_complete is False and ($day := $condition.newest_partial)", "False"),
+        Code("$condition.newest_is_complete is False", "$condition.newest_is_complete is None"),
         STATUS + "text_names_everything_that_is_not_as_it_should_be",
     ),
     Mutant(
