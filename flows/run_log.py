@@ -16,6 +16,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 from prefect.exceptions import MissingContextError
 
+from flows import lost_server
 from flows.reporting.logged_progress import LoggedProgress, extent_line, slowest
 from flows.reporting.logs import LOG, install, log_to_file, stop_logging
 from flows.reporting.text import plain
@@ -94,14 +95,20 @@ class _RunLog(logging.Handler):
 
 
 class _WithoutAdvice(logging.Filter):
-    """Drops the tracebacks that Prefect logs for an error that a person can act on: the run has logged its line."""
+    """Drops the tracebacks that Prefect logs for an error that a person can act on: the run has logged its line.
+
+    That a task has ended is no error of its own, either. Prefect logs the end of a run with INFO, too.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.ERROR and str(record.msg).startswith("Finished in state "):
+            record.levelno, record.levelname = logging.INFO, "INFO"
         return not (record.exc_info and isinstance(record.exc_info[1], CivitaiEtlError))
 
 
 for _name in ("prefect.flow_runs", "prefect.task_runs", "prefect.engine"):
     logging.getLogger(_name).addFilter(_WithoutAdvice())
+lost_server.leave_out_its_lines()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ report itself, the next `serve` reports when it starts.
 
 import asyncio
 import fcntl
-import logging
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows import lost_server
 from flows.cli.prefect_server import (
     GRACE_SECONDS,
     LOOPBACK,
@@ -113,13 +113,12 @@ def one_serve(data_dir: Path) -> Iterator[None]:
 
 def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     import httpx
-    from prefect.runner import Runner
 
+    from flows.cli.flow_runner import FlowRunner
     from flows.deployments import deployments
 
     to_serve = deployments(settings)
-    # Schedules stay active over a restart. Otherwise a machine that was down at night would stay paused.
-    runner = Runner(pause_on_shutdown=False)
+    runner = FlowRunner()
     try:
         for one in to_serve:
             runner.add_deployment(one.to_serve())
@@ -128,9 +127,7 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     lines = [one.line() for one in to_serve]
     lines.append(f"Prefect is at {api_url.removesuffix('/api')} (Ctrl-C ends it)")
     print("\n".join(lines), file=sys.stderr, flush=True)
-    # These report a lost server, each in its own way. The code below reports it in one line.
-    for name in ("FlowRunCancellingObserver", "FlowRunSuspendingObserver", "events.clients", "runner.event_emitter"):
-        logging.getLogger(f"prefect.{name}").setLevel(logging.ERROR)
+    lost_server.leave_out_its_lines()
     os.environ[VARIABLE] = f"{os.getpid()} {runs_directory(settings).absolute()}"
     try:
         reason = asyncio.run(_run_watched(runner, settings, [one.full_name for one in to_serve], server))

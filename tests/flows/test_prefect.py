@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from emulator.launch import launch
 from flows.cli.prefect_server import prefect_environment, prefect_server
 from flows.interrupted import report_lost
+from flows.supervised import end_left_behind, recorded
 from pipelines.run_record import read_record
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
@@ -327,15 +328,13 @@ def test_the_vault_is_planned_and_brought_in_line_with_the_query_that_a_run_is_g
         {"version_id": version_id, "change": "add", "result": "done", "why": ""} for version_id in versions
     ]
     assert [one["request"] for one in service.requests()].count("/vault/toggle-version") == 2
-    refused = server.run(deployment, {"sql": "select 999999999 as version_id", "apply": True})
-    state = server.final_state(refused)
-    assert (state["type"], "such as add 999999999: refused" in state["message"]) == ("FAILED", True)
 
 
-def test_the_key_that_runs_use_is_nowhere_in_what_the_server_and_the_runs_keep(server, served, published):
+def test_the_key_is_nowhere_in_what_the_server_and_the_runs_keep_after_a_refused_change(server, served, published):
     settings, deployments = served
     refused = server.run(deployments["sync_vault/on-demand"], {"sql": "select 999999999 as version_id", "apply": True})
-    assert server.final_state(refused)["type"] == "FAILED"
+    state = server.final_state(refused)
+    assert (state["type"], "such as add 999999999: refused" in state["message"]) == ("FAILED", True)
     assert found_in(server.home, "select 999999999 as version_id"), "the server keeps what its runs are given"
     assert found_in(server.home, KEY) + found_in(settings.data_dir, KEY) == []
 
@@ -351,6 +350,22 @@ def test_at_a_server_that_others_use_only_the_runs_of_this_data_directory_are_re
     assert [state["type"] for state in states] == ["CRASHED", "RUNNING"]
     assert states[0]["message"] == "Its process is gone."
     server.ask(f"/deployments/{deployment}", method="DELETE")
+
+
+def test_a_run_that_is_completed_stays_so_if_its_runner_ends_while_its_process_exits(server, tmp_path):
+    environment = os.environ | prefect_environment(Settings(data_dir=tmp_path)) | {"PREFECT_API_URL": server.api_url}
+    environment |= {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PYTHONPATH": str(ROOT)}
+    program = [sys.executable, str(ROOT / "tests/flows/lingering.py"), str(tmp_path)]
+    with subprocess.Popen(program, env=environment, cwd=ROOT) as process:
+        deployment = server.deployment("lingering/lingering")
+        run = server.run(deployment, {})
+        server.state_of_name(run, "Completed")
+        assert len(list(recorded(tmp_path))) == 1, "its process exits"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert [state["name"] for state in server.states(run)][-1] == "Completed"
+    assert end_left_behind(tmp_path) == []
+    server.ask(f"/deployments/{deployment['id']}", method="DELETE")
 
 
 @pytest.fixture(scope="module")
@@ -444,13 +459,11 @@ def test_a_daily_run_that_has_waited_in_vain_for_another_writer_is_tried_again(s
 def test_the_deployment_file_says_the_same_as_serve(server, served, tmp_path):
     _, by_serve = served
     environment = os.environ | prefect_environment(Settings(data_dir=tmp_path)) | {"PREFECT_API_URL": server.api_url}
-    for arguments in (
-        ("work-pool", "create", "civitai-etl", "--type", "process"),
-        ("--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / "prefect.yaml")),
-    ):
-        subprocess.run(
-            [sys.executable, "-m", "prefect", *arguments], env=environment, cwd=ROOT, check=True, capture_output=True
-        )
+    server.ask("/work_pools/", {"name": "civitai-etl", "type": "process"})
+    deploy = ["--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / "prefect.yaml")]
+    subprocess.run(
+        [sys.executable, "-m", "prefect", *deploy], env=environment, cwd=ROOT, check=True, capture_output=True
+    )
     # The one with short pauses is of these tests.
     by_file = {row["id"]: row for row in server.ask("/deployments/filter") if row["name"] != "short-pauses"}
     assert by_file.keys() == {row["id"] for row in by_serve.values()}

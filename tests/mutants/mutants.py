@@ -47,6 +47,7 @@ MESSAGES = "flows/test_messages.py::test_"
 HISTORIES = "fuzz/test_histories.py::test_the_star_of_a_generated_catalogue_is_what_the_oracle_has"
 SUPERVISED = "flows/test_supervised.py::test_"
 SERVE = "flows/test_serve.py::test_"
+PREFECT = "flows/test_prefect.py::test_"
 RANGES = "transforms/test_ranges.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
 
@@ -1369,7 +1370,7 @@ MUTANTS = (
     Mutant(
         "a refused date is compared with",
         "replay",
-        Code("$roll_back = $star.savepoint()", "$roll_back = lambda: None"),
+        Code("$roll_back = $star.savepoint()", "$roll_back = $star.savepoint"),
         DECISIONS + "a_healthy_catalogue_recovers_by_itself_and_no_date_is_compared_with_a_refused_one",
     ),
     Mutant(
@@ -1567,6 +1568,18 @@ MUTANTS = (
         SERVE + "a_run_that_ended_by_itself_or_by_a_person_was_not_cut_off[state1-False]",
     ),
     Mutant(
+        "serve: a run that is completed is cancelled when serve ends",
+        "FlowRunner.cancel_all",
+        Code("await asyncio.gather(*$ends)", "await super().cancel_all()"),
+        PREFECT + "a_run_that_is_completed_stays_so_if_its_runner_ends_while_its_process_exits",
+    ),
+    Mutant(
+        "serve: every part of Prefect tells that the server is lost",
+        "leave_out_its_lines",
+        Code("logging.getLogger($name).disabled = True", "pass"),
+        SERVE + "a_given_server_that_is_lost_while_a_run_works_is_told_in_one_line[True]",
+    ),
+    Mutant(
         "a log line that was cut short spoils the next one",
         "LogFile._append",
         Code("$file.write($whole) < len($whole)", "bool($file.write($whole) < 0)"),
@@ -1612,10 +1625,7 @@ MUTANTS = (
     Mutant(
         "status: an older complete snapshot is fresh without a word on the partial newest day",
         "_doubts",
-        Code(
-            "$condition.newest_is_complete is False and ($day := $condition.newest_partial)",
-            "($day := $condition.newest_partial) and False",
-        ),
+        Code("$condition.newest_is_complete is False", "$condition.newest_is_complete is None"),
         STATUS + "text_names_everything_that_is_not_as_it_should_be",
     ),
     Mutant(
