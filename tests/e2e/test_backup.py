@@ -533,7 +533,7 @@ def test_the_commands_say_what_they_did_and_refuse_in_one_line(desk, tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert f"Restored to {tmp_path / 'data'}: 3 snapshot dates, 2026-01-30 to 2026-02-01; as of " in ended.stdout
     assert command.sql("select count(distinct snapshot_date) from star.fact_model_daily") == ["2"]
-    assert "ok       backup: none yet" in command.run("doctor").stdout
+    assert "ok       backup            none yet" in command.run("doctor").stdout
     ended = command.run("backup", "my backup")
     assert ended.returncode == 0, ended.stderr
     assert "Backed up to my backup: 3 snapshot dates" in ended.stdout
