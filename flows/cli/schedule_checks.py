@@ -58,7 +58,7 @@ class _PrefectServer:
 
     def schedules(self) -> str:
         if self._seen is None:
-            raise NotTried("no Prefect server answers")
+            raise NotTried("there is no Prefect server to ask")
         from flows.cli.watchdog import amiss
 
         problems = [f"no runner asks for {one.name}" for one in self._seen if one.is_registered and not one.is_served]

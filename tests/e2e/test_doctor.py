@@ -201,3 +201,12 @@ def test_the_key_is_tried_where_the_service_asks_for_one(tmp_path, key, me, mode
         assert len(service.asked("/me")) == (key is not None and models != 503)
     assert found["API key"][0] == result
     assert words in found["API key"][1]
+
+
+def test_status_shows_how_the_last_run_failed_also_into_a_pipe_and_before_anything_is_published(civitai_etl):
+    now = datetime.now(UTC)
+    civitai_etl.data_dir.mkdir()
+    write_record(civitai_etl.data_dir, RunRecord(now.date(), now, now, "failed", "the service was down"))
+    ended = civitai_etl.run("status")
+    assert (ended.returncode, "the service was down" in ended.stdout) == (4, True)
+    assert "Nothing is published" in ended.stderr
