@@ -73,12 +73,14 @@ def _raw(settings: Settings) -> str:
 def _published(settings: Settings) -> str:
     from flows.reporting.report import open_analytics, published_dates
     from transforms.estimate import replay_line
-    from transforms.lake.publish import is_outdated, read_manifest
+    from transforms.lake.publish import MANIFEST, is_outdated, read_manifest
     from transforms.lake.published import is_there
     from transforms.tables import DECLARATIONS_VERSION
 
     analytics = settings.directory.analytics
     if not is_there(analytics):
+        if (settings.directory.lake / "star" / MANIFEST).exists():
+            raise Doubt(f"{analytics} is gone: `civitai-etl rebuild` makes it again from raw, without requests")
         return "none yet; `civitai-etl snapshot` makes them"
     with open_analytics(analytics) as connection:
         dates = published_dates(connection)

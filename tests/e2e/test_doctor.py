@@ -119,6 +119,13 @@ def test_what_is_old_or_failed_is_a_warning(directory):
     assert found["backup"][1].endswith("make a new one with `civitai-etl backup /mnt/backup`")
 
 
+def test_lost_tables_are_told_from_none(directory, tmp_path):
+    (directory / "analytics.duckdb").unlink()
+    result, words = look(directory)["published tables"]
+    assert (result, "is gone: `civitai-etl rebuild` makes it again" in words) == ("warning", True)
+    assert look(tmp_path / "new")["published tables"] == ("ok", "none yet; `civitai-etl snapshot` makes them")
+
+
 def test_a_writer_at_work_is_a_problem_and_its_warehouse_is_left_alone(directory):
     with writer_lock(directory):
         found = look(directory)
