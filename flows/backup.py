@@ -4,15 +4,17 @@ A backup has the warehouse with its archive, the published files with what the n
 `analytics.duckdb` and the account. High-water marks, pagination state and decisions are rows of the warehouse. Left
 out is what says nothing about the data: dlt's working folder, logs, Prefect's database, locks.
 
-It holds the writer lock. Readers of `analytics.duckdb` go on reading.
+It holds the writer lock, and can stop between two files for a snapshot that waits. Readers of `analytics.duckdb` go on
+reading.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import msgspec
@@ -38,7 +40,7 @@ from pipelines.storage.backup_folder import (
 )
 from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import storage_errors
-from pipelines.storage.lock import writer_lock
+from pipelines.storage.lock import SafePoint, go_on, writer_lock
 from pipelines.storage.replacement import replace_text
 from pipelines.storage.sql import parquet_rows
 from transforms.continuity import lost_dates, raw_observations, refuse_lost_dates
@@ -50,6 +52,8 @@ from transforms.tables import DECLARATIONS_VERSION
 LAST_BACKUP = "last-backup.json"
 #: How many dates a message names.
 NAMED = 3
+
+Thing = TypeVar("Thing")
 
 
 class LastBackup(msgspec.Struct, frozen=True):
@@ -79,10 +83,18 @@ class RestoreReport:
 # -------------------------------------------------------------------------------------------------------------- backup
 
 
-def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> BackupReport:
+def back_up(
+    settings: Settings,
+    folder: Path,
+    progress: Progress = Silent(),
+    *,
+    wait_seconds: float = 0.0,
+    safe_point: SafePoint = go_on,
+) -> BackupReport:
     """Bring the backup in `folder` up to date with the data directory; only what changed is copied.
 
-    A load that was cut off is finished first, as by every command that writes.
+    A load that was cut off is finished first, as by every command that writes. `safe_point` is called between two files
+    and two tables, and may raise: what was copied by then is not copied again.
 
     Raises:
         BackupError: the folder cannot hold this backup, or its disk fails; the backup that was there stays.
@@ -94,12 +106,13 @@ def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> 
     if not directory.warehouse.exists():
         raise BackupError(f"There is nothing to back up at {directory.root}: run `civitai-etl snapshot` first.")
     backup = BackupFolder(folder)
-    with locked(directory), storage_errors(directory.root, directory.lake), backup.locked(for_writing=True):
+    lock = locked(directory, wait_seconds=wait_seconds, progress=progress)
+    with lock, storage_errors(directory.root, directory.lake), backup.locked(for_writing=True):
         before = backup.manifest()
         drain(settings, progress)
         fold_log(directory.warehouse)
         sources = dict(_sources(directory))
-        files = _described(sources, progress)
+        files = _described(sources, progress, safe_point)
         refuse_lost_dates(directory)
         observations, load = raw_observations(directory.warehouse), first_load(directory.warehouse)
         if before:
@@ -107,7 +120,7 @@ def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> 
         missing = {file.sha256: (sources[file.path], file) for file in files if not backup.has(file)}
         size = sum(file.bytes for _, file in missing.values())
         refuse_too_small([(backup.root, size)], "make room, or back up to another disk.")
-        backup.add(missing.values(), bytes_report(progress, "copy", size))
+        backup.add(_between(missing.values(), safe_point), bytes_report(progress, "copy", size))
         manifest = Manifest(
             program=version("civitai-etl"),
             duckdb=duckdb.__version__,
@@ -119,7 +132,7 @@ def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> 
             first_load=load,
             observations=observations,
             files=files,
-            tables=table_sums(Lake(directory.lake), read_manifest(directory.analytics), progress),
+            tables=table_sums(Lake(directory.lake), read_manifest(directory.analytics), progress, safe_point),
         ).sealed()
         backup.commit(manifest)
         last = LastBackup(manifest.created_at, str(backup.root))
@@ -128,12 +141,17 @@ def back_up(settings: Settings, folder: Path, progress: Progress = Silent()) -> 
 
 
 @contextmanager
-def locked(directory: DataDirectory, *, restores: bool = False) -> Iterator[None]:
+def locked(
+    directory: DataDirectory, *, restores: bool = False, wait_seconds: float = 0.0, progress: Progress = Silent()
+) -> Iterator[None]:
     """The locks of account and data directory, in the order in which the vault's commands take them."""
     with ExitStack() as locks:
         if directory.account.exists():
-            locks.enter_context(writer_lock(directory.account))
-        locks.enter_context(writer_lock(directory.root, directory.lake, restores=restores))
+            locks.enter_context(writer_lock(directory.account, wait_seconds=wait_seconds, progress=progress))
+        root = writer_lock(
+            directory.root, directory.lake, restores=restores, wait_seconds=wait_seconds, progress=progress
+        )
+        locks.enter_context(root)
         yield
 
 
@@ -181,13 +199,22 @@ def account_files(account: Path) -> list[Path]:
     return sorted(file for file in files if file.suffix in kept and not file.name.startswith(".") and file.is_file())
 
 
-def _described(sources: Mapping[str, Path], progress: Progress) -> tuple[BackedUpFile, ...]:
+def _between(things: Iterable[Thing], safe_point: SafePoint) -> Iterator[Thing]:
+    """The same things; before each is a moment when the backup can stop."""
+    for each in things:
+        safe_point()
+        yield each
+
+
+def _described(sources: Mapping[str, Path], progress: Progress, safe_point: SafePoint) -> tuple[BackedUpFile, ...]:
     """The files with size and checksum. All are read: a damaged one must not take the place of one that is whole."""
     report = bytes_report(progress, "read", sum(source.stat().st_size for source in sources.values()))
-    return tuple(describe(path, source, report) for path, source in sources.items())
+    return tuple(describe(path, source, report) for path, source in _between(sources.items(), safe_point))
 
 
-def table_sums(lake: Lake, files: list[LakeFile], progress: Progress = Silent()) -> tuple[TableSum, ...]:
+def table_sums(
+    lake: Lake, files: list[LakeFile], progress: Progress = Silent(), safe_point: SafePoint = go_on
+) -> tuple[TableSum, ...]:
     """Count and checksum of the rows of every published table, by name. Another DuckDB has other checksums."""
     by_table: dict[str, list[Path]] = {}
     for file in files:
@@ -196,7 +223,7 @@ def table_sums(lake: Lake, files: list[LakeFile], progress: Progress = Silent())
     sums = []
     with duckdb.connect(config=duckdb_config(lake.root)) as connection:
         connection.execute("SET enable_progress_bar = false")
-        for number, (name, of_table) in enumerate(sorted(by_table.items()), start=1):
+        for number, (name, of_table) in enumerate(_between(sorted(by_table.items()), safe_point), start=1):
             rows = parquet_rows(of_table)
             columns = [column for (column, *_) in connection.execute(f"DESCRIBE FROM {rows}").fetchall()]
             count, total = fingerprint(connection, rows, columns)

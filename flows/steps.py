@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
+from flows.backup import BackupReport, back_up
 from flows.reporting.report import NothingPublishedError, open_analytics
 from pipelines.api.client import Client
 from pipelines.crawl.discovery import RefreshReport, refresh
@@ -374,5 +375,23 @@ def compact_closed_months(settings: Settings, progress: Progress = Silent(), *, 
             _build(settings, progress, safe_point=safe_point)
             with under_way(directory.root, "compact", progress):
                 return compact(directory, limits=settings, progress=progress, safe_point=safe_point)
+
+    return _until_done(work, settings, progress, wait=True) if wait else work(0.0)
+
+
+def back_up_directory(
+    settings: Settings, folder: Path, progress: Progress = Silent(), *, wait: bool = False
+) -> BackupReport:
+    """Bring the backup in `folder` up to date; a snapshot that waits goes first.
+
+    With `wait` it waits for another writer, and starts again if it has to give way: only what is new is copied then.
+
+    Raises:
+        GaveWayError: a snapshot waits; the backup that was there stays.
+        CivitaiEtlError: as for `flows.backup.back_up`.
+    """
+
+    def work(wait_seconds: float) -> BackupReport:
+        return back_up(settings, folder, progress, wait_seconds=wait_seconds, safe_point=_safe_point(settings))
 
     return _until_done(work, settings, progress, wait=True) if wait else work(0.0)

@@ -49,7 +49,9 @@ def under_way(data_dir: Path, phase: str, progress: Progress) -> Iterator[None]:
     Raises:
         StorageError: the data directory cannot be written.
     """
-    if cut_off := cut_off_line(data_dir):
+    with storage_errors(data_dir):
+        cut_off = cut_off_line(data_dir)
+    if cut_off:
         progress.note(Problem(cut_off))
     note_phase(data_dir, phase)
     path = data_dir / NAME

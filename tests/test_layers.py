@@ -33,7 +33,7 @@ ROOMS = {
     ),
     "flows": (
         *("reporting", "supervised", "notifier", "daily_run", "retries", "interrupted", "missed"),
-        *("run_names", "run_log", "artifacts", "runs", "steps", "vault", "backup", "restore"),
+        *("run_names", "run_log", "artifacts", "runs", "backup", "steps", "vault", "restore"),
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
     "emulator": (

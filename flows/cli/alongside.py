@@ -2,12 +2,14 @@
 that a snapshot is complete by the hour of the settings.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
+from flows.cli.prefect_server import LOOPBACK
 from flows.notifier import notify
 from flows.reporting.condition import condition_of
 from flows.reporting.logs import LOG
@@ -27,16 +29,17 @@ class MetricsError(CivitaiEtlError):
 
 
 @contextmanager
-def alongside(settings: Settings, metrics_port: int | None) -> Iterator[None]:
-    """Offer metrics at a port, if one is given, and send messages, if there are addresses, for the length of the block.
+def alongside(settings: Settings, metrics_port: int | None, host: str = LOOPBACK) -> Iterator[None]:
+    """Offer metrics at a port of `host`, if one is given, and send messages, if there are addresses, for the length of
+    the block.
 
     Raises:
         MetricsError: the port is taken.
     """
     with ExitStack() as stack:
         if metrics_port is not None:
-            port = stack.enter_context(metrics_served(settings, metrics_port))
-            LOG.info("Metrics are at http://127.0.0.1:%s/metrics", port)
+            port = stack.enter_context(metrics_served(settings, metrics_port, host))
+            LOG.info("Metrics are at port %s of %s, /metrics", port, host)
         if settings.notify_url is not None:
             stack.enter_context(watched(settings))
         yield
@@ -60,8 +63,8 @@ def watched(settings: Settings, pause: float = PAUSE, longer_pause: float = LONG
 
 
 @contextmanager
-def metrics_served(settings: Settings, port: int) -> Iterator[int]:
-    """Answer `GET /metrics` on 127.0.0.1, in threads, for the length of the block; yields the port (0 takes any).
+def metrics_served(settings: Settings, port: int, host: str = LOOPBACK) -> Iterator[int]:
+    """Answer `GET /metrics` on `host`, in threads, for the length of the block; yields the port (0 takes any).
 
     Every scrape reads the published tables anew. If they cannot be read, the answer is 500 with one line.
 
@@ -69,10 +72,10 @@ def metrics_served(settings: Settings, port: int) -> Iterator[int]:
         MetricsError: the port is taken.
     """
     try:
-        server = _MetricsServer(port, lambda: exposition(condition_of(settings)))
+        server = _MetricsServer(host, port, lambda: exposition(condition_of(settings)))
     except OSError as error:
         raise MetricsError(
-            f"The port {port} of --metrics-port cannot be used on 127.0.0.1 ({error.strerror}): choose another one."
+            f"The port {port} of --metrics-port cannot be used on {host} ({error.strerror}): choose another one."
         ) from error
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     try:
@@ -85,8 +88,9 @@ def metrics_served(settings: Settings, port: int) -> Iterator[int]:
 class _MetricsServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port: int, text: Callable[[], str]) -> None:
-        super().__init__(("127.0.0.1", port), _Scrape)
+    def __init__(self, host: str, port: int, text: Callable[[], str]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Scrape)
         self._text = text
         self._one_at_a_time = threading.Lock()
 

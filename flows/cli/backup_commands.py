@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import NamedPath, app, read_settings
+from flows.cli.app import NamedPath, Wait, app, read_settings
 from flows.reporting.console import say
 
 if TYPE_CHECKING:
@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 
 @app.command
-def backup(directory: NamedPath, /, *, verify: Annotated[bool, Parameter(negative="")] = False) -> int:
+def backup(
+    directory: NamedPath, /, *, verify: Annotated[bool, Parameter(negative="")] = False, wait: Wait = False
+) -> int:
     """Back up the data directory: raw data, tables and account, with checksums. Copies only what is new there.
 
-    Readers go on reading. A backup that is cut off leaves the earlier one as it was.
+    Readers go on reading. A backup that is cut off leaves the earlier one as it was. Ends with code 5 if
+    it stopped because a snapshot waits; with --wait it starts again after it.
 
     Parameters
     ----------
@@ -24,15 +27,15 @@ def backup(directory: NamedPath, /, *, verify: Annotated[bool, Parameter(negativ
     verify
         Back up nothing: read the backup that is there, and compare it with its checksums.
     """
-    from flows.backup import back_up
     from flows.backup import verify as verify_backup
     from flows.reporting.console import progress_display
+    from flows.steps import back_up_directory
 
     with progress_display() as progress:
         if verify:
             _say_contents(f"The backup in {directory} is whole", verify_backup(directory, progress))
             return 0
-        report = back_up(read_settings(), directory, progress)
+        report = back_up_directory(read_settings(), directory, progress, wait=wait)
     _say_contents(f"Backed up to {directory}", report.manifest)
     say(f"New:       {report.files_copied:,} files, {report.bytes_copied / 1e6:,.1f} MB")
     return 0

@@ -8,7 +8,7 @@ traceback, because it is a bug.
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 from cyclopts import CycloptsError
@@ -24,7 +24,7 @@ from flows.cli import (  # noqa: F401
 )
 from flows.cli.app import INTERRUPTED, WRONG_USAGE, app
 from flows.reporting import logs
-from flows.reporting.console import open_standard_streams, set_least_width
+from flows.reporting.console import OutputError, open_standard_streams, set_least_width
 from pipelines.errors import CivitaiEtlError
 
 #: The text of DuckDB's error when Ctrl-C ends a query.
@@ -109,5 +109,8 @@ def console_script() -> None:
     try:
         main()
     except SystemExit as end:
+        # What was printed before an error. If that cannot be written, the error was that, or is the one to report.
+        with suppress(OutputError, BrokenPipeError):
+            sys.stdout.flush()
         sys.stderr.flush()
         os._exit(cast("int", end.code))

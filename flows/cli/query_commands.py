@@ -171,14 +171,22 @@ def docs(table: str | None = None, /) -> int:
 
 
 @app.command
-def doctor() -> int:
-    """List all settings (secrets masked) and versions, test disk and service, and list the next scheduled runs.
+def doctor(
+    *,
+    format: Literal["text", "json"] = "text",  # noqa: A002 (the name of the option)
+) -> int:
+    """List all settings (secrets masked) and versions, and try everything that a snapshot needs: a line per check.
 
-    Ends with code 1 if a problem would prevent a snapshot.
+    Ends with code 1 if a problem would prevent a snapshot. A warning does not change the code.
+
+    Parameters
+    ----------
+    format
+        `text` is for reading; `json` has the same for machines.
     """
     from flows.cli.doctor import examine
 
-    return examine(read_settings())
+    return examine(read_settings(), format)
 
 
 @app.command

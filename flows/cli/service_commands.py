@@ -23,16 +23,16 @@ def serve(*, port: Port = 4200, host: str = "127.0.0.1", metrics_port: Port | No
     port
         Port for the Prefect server that is started.
     host
-        Address on which that server listens. Any other than this machine's own needs a password
+        Address on which that server listens, and the metrics. Any other than this machine's own needs a password
         (`PREFECT_SERVER_API_AUTH_STRING`), because Prefect's pages can start runs.
     metrics_port
-        Port on 127.0.0.1 for the metrics of `status --format prometheus`. Default: none are offered.
+        Port for the metrics of `status --format prometheus`, which need no password. Default: none are offered.
     """
     from flows.cli.alongside import alongside
     from flows.cli.serving import serve_flows
 
     settings = read_settings()
-    with alongside(settings, metrics_port):
+    with alongside(settings, metrics_port, host):
         return serve_flows(settings, port, host)
 
 

@@ -50,6 +50,7 @@ RANGE_MODELS = 350 * WIDTH["model"] // 1000
 
 #: A disk should last for so many days.
 HORIZON = 180
+MONTH = 30
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,11 @@ def day_line(disk: Disk, footprint: Footprint) -> str:
     models = f"{footprint.models:,} models"
     source = f"by {footprint.dates:,} dates" if footprint.dates else "estimated for the whole service"
     return f"{_size(disk.free)} free at {disk.path}; a day of {models} adds {_size(disk.day)} ({source})."
+
+
+def needs_line(disk: Disk) -> str:
+    """What the next run and the next month take. A run gives back most of what it needs."""
+    return f"The next run needs {_size(disk.next_run)}, the next {MONTH} days {_size(disk.day * MONTH)}."
 
 
 def outlook_line(disk: Disk) -> str:

@@ -111,6 +111,21 @@ def open_pool(url: str, proxy: Proxy | None, **options: Any) -> CuttablePool:
     return CuttableProxyPool(ssl_context=context, **through, **options)
 
 
+def certificate_ends(url: str, proxy: Proxy | None, timeout: float = 10.0) -> datetime | None:
+    """Until when the certificate of the server at `url` is valid; None if it does not answer. For a look by hand."""
+    try:
+        pool = open_pool(url, proxy, retries=False, timeout=timeout)
+        response = pool.request("GET", url, redirect=False, preload_content=False)
+        connection = response.connection
+        sock = connection.sock if isinstance(connection, HTTPSConnection) else None
+        certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket | SSLTransport) else None
+        response.close()
+    except HTTPError:
+        return None
+    ends = certificate.get("notAfter") if isinstance(certificate, dict) else None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+
+
 def failure_of(error: HTTPError, host: str | None, proxy: Proxy | None) -> Failure:
     """What an error of a pool means for requests to `host`."""
     if proxy and isinstance(error, ProxyError):

@@ -6,13 +6,15 @@ is under the data directory.
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
 import dlt
+import pyarrow as pa
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.versioned_state import decompress_state
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.extract import DltSource
@@ -22,8 +24,8 @@ from pipelines.progress import Problem, Progress
 from pipelines.raw.crawls import SourceState
 from pipelines.raw.high_water_mark import Mark
 from pipelines.raw.resources import SOURCE
-from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME
-from pipelines.raw.warehouse import connect, has_rows, newest_load, remove_second_copies, writer_config
+from pipelines.raw.tables import RAW_VERSION, SCHEMA_NAME, RawTable
+from pipelines.raw.warehouse import connect, has_rows, has_table, newest_load, remove_second_copies, writer_config
 from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.directory import chain
 from pipelines.storage.sql import parquet_rows
@@ -32,6 +34,8 @@ _PIPELINE = "civitai_etl"
 
 #: The file that names the newest load of the warehouse when the last package was begun; empty if it had none.
 _FOLLOWS = "follows"
+#: dlt's own table of its state, a row per change.
+_STATE = RawTable("_dlt_pipeline_state", pa.schema([pa.field("state", pa.string())]), key=())
 
 
 class _CopyJob(DuckDbCopyJob):
@@ -67,6 +71,35 @@ class _DuckDb(dlt.destinations.duckdb):
 
 class NewerRawError(CivitaiEtlError):
     """A later version of this program has written the warehouse."""
+
+
+def refuse_newer(warehouse: Path, version: int) -> None:
+    """Refuse raw data of a version that this program does not know.
+
+    Raises:
+        NewerRawError: a later version of this program has written it.
+    """
+    if version > RAW_VERSION:
+        raise NewerRawError(
+            f"{warehouse} was written by a later version of civitai-etl (raw of version {version}, this one "
+            f"has {RAW_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
+        )
+
+
+def stored_version(warehouse: Path) -> int:
+    """The version of raw that the state in a warehouse names; the caller holds the writer lock.
+
+    Raises:
+        CivitaiEtlError: the warehouse cannot be opened, or is none.
+    """
+    with closing(connect(warehouse)) as connection:
+        if not has_table(connection, _STATE):
+            return RAW_VERSION  # nothing was loaded yet
+        newest = f"select state from {_STATE.qualified_name} order by version desc limit 1"
+        found = connection.execute(newest).fetchone()
+    stored = decompress_state(found[0]) if found else {}
+    version: int = stored.get("sources", {}).get(SOURCE, {}).get("version", 1)
+    return version
 
 
 class Loader:
@@ -127,11 +160,7 @@ class Loader:
             # staging copy, where a merge does not see that it is one row. The marker outlives a kill before this.
             remove_second_copies(self._warehouse, self.state().get("crawl", {}).get("crawl_id"))
             drained.unlink()
-        if (version := self.state().get("version", 1)) > RAW_VERSION:
-            raise NewerRawError(
-                f"{self._warehouse} was written by a later version of civitai-etl (raw of version {version}, this one "
-                f"has {RAW_VERSION}): upgrade it, or set CIVITAI_ETL_DATA_DIR to another directory."
-            )
+        refuse_newer(self._warehouse, self.state().get("version", 1))
 
     def _pending(self) -> list[str]:
         """The load packages that an earlier process left, in their order."""

@@ -95,6 +95,13 @@ def is_duckdb(path: Path) -> bool:
         return file.read(12)[8:] == b"DUCK"
 
 
+def maker_of(path: Path) -> str | None:
+    """The version of DuckDB that made a database file, such as v2.0.1; None if the file does not say."""
+    with path.open("rb") as file:
+        found = file.read(84)[52:].partition(b"\0")[0]
+    return found.decode(errors="replace") or None
+
+
 def _unreadable(path: Path, reason: str) -> UnreadableFileError:
     if "WAL" in reason:
         reason += f"; if {path.name} was put back from a backup, delete {path.name}.wal beside it"

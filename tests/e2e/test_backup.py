@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import duckdb
@@ -26,9 +27,10 @@ from flows import steps
 from flows.backup import back_up, verify
 from flows.restore import restore
 from flows.vault import pull
+from pipelines.progress import Silent
 from pipelines.settings import Settings
 from pipelines.storage.backup_folder import BackupError
-from pipelines.storage.lock import HalfRestoredError, writer_lock
+from pipelines.storage.lock import GaveWayError, HalfRestoredError, give_way, writer_lock
 from tests.comparison import differences
 from tests.e2e.conftest import CommandLine
 from tests.e2e.test_any_directory import ODD
@@ -533,7 +535,7 @@ def test_the_commands_say_what_they_did_and_refuse_in_one_line(desk, tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert f"Restored to {tmp_path / 'data'}: 3 snapshot dates, 2026-01-30 to 2026-02-01; as of " in ended.stdout
     assert command.sql("select count(distinct snapshot_date) from star.fact_model_daily") == ["2"]
-    assert "ok       backup: none yet" in command.run("doctor").stdout
+    assert "ok       backup            none yet" in command.run("doctor").stdout
     ended = command.run("backup", "my backup")
     assert ended.returncode == 0, ended.stderr
     assert "Backed up to my backup: 3 snapshot dates" in ended.stdout
@@ -546,3 +548,42 @@ def test_the_commands_say_what_they_did_and_refuse_in_one_line(desk, tmp_path):
     with writer_lock(tmp_path / "data"):
         for name in ("backup", "restore"):
             assert "is writing to" in command.fails(name, desk.folder)
+
+
+class SnapshotComes(Silent):
+    """While the first files are read, a snapshot begins to wait for the lock; it has it for a moment, later."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.thread = Thread(target=self._snapshot)
+        self.turns: list[str] = []
+
+    def _snapshot(self) -> None:
+        with writer_lock(self.data_dir, wait_seconds=60, is_snapshot=True):
+            self.turns.append("snapshot")
+
+    def update(self, phase: str, *_: object, **__: object) -> None:
+        if self.thread.ident is None and phase == "read":
+            self.thread.start()
+            while True:
+                try:
+                    give_way(self.data_dir)
+                except GaveWayError:
+                    return
+
+    def note(self, line: object) -> None:
+        self.turns.append(str(line))
+
+
+def test_a_backup_stops_for_a_snapshot_that_waits_and_starts_again_after_it(desk: Desk, tmp_path: Path) -> None:
+    settings, folder = desk.copied(tmp_path / "data"), tmp_path / "backup"
+    comes = SnapshotComes(settings.data_dir)
+    with pytest.raises(GaveWayError, match="goes first"):
+        steps.back_up_directory(settings, folder, comes)
+    comes.thread.join()
+    assert (comes.turns, (folder / "manifest.json").exists()) == (["snapshot"], False)
+    comes = SnapshotComes(settings.data_dir)
+    report = steps.back_up_directory(settings, folder, comes, wait=True)
+    assert "starts again after the snapshot" in comes.turns[0]
+    assert comes.turns[-1] == "snapshot"
+    assert verify(folder) == report.manifest

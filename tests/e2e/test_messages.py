@@ -71,7 +71,7 @@ def test_a_failed_night_is_one_mail_and_one_hook_the_good_one_another_and_no_add
         status = civitai_etl.run("status", "--notify", "--format", "json", "--max-age", "36500d")
         assert (status.returncode, json.loads(status.stdout)["last_run"]["result"]) == (0, "complete")
         doctor = civitai_etl.run("doctor")
-        assert "messages: they go to address 1 (mailto), address 2 (json)" in doctor.stdout
+        assert "messages          they go to address 1 (mailto), address 2 (json)" in doctor.stdout
     assert len(mails.all) == 2
     shown = [text for ended in (*failed, good, status, doctor) for text in (ended.stdout, ended.stderr)]
     assert [text for text in shown if SECRET in text] == []
@@ -154,7 +154,7 @@ def test_a_notifier_and_a_heartbeat_that_fail_or_hang_leave_the_run_as_it_is(nig
     assert "address 1 of 1 is none that apprise knows" in told
     assert "failed: Connection refused." in told
     assert nights("doctor") == 1
-    assert "PROBLEM  messages: CIVITAI_ETL_NOTIFY_URL: address 1 of 1" in capsys.readouterr().out
+    assert "PROBLEM  messages          CIVITAI_ETL_NOTIFY_URL: address 1 of 1" in capsys.readouterr().out
 
     # What nobody took was not said: it is sent when somebody does.
     monkeypatch.setenv("CIVITAI_ETL_NOTIFY_URL", mails.address(SECRET))

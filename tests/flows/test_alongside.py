@@ -84,6 +84,14 @@ def test_a_scrape_that_fails_is_500_with_one_line_and_the_next_one_works(worksho
             pass
 
 
+def test_the_metrics_listen_where_the_pages_do(tmp_path):
+    with metrics_served(Settings(data_dir=tmp_path), 0, "127.0.0.2") as port:
+        with DIRECTLY.open(f"http://127.0.0.2:{port}/metrics", timeout=30) as answer:
+            assert b"civitai_etl_problem" in answer.read()
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port))
+
+
 def test_the_watch_sends_what_is_due_once_and_waits_longer_for_a_place_that_takes_nothing(tmp_path):
     now = datetime.now(UTC)
     write_record(tmp_path, RunRecord(now.date(), now, now, "failed", "no network"))

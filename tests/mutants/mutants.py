@@ -31,6 +31,7 @@ PAYLOADS = "transforms/test_payloads.py::test_"
 GUARD = "transforms/test_counter_guard.py::test_"
 DECISIONS = "transforms/test_decisions.py::test_"
 BAD_DAYS = "e2e/test_bad_days.py::test_"
+DOCTOR = "e2e/test_doctor.py::test_"
 BACKUP = "e2e/test_backup.py::test_"
 COMPACT = "transforms/test_compact.py::test_"
 LOCK = "pipelines/test_lock.py::test_"
@@ -1733,5 +1734,24 @@ MUTANTS = (
         "refuse_too_small",
         Code("$free < $wanted[$device] + _SLACK", "False"),
         BACKUP + "a_disk_without_room_is_told_before_anything_is_written",
+    ),
+    Mutant(
+        "a backup keeps a snapshot waiting",
+        "_between",
+        Code("$safe_point()", "None"),
+        BACKUP + "a_backup_stops_for_a_snapshot_that_waits_and_starts_again_after_it",
+    ),
+    # The doctor
+    Mutant(
+        "doctor: a key that the service does not know is no word worth",
+        "_Service.key",
+        Code("$error.status != _UNAUTHORIZED", "True"),
+        DOCTOR + "the_key_is_tried_where_the_service_asks_for_one",
+    ),
+    Mutant(
+        "doctor: an untrusted certificate is a service that does not answer",
+        "_Service.certificate",
+        Code("isinstance($cause, ssl.SSLCertVerificationError)", "False"),
+        DOCTOR + "the_certificate[expired]",
     ),
 )
