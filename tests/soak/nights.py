@@ -28,7 +28,8 @@ import msgspec
 from emulator.launch import Emulator, launch
 from pipelines.run_record import RunRecord, read_record
 from pipelines.storage.replacement import replace_text
-from tests.comparison import differences
+from tests.comparison import RUN_DEPENDENT, differences
+from tests.flows.servers import Server
 from tests.sinks import Hooks, web_server
 from tests.soak.night_clock import VARIABLE, Night
 from tests.soak.schedule import COMMAND, serving
@@ -44,6 +45,8 @@ SETTINGS = {
     "CIVITAI_ETL_RETRY_MINUTES": "0.05",
     "CIVITAI_ETL_IMAGE_PAGES": "2",
 }
+#: Each side has its emulator.
+IGNORED = RUN_DEPENDENT | {"api_url"}
 #: A list that is newly empty: the snapshot is partial, whoever takes it.
 WITHOUT_TAGS = "empty path=/tags"
 #: The exit code of a command that stopped for a snapshot.
@@ -63,17 +66,13 @@ class Nights:
     #: Titles of the messages that must have come, in their order.
     expected: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    process: "subprocess.Popen[bytes]" = field(init=False)
     _serve: ExitStack = field(default_factory=ExitStack)
-    _process: "subprocess.Popen[bytes] | None" = None
+    _server: Server = field(init=False)
 
     @property
     def data_dir(self) -> Path:
         return self.place / "data"
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes]":
-        assert self._process
-        return self._process
 
     @property
     def variables(self) -> dict[str, str]:
@@ -96,13 +95,21 @@ class Nights:
 
     def start(self) -> None:
         serve = serving(self.place, self.emulator.api_url, *PROGRAM, **self.variables)
-        self._process, _ = self._serve.enter_context(serve)
+        self.process, self._server = self._serve.enter_context(serve)
 
     def stop(self) -> None:
         """As a service manager does."""
         self._serve.close()
         if self.process.returncode != 0:
             self.problems.append(f"{self.night.date}: serve ended with {self.process.returncode}:\n{self.told()}")
+
+    def forget(self) -> None:
+        """After `serve` was killed."""
+        self._serve.close()
+
+    def pause_the_schedule(self) -> None:
+        daily = self._server.deployment("daily_snapshot/daily")
+        self._server.ask(f"/deployments/{daily['id']}/pause_deployment")
 
     def told(self) -> str:
         return (self.place / "serve.log").read_text()
@@ -174,7 +181,7 @@ def killed_serve(nights: Nights) -> None:
     nights.emulator.order_faults("")
     nights.process.kill()
     nights.wait_for("all processes end", lambda: are_gone(pids.values()))
-    nights._serve.close()
+    nights.forget()
     nights.start()
     nights.wait_for_the_end()
 
@@ -312,6 +319,7 @@ def soak(folder: Path, count: int, incidents: Sequence[str], models: int) -> lis
                 (INCIDENTS | {"nothing": nothing})[name](nights)
                 minutes = (time.monotonic() - began) / 60
                 print(f"[{minutes:5.1f} min] {nights.night.date} {name}: {hooks.titles[-1:]}", flush=True)
+            nights.pause_the_schedule()
             nights.wait_for("no run is at work", lambda: not _at_work(place))
             nights.wait_for("the slots are free", lambda: taken_slots(place) == 0)
         finally:
@@ -327,7 +335,7 @@ def soak(folder: Path, count: int, incidents: Sequence[str], models: int) -> lis
     if len(of_dates) != count:
         problems.append(f"there are {len(of_dates)} snapshots, not {count}")
     problems += [f"a run is stuck: {name} is {state}" for name, state in _at_work(place)]
-    problems += differences(folder / "calm", place / "data")
+    problems += differences(folder / "calm", place / "data", IGNORED)
     states = Counter(state for _, state in runs(place))
     print(f"{len(of_dates)} nights, {dict(states)}, messages: {titles}, {len(problems)} problems", flush=True)
     return problems
