@@ -67,6 +67,7 @@ class Nights:
     expected: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     process: "subprocess.Popen[bytes]" = field(init=False)
+    _is_bad: bool = False
     _serve: ExitStack = field(default_factory=ExitStack)
     _server: Server = field(init=False)
 
@@ -129,6 +130,13 @@ class Nights:
 
     def wait_for_the_end(self, result: str = "complete") -> None:
         self.wait_for(f"the snapshot is {result}", lambda: self._has_ended(result))
+        if result == "complete" and self._is_bad:
+            self.expected.append(f"{self.night.date}: good again")
+            self._is_bad = False
+
+    def expect_a_bad_day(self, words: str) -> None:
+        self.expected.append(f"{self.night.date}: {words}")
+        self._is_bad = True
 
     def _has_ended(self, result: str) -> bool:
         record = read_record(self.data_dir)
@@ -225,7 +233,7 @@ def partial_day(nights: Nights) -> None:
     """A list of the service is broken until the date is over."""
     nights.is_now(Night(nights.night.date, has_time=False), WITHOUT_TAGS)
     nights.wait_for_the_end("partial")
-    nights.expected += [f"{nights.night.date}: the snapshot is partial", f"{_after(nights.night)}: good again"]
+    nights.expect_a_bad_day("the snapshot is partial")
 
 
 def outage(nights: Nights) -> None:
@@ -235,11 +243,10 @@ def outage(nights: Nights) -> None:
     nights.wait_for_failures(2)
     nights.check("no message before the hour", is_so=len(nights.hooks.titles) == len(nights.expected))
     nights.is_now(Night(on, hour=12), "503")
-    nights.expected.append(f"{on}: no complete snapshot by 12:00 UTC")
+    nights.expect_a_bad_day("no complete snapshot by 12:00 UTC")
     nights.wait_for("the message comes", lambda: len(nights.hooks.titles) == len(nights.expected))
     nights.wait_for_failures(2)
     nights.emulator.order_faults("")
-    nights.expected.append(f"{on}: good again")
     nights.wait_for_the_end()
 
 
@@ -320,6 +327,7 @@ def soak(folder: Path, count: int, incidents: Sequence[str], models: int) -> lis
                 minutes = (time.monotonic() - began) / 60
                 print(f"[{minutes:5.1f} min] {nights.night.date} {name}: {hooks.titles[-1:]}", flush=True)
             nights.pause_the_schedule()
+            nights.wait_for("the messages come", lambda: len(hooks.titles) >= len(nights.expected))
             nights.wait_for("no run is at work", lambda: not _at_work(place))
             nights.wait_for("the slots are free", lambda: taken_slots(place) == 0)
         finally:
@@ -348,10 +356,6 @@ def _at_work(place: Path) -> list[tuple[str, str]]:
             "select name, state_name from flow_run where state_type in ('RUNNING', 'PENDING', 'CANCELLING', 'PAUSED') "
             "or state_name in ('AwaitingRetry', 'AwaitingConcurrencySlot')"
         ).fetchall()
-
-
-def _after(night: Night) -> date:
-    return night.date + timedelta(days=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
