@@ -234,6 +234,8 @@ def partial_day(nights: Nights) -> None:
     nights.is_now(Night(nights.night.date, has_time=False), WITHOUT_TAGS)
     nights.wait_for_the_end("partial")
     nights.expect_a_bad_day("the snapshot is partial")
+    # Until then the run asks once more whether it has time.
+    nights.wait_for("its run fails", lambda: "Failed" in {state for _, state in runs(nights.place)})
 
 
 def outage(nights: Nights) -> None:
