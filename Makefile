@@ -16,7 +16,7 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision image mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
+.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision soak-nights image mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-16s %s\n", name[1], $$2}'
@@ -72,6 +72,9 @@ image: setup ## build the image with podman and run it, also its units under sys
 
 soak-supervision: setup ## kill `serve`, its server and its runs in each phase, and start `serve` again (docs/testing.md)
 	$(BIN)/python -m tests.soak.supervision
+
+soak-nights: setup ## thirty short nights of `serve` with incidents, against thirty calm snapshots (docs/testing.md)
+	$(BIN)/python -m tests.soak.nights
 
 mutants: setup ## break every rule of the transforms in a copy, one at a time, and check that its test fails
 	$(BIN)/python -m tests.mutants

@@ -69,9 +69,13 @@ def next_attempt_after(error: Exception) -> datetime | None:
 
 def next_attempt(began: datetime, attempts: int, now: datetime) -> datetime | None:
     """The next attempt of a run that began at `began` and failed so many times; None if its date is over by then."""
-    midnight = datetime.combine(began.date() + timedelta(days=1), time(), UTC)
     begins = now + min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
-    return begins if begins < midnight else None
+    return begins if begins < end_of_date(began) else None
+
+
+def end_of_date(began: datetime) -> datetime:
+    """The midnight after which the date of a run that began at `began` can no longer be observed."""
+    return datetime.combine(began.date() + timedelta(days=1), time(), UTC)
 
 
 def may_pass(error: Exception) -> bool:

@@ -20,6 +20,7 @@ from flows import lost_server
 from flows.reporting.logged_progress import LoggedProgress, extent_line, slowest
 from flows.reporting.logs import LOG, install, log_to_file, stop_logging
 from flows.reporting.text import plain
+from flows.supervised import join_serve
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import duration
 from pipelines.settings import Settings
@@ -31,6 +32,9 @@ R = TypeVar("R")
 INTERVAL = 5.0
 #: Seconds that a server may take for the last update. The run does not wait longer for it.
 _LAST_UPDATE_SECONDS = 5.0
+
+# Every flow imports this, and Prefect imports a flow before its run begins: none begins after its `serve` has gone.
+join_serve()
 
 _PROGRESS: ContextVar[LoggedProgress] = ContextVar("progress")
 

@@ -14,14 +14,10 @@ from typing import ParamSpec, TypeVar
 from prefect import State
 from prefect.states import Cancelled
 
-from flows.supervised import join_serve
 from pipelines.storage.lock import GaveWayError, LockedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Prefect imports the flow before it begins the run: no run begins after its `serve` has gone.
-join_serve()
 
 
 def one_writer(work: Callable[P, R]) -> Callable[P, R | State[None]]:

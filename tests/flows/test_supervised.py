@@ -11,7 +11,9 @@ import pytest
 
 from flows.cli.server_log import write_log
 from flows.cli.watchdog import ServerLog
+from flows.deployments import deployments
 from flows.supervised import SupervisedProcess, began, end_left_behind, record, recorded
+from pipelines.settings import Settings
 
 #: Starts a supervised child that sleeps and prints when it is ready, and waits for it.
 PARENT = """\
@@ -19,6 +21,14 @@ import os, subprocess, sys
 child = [sys.executable, "-P", "-m", "flows.supervised", str(os.getpid()), sys.argv[1], "-c"]
 child.append("import time; print('ready', flush=True); time.sleep(600)")
 subprocess.run(child)
+"""
+#: Imports a module as the process of a run does, and tells whether the process is recorded as one of its parent.
+RUN = """\
+import importlib, os, pathlib, sys
+os.environ["_CIVITAI_ETL_SERVE"] = f"{os.getppid()} {sys.argv[1]}"
+os.environ["PREFECT__FLOW_RUN_ID"] = "run"
+importlib.import_module(sys.argv[2])
+print(pathlib.Path(sys.argv[1], "run.json").exists())
 """
 
 
@@ -109,3 +119,11 @@ def test_the_watchdog_reads_each_line_once_over_a_rotation_and_none_of_an_earlie
         "second",
     ]
     assert log.amiss(1000) == set()
+
+
+@pytest.mark.parametrize("module", sorted({one.flow.fn.__module__ for one in deployments(Settings())}))
+def test_the_run_of_every_deployment_joins_serve_before_it_begins(tmp_path, module):
+    command = [sys.executable, "-c", RUN, tmp_path, module]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == "True\n"
+    assert not list(tmp_path.iterdir()), "a run that ends is forgotten"

@@ -1533,6 +1533,12 @@ MUTANTS = (
         SUPERVISED + "a_child_ends_with_a_parent_that_is_killed_and_does_not_take_sigterm",
     ),
     Mutant(
+        "serve: a run is not recorded",
+        "join_serve",
+        Code("record($path)", "None"),
+        SUPERVISED + "the_run_of_every_deployment_joins_serve_before_it_begins",
+    ),
+    Mutant(
         "serve: a process that has the number of a recorded one is ended",
         "SupervisedProcess.is_alive",
         Code("began($process) == $began", "began($process) is not None"),

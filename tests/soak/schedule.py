@@ -58,7 +58,7 @@ def serving(
             yield process, Server(f"http://127.0.0.1:{port}/api", place / "data/prefect")
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
+            process.wait(timeout=120)
 
 
 def run(minutes: float, **variables: str) -> list[str]:
