@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 import duckdb
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -31,6 +33,12 @@ def _of_published(analytics: Path, counts: Callable[[duckdb.DuckDBPyConnection],
             return counts(connection)
     except CivitaiEtlError:
         return {}
+
+
+def import_charts() -> None:
+    """Import in a thread what draws the summary's chart: that takes a second, and a crawl mostly waits."""
+    for module in ("flows.reporting.charts", "vl_convert"):
+        Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 def leave_star_artifacts(

@@ -7,7 +7,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows import run_names, steps
-from flows.artifacts import leave_star_artifacts, lists_before, rows_before
+from flows.artifacts import import_charts, leave_star_artifacts, lists_before, rows_before
 from flows.daily_run import daily_run
 from flows.reporting import outcome, report
 from flows.reporting.logs import LOG
@@ -77,6 +77,7 @@ def daily_snapshot(snapshot_date: date | None = None) -> Path:
         WatchListError: the snapshot is published, but not all of the watch list could be looked up.
     """
     settings, on = Settings(), snapshot_date or first_date()
+    import_charts()
     with daily_run(settings, on, LOG.warning, next_attempt_after) as run:
         with steps.snapshot_lock(settings, progress(), wait=True), steps.staged_ahead(settings) as ahead:
             crawled_date = crawl(on, ahead)
