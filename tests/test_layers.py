@@ -32,7 +32,7 @@ ROOMS = {
         *("day", "day_checks", "build", "continuity", "compact"),
     ),
     "flows": (
-        *("reporting", "supervised", "notifier", "daily_run", "retries", "interrupted", "missed"),
+        *("reporting", "lost_server", "supervised", "notifier", "daily_run", "retries", "interrupted", "missed"),
         *("run_names", "run_log", "artifacts", "runs", "backup", "steps", "vault", "restore"),
         *("daily_snapshot", "refresh", "rebuild", "sync_vault", "deployments", "cli"),
     ),
