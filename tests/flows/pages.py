@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.launch import launch
-from flows.cli.serving import prefect_environment, prefect_server
+from flows.cli.prefect_server import prefect_environment, prefect_server
 from flows.steps import run_daily_snapshot
 from pipelines.settings import Settings
 from tests.charts import chromium

@@ -171,6 +171,7 @@ def test_the_pages_of_a_run_show_its_rows_its_progress_and_its_summary(server, s
     settings, _ = served
     artifacts = {row["key"]: row for row in server.artifacts(published)}
     with chromium.tab() as tab:
+        tab.size(1200, 3000)  # the log has only the lines that are in sight
         rows = rows_in(settings, ["dim_model", "fact_model_daily"])
         shown = read(tab, artifact_page(server, artifacts["row-counts"]), "fact_model_daily", "change")
         for table, count in rows.items():
