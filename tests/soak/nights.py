@@ -303,7 +303,7 @@ class Calm:
 # ------------------------------------------------------------------------------------------------------------- the soak
 
 
-def soak(folder: Path, count: int, incidents: Sequence[str], models: int) -> list[str]:
+def soak(folder: Path, count: int, incidents: list[str], models: int) -> list[str]:
     """Live through so many nights, with these incidents among them; returns what was not right."""
     plan = {(number * count) // (len(incidents) + 1): name for number, name in enumerate(incidents, start=1)}
     place = folder / "nights"
@@ -347,6 +347,8 @@ def soak(folder: Path, count: int, incidents: Sequence[str], models: int) -> lis
     problems += [f"a run is stuck: {name} is {state}" for name, state in _at_work(place)]
     problems += differences(folder / "calm", place / "data", IGNORED)
     states = Counter(state for _, state in runs(place))
+    if states["Failed"] != incidents.count("partial-day"):
+        problems.append(f"other runs failed than that of the partial day: {dict(states)}")
     print(f"{len(of_dates)} nights, {dict(states)}, messages: {titles}, {len(problems)} problems", flush=True)
     return problems
 
@@ -368,7 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="an empty folder that keeps both data directories")
     options = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="nights-") as folder:
-        problems = soak(options.keep or Path(folder), options.nights, options.incidents, options.models)
+        problems = soak(options.keep or Path(folder), options.nights, list(options.incidents), options.models)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
