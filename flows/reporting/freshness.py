@@ -18,7 +18,8 @@ class Coverage:
     dates: tuple[date, ...]
     partial: tuple[date, ...]
     newest_complete: datetime | None
-    #: The share of the announced items that the newest crawl met; None if the lists announce none.
+    #: The share of the announced items that the newest date's crawl met, the complete one if it has one; None if the
+    #: lists announce none.
     newest_share: float | None
     #: Dates that the checks refused and that await a decision, with the reason.
     refused: tuple[tuple[date, str], ...]
@@ -72,8 +73,14 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
         """
     ).fetchall()
     newest = connection.execute(
-        "select max(started_at) filter (status = 'complete'), arg_max_null(coverage, started_at) "
-        f"from {crawls} where verdict is null"
+        f"""
+        select
+            max(started_at) filter (status = 'complete'),
+            -- Of the newest date: a complete crawl mends a partial one.
+            arg_max_null(coverage, (snapshot_date, status = 'complete', started_at, crawl_id))
+        from {crawls}
+        where verdict is null
+        """
     ).fetchone()
     assert newest is not None
     newest_complete, newest_share = newest

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from flows.reporting.text import plain
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import duration
+from pipelines.storage.data_directory import DataDirectory
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,10 +39,20 @@ class NothingPublishedError(CivitaiEtlError):
 
 def nothing_published(analytics: Path) -> NothingPublishedError:
     """The error for who needs the published tables before there are any."""
-    return NothingPublishedError(
-        f"Nothing is published at {analytics}: run `civitai-etl snapshot` (or `civitai-etl demo`) first, "
-        "or set CIVITAI_ETL_DATA_DIR."
-    )
+    directory = DataDirectory.at(analytics.parent)
+    if directory.warehouse.exists():
+        advice = (
+            "there is raw data. If its first snapshot is still at work, wait for it. If a file was lost, run "
+            "`civitai-etl rebuild`, which makes the tables again without requests."
+        )
+    elif not directory.root.exists():
+        advice = (
+            "there is no such data directory. If it was moved, or its disk is not mounted, mend that or set "
+            "CIVITAI_ETL_DATA_DIR. Otherwise run `civitai-etl snapshot` (or `civitai-etl demo`) first."
+        )
+    else:
+        advice = "run `civitai-etl snapshot` (or `civitai-etl demo`) first, or set CIVITAI_ETL_DATA_DIR."
+    return NothingPublishedError(f"Nothing is published at {analytics}: {advice}")
 
 
 @contextmanager

@@ -120,8 +120,8 @@ def day_lines(condition: Condition) -> Iterator[str]:
         yield from _named("Excluded", condition.excluded)
     for day in condition.refused:
         yield (
-            f"REFUSED:   {day.date}: {day.reason} It is a gap until you decide: civitai-etl exclude {day.date}, or "
-            f"include {day.date}."
+            f"REFUSED:   {day.date}: {day.reason} It is a gap until you decide: civitai-etl exclude {day.date} "
+            f'--because "...", or include {day.date} --because "...".'
         )
 
 

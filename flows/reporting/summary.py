@@ -71,7 +71,10 @@ def day_of(connection: "duckdb.DuckDBPyConnection", on: date) -> Day:
     def rows(query: str) -> list[Row]:
         return connection.execute(query, [on]).fetchall()
 
-    coverage = rows("select arg_max_null(coverage, started_at) from star.ops_snapshot where snapshot_date = ?")
+    coverage = rows(
+        "select arg_max_null(coverage, (status = 'complete', started_at, crawl_id)) from star.ops_snapshot "
+        "where snapshot_date = ?"
+    )
     quarantined = rows(
         r"""
         select kind, level, regexp_replace(reason, '\[[^]]*\]', '[]', 'g') as reason_of_all, count(*)

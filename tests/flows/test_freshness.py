@@ -34,3 +34,14 @@ def test_a_newest_crawl_whose_lists_say_no_number_does_not_have_the_coverage_of_
     with duckdb.connect(str(analytics)) as connection:
         connection.execute("update star.ops_snapshot set coverage = null where snapshot_date = '2026-01-06'")
         assert freshness.coverage(connection).newest_share is None
+
+
+def test_a_complete_crawl_mends_the_coverage_of_a_partial_one_of_its_date_whichever_began_later(analytics):
+    with duckdb.connect(str(analytics)) as connection:
+        for number, later in enumerate(("- interval 1 hour", "", "+ interval 1 hour")):
+            connection.execute(
+                "insert into star.ops_snapshot by name select * replace ("
+                f"'partial' as status, 0.5 as coverage, started_at {later} as started_at, 'p{number}' as crawl_id) "
+                "from star.ops_snapshot where snapshot_date = '2026-01-06' and status = 'complete'"
+            )
+        assert freshness.coverage(connection).newest_share == 0.9975

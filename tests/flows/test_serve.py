@@ -319,9 +319,10 @@ def test_a_given_server_that_is_lost_while_a_run_works_is_told_in_one_line(answe
             with a_server_that_refuses(port) if answers_401 else nullcontext():
                 assert process.wait(timeout=120) == 1
             assert are_gone(pids.values())
-        (line,) = (own / "serve.log").read_text().removeprefix(before).splitlines()
+        lines = (own / "serve.log").read_text().removeprefix(before).splitlines()
+        assert len(lines) == 1, lines
         told = f"answers 401: {ADVICE}" if answers_401 else "does not answer"
-        assert line.startswith(f"civitai-etl: The Prefect server at {given.api_url} {told}")
+        assert lines[0].startswith(f"civitai-etl: The Prefect server at {given.api_url} {told}")
 
 
 def test_a_given_server_that_does_not_answer_is_told_in_one_line(tmp_path):
