@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +130,9 @@ def _serve(settings: Settings, api_url: str, server: OwnServer | None) -> None:
     lost_server.leave_out_its_lines()
     os.environ[VARIABLE] = f"{os.getpid()} {runs_directory(settings).absolute()}"
     try:
-        reason = asyncio.run(_run_watched(runner, settings, [one.full_name for one in to_serve], server))
+        # The runner prints tracebacks about a lost server on standard output, where `serve` writes nothing.
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            reason = asyncio.run(_run_watched(runner, settings, [one.full_name for one in to_serve], server))
     except KeyboardInterrupt:
         return
     except httpx.HTTPError as error:
