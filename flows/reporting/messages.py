@@ -158,8 +158,9 @@ def _late(condition: Condition, deadline: Deadline) -> Incident | None:
         "day",
         f"no complete snapshot by {deadline.hour:02}:00 UTC",
         f"{last}{attempt}",
-        "Check that `civitai-etl serve` (or the cron job) runs, and whether a run is at work: `civitai-etl doctor`. "
-        f"If a snapshot usually takes longer, set {variable('notify_hour')} to a later hour.",
+        "`civitai-etl doctor` says whether `serve` runs and whether a run is at work. If none is, run "
+        f"`civitai-etl snapshot` before midnight UTC: tomorrow {on} cannot be observed any more. If a snapshot usually "
+        f"takes longer, set {variable('notify_hour')} to a later hour.",
     )
 
 
