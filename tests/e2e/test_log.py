@@ -1,6 +1,7 @@
 """What a command writes to standard error and to its log, as cron, a log collector and a person see it."""
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -58,10 +59,8 @@ def test_a_good_night_is_quiet_and_a_bad_one_says_why_and_the_log_has_both(night
     assert sum("attempt 1 failed" in row["message"] for row in rows) == 2
 
 
-def test_a_run_goes_well_whose_log_finds_no_room(night, civitai_etl, tmp_path):
-    folder = civitai_etl.data_dir / "logs"
-    folder.mkdir(parents=True)
-    (folder / "civitai-etl.jsonl").symlink_to("/dev/full")
+def test_a_run_goes_well_whose_log_cannot_be_written(night, civitai_etl):
+    (civitai_etl.data_dir / "logs" / "civitai-etl.jsonl").mkdir(parents=True)
     ended = night(date(2026, 1, 1))
     assert ended.returncode == 0, ended.stderr
-    assert "models: 450 of 450 items" in ended.stderr
+    assert re.search(r"models: (\d+) of \1 items", ended.stderr), ended.stderr
