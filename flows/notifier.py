@@ -5,7 +5,6 @@ What was said is kept in the data directory (`messages.json`), under a lock of i
 The addresses are secrets: a line about one has its scheme and its place in the list.
 """
 
-import fcntl
 import logging
 import os
 import socket
@@ -28,6 +27,7 @@ from pipelines.network import trusted_authorities, with_direct_loopback
 from pipelines.run_record import RunRecord
 from pipelines.settings import Settings, variable
 from pipelines.storage.directory import storage_errors
+from pipelines.storage.lock import has_locked
 from pipelines.storage.replacement import replace_text
 
 if TYPE_CHECKING:
@@ -215,14 +215,10 @@ def _turn(data_dir: Path) -> Iterator[None]:
     descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = time.monotonic() + 1.5 * PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise NotifierError(f"another process has {data_dir / LOCK} for too long") from None
-                time.sleep(0.1)
+        while not has_locked(descriptor):
+            if time.monotonic() > deadline:
+                raise NotifierError(f"another process has {data_dir / LOCK} for too long")
+            time.sleep(0.1)
         yield
     finally:
         os.close(descriptor)

@@ -5,7 +5,6 @@ report itself, the next `serve` reports when it starts.
 """
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
@@ -37,6 +36,7 @@ from pipelines.errors import CivitaiEtlError
 from pipelines.network import check_network
 from pipelines.settings import Settings
 from pipelines.storage.directory import prepare_directory, storage_errors
+from pipelines.storage.lock import has_locked
 
 if TYPE_CHECKING:
     import httpx
@@ -96,14 +96,12 @@ def one_serve(data_dir: Path) -> Iterator[None]:
     with storage_errors(data_dir):
         descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not has_locked(descriptor):
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             raise AlreadyServedError(
                 f"Another `civitai-etl serve` (process {holder}) works for {data_dir}: end it first, or set "
                 "CIVITAI_ETL_DATA_DIR to another directory."
-            ) from None
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield

@@ -10,6 +10,9 @@ from pipelines.errors import CivitaiEtlError
 if TYPE_CHECKING:
     import duckdb
 
+#: By this order the last crawl is the one that a date is known by: a complete crawl mends a partial one of its date.
+LAST_CRAWL = "(snapshot_date, status = 'complete', started_at, crawl_id)"
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -76,8 +79,7 @@ def coverage(connection: "duckdb.DuckDBPyConnection") -> Coverage:
         f"""
         select
             max(started_at) filter (status = 'complete'),
-            -- Of the newest date: a complete crawl mends a partial one.
-            arg_max_null(coverage, (snapshot_date, status = 'complete', started_at, crawl_id))
+            arg_max_null(coverage, {LAST_CRAWL})
         from {crawls}
         where verdict is null
         """

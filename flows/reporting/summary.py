@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from flows.reporting.freshness import LAST_CRAWL
 from flows.reporting.logged_progress import slowest
 from flows.reporting.report import (
     base_model_lines,
@@ -71,10 +72,7 @@ def day_of(connection: "duckdb.DuckDBPyConnection", on: date) -> Day:
     def rows(query: str) -> list[Row]:
         return connection.execute(query, [on]).fetchall()
 
-    coverage = rows(
-        "select arg_max_null(coverage, (status = 'complete', started_at, crawl_id)) from star.ops_snapshot "
-        "where snapshot_date = ?"
-    )
+    coverage = rows(f"select arg_max_null(coverage, {LAST_CRAWL}) from star.ops_snapshot where snapshot_date = ?")
     quarantined = rows(
         r"""
         select kind, level, regexp_replace(reason, '\[[^]]*\]', '[]', 'g') as reason_of_all, count(*)

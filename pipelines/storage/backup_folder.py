@@ -25,6 +25,7 @@ import msgspec
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Progress
 from pipelines.storage.directory import existing
+from pipelines.storage.lock import has_locked
 from pipelines.storage.replacement import real, replace_text, sync
 
 #: The form of manifest and directory. A program refuses a later one.
@@ -131,12 +132,10 @@ class BackupFolder:
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with suppress(OSError):  # a network's file system may have no locks
-                try:
-                    fcntl.flock(descriptor, (fcntl.LOCK_EX if for_writing else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                except BlockingIOError:
+                if not has_locked(descriptor, fcntl.LOCK_EX if for_writing else fcntl.LOCK_SH):
                     raise BackupError(
                         f"Another civitai-etl is using the backup in {self.root}: wait until it has finished."
-                    ) from None
+                    )
             yield
         finally:
             os.close(descriptor)

@@ -147,7 +147,7 @@ def _take(data_dir: Path, lock: int, wait_seconds: float, *, is_snapshot: bool, 
             left = began + wait_seconds - now
             if left <= 0:
                 raise LockedError(f"{in_the_way}: {_advice(wait_seconds)}")
-            if is_snapshot and not is_signed and _has_locked(sign):  # one waiting snapshot is sign enough
+            if is_snapshot and not is_signed and has_locked(sign):  # one waiting snapshot is sign enough
                 _sign(data_dir, sign)
                 is_signed = True
             if now >= next_line:
@@ -160,7 +160,7 @@ def _take(data_dir: Path, lock: int, wait_seconds: float, *, is_snapshot: bool, 
 def _in_the_way(data_dir: Path, lock: int, *, is_snapshot: bool) -> str | None:
     """Who is in the way; None if the lock is taken now."""
     next_one = "" if is_snapshot or not _snapshot_waits(data_dir) else _process(data_dir, WAITING)
-    if not next_one and _has_locked(lock):
+    if not next_one and has_locked(lock):
         return None
     writer = f"Another civitai-etl ({_read(lock) or 'process unknown'}) is writing to {data_dir}"
     return f"{writer}, and the snapshot of process {next_one} is next" if next_one else writer
@@ -175,7 +175,7 @@ def _advice(waited: float) -> str:
 def _snapshot_waits(data_dir: Path) -> bool:
     with _opened(data_dir, WAITING) as sign:
         # Shared, so that two who look at the same moment do not see each other.
-        return not _has_locked(sign, fcntl.LOCK_SH)
+        return not has_locked(sign, fcntl.LOCK_SH)
 
 
 def _process(data_dir: Path, name: str) -> str:
@@ -194,7 +194,8 @@ def _opened(data_dir: Path, name: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _has_locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+def has_locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file, if no other process has it; returns whether it is locked now."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -744,7 +744,7 @@ MUTANTS = (
     Mutant(
         "a snapshot waits without a sign",
         "_take",
-        Code("$is_snapshot and not $is_signed and _has_locked($sign)", "False"),
+        Code("$is_snapshot and not $is_signed and has_locked($sign)", "False"),
         LOCK + "a_snapshot_is_next_whoever_waited_before_it",
     ),
     Mutant(
