@@ -167,7 +167,7 @@ async def _run_watched(
             patience=PATIENCE,
         )
     )
-    going_on = asyncio.ensure_future(_go_on_after_kills())
+    going_on = asyncio.ensure_future(_go_on_after_kills(runner))
     await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
     going_on.cancel()
     if runner.stopping:
@@ -256,8 +256,11 @@ def _exit_in(seconds: float, reason: str, server: OwnServer | None) -> None:
     timer.start()
 
 
-async def _go_on_after_kills() -> None:
-    """Continue the nightly run when its process was killed alone, for example because memory ran out."""
+async def _go_on_after_kills(runner: "Runner") -> None:
+    """Continue the nightly run when its process was killed alone, for example because memory ran out.
+
+    A run that ends with the runner is for the next `serve`.
+    """
     import httpx
     from prefect.exceptions import ObjectNotFound
 
@@ -266,6 +269,8 @@ async def _go_on_after_kills() -> None:
 
     while True:
         await asyncio.sleep(PAUSE)
+        if runner.stopping:
+            return
         # A server that does not answer, or lost its deployments, is for the watchdog.
         with suppress(httpx.HTTPError, ObjectNotFound):
             if again := await go_on(DAILY):

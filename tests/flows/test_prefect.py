@@ -128,10 +128,16 @@ def rows_in(settings, tables):
         return {table: connection.execute(f"select count(*) from star.{table}").fetchone()[0] for table in tables}
 
 
-def lines_of(server, run, level=0):
-    """The log of a run, from a level on."""
+def lines_of(server, run, level=0, is_whole=bool):
+    """The log of a run that has ended, from a level on, once it is whole: it comes after the state."""
     logs = {"flow_run_id": {"any_": [run]}, "level": {"ge_": level}}
-    return [line["message"] for line in server.ask("/logs/filter", {"logs": logs, "sort": "TIMESTAMP_ASC"})]
+    deadline = time.monotonic() + 30
+    while True:
+        lines = server.ask("/logs/filter", {"logs": logs, "sort": "TIMESTAMP_ASC"})
+        told = [line["message"] for line in lines]
+        if is_whole(told) or time.monotonic() > deadline:
+            return told
+        time.sleep(0.2)
 
 
 def test_a_run_ends_completed_with_the_published_row_counts_and_a_summary(server, served, published):
@@ -162,8 +168,8 @@ def test_a_run_has_its_date_as_name_and_leaves_how_long_its_phases_took(server, 
     # The data directory keeps the same records as the page of the run.
     rows = [json.loads(line) for line in (settings.directory.logs / "civitai-etl.jsonl").read_text().splitlines()]
     kept = [row["message"] for row in rows if row["run"] == f"daily_snapshot-{published}" and row["level"] != "DEBUG"]
-    told = lines_of(server, published)
     assert "models: 60 of 60 items" in kept
+    told = lines_of(server, published, is_whole=lambda lines: kept[-1] in lines)
     assert [line for line in told if line in kept] == kept
 
 
@@ -440,9 +446,7 @@ def test_what_only_a_person_can_mend_is_not_tried_again(server, short_pauses, ho
     run = server.run(deployment, {"snapshot_date": str(yesterday)})
     state = server.final_state(run)
     assert (state["type"], "answered 451" in state["message"]) == ("FAILED", True)
-    while not (lines := lines_of(server, run, level=40)):  # the log may come after the state
-        time.sleep(0.2)
-    (line,) = lines
+    (line,) = lines_of(server, run, level=40)
     assert (line.count("\n"), "answered 451" in line) == (0, True)
     assert "AwaitingRetry" not in {state["name"] for state in server.states(run)}
     assert hooks.titles == [f"civitai-etl {yesterday}: the snapshot failed"]
