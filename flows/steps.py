@@ -162,9 +162,12 @@ def relocate_star(settings: Settings, progress: Progress = Silent(), *, wait: bo
         NothingPublishedError: there are no tables.
         CivitaiEtlError: the lock is held, an earlier version made the tables, or one of their files is missing.
     """
+    # Asked before the lock, which would make the directory of a mistyped path.
+    if not settings.directory.analytics.exists():
+        raise NothingPublishedError(
+            f"Nothing is published at {settings.directory.analytics}: there is nothing to relocate."
+        )
     with _publishing(settings, progress, _wait_seconds(settings, wait=wait)) as directory:
-        if not directory.analytics.exists():
-            raise NothingPublishedError(f"Nothing is published at {directory.analytics}: there is nothing to relocate.")
         if is_outdated(directory.analytics):
             raise CivitaiEtlError(
                 f"{directory.analytics} was not made by this version of civitai-etl: run `civitai-etl rebuild`, which "

@@ -13,7 +13,7 @@ from pipelines.run_record import NAME as LAST_RUN
 from pipelines.run_record import read_record
 from pipelines.settings import Settings, variable
 from pipelines.storage.directory import existing, refuse_lake_name
-from pipelines.storage.lock import writer_lock
+from pipelines.storage.lock import LockedError, writer_lock
 
 #: A backup that is older is worth a word: the service does not show past dates again.
 OLD_BACKUP = timedelta(days=8)
@@ -33,10 +33,15 @@ def directory_checks(settings: Settings) -> Iterator[Check]:
 
 
 def _data_directory(settings: Settings) -> str:
-    with writer_lock(settings.data_dir):
-        cut_off = cut_off_line(settings.data_dir)
-    ready = f"{settings.data_dir} can be written, no other process is writing"
-    return f"{ready}. {cut_off}" if cut_off else ready
+    try:
+        with writer_lock(settings.data_dir):
+            cut_off = cut_off_line(settings.data_dir)
+    except LockedError as error:
+        # A snapshot of the schedule waits for it.
+        raise Doubt(str(error)) from None
+    if cut_off:
+        raise Doubt(cut_off)
+    return f"{settings.data_dir} can be written, no other process is writing"
 
 
 def _lake(settings: Settings) -> str:
@@ -53,7 +58,6 @@ def _raw(settings: Settings) -> str:
     from pipelines.raw.loader import refuse_newer, stored_version
     from pipelines.raw.tables import RAW_VERSION
     from pipelines.raw.warehouse import maker_of
-    from pipelines.storage.lock import LockedError
 
     warehouse = settings.directory.warehouse
     if not warehouse.exists():

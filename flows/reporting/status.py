@@ -50,6 +50,7 @@ def report_status(settings: Settings, max_age: timedelta, form: Format = "text",
         CivitaiEtlError: the published tables cannot be read.
     """
     condition = condition_of(settings, max_age)
+    failing = [name for name in condition.problems if name in ALWAYS or name in fail_on]
     if form == "json":
         print(as_json(condition))
     elif form == "prometheus":
@@ -60,12 +61,11 @@ def report_status(settings: Settings, max_age: timedelta, form: Format = "text",
         if not condition.is_published:
             say(*last_run_lines(condition.last_run))
             raise report.nothing_published(settings.directory.analytics)
+        if asked := [name for name in failing if name not in ALWAYS]:
+            say(f"Problems:  {'; '.join(f'{name} ({PROBLEMS[name][0]})' for name in asked)}.")
         say(*freshness_lines(condition), *day_lines(condition), *quality_lines(condition))
         say(*last_run_lines(condition.last_run), *capacity_lines(settings))
         say("", "Rows per table:", *report.row_lines(condition.rows), "", *report.place_lines(settings))
-    failing = [name for name in condition.problems if name in ALWAYS or name in fail_on]
-    if form == "text" and (asked := [name for name in failing if name not in ALWAYS]):
-        say("", f"Problems:  {'; '.join(f'{name} ({PROBLEMS[name][0]})' for name in asked)}.")
     return STALE if failing else 0
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from flows.backup import LAST_BACKUP, LastBackup
 from flows.cli.doctor import findings_of
+from pipelines.run_note import NAME, RunNote
 from pipelines.run_record import RunRecord, write_record
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
@@ -126,11 +127,17 @@ def test_lost_tables_are_told_from_none(directory, tmp_path):
     assert look(tmp_path / "new")["published tables"] == ("ok", "none yet; `civitai-etl snapshot` makes them")
 
 
-def test_a_writer_at_work_is_a_problem_and_its_warehouse_is_left_alone(directory):
+def test_a_writer_at_work_prevents_no_snapshot_and_its_warehouse_is_left_alone(directory):
     with writer_lock(directory):
         found = look(directory)
-    assert found["data directory"][0] == "problem"
+    assert found["data directory"][0] == "warning"
     assert found["raw data"] == ("not tried", "another process is writing it")
+
+
+def test_a_run_that_was_killed_is_a_warning(directory):
+    (directory / NAME).write_bytes(msgspec.json.encode(RunNote.of_this_process("crawl")))
+    result, words = look(directory)["data directory"]
+    assert (result, "was ended from outside" in words) == ("warning", True)
 
 
 def test_a_later_version_of_raw_is_a_problem(directory, monkeypatch):
