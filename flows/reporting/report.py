@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,15 +68,12 @@ def open_analytics(analytics: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     import duckdb
 
     from pipelines.memory import duckdb_config
-    from transforms.lake.published import is_there, readable, refuse_moved
+    from transforms.lake.published import is_there, opened, refuse_moved
 
     if not is_there(analytics):
         raise nothing_published(analytics)
     try:
-        with (
-            readable(analytics) as path,
-            duckdb.connect(str(path), read_only=True, config=duckdb_config()) as connection,
-        ):
+        with opened(analytics, partial(duckdb.connect, read_only=True, config=duckdb_config())) as connection:
             if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'star'").fetchall():
                 raise CivitaiEtlError(f"{analytics} has no published tables: move it away if another program made it.")
             refuse_moved(connection, analytics)

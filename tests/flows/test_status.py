@@ -226,7 +226,8 @@ def test_a_newest_day_that_met_nothing_is_not_fresh_without_a_word(analytics, ca
     with duckdb.connect(str(analytics)) as connection:
         connection.execute("update star.ops_snapshot set coverage = 0 where crawl_id = '2026-01-06.1'")
     assert report_status(Settings(data_dir=analytics.parent), EVER, fail_on=["partial"]) == 4
-    first, second = capsys.readouterr().out.splitlines()[:2]
+    problems, first, second = capsys.readouterr().out.splitlines()[:3]
+    assert problems.startswith("Problems:  partial (")
     assert first.endswith(", but see below.")
     assert second == "INCOMPLETE: the newest crawl met only 0.00% of what the lists announced."
 

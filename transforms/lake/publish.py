@@ -26,7 +26,7 @@ from pipelines.storage.replacement import aside_of, real, replace_database, repl
 from pipelines.storage.sql import literal, parquet_rows
 from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
-from transforms.lake.published import create_place, has_moved, readable
+from transforms.lake.published import create_place, has_moved, opened
 from transforms.tables import DECLARATIONS_VERSION, TABLES, HistoryTable, Table
 from transforms.tables.dictionary import column_comments, data_package
 from transforms.tables.macros import MACROS, VIEWS
@@ -70,14 +70,22 @@ def open_published(analytics: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         UnreadableStarError: it is another database, or a damaged one.
     """
     try:
-        with readable(analytics) as path, duckdb.connect(config=duckdb_config(path.parent)) as connection:
-            connection.execute(f"ATTACH {literal(path)} AS published (READ_ONLY)")
+        with opened(analytics, _attached) as connection:
             yield connection
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise UnreadableStarError(
             f"{analytics} cannot be read ({reason}): run `civitai-etl rebuild`, which makes it again from raw."
         ) from error
+
+
+def _attached(path: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config=duckdb_config(path.parent))
+    try:
+        return connection.execute(f"ATTACH {literal(path)} AS published (READ_ONLY)")
+    except duckdb.Error:
+        connection.close()
+        raise
 
 
 def is_outdated(analytics: Path) -> bool:

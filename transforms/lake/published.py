@@ -6,17 +6,19 @@ must not fail for that. The file has no rows, so a copy is quick.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from pipelines.errors import CivitaiEtlError
-from pipelines.memory import duckdb_config
 from pipelines.raw.warehouse import is_duckdb
 from pipelines.storage.replacement import real
 from pipelines.storage.sql import literal
+
+#: Opens the database at a path, or raises duckdb.Error.
+Connect = Callable[[Path], duckdb.DuckDBPyConnection]
 
 
 class MovedError(CivitaiEtlError):
@@ -46,32 +48,30 @@ def _readers_errors(analytics: Path) -> Iterator[None]:
 
 
 @contextmanager
-def readable(analytics: Path) -> Iterator[Path]:
-    """A path at which the published database can be opened: its own or, if need be, that of a copy without its log.
+def opened(analytics: Path, connect: Connect) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published database as `connect` opens it at its path or, if need be, at that of a copy without its log.
 
     Raises:
-        duckdb.Error: it is no DuckDB database.
+        duckdb.Error: it is no DuckDB database, or a damaged one.
         CivitaiEtlError: it is closed to this user.
     """
     with _readers_errors(analytics):
         is_ours = is_duckdb(analytics)
     if not is_ours:
         raise duckdb.IOException("it is no DuckDB database")
-    if _opens(analytics):
-        yield analytics
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copy(analytics, folder))
-        # What cannot be opened either way reports itself under its own name.
-        yield copy if _opens(copy) else analytics
+    with ExitStack() as stack:
+        yield stack.enter_context(_connected(analytics, connect, stack))
 
 
-def _opens(path: Path) -> bool:
+def _connected(analytics: Path, connect: Connect, stack: ExitStack) -> duckdb.DuckDBPyConnection:
     try:
-        duckdb.connect(str(path), read_only=True, config=duckdb_config()).close()
+        return connect(analytics)
     except duckdb.Error:
-        return False
-    return True
+        copy = shutil.copy(analytics, stack.enter_context(tempfile.TemporaryDirectory()))
+        with suppress(duckdb.Error):
+            return connect(Path(copy))
+        # What cannot be opened either way reports itself under its own name.
+        raise
 
 
 def create_place(connection: duckdb.DuckDBPyConnection, analytics: Path) -> None:
