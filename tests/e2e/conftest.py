@@ -1,14 +1,19 @@
 """The command line as a child process, against an emulator that is a process too."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from emulator.launch import launch
+from flows.cli.main import main
+from flows.reporting.logs import stop_logging
 
 COMMAND = Path(sys.executable).with_name("civitai-etl")
 
@@ -58,6 +63,24 @@ class CommandLine:
         return ended.stdout.splitlines()[1:]
 
 
+@dataclass
+class CommandHere(CommandLine):
+    """The same in this process, for stories that are not about processes: each would import everything anew, which
+    takes longer than most commands.
+    """
+
+    def run(self, *arguments):
+        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.chdir(self.directory):
+            for name, value in self.settings.items():
+                patch.setenv(name, value)
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+                main([*map(str, arguments)])
+        stop_logging()
+        out.seek(0)
+        return subprocess.CompletedProcess(arguments, end.value.code, out.read(), err.getvalue())
+
+
 @pytest.fixture(scope="session")
 def service():
     with launch(models=80) as emulator:
@@ -76,6 +99,11 @@ def _settings(service, data_dir):
 def civitai_etl(service, tmp_path):
     """The command line on an empty data directory, pointed at the emulator."""
     return CommandLine(tmp_path, _settings(service, tmp_path / "data"))
+
+
+@pytest.fixture
+def civitai_etl_here(service, tmp_path):
+    return CommandHere(tmp_path, _settings(service, tmp_path / "data"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import CommandLine
+from tests.e2e.conftest import CommandHere
 from tests.pipelines.service import Reply, running_service
 
 STOCKS = "select snapshot_date, version_count, versions_left from star.mart_base_model_daily order by 1"
@@ -41,7 +41,7 @@ def catalogue(service):
 
 @pytest.fixture
 def civitai_etl(service, tmp_path):
-    return CommandLine(
+    return CommandHere(
         tmp_path,
         {
             "CIVITAI_ETL_DATA_DIR": str(tmp_path / "data"),

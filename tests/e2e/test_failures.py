@@ -11,7 +11,15 @@ import time
 import duckdb
 import pytest
 
+from tests.e2e.conftest import CommandLine
+
 NOBODY = 65534
+
+
+@pytest.fixture
+def civitai_etl(civitai_etl_here):
+    """What a test starts is a process, what it runs is not."""
+    return civitai_etl_here
 
 
 def published_days(civitai_etl):
@@ -51,6 +59,7 @@ def test_another_date_than_today_is_refused_for_a_real_service_without_a_request
 
 
 def test_a_data_directory_without_write_permission_is_one_line(civitai_etl, tmp_path):
+    civitai_etl = CommandLine(tmp_path, civitai_etl.settings)
     civitai_etl.data_dir.mkdir()
     if os.geteuid() == 0:
         # Root may write anywhere, so an ordinary user tries; it may read, for the interpreter can lie in /root.

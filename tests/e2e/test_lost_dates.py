@@ -82,17 +82,17 @@ PUBLISHERS: dict[str, Callable[[Settings], Any]] = {
 
 
 @pytest.mark.parametrize("kept", [0, None], ids=["older backup", "no warehouse"])
-@pytest.mark.parametrize("publisher", PUBLISHERS)
-def test_whatever_publishes_refuses_before_it_does_anything(desk: Desk, publisher: str, kept: int | None) -> None:
+def test_whatever_publishes_refuses_before_it_does_anything(desk: Desk, kept: int | None) -> None:
     desk.settings.directory.warehouse.unlink()
     if kept is not None:
         desk.put_back(kept)
     before = desk.files()
     del desk.service.requests[:]
-    with pytest.raises(LostDatesError, match=r"--forget-dates 2026-01-0[12]\.\.2026-01-03"):
-        PUBLISHERS[publisher](desk.settings)
-    assert desk.service.requests == []
-    assert desk.files() == before
+    for name, publisher in PUBLISHERS.items():
+        with pytest.raises(LostDatesError, match=r"--forget-dates 2026-01-0[12]\.\.2026-01-03"):
+            publisher(desk.settings)
+        assert (name, desk.service.requests) == (name, [])
+        assert desk.files() == before, name
 
 
 def test_dates_that_are_forgotten_are_gone_and_the_next_ones_come(desk: Desk) -> None:
@@ -135,7 +135,8 @@ def test_a_newer_backup_is_the_other_way_out(desk: Desk) -> None:
     assert [on for on, _ in desk.published()] == DAYS
 
 
-def test_the_command_line_ends_with_one_line_and_says_what_it_forgot(civitai_etl):
+def test_the_command_line_ends_with_one_line_and_says_what_it_forgot(civitai_etl_here):
+    civitai_etl = civitai_etl_here
     assert civitai_etl.run("snapshot", "--date", "2026-01-01").returncode == 0
     (civitai_etl.data_dir / "warehouse.duckdb").unlink()
     line = civitai_etl.fails("snapshot", "--date", "2026-01-02")

@@ -11,7 +11,7 @@ from flows.cli.main import main
 from pipelines.run_record import read_record
 from pipelines.settings import Settings, SettingsError
 from pipelines.storage.lock import writer_lock
-from tests.e2e.conftest import CommandLine
+from tests.e2e.conftest import CommandHere, CommandLine
 from tests.e2e.test_bad_days import Catalogue
 from tests.e2e.test_key import found_in
 from tests.flows.servers import free_port
@@ -50,8 +50,9 @@ def test_a_failed_night_is_one_mail_and_one_hook_the_good_one_another_and_no_add
     """As cron runs it, in a process of its own, against the emulator in another."""
     with launch(models=30) as emulator:
         civitai_etl = CommandLine(tmp_path, environment(tmp_path / "data", emulator.api_url, mails, hooks))
+        here = CommandHere(tmp_path, civitai_etl.settings)
         civitai_etl.settings["CIVITAI_ETL_API_URL"] = NOWHERE
-        failed = [civitai_etl.run("snapshot", "--date", "2026-01-01") for _ in range(2)]
+        failed = [each.run("snapshot", "--date", "2026-01-01") for each in (civitai_etl, here)]
         assert [ended.returncode for ended in failed] == [1, 1]
         assert mails.subjects == ["civitai-etl 2026-01-01: the snapshot failed"]
         body = mails.all[0].get_content().replace("\r\n", "\n")
@@ -68,9 +69,9 @@ def test_a_failed_night_is_one_mail_and_one_hook_the_good_one_another_and_no_add
             ("POST", f"/{SECRET}"),
             ("GET", f"/heartbeat/{SECRET}"),
         ]
-        status = civitai_etl.run("status", "--notify", "--format", "json", "--max-age", "36500d")
+        status = here.run("status", "--notify", "--format", "json", "--max-age", "36500d")
         assert (status.returncode, json.loads(status.stdout)["last_run"]["result"]) == (0, "complete")
-        doctor = civitai_etl.run("doctor")
+        doctor = here.run("doctor")
         assert "messages          they go to address 1 (mailto), address 2 (json)" in doctor.stdout
     assert len(mails.all) == 2
     shown = [text for ended in (*failed, good, status, doctor) for text in (ended.stdout, ended.stderr)]

@@ -34,7 +34,9 @@ DAYS = (date(2026, 1, 1), date(2026, 1, 8))
 REFRESHED_ON = date(2026, 1, 10)
 #: What the reader looks at, all in one transaction.
 READ = ("fact_model_daily", "fact_model_version_daily", "mart_base_model_daily", "dim_model", "bridge_model_tag")
-LOOK_EVERY = 0.002
+LOOK_EVERY = 0.005
+#: A pause of the reader, which would else take half a core.
+READ_EVERY = 0.1
 
 #: Contents of the tables of READ, or None where nothing is published yet.
 Fingerprint = tuple[tuple[int, int], ...] | None
@@ -176,7 +178,7 @@ class Reader:
         self._thread.join()
 
     def _read_on(self) -> None:
-        while not self._stopped.wait(0.05):
+        while not self._stopped.wait(READ_EVERY):
             try:
                 seen = fingerprint(self._analytics)
             except duckdb.Error as error:
