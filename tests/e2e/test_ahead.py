@@ -1,20 +1,25 @@
 """What is staged during a crawl is what the build would read from raw (`transforms.day.ahead`)."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from emulator.launch import Emulator, launch
 from flows.steps import crawl, publish, rebuild_star, refresh_documents, run_daily_snapshot, staged_ahead
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
+from pipelines.raw.tables import observations_table
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.pipelines.conftest import settings_for
 from tests.pipelines.service import running_service
+from transforms.day.ahead import Ahead
+from transforms.day.snapshot_day import NOTHING, SnapshotDay
 from transforms.ranges import WIDTH
 from transforms.staging import exchange
 from transforms.staging.raw_reader import RawReader
@@ -141,3 +146,19 @@ def test_staging_that_fails_does_not_end_the_crawl(
             assert crawl(settings, DAYS[0], Silent(), ahead).status == "complete"
         assert publish(settings, Silent(), ahead).dates == (DAYS[0],)
     assert "observations" in read
+
+
+def test_a_write_that_fails_after_the_last_rows_ends_the_staging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(exchange, "HELD_BYTES", 0)
+    ahead = Ahead(tmp_path / "folder")
+    monkeypatch.setattr(ahead, "_files", lambda: tmp_path / "file")
+    now, table = datetime.now(UTC), observations_table("tag")
+    row = dict.fromkeys(("entity_id", "content_hash"), "anime") | {"crawl_id": "1", "crawl_pass": 1, "metrics": "[]"}
+    rows = pa.Table.from_pylist([row | {"snapshot_date": DAYS[0], "observed_at": now}], schema=table.schema)
+    ahead.take("1", DAYS[0], table, rows)
+    crawls = pl.DataFrame({"crawl_id": ["1"], "observations": [1], "started_at": [now]})
+    assert ahead.of(SnapshotDay(DAYS[0], crawls, NOTHING)) is None
+    ahead.close()

@@ -58,7 +58,11 @@ class Ahead:
         if self._is_broken or crawl_ids != [self._crawl_id] or observations != stage.observations:
             stage.close()
             return None
-        stage.complete(day.crawls["started_at"].item())
+        try:
+            stage.complete(day.crawls["started_at"].item())
+        except Exception:  # noqa: BLE001 (as in `_wait`)
+            stage.close()
+            return None
         return stage
 
     def close(self) -> None:

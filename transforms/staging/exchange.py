@@ -53,6 +53,11 @@ class Exchange:
             if heap := self._heaps.pop((name, before), None):
                 heap.close()
 
+    def settle(self) -> None:
+        """Waits for the writes that are under way; raises what one of them failed with."""
+        for heap in self._heaps.values():
+            heap.settle()
+
     def close(self) -> None:
         """Removes all rows, and their files."""
         self._writer.shutdown(cancel_futures=True)
@@ -84,7 +89,7 @@ class _Heap:
         self._held.append(rows)
         self._bytes += int(rows.estimated_size())
         if self._bytes > HELD_BYTES:
-            self._wait()
+            self.settle()
             held, self._held, self._bytes = self._held, [], 0
             self._write_under_way = self._thread.submit(self._write, held)
 
@@ -121,7 +126,7 @@ class _Heap:
 
     def _sort(self) -> None:
         """Makes all rows readable: those in memory, or in the file if there is one."""
-        self._wait()
+        self.settle()
         held, self._held = self._held, []
         if held and self._writer:
             self._write(held)
@@ -129,7 +134,7 @@ class _Heap:
             for number, rows in self._by_range(held):
                 self._in_memory[number] = pl.concat([self._in_memory.get(number, self._empty), rows])
 
-    def _wait(self) -> None:
+    def settle(self) -> None:
         if self._write_under_way:
             self._write_under_way.result()
             self._write_under_way = None

@@ -298,7 +298,10 @@ class Stage:
         return sum(each.observed_so_far for each in self.kinds.values())
 
     def complete(self, begun: datetime) -> None:
-        """All observations of the date were taken, from a crawl that began at this moment."""
+        """All observations of the date were taken, from a crawl that began at this moment; raises if a file of them
+        could not be written.
+        """
+        self._exchange.settle()
         for each in self.kinds.values():
             each.begun = begun
 
