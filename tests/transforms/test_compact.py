@@ -95,7 +95,8 @@ def finished(built: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Works
 
 
 def star_rows(workshop: Workshop) -> dict[str, list[tuple[object, ...]]]:
-    return {name: workshop.sql(f"SELECT * FROM star.{name} ORDER BY ALL") for name in STAR}
+    with duckdb.connect(workshop.analytics, read_only=True) as connection:
+        return {name: connection.execute(f"SELECT * FROM star.{name} ORDER BY ALL").fetchall() for name in STAR}
 
 
 def dated(workshop: Workshop, table: str) -> list[tuple[str, date]]:
