@@ -13,8 +13,8 @@ from tests.fuzz.oracle import FACTS, Day, Oracle
 from tests.fuzz.questions import WINDOWS, questions
 from tests.fuzz.shrink import shrink
 
-#: Catalogues in which everything happens that `EVENTS` names, and one of them is built on several days.
-SEEDS, HISTORIES = (5, 93, 160, 165), 12
+#: Catalogues of few days in which everything happens that `EVENTS` names, and one of them is built on several days.
+SEEDS, HISTORIES = (33, 48, 58, 165), 12
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -50,7 +50,7 @@ SUPERVISED = "flows/test_supervised.py::test_"
 SERVE = "flows/test_serve.py::test_"
 PREFECT = "flows/test_prefect.py::test_"
 RANGES = "transforms/test_ranges.py::test_"
-READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time"
+READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_publishes_sees_one_whole_date_each_time"
 
 MUTANTS = (
     # Facts

@@ -168,6 +168,8 @@ class RawWriter:
         with duckdb.connect(self.path) as connection:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}")
             for name, new in rows.items():
+                if not new:  # as in a crawl: a table exists when something of its kind was loaded
+                    continue
                 table = tables[name]
                 arrow = pa.Table.from_pylist(new, schema=table.schema)
                 connection.register("new", arrow)

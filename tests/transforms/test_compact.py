@@ -95,7 +95,8 @@ def finished(built: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Works
 
 
 def star_rows(workshop: Workshop) -> dict[str, list[tuple[object, ...]]]:
-    return {name: workshop.sql(f"SELECT * FROM star.{name} ORDER BY ALL") for name in STAR}
+    with duckdb.connect(workshop.analytics, read_only=True) as connection:
+        return {name: connection.execute(f"SELECT * FROM star.{name} ORDER BY ALL").fetchall() for name in STAR}
 
 
 def dated(workshop: Workshop, table: str) -> list[tuple[str, date]]:
@@ -171,7 +172,7 @@ def test_a_compact_that_gives_way_has_changed_nothing_and_the_next_one_ends_as_i
     filled: Workshop, finished: Workshop
 ) -> None:
     published, observations = filled.analytics.read_bytes(), raw_rows(filled)
-    for number in (1, 40, 100):  # the first of about 101
+    for number in (1, 40, 84):  # the first of about 85
         with pytest.raises(GaveWayError):
             compact(filled.directory, safe_point=StopsAt(number))
         assert (filled.analytics.read_bytes(), raw_rows(filled)) == (published, observations), number

@@ -1,4 +1,4 @@
-"""A reader that asks all the time, in a process of its own, while 20 generations are published."""
+"""A reader that asks all the time, in a process of its own, while one generation after the other is published."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 from tests.transforms.conftest import Workshop, model, version
 
 FIRST = date(2026, 1, 1)
-PUBLISHES = 20
+PUBLISHES = 8
 
 #: The newest date that each table knows; every document of a day bears its date wherever something can change.
 NEWEST = """
@@ -86,7 +86,7 @@ class Reader:
         return errors
 
 
-def test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time(workshop: Workshop) -> None:
+def test_a_reader_in_a_loop_during_publishes_sees_one_whole_date_each_time(workshop: Workshop) -> None:
     workshop.raw.crawl(FIRST, **documents_of(FIRST))
     workshop.build()
     anew, connected = Reader(CONNECTS_ANEW, workshop), Reader(STAYS_CONNECTED, workshop)
@@ -105,5 +105,5 @@ def test_a_reader_in_a_loop_during_20_publishes_sees_one_whole_date_each_time(wo
     assert [answer for answer in anew.answers if len(answer) != 1] == []
     assert anew.answers == sorted(anew.answers)
     assert anew.answers[-1] == [str(last)]
-    assert len({date for (date,) in anew.answers}) > PUBLISHES / 4, "it hardly looked while there were publishes"
+    assert len({date for (date,) in anew.answers}) > PUBLISHES / 2, "it hardly looked while there were publishes"
     assert {date for (date,) in connected.answers} == {str(FIRST)}

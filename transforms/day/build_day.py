@@ -33,7 +33,7 @@ from transforms.quality.counter_guard import Collapse, collapses, withheld_rows
 from transforms.ranges import WHOLE, Axis, range_of
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import rejected
-from transforms.staging.raw_reader import RawReader
+from transforms.staging.raw_reader import OBSERVATIONS_A_BATCH, RawReader
 from transforms.staging.records import Stage, StagedKind, in_order
 from transforms.star.mart import MartDay, base_model_day, cube_day
 from transforms.tables import (
@@ -124,7 +124,8 @@ def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, a
     taken = ahead and ahead.of(day)
     with closing(taken or Stage(day.on, lambda: star.shelf.folder)) as stage:
         read = _read(star, raw, day, limits, stage.kinds)
-        raw.rest()
+        if day.crawls["observations"].sum() > OBSERVATIONS_A_BATCH:  # else opening it again takes longer than the date
+            raw.rest()
         undo = star.savepoint()
         result = _build(read, {})
         withheld: dict[type[Table], set[str]] = {}

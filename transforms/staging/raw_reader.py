@@ -42,6 +42,7 @@ class RawReader:
     def __init__(self, warehouse: Path) -> None:
         self._warehouse = warehouse
         self._open: duckdb.DuckDBPyConnection | None = None
+        self._sources: dict[str, tuple[str, str] | None] = {}
         self.decisions = decisions(self.connection)
         self._left_out = set(left_out(self.decisions))
 
@@ -58,6 +59,7 @@ class RawReader:
         """The open warehouse."""
         if self._open is None:
             self._open = connect(self._warehouse)
+            self._sources.clear()
         return self._open
 
     def rest(self) -> None:
@@ -66,14 +68,28 @@ class RawReader:
             self._open.close()
             self._open = None
 
+    def _source(self, table: RawTable) -> tuple[str, str] | None:
+        """The declared columns of a table and what to select them from; None if nothing was ever loaded into it. It is
+        looked up once while the warehouse is open.
+        """
+        connection = self.connection
+        if table.name not in self._sources:
+            self._sources[table.name] = (
+                (declared_columns(connection, table), all_rows(connection, table))
+                if has_table(connection, table)
+                else None
+            )
+        return self._sources[table.name]
+
     def rows(self, table: RawTable, condition: str = "true", parameters: tuple[object, ...] = ()) -> pl.DataFrame:
         """The declared columns of the rows that meet an SQL condition."""
-        if not has_table(self.connection, table):
+        source = self._source(table)
+        if source is None:
             empty = pl.from_arrow(table.schema.empty_table())
             assert isinstance(empty, pl.DataFrame)
             return empty
-        columns = declared_columns(self.connection, table)
-        query = f"SELECT {columns} FROM {all_rows(self.connection, table)} WHERE {condition}"
+        columns, all_of_them = source
+        query = f"SELECT {columns} FROM {all_of_them} WHERE {condition}"
         rows: pl.DataFrame = self.connection.sql(query, params=parameters).pl()
         return rows
 
@@ -107,9 +123,9 @@ class RawReader:
     def _observed(self) -> pl.DataFrame:
         """How many observations each crawl has: a look through all of them, once."""
         counts = [
-            f"SELECT crawl_id, count(*) AS observations FROM {all_rows(self.connection, table)} GROUP BY crawl_id"
-            for table in map(observations_table, SNAPSHOT_KINDS)
-            if has_table(self.connection, table)
+            f"SELECT crawl_id, count(*) AS observations FROM {source[1]} GROUP BY crawl_id"
+            for source in map(self._source, map(observations_table, SNAPSHOT_KINDS))
+            if source
         ]
         return (
             self.connection.sql(
@@ -125,10 +141,10 @@ class RawReader:
         order in which raw has them: what a list showed stands for what was answered by id to an earlier crawl of the
         date.
         """
-        table = observations_table(kind)
-        if not has_table(self.connection, table):
+        source = self._source(observations_table(kind))
+        if source is None:
             return
-        columns, rows = declared_columns(self.connection, table), all_rows(self.connection, table)
+        columns, rows = source
         listed = f"crawl_pass <> {RECONCILE_PASS}"
         of_date = f"FROM {rows} WHERE snapshot_date = $1 AND NOT list_contains($2, crawl_id)"
         parameters = (on, sorted(self._left_out))
