@@ -47,12 +47,12 @@ notebooks: demo ## write every notebook as .ipynb with the charts of the demo's 
 	$(BIN)/python -m tests.notebooks.rendered
 
 test: setup ## run the tests
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 4 --dist loadgroup
 
 test-lowest: $(UV) ## run the tests on the lowest versions that pyproject.toml allows, in .venv-lowest
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group dev
-	.venv-lowest/bin/pytest -n 3 --dist loadgroup
+	.venv-lowest/bin/pytest -n 4 --dist loadgroup
 
 fuzz: setup ## 500 generated histories, 200 crawls of a hostile service, 10,000 odd documents (docs/testing.md); SEED=1 repeats a run
 	$(BIN)/python -m tests.fuzz.histories $(SEED)
@@ -60,6 +60,7 @@ fuzz: setup ## 500 generated histories, 200 crawls of a hostile service, 10,000 
 	$(BIN)/python -m tests.fuzz.records $(SEED)
 
 soak: setup ## kill snapshots fifty times, in both dialects, and compare the results; build a year of days (docs/testing.md)
+	$(BIN)/pytest -n 4 --dist loadgroup -m soak
 	$(BIN)/python -m tests.soak
 	$(BIN)/python -m tests.soak.year
 

@@ -142,6 +142,7 @@ def test_restored_elsewhere_every_table_is_the_same_and_so_is_the_next_day(desk:
     assert [line for line in differences(tmp_path / "calm", away.data_dir) if "files differ" not in line] == []
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_live_service_restored_elsewhere_is_the_same_too(tmp_path: Path) -> None:
     with served(tmp_path, "live", DAYS[2:]) as desk:
@@ -462,6 +463,7 @@ def killed(at: str, command: Callable[..., object], settings: Settings, folder: 
 BACKUP_STEPS = ["copy", "-> manifest.json", "delete SHA"]
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_backup_that_is_killed_at_any_step_leaves_the_old_or_the_new_one_whole(
     desk: Desk, backup: Path, tmp_path: Path

@@ -34,6 +34,7 @@ def raw(data_dir, query):
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_crawl_goes_on_from_a_compacted_warehouse_as_from_any_other(tmp_path):
     directories = {"compacted": tmp_path / "compacted", "calm": tmp_path / "calm"}

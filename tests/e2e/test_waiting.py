@@ -112,7 +112,8 @@ def test_whoever_is_at_work_the_snapshot_goes_first_and_the_tables_are_those_of_
         answers = [first.ended(), second.ended()]
         assert [code for code, _ in answers] == [0, 0]
         assert sorted("is complete already; no requests were made" in told for _, told in answers) == [False, True]
-        assert all("is writing to" in told for _, told in answers)
+        # The second one may have come when the first one had ended.
+        assert any("is writing to" in told for _, told in answers)
 
         # A compact of January.
         begins(DAYS[2])

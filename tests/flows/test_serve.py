@@ -118,6 +118,7 @@ def test_a_proxy_that_prefect_could_not_load_is_told_before_anything_starts(tmp_
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.soak
 def test_a_kill_of_serve_leaves_no_process_and_the_missed_night_goes_on_at_the_next_start(emulator, place):
     """A night that was missed begins at the start of `serve`, and is one run, whatever happens to its processes."""
     emulator.order_faults("slow=60 path=/models times=1")
@@ -187,6 +188,7 @@ def test_a_night_was_due_once_its_time_of_today_has_passed(cron, now, is_due):
     assert was_due(cron, datetime.fromisoformat(f"2026-11-26T{now}+00:00")) is is_due
 
 
+@pytest.mark.soak
 def test_a_background_service_that_keeps_failing_ends_serve_and_its_server(emulator, place):
     with serving(place, emulator.api_url, sys.executable, "-c", IMPATIENT) as (process, server):
         server.deployment("daily_snapshot/daily", seconds=120)
@@ -302,7 +304,7 @@ def test_a_server_that_wants_another_password_is_told_in_one_line(tmp_path):
     assert ended.stderr == f"civitai-etl: The Prefect server at {api_url} answers 401: {ADVICE}\n"
 
 
-@pytest.mark.parametrize("answers_401", [True, False])
+@pytest.mark.parametrize("answers_401", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_a_given_server_that_is_lost_while_a_run_works_is_told_in_one_line(answers_401, emulator, place):
     emulator.order_faults("slow=60 path=/models times=1")
     port = free_port()

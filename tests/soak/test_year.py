@@ -5,6 +5,7 @@ import pytest
 from tests.soak.year import main
 
 
+@pytest.mark.soak
 def test_weeks_with_gaps_partial_crawls_burials_and_a_late_day_give_the_same_files_by_a_rebuild(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
