@@ -871,10 +871,7 @@ MUTANTS = (
     Mutant(
         "macros: a version that was met late has a release curve",
         "release_curves.sql",
-        Sql(
-            "base_model}) AND $first_row.days_since_previous IS NOT NULL",
-            "base_model})",
-        ),
+        Sql("$candidates.first_seen_on AND $fact.days_since_previous IS NOT NULL", "$candidates.first_seen_on"),
         ANALYSES + "release_curves_follow_versions_that_were_watched_from_their_beginning",
     ),
     Mutant(
