@@ -1,9 +1,9 @@
 """Which message is due about a data directory, and its words. Pure: what was said before goes in, and comes out.
 
-An incident is something wrong with one snapshot date: no complete snapshot of it ("day"), withheld counters, or a heavy
-quarantine. Each is said once, and so is the first good day after it. The attempts of a night are one incident: nothing
-is said of a failed attempt while another one is to come, until the date is over or the hour has passed by which a
-snapshot should be complete.
+An incident is something wrong with one snapshot date: no complete snapshot of it ("day"), a refusal, on which a person
+has to decide, withheld counters, or a heavy quarantine. Each is said once, and so is the first good day after it. The
+attempts of a night are one incident: nothing is said of a failed attempt while another one is to come, until the date
+is over or the hour has passed by which a snapshot should be complete.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from flows.reporting.text import plain
 from pipelines.progress import duration
 from pipelines.settings import variable
 
-Topic = Literal["day", "withheld", "quarantine"]
+Topic = Literal["day", "refused", "withheld", "quarantine"]
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ def _of_run(run: LastRun) -> Incident | None:
         case "refused":
             return Incident(
                 on,
-                "day",
+                "refused",
                 "the checks refused the date",
                 f"The checks refused {on}, and the tables have a gap there: {error}",
                 f"Look at what the service lists now, then decide: `civitai-etl include {on}` or `exclude {on}`.",

@@ -78,6 +78,13 @@ def test_a_bad_day_is_said_once_and_so_is_the_first_good_one_after_it(person, re
     assert person.sees(day(4, 5), run(4, "complete"), 4) == []
 
 
+def test_a_refusal_after_a_message_of_its_date_is_said_for_it_awaits_a_decision(person):
+    assert len(person.sees(day(2, 12), run(2, "failed", "why", ended=11, again=day(2, 13)), 1)) == 1
+    refused = run(2, "refused", "far fewer models", ended=14)
+    assert person.sees(day(2, 14), refused, 1) == ["2026-01-02: the checks refused the date"]
+    assert person.sees(day(3, 2), refused, 1) == []
+
+
 def test_two_bad_days_are_two_incidents_with_one_end(person):
     assert len(person.sees(day(2, 5), run(2, "failed", "why"), 1)) == 1
     assert len(person.sees(day(3, 5), run(3, "partial", "why"), 1)) == 1
