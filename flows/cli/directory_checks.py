@@ -76,7 +76,7 @@ def _raw(settings: Settings) -> str:
 
 def _published(settings: Settings) -> str:
     from flows.reporting.report import open_analytics, published_dates
-    from transforms.estimate import replay_line
+    from transforms.estimate import models_by_date, replay_line
     from transforms.lake.publish import MANIFEST, is_outdated, read_manifest
     from transforms.lake.published import is_there
     from transforms.tables import DECLARATIONS_VERSION
@@ -86,10 +86,17 @@ def _published(settings: Settings) -> str:
         if (settings.directory.lake / "star" / MANIFEST).exists():
             raise Doubt(f"{analytics} is gone: `civitai-etl rebuild` makes it again from raw, without requests")
         return "none yet; `civitai-etl snapshot` makes them"
-    with open_analytics(analytics) as connection:
-        dates = published_dates(connection)
+    outdated = is_outdated(analytics)
+    try:
+        with open_analytics(analytics) as connection:
+            dates = published_dates(connection)
+    except CivitaiEtlError:
+        if not outdated:
+            raise
+        # Its files were moved. They are made again anyway; those of closed months do not say their dates.
+        dates = sorted(models_by_date(read_manifest(analytics)))
     found = f"{len(dates):,} snapshot dates" + (f", the last one {dates[-1]}" if dates else "")
-    if is_outdated(analytics):
+    if outdated:
         estimate = replay_line(read_manifest(analytics), len(dates))
         return f"{found}. An earlier version made them, and the next `snapshot` makes them again from raw: {estimate}"
     return f"{found}; tables of version {DECLARATIONS_VERSION}, as this program's"
