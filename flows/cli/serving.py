@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows import lost_server
 from flows.cli.prefect_server import (
@@ -168,6 +168,8 @@ async def _run_watched(
         )
     )
     going_on = asyncio.ensure_future(_go_on_after_kills(runner))
+    for task in (running, watching, going_on):
+        task.add_done_callback(_take_note)
     await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
     going_on.cancel()
     if runner.stopping:
@@ -186,6 +188,13 @@ async def _run_watched(
     await asyncio.wait({running})
     await runs.settle_at_the_end()
     return reason
+
+
+def _take_note(task: "asyncio.Future[Any]") -> None:
+    # When a server dies, several of them fail at once, and one reason is told. Asyncio prints a traceback for an error
+    # that nobody has asked for.
+    if not task.cancelled():
+        task.exception()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def end_of(process, place):
     """Its exit code, and the lines that it has told of its end."""
     code = process.wait(timeout=60)
     told = (place / "serve.log").read_text().splitlines()
-    assert not any(line.startswith("Traceback") for line in told), told
+    assert not any(line.startswith("Traceback") for line in told), "\n".join(told)
     return code, [line for line in told if line.startswith("civitai-etl: ")]
 
 
@@ -103,7 +103,7 @@ def test_the_clock_starts_runs_and_a_server_that_dies_ends_serve(emulator, tmp_p
         assert code == 1
         (line,) = lines
         assert line.startswith("civitai-etl: The Prefect server ended with code -9 (see ")
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
     assert doctor(tmp_path, "Prefect server").startswith("ok Prefect server no `civitai-etl serve` is running")
 
 
