@@ -1,11 +1,10 @@
 """The command line as a child process, against an emulator that is a process too."""
 
-import contextlib
 import io
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +70,7 @@ class CommandHere(CommandLine):
 
     def run(self, *arguments):
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, contextlib.chdir(self.directory):
+        with pytest.MonkeyPatch.context() as patch, chdir(self.directory):
             for name, value in self.settings.items():
                 patch.setenv(name, value)
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:

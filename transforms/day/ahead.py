@@ -50,6 +50,7 @@ class Ahead:
 
     def of(self, day: SnapshotDay) -> Stage | None:
         """What was staged, if it is all that raw has of a date. It is given once."""
+        self._under_way.append(self._thread.submit(self._settle))
         self._wait()
         stage, self._stage = self._stage, None
         if stage is None:
@@ -58,11 +59,7 @@ class Ahead:
         if self._is_broken or crawl_ids != [self._crawl_id] or observations != stage.observations:
             stage.close()
             return None
-        try:
-            stage.complete(day.crawls["started_at"].item())
-        except Exception:  # noqa: BLE001 (as in `_wait`)
-            stage.close()
-            return None
+        stage.complete(day.crawls["started_at"].item())
         return stage
 
     def close(self) -> None:
@@ -80,6 +77,10 @@ class Ahead:
         elif kind := _DOCUMENTS.get(table.name):
             documents = pl.DataFrame(rows).with_columns(crawl_id=pl.lit(self._crawl_id))
             self._stage.kinds[kind].take_documents(documents.select("entity_id", "content_hash", "crawl_id", "payload"))
+
+    def _settle(self) -> None:
+        if self._stage:
+            self._stage.settle()
 
     def _files(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -297,11 +297,12 @@ class Stage:
     def observations(self) -> int:
         return sum(each.observed_so_far for each in self.kinds.values())
 
-    def complete(self, begun: datetime) -> None:
-        """All observations of the date were taken, from a crawl that began at this moment; raises if a file of them
-        could not be written.
-        """
+    def settle(self) -> None:
+        """Waits for the writes that are under way; raises what one of them failed with."""
         self._exchange.settle()
+
+    def complete(self, begun: datetime) -> None:
+        """All observations of the date were taken, from a crawl that began at this moment."""
         for each in self.kinds.values():
             each.begun = begun
 
