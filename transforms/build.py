@@ -12,6 +12,7 @@ goes on, so a healthy catalogue recovers by itself. `rebuild` stops instead, and
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass, field, replace
 from datetime import date, timedelta
 
@@ -26,6 +27,7 @@ from pipelines.storage.data_directory import DataDirectory
 from pipelines.storage.lock import SafePoint, go_on
 from transforms.day.ahead import Ahead
 from transforms.day.build_day import build_day
+from transforms.day.read_ahead import ReadAhead
 from transforms.day.record_counts import RecordCounts
 from transforms.day.snapshot_day import NOTHING, SnapshotDay
 from transforms.day_checks import DEFECTS, CheckResult, run_checks
@@ -247,43 +249,44 @@ def replay(
     known: Known | None = None,
     ahead: Ahead | None = None,
 ) -> Replayed:
-    """Adds `days` to the star, oldest first; one of them may be staged `ahead`. Only a date in `checked` can be
-    refused. A refused date leaves no rows, and the next date is compared with the one before it. Of a `known` date only
-    the new crawls can be refused.
+    """Adds `days` to the star, oldest first; the only one may be staged `ahead`, and of several the next one is read
+    while one is built. Only a date in `checked` can be refused. A refused date leaves no rows, and the next date is
+    compared with the one before it. Of a `known` date only the new crawls can be refused.
 
     Raises:
         CivitaiEtlError: a date that is already published has a defect.
     """
     replayed = Replayed()
     before = days[0].before if days else NOTHING
-    for number, planned in enumerate(days, start=1):
-        safe_point()
-        day = replace(planned, before=before)
-        roll_back = star.savepoint()
-        result, record_counts = _take(star, raw, day, limits, ahead)
-        if day.on in checked and result.errors:
-            roll_back()
-            refusal = Refusal(day.on, _new_crawls(day, known), result.errors[0])
-            replayed.refusals.append(refusal)
-            raw.leave_out(refusal.crawl_ids)
-            day = day.without(refusal.crawl_ids)
-            if day.is_empty:
-                continue
-            result, record_counts = _take(star, raw, day, limits)
-        elif day.on in checked:
-            replayed.warnings += [each.message for each in result.warnings]
-        for error in result.errors:
-            if isinstance(error, DEFECTS):
-                raise error
-        replayed.days.append(day)
-        replayed.record_counts += record_counts
-        before = day.as_before
-        progress.update("transform", number, len(days), unit="days")
+    with closing(ReadAhead(raw, days, star.shelf.folder)) as read_ahead:
+        for number, planned in enumerate(days, start=1):
+            safe_point()
+            day = replace(planned, before=before)
+            roll_back = star.savepoint()
+            result, record_counts = _take(star, raw, day, limits, ahead if len(days) == 1 else read_ahead)
+            if day.on in checked and result.errors:
+                roll_back()
+                refusal = Refusal(day.on, _new_crawls(day, known), result.errors[0])
+                replayed.refusals.append(refusal)
+                raw.leave_out(refusal.crawl_ids)
+                day = day.without(refusal.crawl_ids)
+                if day.is_empty:
+                    continue
+                result, record_counts = _take(star, raw, day, limits)
+            elif day.on in checked:
+                replayed.warnings += [each.message for each in result.warnings]
+            for error in result.errors:
+                if isinstance(error, DEFECTS):
+                    raise error
+            replayed.days.append(day)
+            replayed.record_counts += record_counts
+            before = day.as_before
+            progress.update("transform", number, len(days), unit="days")
     return replayed
 
 
 def _take(
-    star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, ahead: Ahead | None = None
+    star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, ahead: Ahead | ReadAhead | None = None
 ) -> tuple[CheckResult, Sequence[RecordCounts]]:
     """Adds a date to the star; returns the result of its checks, and its record counts."""
     result = build_day(star, raw, day, limits, ahead)

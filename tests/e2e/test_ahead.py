@@ -47,9 +47,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     def noted(name: str, method: Callable[..., object]) -> Callable[..., object]:
-        def read(*arguments: object) -> object:
+        def read(*arguments: object, **keywords: object) -> object:
             found.append(name)
-            return method(*arguments)
+            return method(*arguments, **keywords)
 
         return read
 

@@ -50,6 +50,7 @@ SUPERVISED = "flows/test_supervised.py::test_"
 SERVE = "flows/test_serve.py::test_"
 PREFECT = "flows/test_prefect.py::test_"
 RANGES = "transforms/test_ranges.py::test_"
+PLAIN = "transforms/test_plain_counters.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_publishes_sees_one_whole_date_each_time"
 
 MUTANTS = (
@@ -59,6 +60,18 @@ MUTANTS = (
         "RawReader.observations",
         Sql("crawl_pass <>", "crawl_pass ="),
         FACTS + "a_list_item_stands_for_an_answer_by_id_to_an_earlier_crawl_of_the_date",
+    ),
+    Mutant(
+        "of counters of the same name the first one counts",
+        "is_plain",
+        Code("~$texts.str.contains(_REPEATED)", "True"),
+        PLAIN + "other_counters_are_left_to_validation",
+    ),
+    Mutant(
+        "what follows counters that are read in one go is lost",
+        "decode_metrics",
+        Code("pl.concat([plain_counters.read_plain($plain), $metrics])", "plain_counters.read_plain($plain)"),
+        PLAIN + "plain_counters_and_others_of_a_batch_are_all_read",
     ),
     Mutant(
         "a flow is clipped at zero",
@@ -989,11 +1002,17 @@ MUTANTS = (
         SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
     ),
     Mutant(
-        "time to downloads: a hidden number is watched no longer, and not at all",
+        "time to downloads: a version is watched on after it came to the number",
         "time_to_downloads.sql",
-        Sql(
-            "SELECT seen.version_id, seen.date FROM seen UNION ALL",
-            "SELECT seen.version_id, seen.date FROM seen EXCEPT",
+        Sql("coalesce(watched.reached_on, known.downloads_on)", "known.downloads_on"),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "time to downloads: a hidden number is watched on",
+        "_seen",
+        Code(
+            'pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit($on)).otherwise("downloads_on")',
+            "pl.lit($on)",
         ),
         SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
     ),

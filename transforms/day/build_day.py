@@ -23,6 +23,7 @@ from transforms.day.listed import build_base_models, build_list
 from transforms.day.mart import mart_terms, note_stock
 from transforms.day.models import build_models, not_observed
 from transforms.day.owners import Owners, move_versions, note_owners, settle_owners
+from transforms.day.read_ahead import ReadAhead
 from transforms.day.record_counts import RecordCounts, record_counts
 from transforms.day.snapshot_day import SnapshotDay
 from transforms.day.state import note_entities, note_unread
@@ -116,8 +117,10 @@ class _Day:
         )
 
 
-def build_day(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, ahead: Ahead | None = None) -> DayResult:
-    """Adds a date to the star. What was staged `ahead` is not read again, if it is this date.
+def build_day(
+    star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, ahead: Ahead | ReadAhead | None = None
+) -> DayResult:
+    """Adds a date to the star. What of it was staged `ahead` is not read again.
 
     Which counters are withheld is known when all ranges were seen. It is seldom any; then the date is built again.
     """

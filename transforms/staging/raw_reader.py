@@ -32,8 +32,8 @@ from pipelines.raw.warehouse import all_rows, connect, declared_columns, has_tab
 DOCUMENTS_A_BATCH = 1000
 #: Documents of a scan, at most; and so many others between two that are wanted are worth another scan.
 DOCUMENTS_A_SCAN, FAR = 8192, 4096
-#: Likewise of observations, at some 50 MB with the counters decoded.
-OBSERVATIONS_A_BATCH = 5_000
+#: Likewise of observations, at some 20 MB with the counters decoded, and more if they have many images.
+OBSERVATIONS_A_BATCH = 10_000
 
 
 class RawReader:
@@ -45,6 +45,10 @@ class RawReader:
         self._sources: dict[str, tuple[str, str] | None] = {}
         self.decisions = decisions(self.connection)
         self._left_out = set(left_out(self.decisions))
+
+    def beside(self) -> "RawReader":
+        """A reader of the same, for another thread."""
+        return RawReader(self._warehouse)
 
     def __enter__(self) -> Self:
         return self
@@ -215,16 +219,20 @@ class RawReader:
         self.connection.unregister("documents")
         return bool(found)
 
-    def documents(self, kind: str, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def documents(self, kind: str, wanted: pl.DataFrame, since: datetime | None = None) -> Iterator[pl.DataFrame]:
         """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the
-        columns of `wanted` and `payload`, in the order in which raw has them.
+        columns of `wanted` and `payload`, in the order in which raw has them; all of them, or those from the first on
+        that was fetched `since`.
         """
         if wanted.is_empty():
             return
         table = documents_table(kind).qualified_name
         self.connection.register("wanted", wanted.to_arrow())
+        begin = f"SELECT min(rowid) FROM {table} WHERE fetched_at >= $since" if since else "0"
         found = self.connection.sql(
-            f"SELECT wanted.*, stored.rowid AS place FROM {table} AS stored JOIN wanted USING (entity_id, content_hash)"
+            "SELECT wanted.*, stored.rowid AS place "
+            f"FROM {table} AS stored JOIN wanted USING (entity_id, content_hash) WHERE stored.rowid >= ({begin})",
+            params={"since": since} if since else None,
         ).pl()
         self.connection.unregister("wanted")
         # A scan decompresses all payloads from the first to the last that is wanted. The new ones of a date are

@@ -77,6 +77,7 @@ class StagedKind:
     """What a kind brought on a date, by range.
 
     It is taken from a crawl that goes on (`transforms.day.ahead`), or read from raw, which has it in the same order.
+    What does not depend on the dates before can be read while they are built (`transforms.day.read_ahead`).
     `quarantine`: rows of ops_quarantine, one per quarantined record. `odd`: likewise, one per value that was; its
     record counts.
     """
@@ -85,7 +86,8 @@ class StagedKind:
         self.kind, self.on = kind, on
         self.axis = AXIS_OF_KIND.get(kind)
         self.quarantine, self.odd = OpsQuarantine.empty(), OpsQuarantine.empty()
-        #: If all observations were taken: when the crawl began.
+        self.has_observations = False
+        #: If they were taken from a crawl: when it began.
         self.begun: datetime | None = None
         #: How many observations and documents were met.
         self.observed_so_far = self.documents_so_far = 0
@@ -156,10 +158,10 @@ class StagedKind:
         return {number for name in names for number in self._exchange.ranges(name)}
 
     def read(self, raw: RawReader, entities: Callable[[int], pl.DataFrame]) -> None:
-        """Reads what raw has of the date, but for what was taken. `entities` are the documents that were seen last, by
+        """Reads what raw has of the date, but for what it has. `entities` are the documents that were seen last, by
         range.
         """
-        if self.begun is None:
+        if not self.has_observations:
             self._read_observations(raw)
         self._read_documents(raw, self._wanted(raw, entities))
         if self._broken:
@@ -178,11 +180,20 @@ class StagedKind:
 
     def take_documents(self, batch: pl.DataFrame) -> None:
         """Takes documents whose observations it has: entity_id, content_hash, crawl_id, payload."""
-        self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
-        self._note_rows(flatten_batch(self._staged, self._validated(batch)))
+        self._take_documents([batch])
+
+    def read_ahead(self, raw: RawReader, begun: datetime) -> None:
+        """Reads the observations, and the new documents of those that lists showed: raw has got them since the first
+        crawl of the date began.
+        """
+        self._read_observations(raw)
+        observed = [self.observed(number).filter("is_listed") for number in self.ranges]
+        if observed:
+            self._take_documents(raw.documents(self.kind, pl.concat(observed).drop("is_listed"), since=begun))
 
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
+        self.has_observations = True
         # polars reads one batch while msgspec validates another.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
 
@@ -202,11 +213,12 @@ class StagedKind:
         nothing = _NO_DOCUMENTS.select("entity_id", "content_hash", crawl_id=pl.lit("", pl.String))
         of_ranges = [_wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges]
         wanted = pl.concat([nothing, *of_ranges])
-        if self.begun is None:
+        if not self.documents_so_far:
             return wanted
         taken = pl.concat([_NO_DOCUMENTS.drop("is_sound"), *(self._rows("documents", each) for each in self.ranges)])
         rest = wanted.join(taken, on=taken.columns, how="anti", maintain_order="left")
-        if taken.height + rest.height > wanted.height or raw.has_older(self.kind, taken, self.begun):
+        is_elsewhere = self.begun and raw.has_older(self.kind, taken, self.begun)
+        if taken.height + rest.height > wanted.height or is_elsewhere:
             self._begin_documents()
             return wanted
         return rest
@@ -220,17 +232,19 @@ class StagedKind:
         expected = self.documents_so_far + wanted.height
         # Raw has those of earlier crawls, and has them before those that were taken.
         self._is_before = True
-        # msgspec validates a batch here while polars reads those before in other threads.
-        with ThreadPoolExecutor(max_workers=READERS) as reader:
-            batches = raw.documents(self.kind, wanted)
-            for rows in in_order(reader.submit(flatten_batch, self._staged, self._validated(each)) for each in batches):
-                self._note_rows(rows)
+        self._take_documents(raw.documents(self.kind, wanted))
         if self.documents_so_far != expected:
             raise LostDocumentsError(
                 f"{expected} documents are needed for the {self.kind} observations of {self.on}, and raw has "
                 f"{self.documents_so_far} of them. The warehouse is damaged: restore it from a backup. Nothing was "
                 "published."
             )
+
+    def _take_documents(self, batches: Iterable[pl.DataFrame]) -> None:
+        # msgspec validates a batch here while polars reads those before in other threads.
+        with ThreadPoolExecutor(max_workers=READERS) as reader:
+            for rows in in_order(reader.submit(flatten_batch, self._staged, self._validated(each)) for each in batches):
+                self._note_rows(rows)
 
     def _note_observations(self, read: "_Counters") -> None:
         self.observed_so_far += read.observed.height
@@ -265,6 +279,7 @@ class StagedKind:
         """
         found = read_documents(self._staged, batch, self._unreadable, self.documents_so_far)
         self.documents_so_far += batch.height
+        self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
         self._add("decoded", found.decoded, self.axis, "entity_id")
         self._drift_in_documents = found.drift | self._drift_in_documents
         if found.broken.height:
@@ -301,10 +316,15 @@ class Stage:
         """Waits for the writes that are under way; raises what one of them failed with."""
         self._exchange.settle()
 
+    def read_ahead(self, raw: RawReader, begun: datetime) -> None:
+        """Reads what needs nothing of the dates before. The first crawl of the date began at this moment."""
+        for each in self.kinds.values():
+            each.read_ahead(raw, begun)
+
     def complete(self, begun: datetime) -> None:
         """All observations of the date were taken, from a crawl that began at this moment."""
         for each in self.kinds.values():
-            each.begun = begun
+            each.begun, each.has_observations = begun, True
 
     def close(self) -> None:
         """Removes the files."""

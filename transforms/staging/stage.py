@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.raw.documents import splice
 from pipelines.raw.kinds import BLANKS
-from transforms.staging import payloads, validation
+from transforms.staging import payloads, plain_counters, validation
 from transforms.staging.payloads import STAGED_KINDS, StagedKind
 from transforms.staging.validation import Odd, read, validate
 from transforms.tables import OpsQuarantine
@@ -60,19 +60,27 @@ def decode_metrics(
     """One row per counter owner: entity_id, owner, id, the fields of `payloads.Stats` and modelCount; for every entity
     whose counters are no JSON that can be read, the reason; and rows of ops_quarantine for single counters.
     """
-    entity_ids, texts = observations["entity_id"], observations["metrics"]
-    found = validate(list[payloads.Metric], texts.cast(pl.Binary))
-    is_valid = pl.Series([position not in found.errors for position in range(len(texts))], dtype=pl.Boolean)
+    is_plain = plain_counters.is_plain(observations["metrics"])
+    plain, others = observations.filter(is_plain), observations.filter(~is_plain)
+    if plain.height and others.is_empty():
+        return plain_counters.read_plain(plain), {}, OpsQuarantine.empty()
+    found = validate(list[payloads.Metric], others["metrics"].cast(pl.Binary))
+    is_valid = pl.Series([position not in found.errors for position in range(others.height)], dtype=pl.Boolean)
     metrics = (
-        pl.DataFrame({"entity_id": entity_ids.filter(is_valid), "metric": read(list[payloads.Metric], found.canonical)})
+        others.filter(is_valid)
+        .select("entity_id", metric=read(list[payloads.Metric], found.canonical))
         .explode("metric")
         .filter(pl.col("metric").is_not_null())
         .unnest("metric")
         .unnest("stats")
     )
-    in_documents = {position: in_document(kind, texts[position], odd) for position, odd in found.odd.items()}
-    reasons = {entity_ids[position]: reason for position, reason in found.errors.items()}
-    return metrics, reasons, odd_values(kind, on, observations, in_documents)
+    in_documents = {
+        position: in_document(kind, others["metrics"][position], odd) for position, odd in found.odd.items()
+    }
+    reasons = {others["entity_id"][position]: reason for position, reason in found.errors.items()}
+    if plain.height:
+        metrics = pl.concat([plain_counters.read_plain(plain), metrics])
+    return metrics, reasons, odd_values(kind, on, others, in_documents)
 
 
 def in_document(kind: str, metrics: str, odd: list[Odd]) -> list[Odd]:

@@ -18,7 +18,6 @@
 -- @column at_risk_median: The same at the median.
 -- @column at_risk_upper_quartile: The same at the upper quartile.
 WITH {versions},
-{counted_days},
 -- The rows on which a number became known that had not been known before, and those on which it came to `n`. A flow is
 -- counted from the last known number, and from zero at a version that was watched from its beginning.
 turns AS MATERIALIZED (
@@ -41,38 +40,15 @@ watched AS (
     FROM versions LEFT JOIN firsts ON firsts.version_id = versions.version_id
     WHERE versions.published_on IS NOT NULL AND firsts.was_there IS NOT TRUE
 ),
--- When the number was last known of those that did not come to it: mostly at the newest complete snapshot.
-newest AS (
-    SELECT d.date FROM star.dim_date AS d WHERE d.date >= (SELECT max(c.date) FROM counted_days AS c)
-),
-seen AS (
-    SELECT fact.version_id, max(fact.snapshot_date) AS date
-    FROM star.fact_model_version_daily AS fact JOIN newest ON newest.date = fact.snapshot_date
-    WHERE fact.download_count IS NOT NULL
-    GROUP BY fact.version_id
-),
-unseen AS (
-    SELECT watched.version_id
-    FROM watched ANTI JOIN seen ON seen.version_id = watched.version_id
-    WHERE watched.reached_on IS NULL
-),
-ends AS (
-    SELECT seen.version_id, seen.date FROM seen
-    UNION ALL
-    SELECT fact.version_id, max(fact.snapshot_date)
-    FROM star.fact_model_version_daily AS fact SEMI JOIN unseen ON unseen.version_id = fact.version_id
-    WHERE fact.download_count IS NOT NULL
-    GROUP BY fact.version_id
-),
 lives AS (
     SELECT
         unnest([watched.base_model, NULL]) AS value,
         -- Whoever is watched from its beginning is at risk at the age of zero, too.
         coalesce(watched.entered_on - watched.published_on, -1) AS entered_age,
-        coalesce(watched.reached_on, ends.date) - watched.published_on AS left_age,
+        coalesce(watched.reached_on, known.downloads_on) - watched.published_on AS left_age,
         watched.reached_on IS NOT NULL AS has_ended
-    FROM watched LEFT JOIN ends ON ends.version_id = watched.version_id
-    WHERE watched.reached_on IS NOT NULL OR ends.date IS NOT NULL
+    FROM watched JOIN build.last_known AS known ON known.version_id = watched.version_id
+    WHERE known.downloads_on IS NOT NULL
 ),
 {kaplan_meier},
 {quartiles}
