@@ -1014,7 +1014,7 @@ MUTANTS = (
             'pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit($on)).otherwise("downloads_on")',
             "pl.lit($on)",
         ),
-        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+        SURVIVAL + "the_last_known_dates_are_those_of_the_facts",
     ),
     Mutant(
         "half-life: an old version's first week is made of what it had at the first snapshot",

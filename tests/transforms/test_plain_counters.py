@@ -45,7 +45,7 @@ def test_what_is_read_in_one_go_is_what_validation_reads(metrics: list[str]) -> 
     observations = observed(*metrics)
     plain = observations.filter(is_plain(observations["metrics"]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plain_counters, "is_plain", lambda texts: pl.repeat(False, len(texts), eager=True))  # noqa: FBT003
+        patch.setattr(plain_counters, "is_plain", lambda texts: pl.repeat(False, len(texts), eager=True))
         expected, reasons, odd = decode_metrics("model", ON, plain)
     assert not reasons
     assert odd.is_empty()
