@@ -150,8 +150,10 @@ def check_units(podman: Podman) -> None:
         assert "03:00:00 UTC" in shell("systemctl list-timers civitai-etl-snapshot.timer")
         for unit in ("snapshot", "refresh", "metrics"):  # one after the other: only one writes
             shell(f"systemctl start civitai-etl-{unit}.service")
-        told = shell("journalctl --unit civitai-etl-snapshot.service")
+        told = shell("cat /var/lib/civitai-etl/logs/civitai-etl.jsonl")
         assert ": complete; " in told, told
+        journal = shell("journalctl --unit civitai-etl-snapshot.service --output json --output-fields=_COMM")
+        assert "civitai-etl" not in {json.loads(line).get("_COMM") for line in journal.splitlines()}, "it is not quiet"
         assert "civitai_etl_newest_is_complete 1.0" in shell("cat /run/civitai-etl/metrics.prom")
         kept = shell("stat --format '%U %a' /var/lib/civitai-etl /var/lib/civitai-etl/analytics.duckdb").split()
         assert kept == ["civitai-etl", "750", "civitai-etl", "640"]

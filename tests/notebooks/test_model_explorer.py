@@ -44,6 +44,8 @@ def harbour(on):
 OTHERS = [
     model(2, name="Red light", creator={"username": "bob"}, nsfwLevel=16, stats={"downloadCount": 9000}),
     model(3, name="Empty quay", creator={"username": "cleo"}, nsfwLevel=1, modelVersions=[]),
+    model(5, name="Marked", creator={"username": "dora"}, nsfwLevel=1, nsfw=True, stats={"downloadCount": 4}),
+    model(6, name="Not rated", creator={"username": "dora"}, nsfwLevel=0, stats={"downloadCount": 3}),
 ]
 GONE = model(4, name="Sunken pier", creator={"username": "Ada"}, nsfwLevel=1, stats={"downloadCount": 5000})
 
@@ -99,13 +101,14 @@ def test_a_search_finds_names_creators_and_ids_of_now_and_earlier(days, explore)
         return explore(days, words, **options)[1]["found"]["model_id"].to_list()
 
     # By downloads; a removed model has no counter of now.
-    assert found("", mature=True) == [2, 1, 3, 4]
+    assert found("", mature=True) == [2, 1, 3, 5, 6, 4]
     assert found("") == [1, 3, 4]
     assert found(" at* DAWN ") == [1]
     assert found("ada") == [1, 4]
     assert found("3") == [3]
     assert found("bob") == []
     assert found("bob", mature=True) == [2]
+    assert found("dora") == []
 
 
 def test_nothing_found_says_what_to_try(days, explore):
