@@ -46,7 +46,7 @@ class ReadAhead:
         folder.mkdir()
         stage = Stage(day.on, lambda: folder)
         try:
-            stage.read_ahead(self._reader, day.crawls["started_at"][0])
+            stage.read_ahead(self._reader, day.crawled)
         except BaseException:
             stage.close()
             raise

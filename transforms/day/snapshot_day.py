@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 
@@ -46,6 +46,14 @@ class SnapshotDay:
     @property
     def crawl_id(self) -> str:
         return str(self.crawls["crawl_id"][-1])
+
+    @property
+    def crawled(self) -> tuple[datetime, datetime] | None:
+        """When its crawls began and ended. None: one was cut off."""
+        if self.crawls["finished_at"].null_count():
+            return None
+        began, ended = self.crawls.select(pl.col("started_at").min(), pl.col("finished_at").max()).row(0)
+        return began, ended
 
     @property
     def as_before(self) -> Before:

@@ -219,20 +219,27 @@ class RawReader:
         self.connection.unregister("documents")
         return bool(found)
 
-    def documents(self, kind: str, wanted: pl.DataFrame, since: datetime | None = None) -> Iterator[pl.DataFrame]:
+    def documents(
+        self, kind: str, wanted: pl.DataFrame, fetched: tuple[datetime, datetime] | None = None
+    ) -> Iterator[pl.DataFrame]:
         """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the
-        columns of `wanted` and `payload`, in the order in which raw has them; all of them, or those from the first on
-        that was fetched `since`.
+        columns of `wanted` and `payload`, in the order in which raw has them: all of them, or those that stand between
+        the first and the last document that was `fetched` from one moment to another.
         """
         if wanted.is_empty():
             return
         table = documents_table(kind).qualified_name
+        places = "true"
+        if fetched:
+            within = f"SELECT min(rowid), max(rowid) FROM {table} WHERE fetched_at BETWEEN ? AND ?"
+            ((first, last),) = self.connection.execute(within, fetched).fetchall()
+            if first is None:
+                return
+            places = f"rowid BETWEEN {first} AND {last}"
         self.connection.register("wanted", wanted.to_arrow())
-        begin = f"SELECT min(rowid) FROM {table} WHERE fetched_at >= $since" if since else "0"
         found = self.connection.sql(
             "SELECT wanted.*, stored.rowid AS place "
-            f"FROM {table} AS stored JOIN wanted USING (entity_id, content_hash) WHERE stored.rowid >= ({begin})",
-            params={"since": since} if since else None,
+            f"FROM {table} AS stored JOIN wanted USING (entity_id, content_hash) WHERE {places}"
         ).pl()
         self.connection.unregister("wanted")
         # A scan decompresses all payloads from the first to the last that is wanted. The new ones of a date are

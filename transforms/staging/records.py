@@ -182,14 +182,14 @@ class StagedKind:
         """Takes documents whose observations it has: entity_id, content_hash, crawl_id, payload."""
         self._take_documents([batch])
 
-    def read_ahead(self, raw: RawReader, begun: datetime) -> None:
-        """Reads the observations, and the new documents of those that lists showed: raw has got them since the first
-        crawl of the date began.
+    def read_ahead(self, raw: RawReader, crawled: tuple[datetime, datetime] | None) -> None:
+        """Reads the observations, and the new documents of those that lists showed: raw has got them between the
+        beginning and the end of the crawls of the date. If a crawl was cut off, these are not told from others.
         """
         self._read_observations(raw)
         observed = [self.observed(number).filter("is_listed") for number in self.ranges]
-        if observed:
-            self._take_documents(raw.documents(self.kind, pl.concat(observed).drop("is_listed"), since=begun))
+        if observed and crawled:
+            self._take_documents(raw.documents(self.kind, pl.concat(observed).drop("is_listed"), crawled))
 
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
@@ -316,10 +316,10 @@ class Stage:
         """Waits for the writes that are under way; raises what one of them failed with."""
         self._exchange.settle()
 
-    def read_ahead(self, raw: RawReader, begun: datetime) -> None:
-        """Reads what needs nothing of the dates before. The first crawl of the date began at this moment."""
+    def read_ahead(self, raw: RawReader, crawled: tuple[datetime, datetime] | None) -> None:
+        """Reads what needs nothing of the dates before (`SnapshotDay.crawled`)."""
         for each in self.kinds.values():
-            each.read_ahead(raw, begun)
+            each.read_ahead(raw, crawled)
 
     def complete(self, begun: datetime) -> None:
         """All observations of the date were taken, from a crawl that began at this moment."""
