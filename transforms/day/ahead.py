@@ -76,7 +76,9 @@ class Ahead:
             self._stage.kinds[kind].take_observations(pl.DataFrame(rows))
         elif kind := _DOCUMENTS.get(table.name):
             documents = pl.DataFrame(rows).with_columns(crawl_id=pl.lit(self._crawl_id))
-            self._stage.kinds[kind].take_documents(documents.select("entity_id", "content_hash", "crawl_id", "payload"))
+            self._stage.kinds[kind].take_documents(
+                [documents.select("entity_id", "content_hash", "crawl_id", "payload")]
+            )
 
     def _settle(self) -> None:
         if self._stage:

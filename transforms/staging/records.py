@@ -178,9 +178,9 @@ class StagedKind:
         """Takes rows of the raw table of observations."""
         self._note_observations(read_counters(self.kind, self.on, batch, self.observed_so_far))
 
-    def take_documents(self, batch: pl.DataFrame) -> None:
+    def take_documents(self, batches: Iterable[pl.DataFrame]) -> None:
         """Takes documents whose observations it has: entity_id, content_hash, crawl_id, payload."""
-        self._take_documents([batch])
+        self._flatten(map(self._noted, batches))
 
     def read_ahead(self, raw: RawReader, crawled: tuple[datetime, datetime] | None) -> None:
         """Reads the observations, and the new documents of those that lists showed: raw has got them between the
@@ -189,7 +189,7 @@ class StagedKind:
         self._read_observations(raw)
         observed = [self.observed(number).filter("is_listed") for number in self.ranges]
         if observed and crawled:
-            self._take_documents(raw.documents(self.kind, pl.concat(observed).drop("is_listed"), crawled))
+            self.take_documents(raw.documents(self.kind, pl.concat(observed).drop("is_listed"), crawled))
 
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
@@ -232,7 +232,7 @@ class StagedKind:
         expected = self.documents_so_far + wanted.height
         # Raw has those of earlier crawls, and has them before those that were taken.
         self._is_before = True
-        self._take_documents(raw.documents(self.kind, wanted))
+        self._flatten(raw.documents(self.kind, wanted))
         if self.documents_so_far != expected:
             raise LostDocumentsError(
                 f"{expected} documents are needed for the {self.kind} observations of {self.on}, and raw has "
@@ -240,7 +240,12 @@ class StagedKind:
                 "published."
             )
 
-    def _take_documents(self, batches: Iterable[pl.DataFrame]) -> None:
+    def _noted(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """A batch of documents that are taken: `_wanted` asks which were."""
+        self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
+        return batch
+
+    def _flatten(self, batches: Iterable[pl.DataFrame]) -> None:
         # msgspec validates a batch here while polars reads those before in other threads.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
             for rows in in_order(reader.submit(flatten_batch, self._staged, self._validated(each)) for each in batches):
@@ -279,7 +284,6 @@ class StagedKind:
         """
         found = read_documents(self._staged, batch, self._unreadable, self.documents_so_far)
         self.documents_so_far += batch.height
-        self._add("documents", batch.select("entity_id", "content_hash"), self.axis, "entity_id")
         self._add("decoded", found.decoded, self.axis, "entity_id")
         self._drift_in_documents = found.drift | self._drift_in_documents
         if found.broken.height:
