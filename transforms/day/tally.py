@@ -9,6 +9,7 @@ import polars as pl
 from transforms.day.changes import Changes
 from transforms.day.facts import FactDay
 from transforms.day.inputs import DayInputs
+from transforms.lake.shelf import compacted
 from transforms.lake.state import APPENDED, keys_state
 from transforms.quality.checks import MEASURES, Reference, measure, references
 from transforms.staging.change_rate import ChangeRate, change_rate
@@ -147,11 +148,11 @@ class Tally:
                 if reference.target in WRITTEN_LAST:
                     continue
                 target = _TABLE[reference.target]
-                missing = rows.select(pl.col(reference.column).drop_nulls().unique())
                 if target.axis == table.axis:
-                    missing = reference.orphans(
-                        missing, _keys(target, reference.target_column, inputs, changes)
-                    ).to_frame()
+                    keys = _keys(target, reference.target_column, inputs, changes)
+                    missing = reference.orphans(rows, keys).to_frame()
+                else:
+                    missing = rows.select(pl.col(reference.column).drop_nulls().unique())
                 if missing.height:
                     self.pointing[reference] = missing
 
@@ -184,8 +185,7 @@ def joined(values: pl.DataFrame | None, others: pl.DataFrame) -> pl.DataFrame:
     """Distinct values of a column, and those that others have besides."""
     if values is not None:
         others = others.join(values, on=others.columns, how="anti")
-    # A few texts would keep all those alive that they were read with.
-    others = pl.DataFrame(others.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    others = compacted(others)
     return others if values is None else pl.concat([values, others])
 
 

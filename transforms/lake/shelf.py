@@ -8,6 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+#: A frame in more pieces than this is copied: every date adds some, and all that reads it goes slower.
+PIECES = 8
+
 
 class Kept:
     """A frame that is in memory or in a file, which goes with it."""
@@ -60,7 +63,7 @@ class Shelf:
 
     def keep(self, frame: pl.DataFrame) -> Kept:
         """A frame that is read again later."""
-        kept = Kept(frame)
+        kept = Kept(compacted(frame) if max(frame.n_chunks("all"), default=0) > PIECES else frame)
         self._in_memory.append(weakref.ref(kept))
         self._bytes += kept.bytes
         if self._bytes > self._limit_bytes:
@@ -82,3 +85,9 @@ class Shelf:
             self._files += 1
             kept.move_to(self.folder / f"{self._files}.arrow")
             self._bytes -= kept.bytes
+
+
+def compacted(frame: pl.DataFrame) -> pl.DataFrame:
+    """A copy in one piece, with texts of its own: a few that are left keep all those alive that they were read with."""
+    copy = pl.DataFrame(frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return copy.cast(frame.schema)

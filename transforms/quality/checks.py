@@ -142,9 +142,9 @@ class Reference:
 
     def orphans(self, rows: pl.DataFrame, targets: pl.DataFrame) -> pl.Series:
         """The values of `rows` that `targets` lacks; null is no orphan."""
-        pointing = rows.select(self.column).drop_nulls().unique()
         here, there = self.column, self.target_column
-        return pointing.join(targets.select(there), left_on=here, right_on=there, how="anti")[here].sort()
+        pointing = rows.select(here).drop_nulls()
+        return pointing.join(targets.select(there), left_on=here, right_on=there, how="anti")[here].unique().sort()
 
 
 def references(table: type[Table]) -> list[Reference]:

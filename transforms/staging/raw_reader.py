@@ -4,7 +4,7 @@ A table that no crawl has filled yet reads as an empty one.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -243,15 +243,20 @@ class RawReader:
         ).pl()
         self.connection.unregister("wanted")
         # A scan decompresses all payloads from the first to the last that is wanted. The new ones of a date are
-        # neighbours, and those that are read again are far from them.
-        for run in runs(found.sort("place")):
-            first, last = run["place"][0], run["place"][-1]
-            documents = self.connection.sql(
-                f"SELECT rowid AS place, payload FROM {table} WHERE rowid BETWEEN {first} AND {last}"
-            )
-            for batch in map(_frame, documents.to_arrow_reader(DOCUMENTS_A_BATCH)):
-                rows = batch.join(run, on="place", maintain_order="left")
-                yield rows.select(*wanted.columns, "payload")
+        # neighbours, and those that are read again are far from them, each for itself.
+        found_rows = (
+            batch.join(run, on="place", maintain_order="left").select(*wanted.columns, "payload")
+            for run in runs(found.sort("place"))
+            for batch in self._scanned(table, run["place"][0], run["place"][-1])
+        )
+        yield from in_batches(found_rows, DOCUMENTS_A_BATCH)
+
+    def _scanned(self, table: str, first: int, last: int) -> Iterator[pl.DataFrame]:
+        """Place and payload of all documents from one place to another."""
+        documents = self.connection.sql(
+            f"SELECT rowid AS place, payload FROM {table} WHERE rowid BETWEEN {first} AND {last}"
+        )
+        return map(_frame, documents.to_arrow_reader(DOCUMENTS_A_BATCH))
 
 
 def runs(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -259,6 +264,18 @@ def runs(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     begins = (pl.col("place").diff() > FAR).fill_null(value=False) | (pl.int_range(pl.len()) % DOCUMENTS_A_SCAN == 0)
     numbered = rows.with_columns(_run=begins.cum_sum())
     yield from numbered.partition_by("_run", maintain_order=True, include_key=False)
+
+
+def in_batches(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Frames joined until they have so many rows: what is done with a batch costs more than a few rows of it."""
+    waiting: list[pl.DataFrame] = []
+    for frame in frames:
+        waiting.append(frame)
+        if sum(each.height for each in waiting) >= rows:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)
 
 
 def _frame(batch: pa.RecordBatch) -> pl.DataFrame:

@@ -37,8 +37,9 @@ def merge(
     """
     key = natural_key(table)
     # Few rows change on a day: what follows looks at these alone.
-    met, unseen = parted(open_rows, incoming, key)
-    ended, unseen = parted(unseen, gone, key)
+    near, far = apart(open_rows, key, incoming, gone)
+    met, rest = parted(near, incoming, key)
+    ended, rest = parted(rest, gone, key)
     seen = met.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left")
     tracked = table.with_metadata(history="tracked")
     is_changed = pl.any_horizontal(
@@ -66,7 +67,8 @@ def merge(
     columns = table.column_names()
     held = pl.concat(
         [
-            unseen.select(columns),
+            far.select(columns),
+            rest.select(columns),
             corrected.select(columns),
             open_period(table, opened, on),
         ]
@@ -76,15 +78,19 @@ def merge(
 
 def parted(rows: pl.DataFrame, keys: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that have one of the keys, and the others."""
-    if keys.is_empty():
-        return rows.clear(), rows
-    # Few rows come near, and only these are joined.
-    is_near = rows[key[0]].is_in(keys[key[0]].implode())
-    near, far = rows.filter(is_near), rows.filter(~is_near)
     return (
-        near.join(keys, on=key, how="semi", maintain_order="left"),
-        pl.concat([far, near.join(keys, on=key, how="anti", maintain_order="left")]),
+        rows.join(keys, on=key, how="semi", maintain_order="left"),
+        rows.join(keys, on=key, how="anti", maintain_order="left"),
     )
+
+
+def apart(rows: pl.DataFrame, key: list[str], *keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The few rows that share the first column of their key with some keys, and all others, which are not looked at
+    again.
+    """
+    owners = pl.concat([each.select(key[0]) for each in keys])[key[0]]
+    is_near = rows[key[0]].is_in(owners.implode())
+    return rows.filter(is_near), rows.filter(~is_near)
 
 
 def open_period(table: type[HistoryTable], rows: pl.DataFrame, on: date) -> pl.DataFrame:
@@ -114,7 +120,8 @@ def upsert(
     key = natural_key(table)
     columns = table.column_names()
     has_removal = "removed_on" in columns
-    met, kept = parted(rows, incoming, key)
+    near, far = apart(rows, key, incoming, gone)
+    met, kept = parted(near, incoming, key)
     if has_removal and gone.height:
         kept = kept.join(gone.select(*key, is_gone=True), on=key, how="left", maintain_order="left").with_columns(
             pl.when(pl.col("is_gone"))
@@ -131,4 +138,4 @@ def upsert(
     entered = entered.with_columns(pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing)
     if has_removal:
         seen = seen.with_columns(removed_on=pl.lit(None, dtype=pl.Date))
-    return pl.concat([kept.select(columns), seen.select(columns), entered.select(columns)])
+    return pl.concat([far.select(columns), kept.select(columns), seen.select(columns), entered.select(columns)])
