@@ -103,6 +103,7 @@ bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/be
 
 bench-scale: setup ## measure two days of 20,000 to 900,000 models in both dialects: time, memory (takes two hours)
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.scale_chart
 
 bench-year: setup ## time every table macro over a year of 100,000 models (takes most of an hour)
 	$(BIN)/python -m benchmarks.year

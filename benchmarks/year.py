@@ -1,14 +1,16 @@
 """`make bench-year`: every table macro, and version_wide, over a year of a large catalogue, timed with two threads.
 
 A year of complete crawls of the simulated live catalogue is written to raw as a crawl leaves it, but for HTTP and dlt,
-and built by the code that the commands run. Only what changed is made into documents and split by
-`pipelines.raw.documents`; the counters of the others are written as text from the simulation's arrays, and every day
-the two are compared where both were made. The lists beside the models, which no macro reads, are left out.
+and built by `civitai-etl rebuild`; its time and memory are measured, too. Only what changed is made into documents and
+split by `pipelines.raw.documents`; the counters of the others are written as text from the simulation's arrays, and
+every day the two are compared where both were made. The lists beside the models, which no macro reads, are left out.
 """
 
 import argparse
+import os
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,17 +23,16 @@ import numpy as np
 import polars as pl
 
 from benchmarks.raw import append, append_crawl
+from benchmarks.scale import measured
 from emulator.live.day import LiveDay
 from emulator.live.documents import LiveDocuments
 from emulator.live.queries import LiveModelQuery
 from emulator.live.traits import LiveTraits
 from emulator.spec.catalogue import SimulatedWorld
-from pipelines.progress import Silent
 from pipelines.raw.documents import Document, split
 from pipelines.raw.tables import RECONCILE_PASS, TOMBSTONES, documents_table, observations_table
 from pipelines.raw.warehouse import writer_config
 from pipelines.storage.data_directory import DataDirectory
-from transforms.build import rebuild
 from transforms.lake.files import Lake
 from transforms.lake.publish import publish, read_manifest
 from transforms.tables.macros import MACROS
@@ -212,13 +213,6 @@ def write_year(models: int, days: int) -> None:
             print(f"raw: {on}, {len(year.alive):,} models", flush=True)
 
 
-class Told(Silent):
-    """Progress in lines."""
-
-    def update(self, phase: str, done: int, total: int | None = None, unit: str = "items") -> None:
-        print(f"{phase}: {done} of {total} {unit}", flush=True)
-
-
 def questions(days: int) -> Iterator[tuple[str, str]]:
     """Every macro as it is asked, and the view that is more than a table's rows."""
     middle, end = BEGIN + timedelta(days=days // 2), BEGIN + timedelta(days=days - 1)
@@ -283,11 +277,11 @@ def main() -> int:
     if not arguments.keep:
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
-        began = time.perf_counter()
         write_year(arguments.models, arguments.days)
-        written = time.perf_counter()
-        rebuild(DIRECTORY, progress=Told())
-        print(f"raw in {written - began:,.0f} s, the star in {time.perf_counter() - written:,.0f} s")
+        command = [str(Path(sys.executable).with_name("civitai-etl")), "rebuild"]
+        environment = os.environ | {"CIVITAI_ETL_DATA_DIR": str(FOLDER)}
+        seconds, cpu_seconds, peak_mib = measured(command, FOLDER / "rebuild.log", environment)
+        print(f"the star in {seconds:,.0f} s ({cpu_seconds:,.0f} CPU seconds), with {peak_mib:,.0f} MiB at most")
     else:  # the macros may be others by now
         publish(Lake(LAKE), ANALYTICS, read_manifest(ANALYTICS))
     return 0 if time_macros(arguments.days) else 1

@@ -1,6 +1,7 @@
 """`python -m tests.charts [DATA_DIR]`: looks at every chart in every situation, and takes the pictures of docs/images.
 
-Prints what is wrong, a line per case, and ends with 1 if anything is. The pictures are of the demo's data.
+Prints how far it is, and what is wrong, a line per case, and ends with 1 if anything is. The pictures are of the demo's
+data.
 """
 
 import sys
@@ -21,7 +22,8 @@ def main(data_dir="data/demo"):
     wrong = total = 0
     with TemporaryDirectory() as folder, chromium.tab() as tab:
         page = Path(folder) / "page.html"
-        for form, days, event, names in product(FORMS, star.DAYS, star.EVENTS, star.NAMES):
+        situations = list(product(FORMS, star.DAYS, star.EVENTS, star.NAMES))
+        for form, days, event, names in situations:
             figure, values = FORMS[form](star.make(days, event, names), list(star.NAMES[names]), grain_of(days))
             page.write_text(charts.page(figure), encoding="utf-8")
             for width, theme in product(WIDTHS, THEMES):
@@ -31,6 +33,8 @@ def main(data_dir="data/demo"):
                 total, wrong = total + 1, wrong + bool(found)
                 for fault in found:
                     print(f"{form}, {days} days, {event}, {names}, {width} px, {theme}: {fault}", flush=True)
+            if not total % 96:
+                print(f"{total:,} of {len(situations) * len(WIDTHS) * len(THEMES):,} charts looked at", flush=True)
         take_pictures(tab, page, Path(data_dir))
     print(f"{total - wrong} of {total} charts are whole, readable and right.")
     return 1 if wrong else 0
