@@ -101,11 +101,11 @@ docs: setup ## write the generated documents: data dictionary, API coverage, and
 bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
 
-bench-scale: setup ## measure two days of 20,000 to 900,000 models in both dialects: time, memory (takes two hours)
+bench-scale: setup ## measure two days of 20,000 to 900,000 models in both dialects, and draw it (takes two hours)
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.scale_chart
 
-bench-year: setup ## time every table macro over a year of 100,000 models (takes most of an hour)
+bench-year: setup ## rebuild a year of 100,000 models, and time every table macro over it (takes most of an hour)
 	$(BIN)/python -m benchmarks.year
 
 bench-retention: setup ## measure the disk space of a day before and after compact (docs/operations.md)
