@@ -65,7 +65,7 @@ def latest_answers(raw: RawReader, kind: str) -> tuple[pl.DataFrame, pl.DataFram
     wanted = observed.join(unknown_since, on="entity_id", how="left", maintain_order="left")
     decoded = [wanted.clear().with_columns(read(payload, []).alias("document"))]
     quarantine, drift = [OpsQuarantine.empty()], OpsDrift.empty()
-    for batch in raw.documents(kind, wanted):
+    for batch in raw.documents(kind, raw.places(kind, wanted)):
         found = validate(payload, batch["payload"].cast(pl.Binary))
         reasons = pl.Series("reason", [found.errors.get(place) for place in range(batch.height)], dtype=pl.String)
         records = batch.with_columns(reasons)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from emulator.launch import Emulator, launch
-from flows.steps import crawl, publish, rebuild_star, refresh_documents, run_daily_snapshot, staged_ahead
+from flows.steps import crawl, exclude_date, publish, rebuild_star, refresh_documents, run_daily_snapshot, staged_ahead
 from pipelines.errors import CivitaiEtlError
 from pipelines.progress import Silent
 from pipelines.raw.tables import observations_table
@@ -132,6 +132,31 @@ def test_documents_that_a_refresh_brought_stand_where_raw_has_them(
     assert rows(tmp_path / "again") == rows(settings.data_dir)
     ((_, _, url, *_),) = rows(settings.data_dir)["dim_image"]
     assert url == "https://image.invalid/of-an-earlier-load"
+
+
+def test_documents_that_a_rebuild_reads_ahead_stand_where_raw_has_them(tmp_path: Path) -> None:
+    """Two models are as they were on a date that does not count. Between, one was there, and was changed."""
+
+    def shown(model_id: int, address: str | None) -> dict[str, object]:
+        images = [{"id": 900, "url": f"https://image.invalid/{address}"}] if address else []
+        moment = f"2026-01-01T0{model_id}:00:00.000Z"
+        return {"id": model_id, "modelVersions": [{"id": model_id * 10, "publishedAt": moment, "images": images}]}
+
+    with running_service() as service:
+        settings = settings_for(service.api_url, tmp_path / "data")
+        models: list[dict[str, object]] = []
+        service.pages("/models", lambda: models)
+        first = [shown(1, "of-the-first"), shown(2, "of-the-second")]
+        for on, listed in zip(DAYS, (first, [shown(1, None)], [shown(1, None)], first), strict=True):
+            models[:] = [*listed, shown(3, None)]
+            service.date = f"{on:%a, %d %b %Y} 12:00:00 GMT"
+            run_daily_snapshot(settings, on)
+            if on == DAYS[0]:
+                exclude_date(settings, on, "it has too much")
+    rebuild_star(settings, into=tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(settings.data_dir)
+    ((_, _, url, *_),) = rows(settings.data_dir)["dim_image"]
+    assert url == "https://image.invalid/of-the-first"
 
 
 @pytest.mark.parametrize("service", ["spec"], indirect=True)

@@ -731,6 +731,12 @@ MUTANTS = (
         AHEAD + "documents_that_a_refresh_brought_stand_where_raw_has_them",
     ),
     Mutant(
+        "documents that are read again stand behind others that are, in a rebuild",
+        "StagedKind._wanted",
+        Code("self._are_earlier and $rest.height", "False"),
+        AHEAD + "documents_that_a_rebuild_reads_ahead_stand_where_raw_has_them",
+    ),
+    Mutant(
         "a late date is added at the end",
         "build",
         Code('$known.standing.height and min($news) <= $known.standing["snapshot_date"].max()', "$news is None"),

@@ -1,10 +1,12 @@
-"""Reads counters and new documents of the next snapshot date while a date is built: they do not depend on it."""
+"""Reads counters and new documents of the next snapshot date while a date is built: they do not depend on its build."""
 
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+
+import polars as pl
 
 from transforms.day.snapshot_day import SnapshotDay
 from transforms.staging.raw_reader import RawReader
@@ -21,6 +23,7 @@ class ReadAhead:
         self._folder = folder
         self._following = dict(zip([day.on for day in days], days[1:], strict=False))
         self._under_way: dict[date, Future[Stage]] = {}
+        self._seen: dict[str, pl.DataFrame] = {}
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def of(self, day: SnapshotDay) -> Stage | None:
@@ -46,7 +49,7 @@ class ReadAhead:
         folder.mkdir()
         stage = Stage(day.on, lambda: folder)
         try:
-            stage.read_ahead(self._reader, day.crawled)
+            self._seen = stage.read_ahead(self._reader, day.crawled, self._seen)
         except BaseException:
             stage.close()
             raise

@@ -68,7 +68,7 @@ def describe(raw: RawReader, of_kind: ChangeRate, on: date, share: float) -> str
 
 
 def _documents(raw: RawReader, kind: str, some: pl.DataFrame, column: str) -> dict[str, str]:
-    batches = raw.documents(kind, some.select("entity_id", content_hash=column))
+    batches = raw.documents(kind, raw.places(kind, some.select("entity_id", content_hash=column)))
     return {entity_id: text for batch in batches for entity_id, text in batch.select("entity_id", "payload").rows()}
 
 

@@ -219,35 +219,40 @@ class RawReader:
         self.connection.unregister("documents")
         return bool(found)
 
-    def documents(
-        self, kind: str, wanted: pl.DataFrame, fetched: tuple[datetime, datetime] | None = None
-    ) -> Iterator[pl.DataFrame]:
-        """The payloads of `wanted` (entity_id, content_hash, ...) in batches of about DOCUMENTS_A_BATCH, each with the
-        columns of `wanted` and `payload`, in the order in which raw has them: all of them, or those that stand between
-        the first and the last document that was `fetched` from one moment to another.
+    def places(self, kind: str, wanted: pl.DataFrame, fetched: tuple[datetime, datetime] | None = None) -> pl.DataFrame:
+        """`wanted` (entity_id, content_hash, ...) with the `place` of the document in raw: of all of them, or of
+        those that stand between the first and the last document that was `fetched` from one moment to another.
         """
+        table, nowhere = documents_table(kind).qualified_name, wanted.clear().with_columns(place=pl.lit(0, pl.Int64))
         if wanted.is_empty():
-            return
-        table = documents_table(kind).qualified_name
-        places = "true"
+            return nowhere
+        within = "true"
         if fetched:
-            within = f"SELECT min(rowid), max(rowid) FROM {table} WHERE fetched_at BETWEEN ? AND ?"
-            ((first, last),) = self.connection.execute(within, fetched).fetchall()
+            ends = f"SELECT min(rowid), max(rowid) FROM {table} WHERE fetched_at BETWEEN ? AND ?"
+            ((first, last),) = self.connection.execute(ends, fetched).fetchall()
             if first is None:
-                return
-            places = f"rowid BETWEEN {first} AND {last}"
+                return nowhere
+            within = f"rowid BETWEEN {first} AND {last}"
         self.connection.register("wanted", wanted.to_arrow())
-        found = self.connection.sql(
+        found: pl.DataFrame = self.connection.sql(
             "SELECT wanted.*, stored.rowid AS place "
-            f"FROM {table} AS stored JOIN wanted USING (entity_id, content_hash) WHERE {places}"
+            f"FROM {table} AS stored JOIN wanted USING (entity_id, content_hash) WHERE {within}"
         ).pl()
         self.connection.unregister("wanted")
+        return found
+
+    def documents(self, kind: str, found: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """The payloads of what was `found` (`places`) in batches of about DOCUMENTS_A_BATCH, each with the columns of
+        `found` but for `place`, and `payload`, in the order in which raw has them.
+        """
+        if found.is_empty():
+            return
         # A scan decompresses all payloads from the first to the last that is wanted. The new ones of a date are
         # neighbours, and those that are read again are far from them, each for itself.
         found_rows = (
-            batch.join(run, on="place", maintain_order="left").select(*wanted.columns, "payload")
+            batch.join(run, on="place", maintain_order="left").drop("place").select(pl.exclude("payload"), "payload")
             for run in runs(found.sort("place"))
-            for batch in self._scanned(table, run["place"][0], run["place"][-1])
+            for batch in self._scanned(documents_table(kind).qualified_name, run["place"][0], run["place"][-1])
         )
         yield from in_batches(found_rows, DOCUMENTS_A_BATCH)
 

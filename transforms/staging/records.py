@@ -47,6 +47,7 @@ METRICS_SEARCHED, DOCUMENTS_SEARCHED = 50, 10
 
 _TABLES = {table.table_name(): table for table in TABLES}
 _NO_DOCUMENTS = pl.DataFrame(schema={"entity_id": pl.String, "content_hash": pl.String, "is_sound": pl.Boolean})
+_NO_WANTED = pl.DataFrame(schema=dict.fromkeys(("entity_id", "content_hash", "crawl_id"), pl.String))
 #: The owners whose counters are in the ranges of a kind. Images inside a model are in ranges of images.
 COUNTED = {kind: [kind, "version"] if kind == "model" else [kind] for kind in SNAPSHOT_KINDS}
 
@@ -94,6 +95,8 @@ class StagedKind:
         self._staged = STAGED_KINDS[kind]
         self._exchange = exchange
         self._is_before = False
+        #: Whether documents were taken that raw had before the date.
+        self._are_earlier = False
         #: The reason of each entity whose counters are no JSON that can be read.
         self._unreadable: dict[str, str] = {}
         self._drift: dict[str, str] = {}
@@ -182,14 +185,28 @@ class StagedKind:
         """Takes documents whose observations it has: entity_id, content_hash, crawl_id, payload."""
         self._flatten(map(self._noted, batches))
 
-    def read_ahead(self, raw: RawReader, crawled: tuple[datetime, datetime] | None) -> None:
-        """Reads the observations, and the new documents of those that lists showed: raw has got them between the
-        beginning and the end of the crawls of the date. If a crawl was cut off, these are not told from others.
+    def read_ahead(
+        self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: pl.DataFrame | None
+    ) -> pl.DataFrame:
+        """Reads the observations, and of those that lists showed the documents that are likely to be wanted. These are
+        the new ones, which raw has got between the beginning and the end of the crawls of the date, and those of
+        records that are as they once were, and not as on the date `before`. If a crawl was cut off, none is read.
+
+        Returns what the next date needs as `before`.
         """
         self._read_observations(raw)
-        observed = [self.observed(number).filter("is_listed") for number in self.ranges]
-        if observed and crawled:
-            self.take_documents(raw.documents(self.kind, pl.concat(observed).drop("is_listed"), crawled))
+        listed = (self.observed(number).filter("is_listed").drop("is_listed") for number in self.ranges)
+        observed = pl.concat([_NO_WANTED, *listed])
+        seen = observed.select(
+            entity=pl.col("entity_id").hash(), document=pl.struct("entity_id", "content_hash").hash()
+        )
+        if crawled:
+            new = raw.places(self.kind, observed, crawled)
+            again = _again(observed, seen, before) if before is not None else _NO_WANTED
+            again = again.join(new, on="entity_id", how="anti", maintain_order="left")
+            self._are_earlier = again.height > 0
+            self.take_documents(raw.documents(self.kind, pl.concat([new, raw.places(self.kind, again)])))
+        return seen
 
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
@@ -208,17 +225,17 @@ class StagedKind:
 
     def _wanted(self, raw: RawReader, entities: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
         """The observations whose documents are to be read yet: all, if any document was taken that is not wanted, or
-        that raw has had before, in another place.
+        that raw has had before, in another place, or that may stand behind one that is to be read.
         """
-        nothing = _NO_DOCUMENTS.select("entity_id", "content_hash", crawl_id=pl.lit("", pl.String))
         of_ranges = [_wanted(self.observed(number), entities(number), self._unreadable) for number in self.ranges]
-        wanted = pl.concat([nothing, *of_ranges])
+        wanted = pl.concat([_NO_WANTED, *of_ranges])
         if not self.documents_so_far:
             return wanted
         taken = pl.concat([_NO_DOCUMENTS.drop("is_sound"), *(self._rows("documents", each) for each in self.ranges)])
         rest = wanted.join(taken, on=taken.columns, how="anti", maintain_order="left")
         is_elsewhere = self.begun and raw.has_older(self.kind, taken, self.begun)
-        if taken.height + rest.height > wanted.height or is_elsewhere:
+        is_among = self._are_earlier and rest.height
+        if taken.height + rest.height > wanted.height or is_elsewhere or is_among:
             self._begin_documents()
             return wanted
         return rest
@@ -232,7 +249,7 @@ class StagedKind:
         expected = self.documents_so_far + wanted.height
         # Raw has those of earlier crawls, and has them before those that were taken.
         self._is_before = True
-        self._flatten(raw.documents(self.kind, wanted))
+        self._flatten(raw.documents(self.kind, raw.places(self.kind, wanted)))
         if self.documents_so_far != expected:
             raise LostDocumentsError(
                 f"{expected} documents are needed for the {self.kind} observations of {self.on}, and raw has "
@@ -320,10 +337,13 @@ class Stage:
         """Waits for the writes that are under way; raises what one of them failed with."""
         self._exchange.settle()
 
-    def read_ahead(self, raw: RawReader, crawled: tuple[datetime, datetime] | None) -> None:
-        """Reads what needs nothing of the dates before (`SnapshotDay.crawled`)."""
-        for each in self.kinds.values():
-            each.read_ahead(raw, crawled)
+    def read_ahead(
+        self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: Mapping[str, pl.DataFrame]
+    ) -> dict[str, pl.DataFrame]:
+        """Reads what needs no build of the dates before (`SnapshotDay.crawled`). Takes and returns, by kind, what was
+        seen on the date `before` and on this one.
+        """
+        return {kind: each.read_ahead(raw, crawled, before.get(kind)) for kind, each in self.kinds.items()}
 
     def complete(self, begun: datetime) -> None:
         """All observations of the date were taken, from a crawl that began at this moment."""
@@ -357,6 +377,12 @@ def _wanted(observed: pl.DataFrame, entities: pl.DataFrame, reasons: Mapping[str
     )
     refused = observed.filter(pl.col("entity_id").is_in(list(reasons)))
     return pl.concat([news, refused]).unique("entity_id").select("entity_id", "content_hash", "crawl_id")
+
+
+def _again(observed: pl.DataFrame, seen: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """The observations of what had another document `before`; `seen` and `before` are hashes."""
+    was_seen, is_as_it_was = (seen[name].is_in(before[name].implode()) for name in ("entity", "document"))
+    return observed.filter(was_seen & ~is_as_it_was)
 
 
 class _Counters(NamedTuple):
