@@ -17,7 +17,7 @@ from pipelines.raw.tables import observations_table
 from pipelines.settings import Settings
 from pipelines.storage.lock import writer_lock
 from tests.pipelines.conftest import settings_for
-from tests.pipelines.service import running_service
+from tests.pipelines.service import Reply, running_service
 from transforms.day.ahead import Ahead
 from transforms.day.snapshot_day import NOTHING, SnapshotDay
 from transforms.ranges import WIDTH
@@ -135,7 +135,7 @@ def test_documents_that_a_refresh_brought_stand_where_raw_has_them(
 
 
 def test_documents_that_a_rebuild_reads_ahead_stand_where_raw_has_them(tmp_path: Path) -> None:
-    """Two models are as they were on a date that does not count. Between, one was there, and was changed."""
+    """Two models are as they were on a date that does not count. Between, they changed, and a list missed one."""
 
     def shown(model_id: int, address: str | None) -> dict[str, object]:
         images = [{"id": 900, "url": f"https://image.invalid/{address}"}] if address else []
@@ -146,8 +146,9 @@ def test_documents_that_a_rebuild_reads_ahead_stand_where_raw_has_them(tmp_path:
         settings = settings_for(service.api_url, tmp_path / "data")
         models: list[dict[str, object]] = []
         service.pages("/models", lambda: models)
-        first = [shown(1, "of-the-first"), shown(2, "of-the-second")]
-        for on, listed in zip(DAYS, (first, [shown(1, None)], [shown(1, None)], first), strict=True):
+        first, changed = [shown(1, "of-the-first"), shown(2, "of-the-second")], [shown(1, None), shown(2, None)]
+        service.routes["/models/2"] = lambda _: Reply(shown(2, None))
+        for on, listed in zip(DAYS, (first, changed, changed[:1], first), strict=True):
             models[:] = [*listed, shown(3, None)]
             service.date = f"{on:%a, %d %b %Y} 12:00:00 GMT"
             run_daily_snapshot(settings, on)

@@ -49,7 +49,7 @@ class ReadAhead:
         folder.mkdir()
         stage = Stage(day.on, lambda: folder)
         try:
-            self._seen = stage.read_ahead(self._reader, day.crawled, self._seen)
+            self._seen = stage.read_ahead(self._reader, day.crawled, self._seen if day.is_after_complete else {})
         except BaseException:
             stage.close()
             raise

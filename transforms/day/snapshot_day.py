@@ -56,6 +56,11 @@ class SnapshotDay:
         return began, ended
 
     @property
+    def is_after_complete(self) -> bool:
+        """Whether the date before is complete."""
+        return self.before.complete is not None and self.before.complete.snapshot_date == self.before.date
+
+    @property
     def as_before(self) -> Before:
         """What came before the next date."""
         complete = self.crawls.filter(pl.col("status") == "complete")

@@ -48,6 +48,12 @@ METRICS_SEARCHED, DOCUMENTS_SEARCHED = 50, 10
 _TABLES = {table.table_name(): table for table in TABLES}
 _NO_DOCUMENTS = pl.DataFrame(schema={"entity_id": pl.String, "content_hash": pl.String, "is_sound": pl.Boolean})
 _NO_WANTED = pl.DataFrame(schema=dict.fromkeys(("entity_id", "content_hash", "crawl_id"), pl.String))
+_NO_OBSERVATIONS = _NO_WANTED.with_columns(is_listed=pl.lit(value=True))
+#: What an entity and its document are known by: of a date, in little memory.
+_HASHES = (
+    pl.col("entity_id").hash().alias("entity"),
+    pl.struct("entity_id", "content_hash").hash().alias("document"),
+)
 #: The owners whose counters are in the ranges of a kind. Images inside a model are in ranges of images.
 COUNTED = {kind: [kind, "version"] if kind == "model" else [kind] for kind in SNAPSHOT_KINDS}
 
@@ -189,24 +195,21 @@ class StagedKind:
         self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: pl.DataFrame | None
     ) -> pl.DataFrame:
         """Reads the observations, and of those that lists showed the documents that are likely to be wanted. These are
-        the new ones, which raw has got between the beginning and the end of the crawls of the date, and those of
-        records that are as they once were, and not as on the date `before`. If a crawl was cut off, none is read.
+        the new ones, which raw has got between the beginning and the end of the crawls of the date, and those that were
+        not seen on the date `before`, so of what is back or as it once was. If a crawl was cut off, none is read.
 
-        Returns what the next date needs as `before`.
+        Returns what was seen, for the next date.
         """
         self._read_observations(raw)
-        listed = (self.observed(number).filter("is_listed").drop("is_listed") for number in self.ranges)
-        observed = pl.concat([_NO_WANTED, *listed])
-        seen = observed.select(
-            entity=pl.col("entity_id").hash(), document=pl.struct("entity_id", "content_hash").hash()
-        )
+        observed = pl.concat([_NO_OBSERVATIONS, *(self.observed(number) for number in self.ranges)])
+        listed = observed.filter("is_listed").drop("is_listed")
         if crawled:
-            new = raw.places(self.kind, observed, crawled)
-            again = _again(observed, seen, before) if before is not None else _NO_WANTED
-            again = again.join(new, on="entity_id", how="anti", maintain_order="left")
+            new = raw.places(self.kind, listed, crawled)
+            again = listed.clear() if before is None else _unseen(listed, before)
+            again = raw.places(self.kind, again.join(new, on="entity_id", how="anti", maintain_order="left"))
             self._are_earlier = again.height > 0
-            self.take_documents(raw.documents(self.kind, pl.concat([new, raw.places(self.kind, again)])))
-        return seen
+            self.take_documents(raw.documents(self.kind, pl.concat([new, again])))
+        return observed.select(*_HASHES, "is_listed")
 
     def _read_observations(self, raw: RawReader) -> None:
         """Reads the observations and their counters."""
@@ -379,10 +382,13 @@ def _wanted(observed: pl.DataFrame, entities: pl.DataFrame, reasons: Mapping[str
     return pl.concat([news, refused]).unique("entity_id").select("entity_id", "content_hash", "crawl_id")
 
 
-def _again(observed: pl.DataFrame, seen: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """The observations of what had another document `before`; `seen` and `before` are hashes."""
-    was_seen, is_as_it_was = (seen[name].is_in(before[name].implode()) for name in ("entity", "document"))
-    return observed.filter(was_seen & ~is_as_it_was)
+def _unseen(listed: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """What a list shows of which there was another document `before`, or none. What was only answered by id then may be
+    as the lists before had it.
+    """
+    by_id = before.filter(~pl.col("is_listed"))
+    entity, document = listed.select(*_HASHES)
+    return listed.filter(~document.is_in(before["document"].implode()) & ~entity.is_in(by_id["entity"].implode()))
 
 
 class _Counters(NamedTuple):
