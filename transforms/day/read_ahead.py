@@ -1,4 +1,4 @@
-"""Reads counters and new documents of the next snapshot date while a date is built: they do not depend on its build."""
+"""Reads the next snapshot date while a date is built: its counters, and the documents that it is likely to want."""
 
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
