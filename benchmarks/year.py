@@ -214,7 +214,7 @@ def write_year(models: int, days: int) -> None:
 
 
 def questions(days: int) -> Iterator[tuple[str, str]]:
-    """Every macro as it is asked, and the view that is more than a table's rows."""
+    """Every macro as it is asked (half_life in its widest form), and the view that is more than a table's rows."""
     middle, end = BEGIN + timedelta(days=days // 2), BEGIN + timedelta(days=days - 1)
     with duckdb.connect(str(ANALYTICS), read_only=True) as star:
         found = star.execute(
@@ -230,7 +230,7 @@ def questions(days: int) -> Iterator[tuple[str, str]]:
         "model_history": str(found[1]),
         "removed_models": f"date '{end - timedelta(days=30)}'",
         "release_curves": "'Illustrious'",
-        "half_life": "'Illustrious', 'LORA'",
+        "half_life": "null, null",
         "time_to_downloads": "1000",
         "survival": "'base_model'",
         "adoption": "'Illustrious'",

@@ -1031,7 +1031,7 @@ MUTANTS = (
     Mutant(
         "half-life: downloads fade at the end of a whole week only",
         "half_life.sql",
-        Sql("known.age_days <= limits.age_days", "known.age_days % 7 = 0"),
+        Sql("known.age_days <= limited.until_age", "known.age_days % 7 = 0"),
         SURVIVAL + "half_lives_are_what_lifelines_estimates",
     ),
     Mutant(

@@ -37,11 +37,10 @@ cohort AS MATERIALIZED (
 known AS MATERIALIZED (
     SELECT
         fact.version_id,
-        fact.snapshot_date - cohort.published_on AS age_days,
+        CAST(fact.snapshot_date - cohort.published_on AS INTEGER) AS age_days,
         fact.download_count AS downloads,
         coalesce(fact.downloads_delta, fact.download_count) AS gained,
-        least(coalesce(fact.downloads_days, fact.snapshot_date - cohort.published_on), fact.snapshot_date - cohort.published_on)
-            AS span
+        CAST(least(fact.downloads_days, fact.snapshot_date - cohort.published_on) AS INTEGER) AS span
     FROM star.fact_model_version_daily AS fact JOIN cohort ON cohort.version_id = fact.version_id
     WHERE fact.download_count IS NOT NULL
         AND (fact.downloads_delta IS NOT NULL OR fact.snapshot_date - cohort.published_on <= 7)
@@ -55,7 +54,8 @@ first_weeks AS MATERIALIZED (
     WHERE known.age_days - known.span < 7 AND known.age_days >= 7
         AND round(known.downloads - known.gained * (known.age_days - 7) / nullif(known.span, 0), 6) >= {trending_downloads}
 ),
--- By whole weeks, a seventh of the rows: who has fallen at the end of one fell then or before, and is not looked at after.
+-- By whole weeks, a seventh of the rows: who has fallen at the end of one fell then or before, and is not looked at
+-- after. Every other week is compared with the one before.
 weekly AS MATERIALIZED (
     SELECT known.version_id, known.age_days, known.downloads, first_weeks.downloads AS first_week
     FROM known JOIN first_weeks ON first_weeks.version_id = known.version_id
@@ -65,15 +65,17 @@ limits AS (
     SELECT week.version_id, min(week.age_days) AS age_days
     FROM weekly AS week
     JOIN weekly AS before ON before.version_id = week.version_id AND before.age_days = week.age_days - 7
-    WHERE week.age_days > 7 AND round(week.downloads - before.downloads - week.first_week / 2, 6) <= 0
+    WHERE week.age_days % 14 = 0 AND round(week.downloads - before.downloads - week.first_week / 2, 6) <= 0
     GROUP BY week.version_id
 ),
+limited AS MATERIALIZED (
+    SELECT first_weeks.version_id, first_weeks.downloads, limits.age_days AS until_age
+    FROM first_weeks LEFT JOIN limits ON limits.version_id = first_weeks.version_id
+),
 searched AS MATERIALIZED (
-    SELECT known.*, first_weeks.downloads AS first_week
-    FROM known
-    JOIN first_weeks ON first_weeks.version_id = known.version_id
-    LEFT JOIN limits ON limits.version_id = known.version_id
-    WHERE limits.age_days IS NULL OR known.age_days <= limits.age_days
+    SELECT known.*, limited.downloads AS first_week
+    FROM known JOIN limited ON limited.version_id = known.version_id
+    WHERE limited.until_age IS NULL OR known.age_days <= limited.until_age
 ),
 -- The number at every age from the first known one on, and also of days on which it is not known.
 daily AS (
