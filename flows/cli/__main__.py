@@ -5,10 +5,13 @@ import sys
 
 from pipelines.allocators import give_memory_back
 
+#: The commands that replay all dates.
+REPLAYS = {"rebuild", "compact"}
+
 
 def console_script() -> None:
     """Run the command line. A Ctrl-C during its import ends it as a later one does."""
-    give_memory_back()
+    give_memory_back(is_replay=not REPLAYS.isdisjoint(sys.argv))
     try:
         from flows.cli.main import console_script as run
     except KeyboardInterrupt:

@@ -821,18 +821,15 @@ MUTANTS = (
         QUALITY + "new_base_models_types_and_paths_are_told_once",
     ),
     Mutant(
-        "checks: the anti-join of the references is missing",
+        "checks: the values that point to a row are the orphans",
         "orphans",
-        Code(
-            '$rows.join($targets, left_on=$here, right_on=$there, how="anti")',
-            '$rows.join($targets, left_on=$here, right_on=$there, how="semi")',
-        ),
+        Code("$values.filter(~$values.is_in($targets))", "$values.filter($values.is_in($targets))"),
         QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
     ),
     Mutant(
         "checks: no value is an orphan",
         "orphans",
-        Code("$rows.select($column).drop_nulls()", "$rows.select($column)"),
+        Code("$values.is_in($targets)", "$values.is_in($targets, nulls_equal=True)"),
         QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
     ),
     Mutant(

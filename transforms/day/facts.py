@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
 
 import polars as pl
 
@@ -13,7 +15,7 @@ from transforms.lake.state import STATE_UNREAD, counters_state
 from transforms.quality.counter_guard import Falls, falls
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import check, refused
-from transforms.star.facts import ENTITY_ID, counters_of, daily_rows, stats_columns
+from transforms.star.facts import ENTITY_ID, counters_of, daily_rows, empty_state, stats_columns
 from transforms.tables import DimModel, DimModelVersion, FactModelDaily, FactModelVersionDaily, Table
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -114,6 +116,8 @@ def fact_day(
     """The rows of a fact, from the entities that were observed and from the publications of those that may be new;
     `dimension` has the open rows that the fact points to.
     """
+    if observed.is_empty():
+        return _nothing_observed(fact)
     table, entity_id, state_name = fact.table_name(), ENTITY_ID[fact], counters_state(fact).name
     known, withheld = inputs.held[state_name], inputs.withheld.get(fact, ())
     rows, state = daily_rows(
@@ -132,13 +136,24 @@ def fact_day(
     if dimension is not None:
         rows = rows.join(dimension, on=entity_id, how="left", maintain_order="left")
     good, bad = check(fact, rows)
-    changes = appended(fact, good)
-    if rows.height:
-        changes |= Changes(replaced={state_name: state})
+    changes = appended(fact, good) | Changes(replaced={state_name: state})
     if bad.height:
         changes |= Changes(quarantine=(refused(fact, bad, inputs.on, inputs.day.crawl_id),))
         rows = rows.join(good, on=entity_id, how="semi", maintain_order="left")
     return FactDay(fact, rows, falls(fact, observed, known), moved, changes)
+
+
+@cache
+def _nothing_observed(fact: type[Table]) -> FactDay:
+    """A fact in a range without records of its kind: nothing of it changes."""
+    table, known = fact.table_name(), empty_state(fact)
+    observed = known.select(ENTITY_ID[fact], *counters_of(fact))
+    published = known.select(ENTITY_ID[fact], complete_on="observed_on").with_columns(
+        pl.lit(None, INSTANT).alias(name) for name in ("published_at", "complete_from")
+    )
+    rows, _ = daily_rows(fact, observed, known, published, date.min)
+    moved = {(table, counter): 0 for counter, flow in counters_of(fact).items() if flow}
+    return FactDay(fact, rows, falls(fact, observed, known), moved, appended(fact, fact.empty()))
 
 
 def with_complete_crawl(inputs: DayInputs, entities: pl.DataFrame) -> pl.DataFrame:

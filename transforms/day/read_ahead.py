@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from transforms.day.snapshot_day import SnapshotDay
+from transforms.staging.exchange import ROOM_OF_REPLAY
 from transforms.staging.raw_reader import RawReader
 from transforms.staging.records import Stage
 
@@ -47,7 +48,7 @@ class ReadAhead:
         self._reader = self._reader or self._raw.beside()
         folder = self._folder / str(day.on)
         folder.mkdir()
-        stage = Stage(day.on, lambda: folder)
+        stage = Stage(day.on, lambda: folder, ROOM_OF_REPLAY)
         try:
             self._seen = stage.read_ahead(self._reader, day.crawled, self._seen if day.is_after_complete else {})
         except BaseException:

@@ -142,9 +142,8 @@ class Reference:
 
     def orphans(self, rows: pl.DataFrame, targets: pl.DataFrame) -> pl.Series:
         """The values of `rows` that `targets` lacks; null is no orphan."""
-        here, there = self.column, self.target_column
-        pointing = rows.select(here).drop_nulls()
-        return pointing.join(targets.select(there), left_on=here, right_on=there, how="anti")[here].unique().sort()
+        values = rows[self.column]
+        return values.filter(~values.is_in(targets[self.target_column].implode())).unique().sort()
 
 
 def references(table: type[Table]) -> list[Reference]:

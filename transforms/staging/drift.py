@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import cache
 from typing import get_type_hints
 
+import msgspec
 import polars as pl
 
 from transforms.staging import payloads, validation
@@ -58,8 +59,18 @@ def unknown_paths(kind: object, documents: Iterable[str]) -> dict[str, str]:
     for document in documents:
         # What is no JSON, or is nested too deeply, is quarantined with its own reason.
         with suppress(ValueError, RecursionError):
-            _walk(kind, validation.loosely(document.encode()), "$", found)
+            if _may_have_unknown(kind, document):
+                _walk(kind, validation.loosely(document.encode()), "$", found)
     return found
+
+
+def _may_have_unknown(kind: object, document: str) -> bool:
+    """Whether a document has unknown paths, as a quick reader sees it, or is one that it cannot read."""
+    found: dict[str, str] = {}
+    with suppress(msgspec.MsgspecError, UnicodeEncodeError):
+        _walk(kind, msgspec.json.decode(document), "$", found)
+        return bool(found)
+    return True
 
 
 def _walk(kind: object, value: validation.Loose, path: str, found: dict[str, str]) -> None:

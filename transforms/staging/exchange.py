@@ -15,6 +15,8 @@ import pyarrow as pa
 
 #: Rows of one name in memory, in bytes.
 HELD_BYTES = 8 * 1024**2
+#: So many times as much where dates are replayed, whose build is most of the work.
+ROOM_OF_REPLAY = 8
 
 RANGE = "_range"
 
@@ -22,9 +24,9 @@ RANGE = "_range"
 class Exchange:
     """Rows by name, and in each by range."""
 
-    def __init__(self, folder: Callable[[], Path]) -> None:
-        """`folder` makes the folder for the files, if it comes to that."""
-        self._folder = folder
+    def __init__(self, folder: Callable[[], Path], room: int = 1) -> None:
+        """`folder` makes the folder for the files, if it comes to that: `room` times HELD_BYTES are in memory."""
+        self._folder, self._held_bytes = folder, room * HELD_BYTES
         self._heaps: dict[tuple[str, bool], _Heap] = {}
         self._reading = Lock()
         # Rows are cut and compressed here while the next ones are decoded.
@@ -35,7 +37,9 @@ class Exchange:
         heap = self._heaps.get((name, before))
         if heap is None:
             file = f"{name}.before.arrow" if before else f"{name}.arrow"
-            heap = self._heaps[name, before] = _Heap(rows.clear(), lambda: self._folder() / file, self._writer)
+            heap = self._heaps[name, before] = _Heap(
+                rows.clear(), lambda: self._folder() / file, self._writer, self._held_bytes
+            )
         heap.add(rows.with_columns(numbers.alias(RANGE)))
 
     def ranges(self, name: str) -> list[int]:
@@ -45,7 +49,8 @@ class Exchange:
     def rows(self, name: str, number: int) -> pl.DataFrame:
         """The rows of a range, in their order. Several threads may read."""
         with self._reading:
-            return pl.concat([heap.rows(number) for heap in self._of(name)])
+            found = [frame for heap in self._of(name) for frame in heap.rows(number)]
+        return found[0] if len(found) == 1 else pl.concat(found)
 
     def drop(self, name: str) -> None:
         """Removes the rows of a name."""
@@ -72,8 +77,11 @@ class Exchange:
 class _Heap:
     """The rows of one name."""
 
-    def __init__(self, empty: pl.DataFrame, path: Callable[[], Path], thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, empty: pl.DataFrame, path: Callable[[], Path], thread: ThreadPoolExecutor, held_bytes: int
+    ) -> None:
         self._empty = empty
+        self._held_bytes = held_bytes
         self._path = path
         self._thread = thread
         self._write_under_way: Future[None] | None = None
@@ -88,7 +96,7 @@ class _Heap:
     def add(self, rows: pl.DataFrame) -> None:
         self._held.append(rows)
         self._bytes += int(rows.estimated_size())
-        if self._bytes > HELD_BYTES:
+        if self._bytes > self._held_bytes:
             self.settle()
             held, self._held, self._bytes = self._held, [], 0
             self._write_under_way = self._thread.submit(self._write, held)
@@ -97,9 +105,10 @@ class _Heap:
         self._sort()
         return {*self._in_memory, *self._batches}
 
-    def rows(self, number: int) -> pl.DataFrame:
+    def rows(self, number: int) -> list[pl.DataFrame]:
+        """The rows of a range, in one frame or several."""
         self._sort()
-        found = [self._in_memory.get(number, self._empty)]
+        found = [self._in_memory[number]] if number in self._in_memory else []
         if numbers := self._batches.get(number):
             if self._reader is None:
                 assert self._writer
@@ -108,7 +117,7 @@ class _Heap:
             stored = pl.from_arrow(pa.Table.from_batches([self._reader.get_batch(each) for each in numbers]))
             assert isinstance(stored, pl.DataFrame)
             found.insert(0, stored.cast(self._empty.schema))
-        return pl.concat(found)
+        return found or [self._empty]
 
     def close(self) -> None:
         if self._write_under_way:
@@ -132,7 +141,8 @@ class _Heap:
             self._write(held)
         elif held:
             for number, rows in self._by_range(held):
-                self._in_memory[number] = pl.concat([self._in_memory.get(number, self._empty), rows])
+                before = self._in_memory.get(number)
+                self._in_memory[number] = rows if before is None else pl.concat([before, rows])
 
     def settle(self) -> None:
         if self._write_under_way:

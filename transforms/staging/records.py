@@ -128,9 +128,10 @@ class StagedKind:
             for name in ("observations", "metrics", "decoded")
         )
         bad = self.bad(number)
-        observations, metrics = (
-            frame.join(bad, on="entity_id", how="anti", maintain_order="left") for frame in (observations, metrics)
-        )
+        if bad.height:
+            observations, metrics = (
+                frame.join(bad, on="entity_id", how="anti", maintain_order="left") for frame in (observations, metrics)
+            )
         rows = {name: self._rows(name, number) for name in self._nothing if _TABLES[name].axis == self.axis}
         return Staged(observations, metrics, decoded, rows, bad)
 
@@ -327,9 +328,9 @@ class StagedKind:
 class Stage:
     """What all kinds brought on a date."""
 
-    def __init__(self, on: date, folder: Callable[[], Path]) -> None:
-        """`folder` makes the folder for the files, if it comes to that."""
-        self._exchange = Exchange(folder)
+    def __init__(self, on: date, folder: Callable[[], Path], room: int = 1) -> None:
+        """Arguments as of `Exchange`."""
+        self._exchange = Exchange(folder, room)
         self.kinds = {kind: StagedKind(kind, on, self._exchange) for kind in SNAPSHOT_KINDS}
 
     @property
