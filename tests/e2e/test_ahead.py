@@ -160,6 +160,38 @@ def test_documents_that_a_rebuild_reads_ahead_stand_where_raw_has_them(tmp_path:
     assert url == "https://image.invalid/of-the-first"
 
 
+def test_an_odd_counter_that_stays_as_it_is_is_quarantined_every_day(tmp_path: Path) -> None:
+    """A rebuild does not decode counters again that stand in raw as they did."""
+
+    def shown(model_id: int, downloads: object, of_version: int) -> dict[str, object]:
+        version = {
+            "id": model_id * 10,
+            "publishedAt": "2026-01-01T00:00:00.000Z",
+            "stats": {"downloadCount": of_version},
+        }
+        return {"id": model_id, "stats": {"downloadCount": downloads}, "modelVersions": [version]}
+
+    with running_service() as service:
+        settings = settings_for(service.api_url, tmp_path / "data")
+        models: list[dict[str, object]] = []
+        service.pages("/models", lambda: models)
+        for number, on in enumerate(DAYS):
+            odd = ("many", -1) if on in DAYS[2:] else (5, 5)
+            models[:] = [shown(1, odd[0], 5), shown(2, odd[1], 5), shown(3, 7, 7), shown(4, number // 2, number)]
+            service.date = f"{on:%a, %d %b %Y} 12:00:00 GMT"
+            run_daily_snapshot(settings, on)
+    rebuild_star(settings, into=tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(settings.data_dir)
+    with duckdb.connect(tmp_path / "again" / "analytics.duckdb", read_only=True) as star:
+        quarantined = star.execute("SELECT snapshot_date, entity_id FROM star.ops_quarantine ORDER BY ALL").fetchall()
+        downloads = star.execute(
+            "SELECT version_id, list(download_count ORDER BY snapshot_date) "
+            "FROM star.fact_model_version_daily GROUP BY ALL"
+        ).fetchall()
+    assert quarantined == [(on, entity_id) for on in DAYS[2:] for entity_id in "12"]
+    assert dict(downloads) == {10: [5] * 4, 20: [5] * 4, 30: [7] * 4, 40: [0, 1, 2, 3]}
+
+
 @pytest.mark.parametrize("service", ["spec"], indirect=True)
 def test_staging_that_fails_does_not_end_the_crawl(
     settings: Settings, read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -316,8 +316,8 @@ MUTANTS = (
     ),
     Mutant(
         "an answer by id brings the images of its showcase",
-        "StagedKind._note_observations",
-        Code('$read.observed.filter("is_listed")', "$read.observed"),
+        "StagedKind._note_counters",
+        Code('$observed.filter("is_listed")', "$observed"),
         HISTORY + "an_answer_to_a_reconcile_counts_as_seen_and_opens_and_closes_nothing",
     ),
     Mutant(
@@ -729,6 +729,21 @@ MUTANTS = (
         "StagedKind._read_documents",
         Code("self._is_before = True", "self._is_before = False"),
         AHEAD + "documents_that_a_refresh_brought_stand_where_raw_has_them",
+    ),
+    Mutant(
+        "an odd counter that stays as it is is quarantined only once in a rebuild",
+        "read_counters",
+        Code("not $reasons and $odd.is_empty()", "True"),
+        AHEAD + "an_odd_counter_that_stays_as_it_is_is_quarantined_every_day",
+    ),
+    Mutant(
+        "counters are taken from the day before if only the record is the same, in a rebuild",
+        "_are_known",
+        Code(
+            '($found["entity"] == $texts["entity"]) & ($found["text"] == $texts["text"])',
+            '$found["entity"] == $texts["entity"]',
+        ),
+        AHEAD + "an_odd_counter_that_stays_as_it_is_is_quarantined_every_day",
     ),
     Mutant(
         "documents that are read again stand behind others that are, in a rebuild",

@@ -6,12 +6,10 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from transforms.day.snapshot_day import SnapshotDay
 from transforms.staging.exchange import ROOM_OF_REPLAY
 from transforms.staging.raw_reader import RawReader
-from transforms.staging.records import Stage
+from transforms.staging.records import Seen, Stage
 
 
 class ReadAhead:
@@ -24,7 +22,7 @@ class ReadAhead:
         self._folder = folder
         self._following = dict(zip([day.on for day in days], days[1:], strict=False))
         self._under_way: dict[date, Future[Stage]] = {}
-        self._seen: dict[str, pl.DataFrame] = {}
+        self._seen: dict[str, Seen] = {}
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def of(self, day: SnapshotDay) -> Stage | None:

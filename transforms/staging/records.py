@@ -42,12 +42,16 @@ T = TypeVar("T")
 READERS = 2
 BATCHES_UNDER_WAY = 2
 
+#: Counters that a replay keeps from one date to the next, in bytes: those of some 300,000 models.
+KNOWN_BYTES = 128 * 1024**2
+
 #: Of counters and of documents, every so many are searched for paths that no declaration knows.
 METRICS_SEARCHED, DOCUMENTS_SEARCHED = 50, 10
 
 _TABLES = {table.table_name(): table for table in TABLES}
 _NO_DOCUMENTS = pl.DataFrame(schema={"entity_id": pl.String, "content_hash": pl.String, "is_sound": pl.Boolean})
 _NO_WANTED = pl.DataFrame(schema=dict.fromkeys(("entity_id", "content_hash", "crawl_id"), pl.String))
+_NO_TEXTS = pl.DataFrame(schema={"entity": pl.UInt64, "text": pl.UInt64})
 _NO_OBSERVATIONS = _NO_WANTED.with_columns(is_listed=pl.lit(value=True))
 #: What an entity and its document are known by: of a date, in little memory.
 _HASHES = (
@@ -78,6 +82,22 @@ class Staged:
     decoded: pl.DataFrame
     rows: dict[str, pl.DataFrame]
     bad: pl.DataFrame
+
+
+class KnownCounters(NamedTuple):
+    """Counters that are decoded, none of them odd. `texts`: hashes of each `entity`, in their order, and of the `text`
+    that raw has. `metrics`: as of `Staged`, of all these entities.
+    """
+
+    texts: pl.DataFrame
+    metrics: pl.DataFrame
+
+
+class Seen(NamedTuple):
+    """What a date showed of a kind, for the date after it. `documents`: _HASHES and is_listed."""
+
+    documents: pl.DataFrame
+    counters: KnownCounters
 
 
 class StagedKind:
@@ -172,7 +192,7 @@ class StagedKind:
         range.
         """
         if not self.has_observations:
-            self._read_observations(raw)
+            self._read_observations(raw, _none_known(self.kind))
         self._read_documents(raw, self._wanted(raw, entities))
         if self._broken:
             records = pl.concat(self._broken)
@@ -192,40 +212,55 @@ class StagedKind:
         """Takes documents whose observations it has: entity_id, content_hash, crawl_id, payload."""
         self._flatten(map(self._noted, batches))
 
-    def read_ahead(
-        self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: pl.DataFrame | None
-    ) -> pl.DataFrame:
+    def read_ahead(self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: Seen | None) -> Seen:
         """Reads the observations, and of those that lists showed the documents that are likely to be wanted. These are
         the new ones, which raw has got between the beginning and the end of the crawls of the date, and those that were
         not seen on the date `before`, so of what is back or as it once was. If a crawl was cut off, none is read.
+        Counters that stand in raw as they did `before` are not decoded again.
 
         Returns what was seen, for the next date.
         """
-        self._read_observations(raw)
+        counters = self._read_observations(raw, before.counters if before else _none_known(self.kind))
         observed = pl.concat([_NO_OBSERVATIONS, *(self.observed(number) for number in self.ranges)])
         listed = observed.filter("is_listed").drop("is_listed")
         if crawled:
             new = raw.places(self.kind, listed, crawled)
-            again = listed.clear() if before is None else _unseen(listed, before)
+            again = listed.clear() if before is None else _unseen(listed, before.documents)
             again = raw.places(self.kind, again.join(new, on="entity_id", how="anti", maintain_order="left"))
             self._are_earlier = again.height > 0
             self.take_documents(raw.documents(self.kind, pl.concat([new, again])))
-        return observed.select(*_HASHES, "is_listed")
+        return Seen(observed.select(*_HASHES, "is_listed"), counters)
 
-    def _read_observations(self, raw: RawReader) -> None:
-        """Reads the observations and their counters."""
+    def _read_observations(self, raw: RawReader, known: KnownCounters) -> KnownCounters:
+        """Reads the observations and their counters, but for those that are `known`. Returns those that are known now,
+        or none if they take much memory.
+        """
         self.has_observations = True
+        again, texts, metrics = [_NO_OBSERVATIONS], [known.texts.clear()], [known.metrics.clear()]
         # polars reads one batch while msgspec validates another.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
 
             def counted() -> Iterator[Future[_Counters]]:
                 before = 0
                 for batch in raw.observations(self.kind, self.on):
-                    yield reader.submit(read_counters, self.kind, self.on, batch, before)
+                    yield reader.submit(read_counters, self.kind, self.on, batch, before, known.texts)
                     before += batch.height
 
             for read in in_order(counted()):
                 self._note_observations(read)
+                again.append(read.known)
+                texts.append(read.texts)
+                if read.is_sound:
+                    metrics.append(read.metrics)
+        observed = pl.concat(again)
+        if observed.height:
+            as_before = known.metrics.join(observed, on="entity_id", how="semi", maintain_order="left")
+            self._note_counters(as_before, observed)
+            metrics.append(as_before)
+        # Two crawls of a date may both have asked for an entity by its id.
+        sound = pl.concat(texts).filter(pl.col("entity").is_unique()).sort("entity")
+        now = KnownCounters(sound, pl.concat(metrics))
+        return now if now.metrics.estimated_size() <= KNOWN_BYTES else _none_known(self.kind)
 
     def _wanted(self, raw: RawReader, entities: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
         """The observations whose documents are to be read yet: all, if any document was taken that is not wanted, or
@@ -275,17 +310,20 @@ class StagedKind:
     def _note_observations(self, read: "_Counters") -> None:
         self.observed_so_far += read.observed.height
         self._add("observations", read.observed, self.axis, "entity_id")
-        counted = read.metrics.filter(pl.col("owner").is_in(COUNTED[self.kind]))
-        self._add("metrics", counted, self.axis, "entity_id")
-        is_inside = (pl.col("owner") == "image") & (self.kind != "image")
-        inside = read.metrics.filter(is_inside).join(
-            read.observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left"
-        )
-        self._add("image_metrics", inside, "image", "id")
+        self._note_counters(read.metrics, read.observed)
         self._unreadable |= read.reasons
         if read.odd.height:
             self.odd = pl.concat([self.odd, read.odd])
         self._drift = read.drift | self._drift
+
+    def _note_counters(self, metrics: pl.DataFrame, observed: pl.DataFrame) -> None:
+        counted = metrics.filter(pl.col("owner").is_in(COUNTED[self.kind]))
+        self._add("metrics", counted, self.axis, "entity_id")
+        is_inside = (pl.col("owner") == "image") & (self.kind != "image")
+        inside = metrics.filter(is_inside).join(
+            observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left"
+        )
+        self._add("image_metrics", inside, "image", "id")
 
     def _begin_documents(self) -> None:
         """Begins without any document."""
@@ -342,8 +380,8 @@ class Stage:
         self._exchange.settle()
 
     def read_ahead(
-        self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: Mapping[str, pl.DataFrame]
-    ) -> dict[str, pl.DataFrame]:
+        self, raw: RawReader, crawled: tuple[datetime, datetime] | None, before: Mapping[str, Seen]
+    ) -> dict[str, Seen]:
         """Reads what needs no build of the dates before (`SnapshotDay.crawled`). Takes and returns, by kind, what was
         seen on the date `before` and on this one.
         """
@@ -393,29 +431,55 @@ def _unseen(listed: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 
 
 class _Counters(NamedTuple):
-    """A batch of observations: as observed, their counters, and what of them cannot be read."""
+    """A batch of observations: as observed, those of them whose counters are known, the counters of the others, and
+    what of these cannot be read. `texts`: as of `KnownCounters`, of those that are known now: all, if the others are
+    sound.
+    """
 
     observed: pl.DataFrame
+    known: pl.DataFrame
     metrics: pl.DataFrame
     reasons: dict[str, str]
     odd: pl.DataFrame
     drift: dict[str, str]
+    texts: pl.DataFrame
+    is_sound: bool
 
 
-def read_counters(kind: str, on: date, batch: pl.DataFrame, before: int) -> _Counters:
-    """Reads a batch of observations. So many others came `before`."""
-    metrics, reasons, odd = decode_metrics(kind, on, batch)
+def read_counters(kind: str, on: date, batch: pl.DataFrame, before: int, known: pl.DataFrame = _NO_TEXTS) -> _Counters:
+    """Reads a batch of observations, but for the counters of those whose texts are `known` (`KnownCounters`). So many
+    others came `before`.
+    """
+    texts = batch.select(entity=pl.col("entity_id").hash(), text=pl.col("metrics").hash())
+    is_known = _are_known(texts, known)
     observed = batch.with_columns(is_listed=pl.col("crawl_pass") != RECONCILE_PASS).select(
         "entity_id", "content_hash", "crawl_id", "is_listed"
     )
+    metrics, reasons, odd = decode_metrics(kind, on, batch.filter(~is_known))
     metrics, implausible = within_bounds(kind, on, metrics, observed.select("entity_id", "crawl_id"))
+    odd = pl.concat([odd, implausible])
     drift = unknown_paths(list[payloads.Metric], searched(batch["metrics"], before, METRICS_SEARCHED))
-    return _Counters(observed, metrics, reasons, pl.concat([odd, implausible]), drift)
+    is_sound = not reasons and odd.is_empty()
+    texts = texts if is_sound else texts.filter(is_known)
+    return _Counters(observed, observed.filter(is_known), metrics, reasons, odd, drift, texts, is_sound)
+
+
+def _are_known(texts: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
+    """Which texts are `known` of their entity. To look them up is quicker than a join with all that is known."""
+    if known.is_empty():
+        return pl.Series([False]).new_from_index(0, texts.height)
+    found = known[known["entity"].search_sorted(texts["entity"]).clip(0, known.height - 1)]
+    return (found["entity"] == texts["entity"]) & (found["text"] == texts["text"])
 
 
 @cache
 def _no_counters(kind: str) -> _Counters:
     return read_counters(kind, date.min, pl.DataFrame(observations_table(kind).schema.empty_table()), 0)
+
+
+@cache
+def _none_known(kind: str) -> KnownCounters:
+    return KnownCounters(_NO_TEXTS, _no_counters(kind).metrics)
 
 
 @cache
