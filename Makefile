@@ -105,7 +105,7 @@ bench-scale: setup ## measure two days of 20,000 to 900,000 models in both diale
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.scale_chart
 
-bench-year: setup ## rebuild a year of 100,000 models, and time every table macro over it (takes most of an hour)
+bench-year: setup ## rebuild and compact a year of 100,000 models, and time every table macro over it (takes an hour)
 	$(BIN)/python -m benchmarks.year
 
 bench-retention: setup ## measure the disk space of a day before and after compact (docs/operations.md)
