@@ -32,18 +32,27 @@ cohort AS MATERIALIZED (
         AND (of_type IS NULL OR models.type = {known of_type dim_model type})
         AND versions.first_seen_on - versions.published_on <= 7
 ),
--- Each known number, with what was gained and the days since the number before: since the publication, where it is the
--- first. A first number after the first week says nothing of that week.
-known AS MATERIALIZED (
+numbers AS MATERIALIZED (
     SELECT
         fact.version_id,
         CAST(fact.snapshot_date - cohort.published_on AS INTEGER) AS age_days,
         fact.download_count AS downloads,
-        coalesce(fact.downloads_delta, fact.download_count) AS gained,
-        CAST(least(fact.downloads_days, fact.snapshot_date - cohort.published_on) AS INTEGER) AS span
+        fact.downloads_delta,
+        fact.downloads_days
     FROM star.fact_model_version_daily AS fact JOIN cohort ON cohort.version_id = fact.version_id
     WHERE fact.download_count IS NOT NULL
         AND (fact.downloads_delta IS NOT NULL OR fact.snapshot_date - cohort.published_on <= 7)
+),
+-- Each known number, with what was gained and the days since the number before: since the publication, where it is the
+-- first. A first number after the first week says nothing of that week.
+known AS NOT MATERIALIZED (
+    SELECT
+        n.version_id,
+        n.age_days,
+        n.downloads,
+        coalesce(n.downloads_delta, n.downloads) AS gained,
+        least(n.downloads_days, n.age_days) AS span
+    FROM numbers AS n
 ),
 -- The number at the age of 7 is in the span of one known number.
 first_weeks AS MATERIALIZED (
