@@ -192,7 +192,7 @@ class StagedKind:
         range.
         """
         if not self.has_observations:
-            self._read_observations(raw, _none_known(self.kind))
+            deque(self._read_observations(raw), maxlen=0)
         self._read_documents(raw, self._wanted(raw, entities))
         if self._broken:
             records = pl.concat(self._broken)
@@ -220,7 +220,8 @@ class StagedKind:
 
         Returns what was seen, for the next date.
         """
-        counters = self._read_observations(raw, before.counters if before else _none_known(self.kind))
+        known = before.counters if before else _none_known(self.kind)
+        counters = self._with_known(self._read_observations(raw, known.texts), known)
         observed = pl.concat([_NO_OBSERVATIONS, *(self.observed(number) for number in self.ranges)])
         listed = observed.filter("is_listed").drop("is_listed")
         if crawled:
@@ -231,36 +232,41 @@ class StagedKind:
             self.take_documents(raw.documents(self.kind, pl.concat([new, again])))
         return Seen(observed.select(*_HASHES, "is_listed"), counters)
 
-    def _read_observations(self, raw: RawReader, known: KnownCounters) -> KnownCounters:
-        """Reads the observations and their counters, but for those that are `known`. Returns those that are known now,
-        or none if they take much memory.
+    def _read_observations(self, raw: RawReader, known: pl.DataFrame = _NO_TEXTS) -> Iterator["_Counters"]:
+        """Reads the observations and their counters, but for the `known` ones (`KnownCounters.texts`), and notes them,
+        a batch at a time.
         """
         self.has_observations = True
-        again, texts, metrics = [_NO_OBSERVATIONS], [known.texts.clear()], [known.metrics.clear()]
         # polars reads one batch while msgspec validates another.
         with ThreadPoolExecutor(max_workers=READERS) as reader:
 
             def counted() -> Iterator[Future[_Counters]]:
                 before = 0
                 for batch in raw.observations(self.kind, self.on):
-                    yield reader.submit(read_counters, self.kind, self.on, batch, before, known.texts)
+                    yield reader.submit(read_counters, self.kind, self.on, batch, before, known)
                     before += batch.height
 
             for read in in_order(counted()):
                 self._note_observations(read)
-                again.append(read.known)
+                yield read
+
+    def _with_known(self, batches: Iterable["_Counters"], known: KnownCounters) -> KnownCounters:
+        """Notes `known` counters of what is read. Returns those that are known then; none if they take much memory."""
+        again, texts, metrics, kept_bytes = [_NO_OBSERVATIONS], [_NO_TEXTS], [known.metrics.clear()], 0
+        for read in batches:
+            again.append(read.known)
+            kept_bytes += int(read.metrics.estimated_size())
+            if kept_bytes <= KNOWN_BYTES:
                 texts.append(read.texts)
-                if read.is_sound:
-                    metrics.append(read.metrics)
+                metrics += [read.metrics] if read.is_sound else []
         observed = pl.concat(again)
-        if observed.height:
-            as_before = known.metrics.join(observed, on="entity_id", how="semi", maintain_order="left")
-            self._note_counters(as_before, observed)
-            metrics.append(as_before)
+        as_before = known.metrics.join(observed, on="entity_id", how="semi", maintain_order="left")
+        self._note_counters(as_before, observed)
+        if kept_bytes + as_before.estimated_size() > KNOWN_BYTES:
+            return _none_known(self.kind)
         # Two crawls of a date may both have asked for an entity by its id.
         sound = pl.concat(texts).filter(pl.col("entity").is_unique()).sort("entity")
-        now = KnownCounters(sound, pl.concat(metrics))
-        return now if now.metrics.estimated_size() <= KNOWN_BYTES else _none_known(self.kind)
+        return KnownCounters(sound, pl.concat([*metrics, as_before]))
 
     def _wanted(self, raw: RawReader, entities: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
         """The observations whose documents are to be read yet: all, if any document was taken that is not wanted, or
