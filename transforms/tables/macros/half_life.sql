@@ -108,7 +108,7 @@ lives AS (
     SELECT
         unnest(CASE WHEN of_base_model IS NULL THEN [cohort.base_model, NULL] ELSE [cohort.base_model] END) AS value,
         7 AS entered_age,
-        coalesce(halved.age_days, watched.left_age) AS left_age,
+        CAST(coalesce(halved.age_days, watched.left_age) AS BIGINT) AS left_age,
         halved.age_days IS NOT NULL AS has_ended
     FROM watched
     JOIN cohort ON cohort.version_id = watched.version_id
