@@ -59,22 +59,11 @@ def build_models(inputs: DayInputs, owners: Owners) -> ModelsDay:
         return ModelsDay(candidates, deleted, owners.of_others, Changes())
     rows, refusals = _accepted_rows(inputs, owners)
     incoming = rows[DimModelVersion]
-    current = inputs.rows(DimModelVersion).select(_OWNED)
     listed = inputs.models.decoded.select(MODEL_ID)
     listed = listed if inputs.day.is_complete else listed.clear()
-    unlisted = current.join(listed, on="model_id", how="semi").join(incoming, on="version_id", how="anti")
-    gone_versions = (
-        pl.concat([unlisted, current.join(deleted, on="model_id", how="semi")])
-        .select("version_id")
-        .unique()
-        .join(incoming, on="version_id", how="anti")
-    )
-    listed_versions = pl.concat(
-        [
-            incoming.join(listed, on="model_id", how="semi").select("version_id"),
-            current.join(listed, on="model_id", how="semi").select("version_id"),
-        ]
-    ).unique()
+    owned = _of(inputs.rows(DimModelVersion).select(_OWNED), "model_id", listed, deleted)
+    gone_versions = owned.join(incoming, on="version_id", how="anti").select("version_id")
+    listed_versions = pl.concat([owned, incoming.select(_OWNED)]).join(listed, on="model_id", how="semi")
 
     def gone(table: type[Table]) -> pl.DataFrame:
         """Keys that the service no longer has, of a table below models or versions."""
@@ -84,9 +73,7 @@ def build_models(inputs: DayInputs, owners: Owners) -> ModelsDay:
             else ("version_id", listed_versions, gone_versions)
         )
         key = natural_key(table)
-        held = inputs.rows(table).select(key)
-        missing = held.join(lists, on=owner, how="semi").join(rows[table], on=key, how="anti")
-        return pl.concat([missing, held.join(removed, on=owner, how="semi")]).unique()
+        return _of(inputs.rows(table).select(key), owner, lists, removed).join(rows[table], on=key, how="anti")
 
     changes = (
         merged(DimModel, inputs, rows[DimModel], deleted),
@@ -102,6 +89,11 @@ def build_models(inputs: DayInputs, owners: Owners) -> ModelsDay:
         owners.of_others,
         reduce(or_, changes, refusals),
     )
+
+
+def _of(rows: pl.DataFrame, owner: str, *owners: pl.DataFrame) -> pl.DataFrame:
+    """The rows of any of the owners."""
+    return rows.filter(pl.col(owner).is_in(pl.concat([each.select(owner) for each in owners])[owner].implode()))
 
 
 def deleted_models(inputs: DayInputs) -> pl.DataFrame:

@@ -5,6 +5,7 @@ column changes, or when its key is gone, which `transforms.day` decides. A *late
 without changes changes nothing.
 """
 
+from collections.abc import Collection
 from datetime import date
 
 import polars as pl
@@ -13,6 +14,8 @@ from transforms.tables import HistoryTable, Table
 from transforms.tables.declaration import surrogate_key
 
 INCOMING = "_incoming"
+IS_SEEN = pl.col("_is_seen").fill_null(False)  # noqa: FBT003
+IS_GONE = pl.col("_is_gone").fill_null(False) & ~IS_SEEN  # noqa: FBT003
 
 
 def natural_key(table: type[Table]) -> list[str]:
@@ -35,53 +38,38 @@ def merge(
     Returns:
         The rows that hold on `on`, and the rows that ended on `on`.
     """
-    key = natural_key(table)
+    key, columns = natural_key(table), table.column_names()
     # Few rows change on a day: what follows looks at these alone.
     near, far = apart(open_rows, key, incoming, gone)
-    met, rest = parted(near, incoming, key)
-    ended, rest = parted(rest, gone, key)
-    seen = met.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left")
-    tracked = table.with_metadata(history="tracked")
-    is_changed = pl.any_horizontal(
+    met = beside(near, key, incoming, gone)
+    is_changed = IS_SEEN & pl.any_horizontal(
         pl.lit(False),  # noqa: FBT003 (a table may have no tracked columns)
-        *(pl.col(name).ne_missing(pl.col(name + INCOMING)) for name in tracked),
+        *(pl.col(name).ne_missing(pl.col(name + INCOMING)) for name in table.with_metadata(history="tracked")),
     )
-    changed = seen.filter(is_changed).select(key)
-    corrected = seen.filter(~is_changed).with_columns(
-        pl.col(name + INCOMING).alias(name) for name in table.with_metadata(history="latest")
-    )
-    opened = pl.concat(
-        [
-            incoming.join(met, on=key, how="anti", maintain_order="left"),
-            incoming.join(changed, on=key, how="semi", maintain_order="left"),
-        ]
-    )
-    removed_on = pl.lit(on if "removed_on" in table.columns() else None, dtype=pl.Date)
-    closed = pl.concat(
-        [
-            met.join(changed, on=key, how="semi", maintain_order="left"),
-            ended.with_columns(removed_on.alias("removed_on")),
-        ],
-        how="diagonal",
-    ).with_columns(valid_to=pl.lit(on), is_current=pl.lit(False))  # noqa: FBT003
-    columns = table.column_names()
-    held = pl.concat(
-        [
-            far.select(columns),
-            rest.select(columns),
-            corrected.select(columns),
-            open_period(table, opened, on),
-        ]
-    )
+    met = met.with_columns((is_changed | IS_GONE).alias("_ends"))
+    staying = met.filter(~pl.col("_ends")).with_columns(corrections(table.with_metadata(history="latest")))
+    closed = met.filter("_ends").with_columns(valid_to=pl.lit(on), is_current=pl.lit(False))  # noqa: FBT003
+    if "removed_on" in columns:
+        closed = closed.with_columns(removed_on=pl.when(IS_GONE).then(pl.lit(on)).otherwise("removed_on"))
+    opened = incoming.join(staying, on=key, how="anti", maintain_order="left")
+    held = pl.concat([far.select(columns), staying.select(columns), open_period(table, opened, on)])
     return held, closed.select(columns)
 
 
-def parted(rows: pl.DataFrame, keys: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that have one of the keys, and the others."""
-    return (
-        rows.join(keys, on=key, how="semi", maintain_order="left"),
-        rows.join(keys, on=key, how="anti", maintain_order="left"),
-    )
+def beside(rows: pl.DataFrame, key: list[str], incoming: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
+    """Rows beside what the day shows of their key: `IS_SEEN`, the other columns of `incoming` with a suffix, and
+    `IS_GONE`.
+    """
+    shown = incoming.rename({name: name + INCOMING for name in incoming.columns if name not in key})
+    met = rows.join(shown.with_columns(_is_seen=True), on=key, how="left", maintain_order="left")
+    if gone.is_empty():
+        return met.with_columns(_is_gone=False)
+    return met.join(gone.select(*key, _is_gone=True), on=key, how="left", maintain_order="left")
+
+
+def corrections(names: Collection[str]) -> list[pl.Expr]:
+    """The columns that are corrected in place, of rows `beside` what the day shows."""
+    return [pl.when(IS_SEEN).then(name + INCOMING).otherwise(name).alias(name) for name in names]
 
 
 def apart(rows: pl.DataFrame, key: list[str], *keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -117,25 +105,16 @@ def upsert(
 
     Shapes as in `merge`; `gone` may be empty.
     """
-    key = natural_key(table)
-    columns = table.column_names()
-    has_removal = "removed_on" in columns
+    key, columns = natural_key(table), table.column_names()
     near, far = apart(rows, key, incoming, gone)
-    met, kept = parted(near, incoming, key)
-    if has_removal and gone.height:
-        kept = kept.join(gone.select(*key, is_gone=True), on=key, how="left", maintain_order="left").with_columns(
-            pl.when(pl.col("is_gone"))
-            .then(pl.coalesce("removed_on", pl.lit(on)))
-            .otherwise("removed_on")
-            .alias("removed_on")
-        )
+    met = beside(near, key, incoming, gone)
     latest = [name for name in table.with_metadata(history="latest") if name in incoming.columns]
-    seen = met.join(incoming, on=key, how="inner", suffix=INCOMING, maintain_order="left").with_columns(
-        pl.col(name + INCOMING).alias(name) for name in latest
+    removal = pl.when(IS_GONE).then(pl.coalesce("removed_on", pl.lit(on))).otherwise("removed_on")
+    known = met.with_columns(
+        *corrections(latest),
+        *([pl.when(~IS_SEEN).then(removal).alias("removed_on")] if "removed_on" in columns else ()),
     )
-    entered = incoming.join(met, on=key, how="anti", maintain_order="left").with_columns(first_seen_on=pl.lit(on))
+    entered = incoming.join(near, on=key, how="anti", maintain_order="left").with_columns(first_seen_on=pl.lit(on))
     missing = [name for name in columns if name not in entered.columns]
     entered = entered.with_columns(pl.lit(None, dtype=table.columns()[name].dtype).alias(name) for name in missing)
-    if has_removal:
-        seen = seen.with_columns(removed_on=pl.lit(None, dtype=pl.Date))
-    return pl.concat([far.select(columns), kept.select(columns), seen.select(columns), entered.select(columns)])
+    return pl.concat([far.select(columns), known.select(columns), entered.select(columns)])

@@ -24,7 +24,7 @@ WITH {counted_days},
 {versions},
 {owned_models},
 bounds AS (
-    SELECT span.*, {known coalesce(of_base_model,'null') dim_base_model base_model} AS base_model
+    SELECT span.*, {known coalesce(of_base_model,'null') star.dim_base_model base_model} AS base_model
     FROM (SELECT min(c.date) AS since, max(c.date) AS until FROM counted_days AS c) AS span
 ),
 -- Published up to the newest complete snapshot.

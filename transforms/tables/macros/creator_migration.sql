@@ -21,8 +21,8 @@ WITH {versions},
 {owned_models},
 asked AS (
     SELECT
-        {known coalesce(from_base,'null') dim_base_model base_model} AS from_name,
-        {known coalesce(to_base,'null') dim_base_model base_model} AS to_name,
+        {known coalesce(from_base,'null') star.dim_base_model base_model} AS from_name,
+        {known coalesce(to_base,'null') star.dim_base_model base_model} AS to_name,
         newest.date AS until
     FROM (SELECT max(d.date) AS date FROM star.dim_date AS d WHERE d.is_complete) AS newest
 ),

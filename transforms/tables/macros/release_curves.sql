@@ -18,7 +18,7 @@ candidates AS MATERIALIZED (
         versions.first_seen_on,
         coalesce(versions.published_on, versions.first_seen_on) AS published_on
     FROM versions
-    WHERE (base IS NULL OR versions.base_model = {known base dim_base_model base_model})
+    WHERE (base IS NULL OR versions.base_model = {known base star.dim_base_model base_model})
         AND versions.first_seen_on > (SELECT min(d.date) FROM star.dim_date AS d WHERE d.is_complete)
 ),
 -- Materialized, like the candidates, so that the facts are read once, and only theirs.
