@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {
     "pipelines": (
         "allocators",
+        "scheduling",
         "errors",
         "progress",
         "network",
@@ -29,7 +30,7 @@ ROOMS = {
     ),
     "transforms": (
         *("ranges", "tables", "staging", "star", "quality", "lake", "estimate", "member", "lookup_tables"),
-        *("day", "day_checks", "build", "continuity", "compact"),
+        *("day", "day_checks", "unfinished", "build", "continuity", "compact"),
     ),
     "flows": (
         *("reporting", "lost_server", "supervised", "notifier", "daily_run", "retries", "interrupted", "missed"),

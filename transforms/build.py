@@ -38,6 +38,7 @@ from transforms.lake.release import Release
 from transforms.lookup_tables import add_lookups, replace_where_changed
 from transforms.staging.raw_reader import RawReader
 from transforms.tables import DimDate, OpsDecision, OpsSnapshot
+from transforms.unfinished import Unfinished
 
 #: A crawl is the same in raw and in the star if these columns are equal.
 AS_IT_IS = ["crawl_id", "status", "observations"]
@@ -124,7 +125,8 @@ def build(
 ) -> BuildReport:
     """Adds what is new in raw to the star and publishes it. If nothing is new, it does nothing.
 
-    If an earlier version declared the tables differently, the whole star is built again.
+    If an earlier version declared the tables differently, the whole star is built again. If that is cut off, the next
+    build goes on with it.
 
     Args:
         directory: where raw is, and where the star is to be; no other process writes there.
@@ -144,17 +146,20 @@ def build(
         if not news and not outdated:
             return _publish_changes(directory, (add_lookups, add_operations))
         days = snapshot_days(crawls, raw.decisions)
-        start, kept = published, list[LakeFile]()
+        start, kept, unfinished = published, list[LakeFile](), None
         if outdated:
+            unfinished = Unfinished(Lake(directory.lake), days, limits)
+            taken = unfinished.taken()
+            start, days = (taken.files, [day for day in days if day.on > taken.until]) if taken else ([], days)
+            goes_on = f" It goes on after {taken.until}, where it was cut off." if taken else ""
             estimate = replay_line(published, len(days))
-            progress.note(f"An earlier version made the tables: they are made again from raw. {estimate}")
-            start = []
+            progress.note(f"An earlier version made the tables: they are made again from raw.{goes_on} {estimate}")
         elif known.standing.height and min(news) <= known.standing["snapshot_date"].max():  # type: ignore[operator]
             start, kept = [], files_before(published, min(news))
         else:
             days = [day for day in days if day.on in news]
         with Release(Lake(directory.lake), published=start, kept=kept, dates=len(days)) as star:
-            replayed = replay(star, raw, days, news, limits, progress, safe_point, known, ahead)
+            replayed = replay(star, raw, days, news, limits, progress, safe_point, known, ahead, unfinished)
             refused = replayed.decisions(raw.decisions)
             add_lookups(star, raw)
             add_operations(star, raw, refused)
@@ -163,6 +168,8 @@ def build(
     # If no date is left there is nothing to publish, but an earlier release must be replaced.
     if replayed.days or published:
         publish(Lake(directory.lake), directory.analytics, files)
+    if unfinished:
+        unfinished.close()
     if replayed.refusals:
         raise replayed.refusals[0].left_out()
     return _report(replayed, files)
@@ -248,10 +255,12 @@ def replay(
     safe_point: SafePoint,
     known: Known | None = None,
     ahead: Ahead | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Replayed:
     """Adds `days` to the star, oldest first; the only one may be staged `ahead`, and of several the next one is read
     while one is built. Only a date in `checked` can be refused. A refused date leaves no rows, and the next date is
-    compared with the one before it. Of a `known` date only the new crawls can be refused.
+    compared with the one before it. Of a `known` date only the new crawls can be refused. What an `unfinished` upgrade
+    has taken in is noted now and then.
 
     Raises:
         CivitaiEtlError: a date that is already published has a defect.
@@ -282,6 +291,8 @@ def replay(
             replayed.record_counts += record_counts
             before = day.as_before
             progress.update("transform", number, len(days), unit="days")
+            if unfinished and not replayed.refusals:  # which are stored at the end
+                unfinished.note(star, day.on)
     return replayed
 
 

@@ -50,8 +50,9 @@ from transforms.tables import (
     Table,
 )
 
-#: Ranges that are built at a time: while polars works on one in all cores, Python prepares another.
-SIDE_BY_SIDE = 2
+#: Ranges that are built at a time: while polars works on one in all cores, Python prepares another. Those of a replay,
+#: which has but little to read of a date, take less memory.
+SIDE_BY_SIDE, SIDE_BY_SIDE_IN_REPLAY = 2, 3
 
 #: By fact, the counters that are withheld on a date.
 Withheld = Mapping[type[Table], Collection[str]]
@@ -125,19 +126,20 @@ def build_day(
     Which counters are withheld is known when all ranges were seen. It is seldom any; then the date is built again.
     """
     taken = ahead and ahead.of(day)
+    side_by_side = SIDE_BY_SIDE_IN_REPLAY if taken and isinstance(ahead, ReadAhead) else SIDE_BY_SIDE
     with closing(taken or Stage(day.on, lambda: star.shelf.folder)) as stage:
         read = _read(star, raw, day, limits, stage.kinds)
         if day.crawls["observations"].sum() > OBSERVATIONS_A_BATCH:  # else opening it again takes longer than the date
             raw.rest()
         undo = star.savepoint()
-        result = _build(read, {})
+        result = _build(read, {}, side_by_side)
         withheld: dict[type[Table], set[str]] = {}
         for each in result.collapses:
             if not each.is_accepted:
                 withheld.setdefault(each.fact, set()).add(each.counter)
         if withheld:
             undo()
-            result = _build(read, withheld)
+            result = _build(read, withheld, side_by_side)
     star.end_date()
     return result
 
@@ -159,7 +161,7 @@ def _read(star: Release, raw: RawReader, day: SnapshotDay, limits: Limits, stage
     return _Day(star, day, limits, staged, not_found, raw.rejects(day.on), owners, max(counted, default=None))
 
 
-def _build(read: _Day, withheld: Withheld) -> DayResult:
+def _build(read: _Day, withheld: Withheld, side_by_side: int) -> DayResult:
     """Builds all ranges of a date, and what is made of all of them."""
     star, tally, models = read.star, Tally(), read.staged["model"]
 
@@ -172,12 +174,12 @@ def _build(read: _Day, withheld: Withheld) -> DayResult:
     not_found = read.not_found.select(range_of("model", pl.col("entity_id")).unique())["entity_id"]
     with_versions = (*star.ranges(DimModelVersion.table_name()), *star.ranges(STATE_STOCK.name))
     with_images = (*read.staged["image"].ranges, *models.image_ranges)
-    with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(max_workers=side_by_side) as pool:
         of_ranges = (
             *(partial(of_models, number) for number in sorted({WHOLE, *models.ranges, *not_found, *with_versions})),
             *(partial(of_images, number) for number in sorted({WHOLE, *with_images})),
         )
-        for built in in_order((pool.submit(each) for each in of_ranges), SIDE_BY_SIDE - 1):
+        for built in in_order((pool.submit(each) for each in of_ranges), side_by_side - 1):
             apply(star, built.inputs, built.changes)
             tally.merge(built.tally)
     built = _build_whole(read.inputs(None, WHOLE, withheld), tally)

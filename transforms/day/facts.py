@@ -99,8 +99,8 @@ def fact_of_versions(inputs: DayInputs, models: ModelsDay) -> FactDay:
     of_unchanged = unchanged.select(MODEL_ID)
     listed = pl.concat(
         [opened.select("version_id"), current.join(of_unchanged, on="model_id", how="semi").select("version_id")]
-    ).unique(maintain_order=True)
-    silent = listed.join(observed, on="version_id", how="anti", maintain_order="left")
+    )
+    silent = listed.join(observed, on="version_id", how="anti", maintain_order="left").unique(maintain_order=True)
     published = opened.select("version_id", "model_id", "published_at")
     keys = models.changes.columns(DimModelVersion, inputs, ["version_id", "version_key", "model_id"])
     return fact_day(inputs, fact, pl.concat([observed, silent], how="diagonal"), published, keys)
@@ -128,11 +128,9 @@ def fact_day(
         inputs.on,
         withheld=withheld,
     )
-    moved = {
-        (table, counter): rows.filter(~pl.col("is_first") & (pl.col(flow) != 0)).height
-        for counter, flow in counters_of(fact).items()
-        if flow
-    }
+    flows = {counter: flow for counter, flow in counters_of(fact).items() if flow}
+    has_moved = [(~pl.col("is_first") & (pl.col(flow) != 0)).sum().alias(counter) for counter, flow in flows.items()]
+    moved = {(table, counter): number for counter, number in rows.select(has_moved).row(0, named=True).items()}
     if dimension is not None:
         rows = rows.join(dimension, on=entity_id, how="left", maintain_order="left")
     good, bad = check(fact, rows)
@@ -163,9 +161,10 @@ def with_complete_crawl(inputs: DayInputs, entities: pl.DataFrame) -> pl.DataFra
         complete_on=pl.lit(complete and complete.snapshot_date, dtype=pl.Date),
         complete_from=pl.lit(complete and complete.started_at, dtype=INSTANT),
     )
-    if "model_id" not in entities.columns:
+    unread = inputs.held[STATE_UNREAD.name]
+    if "model_id" not in entities.columns or unread.is_empty():
         return last
-    unread = inputs.held[STATE_UNREAD.name].with_columns(is_unread=True)
+    unread = unread.with_columns(is_unread=True)
     return (
         last.join(unread, on="model_id", how="left", suffix="_of_model", maintain_order="left")
         .with_columns(

@@ -36,19 +36,24 @@ def note_entities(inputs: DayInputs, kind: str, models: ModelsDay | None = None)
         frame.select(entity_id=pl.col("model_id").cast(pl.String))
         for frame in ((models.conflicting, models.deleted) if models else (_NO_IDS, _NO_IDS))
     )
-    were_listed = entities.filter("is_listed").select("entity_id", was_listed=True)
-    today = (
+    met = (
         _observed(inputs, kind)
-        .join(were_listed, on="entity_id", how="left", maintain_order="left")
-        .select(
-            "entity_id",
-            "content_hash",
+        .join(entities, on="entity_id", how="left", suffix="_then", maintain_order="left")
+        .with_columns(
             is_settled=pl.col("is_settled") & ~pl.col("entity_id").is_in(conflicting["entity_id"].implode()),
-            is_listed=pl.col("is_valid") | pl.col("was_listed").is_not_null(),
+            is_listed_now=pl.col("is_valid") | pl.col("is_listed").fill_null(value=False),
         )
     )
-    is_new = today.join(entities, on=today.columns, how="anti")
-    if is_new.is_empty() and deleted.is_empty():
+    today = met.select("entity_id", "content_hash", "is_settled", is_listed="is_listed_now")
+    is_new = pl.any_horizontal(
+        pl.col(now).ne_missing(pl.col(then))
+        for now, then in (
+            ("content_hash", "content_hash_then"),
+            ("is_settled", "is_settled_then"),
+            ("is_listed_now", "is_listed"),
+        )
+    )
+    if deleted.is_empty() and not met.select(is_new.any()).item():
         return Changes()
     earlier = entities.join(today, on="entity_id", how="anti", maintain_order="left")
     earlier = earlier.join(

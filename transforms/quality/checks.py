@@ -143,7 +143,8 @@ class Reference:
     def orphans(self, rows: pl.DataFrame, targets: pl.DataFrame) -> pl.Series:
         """The values of `rows` that `targets` lacks; null is no orphan."""
         values = rows[self.column]
-        return values.filter(~values.is_in(targets[self.target_column].implode())).unique().sort()
+        is_orphan = ~values.is_in(targets[self.target_column].implode())
+        return values.filter(is_orphan).unique().sort() if is_orphan.any() else values.clear()
 
 
 def references(table: type[Table]) -> list[Reference]:

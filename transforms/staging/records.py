@@ -326,9 +326,9 @@ class StagedKind:
         counted = metrics.filter(pl.col("owner").is_in(COUNTED[self.kind]))
         self._add("metrics", counted, self.axis, "entity_id")
         is_inside = (pl.col("owner") == "image") & (self.kind != "image")
-        inside = metrics.filter(is_inside).join(
-            observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left"
-        )
+        inside = metrics.filter(is_inside)
+        if not observed["is_listed"].all():
+            inside = inside.join(observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left")
         self._add("image_metrics", inside, "image", "id")
 
     def _begin_documents(self) -> None:

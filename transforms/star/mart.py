@@ -162,15 +162,20 @@ def _versions(
 ) -> pl.DataFrame:
     """One row per version of any of the three stocks, with what it was in each; arguments as in `terms`."""
     published = flows.clear() if new_versions is None else new_versions
-    return (
-        before.select("version_id", *_cell_then("_before"), was_there=True)
-        .join(
-            counted.select("version_id", *_cell_then("_counted"), stock_before=DOWNLOADS, was_counted=True),
-            on="version_id",
-            how="full",
-            coalesce=True,
+    then = [*_cell_then("_before"), pl.lit(value=True).alias("was_there")]
+    of_stock = [
+        *_cell_then("_counted"),
+        pl.col(DOWNLOADS).alias("stock_before"),
+        pl.lit(value=True).alias("was_counted"),
+    ]
+    if counted is before:
+        stocks = before.select("version_id", *then, *of_stock)
+    else:
+        stocks = before.select("version_id", *then).join(
+            counted.select("version_id", *of_stock), on="version_id", how="full", coalesce=True
         )
-        .join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
+    return (
+        stocks.join(after.with_columns(is_there=True), on="version_id", how="full", coalesce=True)
         .join(flows, on="version_id", how="left")
         .join(published.select("version_id", is_new=True), on="version_id", how="left")
         .with_columns(pl.col("was_there", "was_counted", "is_there", "is_new").fill_null(False))  # noqa: FBT003

@@ -65,7 +65,8 @@ gains AS MATERIALIZED (
     SELECT
         spans.version_id,
         spans.age_days,
-        spans.downloads - CASE WHEN spans.age_before <= 0 THEN 0 ELSE earlier.downloads END AS gained
+        -- Without a number before, all was gained since the publication; else it is not known.
+        spans.downloads - coalesce(earlier.downloads, CASE WHEN spans.age_before <= 0 THEN 0 END) AS gained
     FROM spans
     LEFT JOIN earlier ON earlier.version_id = spans.version_id AND earlier.age_days = spans.age_days
 ),
