@@ -51,6 +51,7 @@ SERVE = "flows/test_serve.py::test_"
 PREFECT = "flows/test_prefect.py::test_"
 RANGES = "transforms/test_ranges.py::test_"
 PLAIN = "transforms/test_plain_counters.py::test_"
+UNFINISHED = "transforms/test_unfinished.py::test_"
 READER = "transforms/test_readers.py::test_a_reader_in_a_loop_during_publishes_sees_one_whole_date_each_time"
 
 MUTANTS = (
@@ -194,10 +195,7 @@ MUTANTS = (
     Mutant(
         "history without its anti-join opens a row every day",
         "merge",
-        Code(
-            '[$incoming.join($open_rows, on=$key, how="anti", maintain_order="left"), $changed]',
-            "[$incoming, $changed]",
-        ),
+        Code('$incoming.join($held, on=$key, how="anti", maintain_order="left")', "$incoming"),
         FACTS + "a_partial_crawl_counts_as_an_earlier_observation",
     ),
     Mutant(
@@ -220,8 +218,8 @@ MUTANTS = (
     ),
     Mutant(
         "a latest column stays as it was",
-        "merge",
-        Code("pl.col($name + INCOMING).alias($name)", "pl.col($name)"),
+        "corrections",
+        Code("pl.when(IS_SEEN).then($name + INCOMING).otherwise($name).alias($name)", "pl.col($name)"),
         HISTORY + "a_tracked_column_opens_a_row_and_a_latest_column_is_corrected_in_place",
     ),
     Mutant(
@@ -236,13 +234,13 @@ MUTANTS = (
     Mutant(
         "what is gone is not distinguished from what changed",
         "merge",
-        Code('pl.lit($on if "removed_on" in $table.columns() else None, dtype=pl.Date)', "pl.lit(None, dtype=pl.Date)"),
+        Code('pl.when(IS_GONE).then(pl.lit($on)).otherwise("removed_on")', "pl.lit(None, dtype=pl.Date)"),
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
     Mutant(
         "a file that returns keeps the date of its removal",
         "upsert",
-        Code("$seen = $seen.with_columns(removed_on=pl.lit(None, dtype=pl.Date))", "pass"),
+        Code("pl.when(~IS_SEEN).then($removal)", "$removal"),
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
     Mutant(
@@ -293,13 +291,19 @@ MUTANTS = (
     Mutant(
         "the versions of a deleted model stay",
         "build_models",
-        Code('pl.concat([$unlisted, $current.join($deleted, on="model_id", how="semi")])', "pl.concat([$unlisted])"),
+        Code(
+            '_of($held.select(_OWNED), "model_id", $listed, $deleted)',
+            '_of($held.select(_OWNED), "model_id", $listed)',
+        ),
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
     Mutant(
         "tags and hashes of what is gone stay",
         "build_models",
-        Code('pl.concat([$missing, $held.join($removed, on=$owner, how="semi")]).unique()', "$missing.unique()"),
+        Code(
+            '_of($held, $owner, $lists, $removed).join($rows, on=$key, how="anti")',
+            '_of($held, $owner, $lists).join($rows, on=$key, how="anti")',
+        ),
         HISTORY + "a_tombstone_closes_a_model_and_what_hangs_on_it_and_a_return_opens_an_equal_row",
     ),
     Mutant(
@@ -838,7 +842,7 @@ MUTANTS = (
     Mutant(
         "checks: the values that point to a row are the orphans",
         "orphans",
-        Code("$values.filter(~$values.is_in($targets))", "$values.filter($values.is_in($targets))"),
+        Code("~$values.is_in($targets)", "$values.is_in($targets)"),
         QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
     ),
     Mutant(
@@ -1035,9 +1039,12 @@ MUTANTS = (
         SURVIVAL + "the_last_known_dates_are_those_of_the_facts",
     ),
     Mutant(
-        "half-life: an old version's first week is made of what it had at the first snapshot",
+        "half-life: what a version had on the day of its publication was gained after it",
         "half_life.sql",
-        Sql("OR fact.snapshot_date - cohort.published_on <= 7", "OR true"),
+        Sql(
+            "coalesce(earlier.downloads, CASE WHEN spans.age_before <= 0 THEN 0 END)",
+            "CASE WHEN spans.age_before <= 0 THEN 0 ELSE earlier.downloads END",
+        ),
         HISTORIES,
     ),
     Mutant(
@@ -1076,13 +1083,13 @@ MUTANTS = (
     Mutant(
         "half-life: what was gained in a gap was gained on its last day",
         "half_life.sql",
-        Sql("k.downloads - k.gained * k.back / k.span", "k.downloads - k.gained"),
+        Sql("END * k.back / k.span", "END"),
         SURVIVAL + "half_lives_are_what_lifelines_estimates",
     ),
     Mutant(
         "half-life: the downloads of all types count",
         "half_life.sql",
-        Sql("models.type = {known of_type dim_model type}", "true"),
+        Sql("models.type = {known of_type models type}", "true"),
         SURVIVAL + "the_half_life_of_a_base_model_and_type_is_one_row",
     ),
     Mutant(
@@ -1209,6 +1216,30 @@ MUTANTS = (
         "merge",
         Code('[$name for $name in $columns if $name != "snapshot_date"] + ["snapshot_date"]', "$columns"),
         COMPACT + "a_month_is_sorted_by_key_and_date_and_says_what_its_columns_are",
+    ),
+    Mutant(
+        "upgrade: it goes on with what other crawls were made into",
+        "Unfinished.taken",
+        Code("$found if $found.made_of == self._made_of($found.until) else None", "$found"),
+        UNFINISHED + "it_begins_again_if_raw_has_something_else_of_a_date_that_it_has_taken_in",
+    ),
+    Mutant(
+        "upgrade: it goes on with a damaged file",
+        "Unfinished.taken",
+        Code("self._lake.refuse_damaged($found.files)", "pass"),
+        UNFINISHED + "it_begins_again_if_a_file_is_damaged",
+    ),
+    Mutant(
+        "upgrade: it takes the last date in again",
+        "build",
+        Code("$day.on > $taken.until", "$day.on >= $taken.until"),
+        UNFINISHED + "an_upgrade_goes_on_where_it_was_killed",
+    ),
+    Mutant(
+        "upgrade: a refusal is lost with the process that found it",
+        "replay",
+        Code("$unfinished and not $replayed.refusals", "$unfinished"),
+        UNFINISHED + "a_refusal_is_not_lost_with_the_upgrade_that_found_it",
     ),
     Mutant(
         "compact: a late date does not open its month",
@@ -1384,8 +1415,8 @@ MUTANTS = (
         "ranges: a counter that collapsed over all of them is not withheld when they are built again",
         "build_day",
         Code(
-            "if $withheld:\n    $undo()\n    $result = _build($read, $withheld)",
-            "if $withheld:\n    $undo()\n    $result = _build($read, {})",
+            "if $withheld:\n    $undo()\n    $result = _build($read, $withheld, $side_by_side)",
+            "if $withheld:\n    $undo()\n    $result = _build($read, {}, $side_by_side)",
         ),
         GUARD + "a_day_of_zeros_is_withheld_and_the_next_flow_spans_it",
     ),

@@ -130,8 +130,9 @@ def test_it_begins_again_if_its_note_is_damaged(earlier: Workshop) -> None:
 
 def test_a_refusal_is_not_lost_with_the_upgrade_that_found_it(earlier: Workshop) -> None:
     earlier.raw.crawl(DAYS[5], model=[model(1), model(9, version(90)), *crowd(110, versions=1)])
-    earlier.raw.crawl(DAYS[6], model=[model(1), model(9, version(90)), *crowd(120)])
-    kill(earlier, 6)
+    for on in DAYS[6:8]:
+        earlier.raw.crawl(on, model=[model(1), model(9, version(90)), *crowd(120)])
+    kill(earlier, 7)
     with pytest.raises(LostRowsError, match=f"{DAYS[5]} is refused"):
         earlier.build()
     with connect(earlier.raw.path) as raw:
