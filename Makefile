@@ -16,7 +16,7 @@ export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE))
 export REQUESTS_CA_BUNDLE := $(or $(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 endif
 
-.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision soak-nights image mutants check fix docs bench bench-scale bench-year bench-retention requirements clean
+.PHONY: help setup demo charts pages notebooks test test-lowest fuzz soak soak-schedule soak-supervision soak-nights image mutants check fix docs bench bench-scale bench-emulator bench-year bench-retention requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, name, ":"); printf "  make %-16s %s\n", name[1], $$2}'
@@ -104,6 +104,9 @@ bench: setup ## measure the pipeline against DuckDB alone, side by side (docs/be
 bench-scale: setup ## measure two days of 20,000 to 900,000 models in both dialects, and draw it (takes two hours)
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.scale_chart
+
+bench-emulator: setup ## measure how fast the emulator lists 900,000 models in both dialects (takes ten minutes)
+	$(BIN)/python -m benchmarks.emulator
 
 bench-year: setup ## rebuild and compact a year of 100,000 models, and time every table macro over it (takes an hour)
 	$(BIN)/python -m benchmarks.year

@@ -15,7 +15,6 @@ from tests.pipelines.conftest import Notes
 from tests.transforms.conftest import DAYS, Workshop, model, version
 from transforms.lake import publish
 from transforms.quality.checks import LostRowsError
-from transforms.unfinished import EVERY_SECONDS
 
 #: Builds the star in the folder argv[1], and is killed before it takes in one date more than argv[2].
 KILLED = """
@@ -138,8 +137,3 @@ def test_a_refusal_is_not_lost_with_the_upgrade_that_found_it(earlier: Workshop)
     with connect(earlier.raw.path) as raw:
         assert [(each.verdict, each.snapshot_date) for each in decisions(raw)] == [("refused", DAYS[5])]
     assert earlier.rebuild_into("again").files() == earlier.files()
-
-
-def test_what_is_noted_costs_little() -> None:
-    """To write what may still change takes some ten seconds for 100,000 models."""
-    assert EVERY_SECONDS >= 300
