@@ -15,7 +15,7 @@ from transforms.day.changes import Changes, accepted, merged, newly_appended, up
 from transforms.day.inputs import MODEL_ID, DayInputs
 from transforms.day.owners import Owners
 from transforms.day.snapshot_day import SnapshotDay
-from transforms.star.scd2 import natural_key
+from transforms.star.scd2 import is_of, natural_key
 from transforms.tables import (
     BridgeModelTag,
     DimFile,
@@ -93,7 +93,7 @@ def build_models(inputs: DayInputs, owners: Owners) -> ModelsDay:
 
 def _of(rows: pl.DataFrame, owner: str, *owners: pl.DataFrame) -> pl.DataFrame:
     """The rows of any of the owners."""
-    return rows.filter(pl.col(owner).is_in(pl.concat([each.select(owner) for each in owners])[owner].implode()))
+    return rows.filter(is_of(rows, owner, *owners))
 
 
 def deleted_models(inputs: DayInputs) -> pl.DataFrame:

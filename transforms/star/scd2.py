@@ -76,9 +76,13 @@ def apart(rows: pl.DataFrame, key: list[str], *keys: pl.DataFrame) -> tuple[pl.D
     """The few rows that share the first column of their key with some keys, and all others, which are not looked at
     again.
     """
-    owners = pl.concat([each.select(key[0]) for each in keys])[key[0]]
-    is_near = rows[key[0]].is_in(owners.implode())
+    is_near = is_of(rows, key[0], *keys)
     return rows.filter(is_near), rows.filter(~is_near)
+
+
+def is_of(rows: pl.DataFrame, owner: str, *owners: pl.DataFrame) -> pl.Series:
+    """Which rows are of any of the owners, by the column that all of them have."""
+    return rows[owner].is_in(pl.concat([each.select(owner) for each in owners])[owner].implode())
 
 
 def open_period(table: type[HistoryTable], rows: pl.DataFrame, on: date) -> pl.DataFrame:
