@@ -12,7 +12,7 @@ import polars as pl
 Axis = Literal["model", "image"]
 
 #: Ids per range. The service has 350 models in 1,000 ids of models, and in showcases 120 images in 1,000 ids of images.
-WIDTH: dict[Axis, int] = {"model": 65_536, "image": 1_048_576}
+WIDTH: dict[Axis, int] = {"model": 100_000, "image": 1_048_576}
 
 #: The payload kinds whose records are cut into ranges.
 AXIS_OF_KIND: dict[str, Axis] = {"model": "model", "image": "image"}

@@ -52,7 +52,7 @@ from transforms.tables import (
 
 #: Ranges that are built at a time: while polars works on one in all cores, Python prepares another. Those of a replay,
 #: which has but little to read of a date, take less memory.
-SIDE_BY_SIDE, SIDE_BY_SIDE_IN_REPLAY = 2, 3
+SIDE_BY_SIDE, SIDE_BY_SIDE_IN_REPLAY = 1, 3
 
 #: By fact, the counters that are withheld on a date.
 Withheld = Mapping[type[Table], Collection[str]]

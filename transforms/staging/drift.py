@@ -1,14 +1,19 @@
 """Which JSON paths does a document have that no declaration knows? The answer is the drift report (ops_drift)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 import polars as pl
 
 from transforms.staging import payloads, validation
+
+#: The type of a value that is not looked into.
+_ANYTHING = msgspec.Raw
+#: A list or an object may also be none.
+_SCALAR = str | bool | int | float | None
 
 #: So many records of a day are searched in any case.
 SEARCHED_FIRST = 1000
@@ -56,21 +61,40 @@ def searched(texts: pl.Series, before: int, every: int) -> pl.Series:
 def unknown_paths(kind: object, documents: Iterable[str]) -> dict[str, str]:
     """The paths that documents have and `kind` does not declare, each with a value found there, shortened."""
     found: dict[str, str] = {}
+    fits = _fitting(kind)
     for document in documents:
         # What is no JSON, or is nested too deeply, is quarantined with its own reason.
         with suppress(ValueError, RecursionError):
-            if _may_have_unknown(kind, document):
+            if not fits(document):
                 _walk(kind, validation.loosely(document.encode()), "$", found)
     return found
 
 
-def _may_have_unknown(kind: object, document: str) -> bool:
-    """Whether a document has unknown paths, as a quick reader sees it, or is one that it cannot read."""
-    found: dict[str, str] = {}
-    with suppress(msgspec.MsgspecError, UnicodeEncodeError):
-        _walk(kind, msgspec.json.decode(document), "$", found)
-        return bool(found)
-    return True
+@cache
+def _fitting(kind: object) -> Callable[[str], bool]:
+    """Whether a document surely has no unknown paths: as almost all, and told in a tenth of the time of a walk."""
+    decoder = msgspec.json.Decoder(_outline(kind))
+
+    def fits(document: str) -> bool:
+        with suppress(msgspec.MsgspecError, UnicodeEncodeError):
+            decoder.decode(document)
+            return True
+        return False
+
+    return fits
+
+
+def _outline(kind: object) -> Any:  # noqa: ANN401 (a type that is made here)
+    """A type of the objects and lists of `kind` that lets no unknown name in."""
+    if (inner := validation.item_in(kind)) is not None:
+        of_items = _outline(inner)
+        return _ANYTHING if of_items is _ANYTHING else list[of_items] | _SCALAR  # type: ignore[valid-type]
+    if (struct := validation.struct_in(kind)) is None:
+        return _ANYTHING
+    outlines = dict.fromkeys(NOT_DECODED.get(struct, ()), _ANYTHING)
+    outlines |= {name: _outline(hint) for name, hint in _hints(struct).items()}
+    fields = [(name, outline, None) for name, outline in outlines.items()]
+    return msgspec.defstruct(struct.__name__, fields, forbid_unknown_fields=True) | _SCALAR
 
 
 def _walk(kind: object, value: validation.Loose, path: str, found: dict[str, str]) -> None:
