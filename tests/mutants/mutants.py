@@ -1277,13 +1277,13 @@ MUTANTS = (
     ),
     Mutant(
         "half is a collapse",
-        "falls",
+        "_numbers",
         Code("2 * $now < $before", "2 * $now <= $before"),
         GUARD + "a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse",
     ),
     Mutant(
         "only zeros are a collapse",
-        "falls",
+        "_numbers",
         Code("2 * $now < $before", "$now == 0"),
         GUARD + "a_fall_to_half_is_a_fall_and_one_below_half_is_a_collapse",
     ),

@@ -76,7 +76,8 @@ def newly_appended(table: type[Table], inputs: DayInputs, rows: pl.DataFrame) ->
     if rows.is_empty():
         return Changes()
     key, known = APPENDED[table], inputs.known_keys(table)
-    new = rows.join(known, on=key, how="anti", maintain_order="left")
+    # A few rows are looked for in many keys: so the keys need no index.
+    new = rows.join(known.join(rows, on=key, how="semi"), on=key, how="anti", maintain_order="left")
     if new.is_empty():
         return Changes()
     keys = {keys_state(table).name: pl.concat([known, new.select(key)])}

@@ -15,7 +15,7 @@ from transforms.lake.state import STATE_UNREAD, counters_state
 from transforms.quality.counter_guard import Falls, falls
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import check, refused
-from transforms.star.facts import ENTITY_ID, counters_of, daily_rows, empty_state, stats_columns
+from transforms.star.facts import ENTITY_ID, beside_known, counters_of, daily_rows, empty_state, stats_columns
 from transforms.tables import DimModel, DimModelVersion, FactModelDaily, FactModelVersionDaily, Table
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -70,7 +70,7 @@ def observed_records(inputs: DayInputs, kind: str, fact: type[Table]) -> pl.Data
 
 def of_records(day: FactDay, records: pl.DataFrame) -> FactDay:
     """Counts what became of the records of the fact's kind."""
-    lost = records.join(day.rows, on=ENTITY_ID[day.fact], how="anti").height
+    lost = records.join(day.rows, on=ENTITY_ID[day.fact], how="anti").height if day.changes.quarantine else 0
     return replace(day, observed=records.height, refused=lost)
 
 
@@ -95,11 +95,10 @@ def fact_of_versions(inputs: DayInputs, models: ModelsDay) -> FactDay:
     observed = observed.unique("version_id", keep="first", maintain_order=True)
     # Versions without counters were observed too: those of today's documents, and those of documents that have not
     # changed since a complete crawl, which list all versions of their model.
+    others = current.join(observed, on="version_id", how="anti")
     unchanged = inputs.models.observations.filter("is_listed").join(inputs.models.decoded, on="entity_id", how="anti")
-    of_unchanged = unchanged.select(MODEL_ID)
-    listed = pl.concat(
-        [opened.select("version_id"), current.join(of_unchanged, on="model_id", how="semi").select("version_id")]
-    )
+    of_unchanged = others.join(unchanged.select(MODEL_ID), on="model_id", how="semi")
+    listed = pl.concat(each.select("version_id") for each in (opened, of_unchanged))
     silent = listed.join(observed, on="version_id", how="anti", maintain_order="left").unique(maintain_order=True)
     published = opened.select("version_id", "model_id", "published_at")
     keys = models.changes.columns(DimModelVersion, inputs, ["version_id", "version_key", "model_id"])
@@ -120,9 +119,10 @@ def fact_day(
         return _nothing_observed(fact)
     table, entity_id, state_name = fact.table_name(), ENTITY_ID[fact], counters_state(fact).name
     known, withheld = inputs.held[state_name], inputs.withheld.get(fact, ())
+    met = beside_known(fact, observed, known)
     rows, state = daily_rows(
         fact,
-        observed,
+        met,
         known,
         with_complete_crawl(inputs, published.unique(entity_id, keep="first", maintain_order=True)),
         inputs.on,
@@ -138,20 +138,20 @@ def fact_day(
     if bad.height:
         changes |= Changes(quarantine=(refused(fact, bad, inputs.on, inputs.day.crawl_id),))
         rows = rows.join(good, on=entity_id, how="semi", maintain_order="left")
-    return FactDay(fact, rows, falls(fact, observed, known), moved, changes)
+    return FactDay(fact, rows, falls(fact, met), moved, changes)
 
 
 @cache
 def _nothing_observed(fact: type[Table]) -> FactDay:
     """A fact in a range without records of its kind: nothing of it changes."""
     table, known = fact.table_name(), empty_state(fact)
-    observed = known.select(ENTITY_ID[fact], *counters_of(fact))
+    met = beside_known(fact, known.select(ENTITY_ID[fact], *counters_of(fact)), known)
     published = known.select(ENTITY_ID[fact], complete_on="observed_on").with_columns(
         pl.lit(None, INSTANT).alias(name) for name in ("published_at", "complete_from")
     )
-    rows, _ = daily_rows(fact, observed, known, published, date.min)
+    rows, _ = daily_rows(fact, met, known, published, date.min)
     moved = {(table, counter): 0 for counter, flow in counters_of(fact).items() if flow}
-    return FactDay(fact, rows, falls(fact, observed, known), moved, appended(fact, fact.empty()))
+    return FactDay(fact, rows, falls(fact, met), moved, appended(fact, fact.empty()))
 
 
 def with_complete_crawl(inputs: DayInputs, entities: pl.DataFrame) -> pl.DataFrame:

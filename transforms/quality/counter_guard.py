@@ -66,30 +66,18 @@ def counter_names() -> list[str]:
 Falls = Mapping[tuple[type[Table], str], tuple[int, int]]
 
 
-def falls(fact: type[Table], observed: pl.DataFrame, state: pl.DataFrame) -> Falls:
-    """The falls of a fact's counters on a day.
-
-    Args:
-        fact: the declaration.
-        observed: id and counters of the entities that were observed.
-        state: what was known of them before (`facts.empty_state`).
-    """
-    entity_id, counters = ENTITY_ID[fact], list(counters_of(fact))
-    both = observed.select(entity_id, *counters).join(
-        state.select(entity_id, *counters), on=entity_id, suffix="_before", maintain_order="left"
-    )
-    had_any = {
-        counter: ((pl.col(f"{counter}_before") > 0) & pl.col(counter).is_not_null()).fill_null(value=False)
-        for counter in counters
-    }
-    sums = both.select(
-        *(had.sum().alias(f"{counter}_known") for counter, had in had_any.items()),
-        *(
-            (had & (2 * pl.col(counter) < pl.col(f"{counter}_before"))).sum().alias(counter)
-            for counter, had in had_any.items()
-        ),
+def falls(fact: type[Table], observed: pl.DataFrame) -> Falls:
+    """The falls of a fact's counters on a day, of what was observed beside what was known (`facts.beside_known`)."""
+    sums = observed.select(
+        number.alias(f"{counter} {name}") for counter in counters_of(fact) for name, number in _numbers(counter).items()
     ).row(0, named=True)
-    return {(fact, counter): (sums[f"{counter}_known"], sums[counter]) for counter in counters}
+    return {(fact, counter): (sums[f"{counter} had"], sums[f"{counter} fell"]) for counter in counters_of(fact)}
+
+
+def _numbers(counter: str) -> dict[str, pl.Expr]:
+    now, before = pl.col(counter), pl.col(f"{counter}_known")
+    had = (before > 0) & now.is_not_null()
+    return {"had": had.sum(), "fell": (had & (2 * now < before)).sum()}
 
 
 def collapses(found: Falls, accepted: Collection[str], max_share: float) -> list[Collapse]:

@@ -84,7 +84,7 @@ def _fitting(kind: object) -> Callable[[str], bool]:
     return fits
 
 
-def _outline(kind: object) -> Any:  # noqa: ANN401 (a type that is made here)
+def _outline(kind: object) -> Any:
     """A type of the objects and lists of `kind` that lets no unknown name in."""
     if (inner := validation.item_in(kind)) is not None:
         of_items = _outline(inner)

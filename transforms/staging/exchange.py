@@ -128,9 +128,9 @@ class _Heap:
 
     def _by_range(self, held: list[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
         ordered = pl.concat(held).sort(RANGE, maintain_order=True)
-        start = 0
+        rows, start = ordered.drop(RANGE), 0
         for length, number in ordered.select(pl.col(RANGE).rle()).unnest(RANGE).iter_rows():
-            yield number, ordered.slice(start, length).drop(RANGE)
+            yield number, rows.slice(start, length)
             start += length
 
     def _sort(self) -> None:

@@ -73,6 +73,12 @@ def empty_state(fact: type[Table]) -> pl.DataFrame:
     return pl.DataFrame(schema=schema)
 
 
+def beside_known(fact: type[Table], observed: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
+    """What was `observed` beside what was known before (`empty_state`), whose counters get the suffix `_known`."""
+    known = state.rename({name: f"{name}_known" for name in counters_of(fact)})
+    return observed.join(known, on=ENTITY_ID[fact], how="left", maintain_order="left")
+
+
 def daily_rows(
     fact: type[Table],
     observed: pl.DataFrame,
@@ -85,7 +91,7 @@ def daily_rows(
 
     Args:
         fact: the declaration.
-        observed: one row per entity observed on `on`: its id and counters (null is hidden or not given).
+        observed: one row per entity observed on `on`, `beside_known`; a null counter is hidden or not given.
         state: what was known before (`empty_state`).
         published: id and `published_at` of entities that may be new; those without a publication are left out. With
             them `complete_on` and `complete_from`, the date and the start of the last complete crawl before `on` that
@@ -94,13 +100,10 @@ def daily_rows(
         withheld: the counters that are null on this date because the service's values are implausible.
     """
     entity_id, counters = ENTITY_ID[fact], counters_of(fact)
-    known = state.rename({name: f"{name}_known" for name in counters})
     # Whether the service gave a number; needed after withheld values become null.
-    observed = observed.with_columns(pl.col(name).is_not_null().alias(f"{name}_given") for name in counters)
-    observed = observed.with_columns(pl.lit(None, dtype=observed.schema[name]).alias(name) for name in withheld)
-    rows = observed.join(known, on=entity_id, how="left", maintain_order="left").with_columns(
-        is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on)
-    )
+    given = [pl.col(name).is_not_null().alias(f"{name}_given") for name in counters if name in {DOWNLOADS, *withheld}]
+    rows = observed.with_columns(*given, is_first=pl.col("observed_on").is_null(), snapshot_date=pl.lit(on))
+    rows = rows.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in withheld)
     publications = published.select(entity_id, "published_at", "complete_on", "complete_from")
     rows = rows.join(publications, on=entity_id, how="left", maintain_order="left")
     is_new = pl.col("is_first") & (pl.col("published_at") > pl.col("complete_from")).fill_null(False)  # noqa: FBT003
@@ -125,7 +128,7 @@ def daily_rows(
         rows = rows.with_columns(downloads_days=pl.when(pl.col(flow).is_not_null()).then(span(start)))
     awaits = [pl.when(pl.col("is_new") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
     awaited = pl.concat_list(awaits).list.drop_nulls() if awaits else pl.lit([], dtype=pl.List(pl.String))
-    rows = rows.with_columns(awaits=awaited).with_columns(is_awaiting=pl.col("awaits").list.len() > 0)
+    rows = rows.with_columns(awaits=awaited, is_awaiting=awaited.list.len() > 0)
     seen = _seen(rows, entity_id, counters, on)
     unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
     return rows, pl.concat([unseen, seen.select(state.columns)])
