@@ -848,7 +848,7 @@ MUTANTS = (
     Mutant(
         "checks: no value is an orphan",
         "orphans",
-        Code("$values.is_in($targets)", "$values.is_in($targets, nulls_equal=True)"),
+        Code("~$values.is_in($targets)", "~$values.is_in($targets, nulls_equal=True)"),
         QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
     ),
     Mutant(

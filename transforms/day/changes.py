@@ -76,8 +76,8 @@ def newly_appended(table: type[Table], inputs: DayInputs, rows: pl.DataFrame) ->
     if rows.is_empty():
         return Changes()
     key, known = APPENDED[table], inputs.known_keys(table)
-    # A few rows are looked for in many keys: so the keys need no index.
-    new = rows.join(known.join(rows, on=key, how="semi"), on=key, how="anti", maintain_order="left")
+    near = known.filter(scd2.is_of(known, key[0], rows))  # all that is known needs no index for a few rows
+    new = rows.join(near, on=key, how="anti", maintain_order="left")
     if new.is_empty():
         return Changes()
     keys = {keys_state(table).name: pl.concat([known, new.select(key)])}

@@ -142,8 +142,10 @@ class Reference:
 
     def orphans(self, rows: pl.DataFrame, targets: pl.DataFrame) -> pl.Series:
         """The values of `rows` that `targets` lacks; null is no orphan."""
-        values = rows[self.column]
-        is_orphan = ~values.is_in(targets[self.target_column].implode())
+        values, found = rows[self.column], targets[self.target_column]
+        if values.len() < found.len():  # then all that few rows may point to needs no index
+            found = found.filter(found.is_in(values.implode()))
+        is_orphan = ~values.is_in(found.implode())
         return values.filter(is_orphan).unique().sort() if is_orphan.any() else values.clear()
 
 
