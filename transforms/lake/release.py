@@ -89,7 +89,8 @@ class Release:
 
     def replace(self, table: str, rows: pl.DataFrame, number: int = WHOLE) -> None:
         """Replaces the rows that `rows(table, number)` returned."""
-        self._changed.setdefault(table, {})[number] = self.shelf.keep(rows.select(list(_schema(table))))
+        of_table = self._changed.setdefault(table, {})
+        of_table[number] = self.shelf.keep(rows.select(list(_schema(table))), of_table.get(number))
 
     def add(self, table: str, rows: pl.DataFrame, on: date, number: int = WHOLE) -> None:
         """Adds immutable rows of a snapshot date: the rows of a fact, closed rows, or new texts. The ranges of a date

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import polars as pl
 
-#: A frame in more pieces than this is copied: every date adds some, and all that reads it goes slower.
+#: A frame in more pieces than this is put together: every date adds some, and all that reads it goes slower.
 PIECES = 8
+#: So often it is put together until its texts are copied, too, which takes six times as long.
+TIMES = 4
 
 
 class Kept:
     """A frame that is in memory or in a file, which goes with it."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
+    def __init__(self, frame: pl.DataFrame, times: int = 0) -> None:
+        """`times`: how often it was put together since its texts were copied."""
+        self.times = times
         self.bytes = int(frame.estimated_size())
         self.rows = frame.height
         self._frame: pl.DataFrame | None = frame
@@ -61,9 +65,13 @@ class Shelf:
             self._folder = tempfile.TemporaryDirectory(dir=self._place)
         return Path(self._folder.name)
 
-    def keep(self, frame: pl.DataFrame) -> Kept:
-        """A frame that is read again later."""
-        kept = Kept(compacted(frame) if max(frame.n_chunks("all"), default=0) > PIECES else frame)
+    def keep(self, frame: pl.DataFrame, before: Kept | None = None) -> Kept:
+        """A frame that is read again later, in the place of one that was kept `before`."""
+        times = before.times if before else 0
+        if max(frame.n_chunks("all"), default=0) > PIECES:
+            times = (times + 1) % TIMES
+            frame = frame.rechunk() if times else compacted(frame)
+        kept = Kept(frame, times)
         self._in_memory.append(weakref.ref(kept))
         self._bytes += kept.bytes
         if self._bytes > self._limit_bytes:
