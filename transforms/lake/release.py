@@ -30,8 +30,9 @@ FILES_AT_MOST = 8
 
 #: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
 KEPT_BYTES = 48 * 1024**2
-#: The same for a release of several dates, as a share of the memory budget: every date reads what the one before left.
-KEPT_SHARE = 1 / 4
+#: The same for a release of several dates, as a share of the memory budget: every date reads what the one before left,
+#: and until it is taken in, both are kept.
+KEPT_SHARE = 3 / 8
 
 #: Tables whose changed rows are written at a time.
 TABLES_UNDER_WAY = 2

@@ -10,6 +10,8 @@ import polars as pl
 
 #: A frame in more pieces than this is put together: every date adds some, and all that reads it goes slower.
 PIECES = 8
+#: The share of the memory that is left full when room is made.
+ROOM = 3 / 4
 #: So often it is put together until its texts are copied, too, which takes six times as long.
 TIMES = 4
 
@@ -87,7 +89,7 @@ class Shelf:
         alive = [kept for ref in self._in_memory if (kept := ref())]
         self._bytes = sum(kept.bytes for kept in alive)
         self._in_memory = deque(map(weakref.ref, alive))
-        while self._bytes > self._limit_bytes // 2:
+        while self._bytes > ROOM * self._limit_bytes:
             kept = self._in_memory.popleft()()
             assert kept is not None
             self._files += 1
