@@ -9,18 +9,21 @@ from collections.abc import Iterable
 from functools import cache
 
 from transforms.lake.state import STATE
+from transforms.ranges import WIDTH
 from transforms.tables import TABLES, Table
 from transforms.tables.macros import MACROS, VIEWS
 
 #: What the metadata of a column say to people alone.
 _PROSE = frozenset({"example", "unit", "null", "origin"})
+#: A range of another width has other rows.
+_RANGES = [f"{axis} {width}" for axis, width in WIDTH.items()]
 
 
 @cache
 def tables_fingerprint() -> str:
-    """Of the tables, and of what is carried from day to day."""
+    """Of the tables, of what is carried from day to day, and of the ranges that cut both."""
     state = [f"{each.name} {each.key} {each.schema} {each.axis}" for each in STATE.values()]
-    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state])
+    return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state, *_RANGES])
 
 
 @cache
