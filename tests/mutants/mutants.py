@@ -846,6 +846,15 @@ MUTANTS = (
         QUALITY + "a_value_that_points_nowhere_is_an_orphan_and_none_is_not",
     ),
     Mutant(
+        "drift: an unknown name passes the quick look",
+        "_outline",
+        Code(
+            "msgspec.defstruct($struct.__name__, $fields, forbid_unknown_fields=True)",
+            "msgspec.defstruct($struct.__name__, $fields)",
+        ),
+        "transforms/test_drift.py::test_an_unknown_name_is_found_in_every_object",
+    ),
+    Mutant(
         "checks: no value is an orphan",
         "orphans",
         Code("~$values.is_in($targets)", "~$values.is_in($targets, nulls_equal=True)"),

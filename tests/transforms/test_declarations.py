@@ -125,6 +125,11 @@ def test_names_types_keys_and_rules_count_and_prose_does_not(
     assert (with_tags(other) == with_tags(_AsItIs)) is is_same
 
 
+def test_the_width_of_ranges_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(declarations, "_RANGES", ["model 65536", "image 1048576"])
+    assert tables_fingerprint.__wrapped__() != tables_fingerprint()
+
+
 def test_the_text_of_a_macro_counts_and_its_description_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     fingerprint: Any = analyses_fingerprint.__wrapped__
     first, *others = macros.MACROS
