@@ -50,9 +50,9 @@ from transforms.tables import (
     Table,
 )
 
-#: Ranges that are built at a time: while polars works on one in all cores, Python prepares another. Those of a replay,
-#: which has but little to read of a date, take less memory.
-SIDE_BY_SIDE, SIDE_BY_SIDE_IN_REPLAY = 1, 3
+#: Ranges that are built at a time: while polars works on one in all cores, Python prepares another. Of a first date, of
+#: which all is new, a range takes the most memory, and of a date that is replayed the least.
+AT_FIRST, SIDE_BY_SIDE, SIDE_BY_SIDE_IN_REPLAY = 1, 2, 3
 
 #: By fact, the counters that are withheld on a date.
 Withheld = Mapping[type[Table], Collection[str]]
@@ -126,7 +126,9 @@ def build_day(
     Which counters are withheld is known when all ranges were seen. It is seldom any; then the date is built again.
     """
     taken = ahead and ahead.of(day)
-    side_by_side = SIDE_BY_SIDE_IN_REPLAY if taken and isinstance(ahead, ReadAhead) else SIDE_BY_SIDE
+    side_by_side = SIDE_BY_SIDE if day.before.date else AT_FIRST
+    if taken and isinstance(ahead, ReadAhead):
+        side_by_side = SIDE_BY_SIDE_IN_REPLAY
     with closing(taken or Stage(day.on, lambda: star.shelf.folder)) as stage:
         read = _read(star, raw, day, limits, stage.kinds)
         if day.crawls["observations"].sum() > OBSERVATIONS_A_BATCH:  # else opening it again takes longer than the date
