@@ -97,9 +97,11 @@ def fact_of_versions(inputs: DayInputs, models: ModelsDay) -> FactDay:
     # changed since a complete crawl, which list all versions of their model.
     others = current.join(observed, on="version_id", how="anti")
     unchanged = inputs.models.observations.filter("is_listed").join(inputs.models.decoded, on="entity_id", how="anti")
-    of_unchanged = others.join(unchanged.select(MODEL_ID), on="model_id", how="semi")
-    listed = pl.concat(each.select("version_id") for each in (opened, of_unchanged))
-    silent = listed.join(observed, on="version_id", how="anti", maintain_order="left").unique(maintain_order=True)
+    listed = (
+        others.join(opened, on="version_id", how="semi"),
+        others.join(unchanged.select(MODEL_ID), on="model_id", how="semi"),
+    )
+    silent = pl.concat(listed).select("version_id").unique(maintain_order=True)
     published = opened.select("version_id", "model_id", "published_at")
     keys = models.changes.columns(DimModelVersion, inputs, ["version_id", "version_key", "model_id"])
     return fact_day(inputs, fact, pl.concat([observed, silent], how="diagonal"), published, keys)
