@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from urllib.parse import urlsplit
 
-from benchmarks.scale import DIALECTS, FIRST_DAY, tree_mib
+from benchmarks.scale import DIALECTS, FIRST_DAY, proportional_mib, tree_mib
 from emulator.launch import launch
 
 MODELS = 900_000
@@ -28,7 +28,7 @@ def main() -> int:
             with ProcessPoolExecutor(CLIENTS, mp_context=get_context("spawn")) as clients:
                 listed = sum(clients.map(listed_models, [f"{emulator.api_url}/models?limit=100"] * CLIENTS))
             rate = listed / (time.perf_counter() - began)
-            memory = f"{tree_mib(emulator.pid):,.0f} MiB"
+            memory = f"{tree_mib(emulator.pid, proportional_mib):,.0f} MiB"
             print(f"{dialect}: up in {up_seconds:.1f} s, {rate:,.0f} models a second, {memory}", flush=True)
     return 0
 

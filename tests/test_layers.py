@@ -29,7 +29,7 @@ ROOMS = {
         "vault",
     ),
     "transforms": (
-        *("ranges", "tables", "staging", "star", "quality", "lake", "estimate", "member", "lookup_tables"),
+        *("ranges", "ordered", "tables", "staging", "star", "quality", "lake", "estimate", "member", "lookup_tables"),
         *("day", "day_checks", "unfinished", "build", "continuity", "compact"),
     ),
     "flows": (

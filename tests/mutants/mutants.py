@@ -411,7 +411,7 @@ MUTANTS = (
     ),
     Mutant(
         "the spelling of a name with white space around it counts before the plain one",
-        "spellings",
+        "respelled",
         Code('$met.sort(pl.col("entity_id") != $name, "entity_id")', '$met.sort("entity_id")'),
         HISTORY + "names_that_differ_in_white_space_around_them_are_one_name_and_a_blank_is_none",
     ),
@@ -800,9 +800,7 @@ MUTANTS = (
     Mutant(
         "rows are written in the order in which they came",
         "Writer.add",
-        Code(
-            "$rows.select(self._schema.names).sort(self._key, maintain_order=True)", "$rows.select(self._schema.names)"
-        ),
+        Code("ordered($rows.select(self._schema.names), self._key)", "$rows.select(self._schema.names)"),
         BUILD + "the_rows_of_every_file_are_in_the_order_of_its_key",
     ),
     # The quality gate

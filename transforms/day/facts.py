@@ -12,6 +12,7 @@ from transforms.day.changes import Changes, appended
 from transforms.day.inputs import MODEL_ID, DayInputs
 from transforms.day.models import ModelsDay
 from transforms.lake.state import STATE_UNREAD, counters_state
+from transforms.ordered import ordered
 from transforms.quality.counter_guard import Falls, falls
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.quarantine import check, refused
@@ -59,11 +60,11 @@ def observed_records(inputs: DayInputs, kind: str, fact: type[Table]) -> pl.Data
     metrics = records.metrics.filter(pl.col("owner") == kind)
     of_kind = records.observations
     if KINDS[kind].is_named:
-        of_kind = of_kind.join(inputs.spellings(kind), on="entity_id", how="semi", maintain_order="left")
+        of_kind = of_kind.join(inputs.respelled(kind), on="entity_id", how="anti", maintain_order="left")
     return (
         of_kind.join(metrics, on="entity_id", how="left", maintain_order="left")
         .with_columns(STAGED_KINDS[kind].record_id.alias(name))
-        .unique(name, keep="first", maintain_order=True)
+        .filter(pl.col(name).is_first_distinct())
         .select(name, *stats_columns(fact))
     )
 
@@ -92,7 +93,7 @@ def fact_of_versions(inputs: DayInputs, models: ModelsDay) -> FactDay:
     is_of_owner = pl.col("entity_id") == pl.col("model_id").cast(pl.String)
     counted = metrics.join(current, on="version_id", maintain_order="left")
     observed = counted.filter(is_of_owner).select("version_id", *stats_columns(fact))
-    observed = observed.unique("version_id", keep="first", maintain_order=True)
+    observed = observed.filter(pl.col("version_id").is_first_distinct())
     # Versions without counters were observed too: those of today's documents, and those of documents that have not
     # changed since a complete crawl, which list all versions of their model.
     others = current.join(observed, on="version_id", how="anti")
@@ -120,13 +121,13 @@ def fact_day(
     if observed.is_empty():
         return _nothing_observed(fact)
     table, entity_id, state_name = fact.table_name(), ENTITY_ID[fact], counters_state(fact).name
-    known, withheld = inputs.held[state_name], inputs.withheld.get(fact, ())
-    met = beside_known(fact, observed, known)
+    known, withheld = ordered(inputs.held[state_name], [entity_id]), inputs.withheld.get(fact, ())
+    met = beside_known(fact, ordered(observed, [entity_id]), known)
     rows, state = daily_rows(
         fact,
         met,
         known,
-        with_complete_crawl(inputs, published.unique(entity_id, keep="first", maintain_order=True)),
+        with_complete_crawl(inputs, published.filter(pl.col(entity_id).is_first_distinct())),
         inputs.on,
         withheld=withheld,
     )

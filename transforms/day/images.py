@@ -13,7 +13,7 @@ from transforms.tables import DimImage, FactImageDaily
 
 @dataclass(frozen=True)
 class Showcases:
-    """Of the images in showcases: candidate rows of dim_image, and counters (`Staged.metrics`)."""
+    """Of the images in showcases: candidate rows of dim_image, and counters (`StagedKind.images`)."""
 
     rows: pl.DataFrame
     metrics: pl.DataFrame
@@ -48,8 +48,6 @@ def fact_of_images(inputs: DayInputs, showcases: Showcases) -> FactDay:
 
 def _showcase_counters(showcases: Showcases, gallery: pl.DataFrame) -> pl.DataFrame:
     """Counters of showcase images that have any and that the gallery did not show on this date."""
-    images = showcases.metrics.select(
-        pl.col("id").cast(pl.Int64, strict=False).alias("image_id"), *stats_columns(FactImageDaily)
-    )
-    images = images.drop_nulls("image_id").unique("image_id", keep="first", maintain_order=True)
-    return images.join(gallery, on="image_id", how="anti", maintain_order="left")
+    images = showcases.metrics.select("image_id", *stats_columns(FactImageDaily))
+    images = images.filter(pl.col("image_id").is_first_distinct())
+    return images.filter(~images["image_id"].is_in(gallery["image_id"].implode()))

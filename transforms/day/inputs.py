@@ -81,12 +81,15 @@ class DayInputs:
         """The keys of a table of APPENDED before the date."""
         return self.held[keys_state(table).name]
 
-    def spellings(self, kind: str) -> pl.DataFrame:
-        """entity_id of the record that represents each name of a kind: the one without white space around the name, or
-        else the first in the alphabet, of all that were ever observed. The other spellings are duplicates.
+    def respelled(self, kind: str) -> pl.DataFrame:
+        """entity_id of the records whose name another one represents, which differs in white space around it: the one
+        without any, or else the first in the alphabet, of all that were ever observed. They are duplicates.
         """
-        observed = self.staged[kind].observations
-        met = pl.concat([self.entities(kind).select("entity_id"), observed.select("entity_id")]).unique()
         name = named(pl.col("entity_id"))
-        ordered = met.with_columns(name=name).sort(pl.col("entity_id") != name, "entity_id")
-        return ordered.unique("name", keep="first", maintain_order=True).select("entity_id")
+        observed = self.staged[kind].observations
+        ids = [frame.select("entity_id", name=name) for frame in (self.entities(kind), observed)]
+        # Nearly all names have no white space around them, and are not looked at again.
+        spaced = pl.concat([each.filter(pl.col("entity_id").ne_missing(pl.col("name"))) for each in ids])["name"]
+        met = pl.concat([each.filter(pl.col("name").is_in(spaced.implode(), nulls_equal=True)) for each in ids])
+        ordered = met.unique().sort(pl.col("entity_id") != name, "entity_id")
+        return ordered.filter(~pl.col("name").is_first_distinct()).select("entity_id")

@@ -19,7 +19,7 @@ def build_list(inputs: DayInputs, kind: str, in_models: Mapping[str, pl.DataFram
         return Changes()
     rows = inputs.staged[kind].rows[table.table_name()]
     if KINDS[kind].is_named:
-        rows = rows.join(inputs.spellings(kind), left_on="spelling", right_on="entity_id", how="semi").drop("spelling")
+        rows = rows.join(inputs.respelled(kind), left_on="spelling", right_on="entity_id", how="anti").drop("spelling")
     (key,) = table.primary_key()
     if key in in_models:
         new = in_models[key].join(rows, on=key, how="anti").join(inputs.rows(table), on=key, how="anti")

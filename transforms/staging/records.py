@@ -27,6 +27,7 @@ from transforms.staging.exchange import Exchange
 from transforms.staging.payloads import STAGED_KINDS
 from transforms.staging.raw_reader import RawReader
 from transforms.staging.stage import (
+    declared_bounds,
     decode_metrics,
     flatten_batch,
     odd_values,
@@ -58,6 +59,8 @@ _HASHES = (
     pl.col("entity_id").hash().alias("entity"),
     pl.struct("entity_id", "content_hash").hash().alias("document"),
 )
+#: The counters of images, by their fields.
+_OF_IMAGES = [bounds.field for bounds in declared_bounds() if bounds.owner == "image"]
 #: The owners whose counters are in the ranges of a kind. Images inside a model are in ranges of images.
 COUNTED = {kind: [kind, "version"] if kind == "model" else [kind] for kind in SNAPSHOT_KINDS}
 
@@ -143,10 +146,7 @@ class StagedKind:
 
     def of(self, number: int) -> Staged:
         """What it brought in a range."""
-        observations, metrics, decoded = (
-            self._rows(name, number).sort("entity_id", maintain_order=True)
-            for name in ("observations", "metrics", "decoded")
-        )
+        observations, metrics, decoded = (self._rows(name, number) for name in ("observations", "metrics", "decoded"))
         bad = self.bad(number)
         if bad.height:
             observations, metrics = (
@@ -173,13 +173,14 @@ class StagedKind:
         return self.quarantine.filter(of_range).select("entity_id").unique(maintain_order=True)
 
     def images(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Of the images inside the records: candidate rows, and counters, in a range of images."""
-        metrics = self._rows("image_metrics", number).sort("entity_id", maintain_order=True)
-        bad = self.quarantine.select("entity_id")
-        return (
-            self._rows(DimImage.table_name(), number),
-            metrics.join(bad, on="entity_id", how="anti", maintain_order="left"),
-        )
+        """Of the images inside the records: candidate rows, and entity_id, image_id and counters
+        (_OF_IMAGES), in a range of images.
+        """
+        metrics = self._rows("image_metrics", number)
+        if self.quarantine.height:
+            bad = self.quarantine.select("entity_id")
+            metrics = metrics.join(bad, on="entity_id", how="anti", maintain_order="left")
+        return self._rows(DimImage.table_name(), number), metrics
 
     @property
     def image_ranges(self) -> set[int]:
@@ -326,10 +327,12 @@ class StagedKind:
         counted = metrics.filter(pl.col("owner").is_in(COUNTED[self.kind]))
         self._add("metrics", counted, self.axis, "entity_id")
         is_inside = (pl.col("owner") == "image") & (self.kind != "image")
-        inside = metrics.filter(is_inside)
+        inside = metrics.filter(is_inside).select(
+            "entity_id", pl.col("id").cast(pl.Int64, strict=False).alias("image_id"), *_OF_IMAGES
+        )
         if not observed["is_listed"].all():
             inside = inside.join(observed.filter("is_listed"), on="entity_id", how="semi", maintain_order="left")
-        self._add("image_metrics", inside, "image", "id")
+        self._add("image_metrics", inside.drop_nulls("image_id"), "image", "image_id")
 
     def _begin_documents(self) -> None:
         """Begins without any document."""

@@ -130,7 +130,7 @@ def daily_rows(
     awaited = pl.concat_list(awaits).list.drop_nulls() if awaits else pl.lit([], dtype=pl.List(pl.String))
     rows = rows.with_columns(awaits=awaited, is_awaiting=awaited.list.len() > 0)
     seen = _seen(rows, entity_id, counters, on)
-    unseen = state.join(observed, on=entity_id, how="anti", maintain_order="left")
+    unseen = state.filter(~state[entity_id].is_in(observed[entity_id].implode(), nulls_equal=True))
     return rows, pl.concat([unseen, seen.select(state.columns)])
 
 
