@@ -1057,8 +1057,23 @@ MUTANTS = (
     Mutant(
         "half-life: downloads fade at the end of a whole week only",
         "half_life.sql",
-        Sql("known.age_days <= limited.until_age", "known.age_days % 7 = 0"),
+        Sql(
+            "ON first_weeks.version_id = known.version_id\n)",
+            "ON first_weeks.version_id = known.version_id AND known.age_days % 7 = 0\n)",
+        ),
         SURVIVAL + "half_lives_are_what_lifelines_estimates",
+    ),
+    Mutant(
+        "half-life: a number of three weeks ago is taken for that of the week before",
+        "fading",
+        Code('$looked & ($col("downloads_on") == $on - $duration(days=WEEK))', "$looked"),
+        SURVIVAL + "the_falls_that_the_build_notes_are_those_that_whole_fortnights_show",
+    ),
+    Mutant(
+        "half-life: a fall that was noted for another date of publication ends the search",
+        "half_life.sql",
+        Sql("AND fading.published_on = versions.published_on", ""),
+        SURVIVAL + "a_fall_that_was_noted_for_another_date_of_publication_does_not_count",
     ),
     Mutant(
         "quartiles: the evidence of the median is that of the last age",

@@ -209,6 +209,32 @@ def test_half_lives_are_what_lifelines_estimates(month):
     assert expected[None][0] > expected[None][1] > 0
 
 
+def test_the_falls_that_the_build_notes_are_those_that_whole_fortnights_show(month):
+    """A note that is no fall would end the search of `half_life` too early."""
+    expected = {}
+    for each in MODELS:
+        counts = dict(each.known)
+        falls = [age for age in range(14, DAYS + 8, 14) if {7, age - 7, age} <= counts.keys()]
+        falls = [age for age in falls if 2 * (counts[age] - counts[age - 7]) <= counts[7]]
+        if falls and each.seen[0] - each.published <= 7:
+            expected[each.number * 10] = FIRST + timedelta(each.published + falls[0])
+    assert dict(month.sql("SELECT version_id, fell_on FROM build.fading WHERE fell_on IS NOT NULL")) == expected
+    assert len(expected) > 10
+
+
+def test_a_fall_that_was_noted_for_another_date_of_publication_does_not_count(workshop: Workshop):
+    """It is a fall from the day that was stated first, and none from the earlier one that is stated later."""
+    counts = [0, *[10] * 8, 60, 100, 110, 115, 120, 125, 130, 135, *[140] * 12]
+    for day, count in list(enumerate(counts))[3:]:
+        stated = FIRST + timedelta(3 if day < 20 else 1)
+        only = version(10, "Illustrious", stats={"downloadCount": count}, publishedAt=f"{stated}T12:00:00.000Z")
+        workshop.raw.crawl(FIRST + timedelta(day), model=[model(1, only)])
+    workshop.build()
+    assert workshop.sql("SELECT fell_on FROM build.fading") == [(FIRST + timedelta(17),)]
+    fallen = next(day for day in range(9, len(counts)) if 2 * (counts[day] - counts[day - 7]) <= counts[8])
+    assert workshop.sql("FROM star.half_life()")[0][1:5] == (1, 1, fallen - 1, fallen - 1)
+
+
 @pytest.mark.parametrize("of_type", TYPES)
 @pytest.mark.parametrize("base_model", BASES)
 def test_the_half_life_of_a_base_model_and_type_is_one_row(month, base_model, of_type):

@@ -12,7 +12,7 @@ import polars as pl
 from transforms.day.inputs import MODEL_ID
 from transforms.day.snapshot_day import SnapshotDay
 from transforms.lake.release import Release
-from transforms.lake.state import STATE_CLAIMS, STATE_STOCK, STATE_VERSIONS, counters_state
+from transforms.lake.state import STATE_CLAIMS, STATE_FADING, STATE_STOCK, STATE_VERSIONS, counters_state
 from transforms.ranges import range_of
 from transforms.staging.records import StagedKind
 from transforms.tables import DimFile, DimModelVersion, FactModelVersionDaily, FileHash
@@ -26,6 +26,7 @@ _OF_VERSIONS = (
     FileHash.table_name(),
     counters_state(FactModelVersionDaily).name,
     STATE_STOCK.name,
+    STATE_FADING.name,
 )
 
 

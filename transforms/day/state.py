@@ -3,11 +3,13 @@
 import polars as pl
 
 from transforms.day.changes import Changes
-from transforms.day.facts import with_complete_crawl
+from transforms.day.facts import FactDay, with_complete_crawl
 from transforms.day.inputs import DayInputs
 from transforms.day.models import ModelsDay
-from transforms.lake.state import STATE_UNREAD, entities_state
+from transforms.lake.state import STATE_FADING, STATE_UNREAD, entities_state
 from transforms.staging.records import Staged
+from transforms.star.fading import fading
+from transforms.tables import DimModelVersion
 
 _NO_IDS = pl.DataFrame(schema={"model_id": pl.Int64})
 
@@ -27,6 +29,13 @@ def note_unread(inputs: DayInputs) -> Changes:
     unread = with_complete_crawl(inputs, met.drop_nulls().unique(maintain_order=True))
     is_needed = unread.height or inputs.held[STATE_UNREAD.name].height
     return Changes(replaced={STATE_UNREAD.name: unread} if is_needed else {})
+
+
+def note_fading(inputs: DayInputs, models: ModelsDay, versions: FactDay) -> Changes:
+    """The versions whose downloads are watched (`transforms.star.fading`); `versions` is their fact."""
+    known = inputs.held[STATE_FADING.name]
+    watched = fading(known, models.candidates[DimModelVersion], versions.rows, inputs.on)
+    return Changes() if watched.equals(known) else Changes(replaced={STATE_FADING.name: watched})
 
 
 def note_entities(inputs: DayInputs, kind: str, models: ModelsDay | None = None) -> Changes:

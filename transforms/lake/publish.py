@@ -27,7 +27,7 @@ from pipelines.storage.sql import literal, parquet_rows
 from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.published import create_place, has_moved, opened
-from transforms.lake.state import counters_state
+from transforms.lake.state import STATE_FADING, counters_state
 from transforms.tables import DECLARATIONS_VERSION, TABLES, FactModelVersionDaily, HistoryTable, Table
 from transforms.tables.dictionary import column_comments, data_package
 from transforms.tables.macros import MACROS, VIEWS
@@ -232,7 +232,7 @@ def build_database(path: Path, lake: Lake, files: list[LakeFile], analytics: Pat
             f"{literal(tables_fingerprint())} AS tables, {literal(analyses_fingerprint())} AS analyses"
         )
         create_place(connection, analytics)
-        create_last_known(connection, lake, files)
+        create_carried(connection, lake, files)
         create_analyses(connection)
         connection.execute("COMMIT")
         connection.execute("USE memory")
@@ -249,16 +249,20 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: type[Table], lake:
     comment_on_view(connection, name, table.grain(), column_comments(table))
 
 
-def create_last_known(connection: duckdb.DuckDBPyConnection, lake: Lake, files: list[LakeFile]) -> None:
-    """`build.last_known`: each version that was ever seen, with the date on which its downloads were last known. The
-    build carries it from date to date, and a macro would look for it in every row of the facts.
+def create_carried(connection: duckdb.DuckDBPyConnection, lake: Lake, files: list[LakeFile]) -> None:
+    """The views over what the build carries from date to date, and macros would look for in every row of the facts.
+
+    `build.last_known`: each version that was ever seen, with the date on which its downloads were last known.
+    `build.fading`: those whose downloads have fallen to half, and when that was seen (`transforms.star.fading`).
     """
-    state = counters_state(FactModelVersionDaily).name
-    paths = [lake.root / file.path for file in files if file.table == state]
-    rows = (
-        parquet_rows(paths) if paths else "(SELECT NULL::BIGINT AS version_id, NULL::DATE AS downloads_on WHERE false)"
-    )
-    connection.execute(f"CREATE VIEW build.last_known AS SELECT version_id, downloads_on FROM {rows}")
+    for view, state, columns in (
+        ("last_known", counters_state(FactModelVersionDaily), {"version_id": "BIGINT", "downloads_on": "DATE"}),
+        ("fading", STATE_FADING, {"version_id": "BIGINT", "published_on": "DATE", "fell_on": "DATE"}),
+    ):
+        paths = [lake.root / file.path for file in files if file.table == state.name]
+        nothing = ", ".join(f"NULL::{sql_type} AS {name}" for name, sql_type in columns.items())
+        rows = parquet_rows(paths) if paths else f"(SELECT {nothing} WHERE false)"
+        connection.execute(f"CREATE VIEW build.{view} AS SELECT {', '.join(columns)} FROM {rows}")
 
 
 def create_analyses(connection: duckdb.DuckDBPyConnection) -> None:

@@ -11,6 +11,7 @@ from pipelines.raw.kinds import SNAPSHOT_KINDS
 from transforms.quality.checks import MEASURES
 from transforms.ranges import AXIS_OF_KIND, Axis
 from transforms.star.facts import ENTITY_ID, empty_state
+from transforms.star.fading import SCHEMA
 from transforms.star.mart import CELL
 from transforms.tables import DimImage, ModelText, Table
 
@@ -53,6 +54,8 @@ STATE_UNREAD = StateTable(
     ["model_id"],
     "model",
 )
+#: The versions whose downloads are watched until they have fallen to half.
+STATE_FADING = StateTable("state_fading", SCHEMA, ["version_id"], "model")
 #: Which models list a version of another model, and since when.
 STATE_CLAIMS = StateTable(
     "state_claims",
@@ -101,6 +104,7 @@ STATE = {
         STATE_RANGES,
         STATE_STOCK,
         STATE_UNREAD,
+        STATE_FADING,
         STATE_CLAIMS,
     )
 }

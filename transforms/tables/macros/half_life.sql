@@ -31,8 +31,15 @@ models AS (
     GROUP BY history.model_id
 ),
 cohort AS MATERIALIZED (
-    SELECT versions.version_id, versions.base_model, versions.published_on
+    SELECT
+        versions.version_id,
+        versions.base_model,
+        versions.published_on,
+        -- Nearly all fall within weeks, and have rows for years. The build has seen when some of them had.
+        coalesce(fading.fell_on, DATE '9999-12-31') AS until_date
     FROM versions
+    LEFT JOIN build.fading AS fading
+        ON fading.version_id = versions.version_id AND fading.published_on = versions.published_on
     WHERE (of_base_model IS NULL OR versions.base_model = {known of_base_model star.dim_base_model base_model})
         AND (
             of_type IS NULL
@@ -49,7 +56,8 @@ known AS MATERIALIZED (
         CAST(fact.snapshot_date - cohort.published_on AS INTEGER) AS age_days,
         fact.download_count AS downloads,
         fact.downloads_days AS days
-    FROM star.fact_model_version_daily AS fact JOIN cohort ON cohort.version_id = fact.version_id
+    FROM star.fact_model_version_daily AS fact
+    JOIN cohort ON cohort.version_id = fact.version_id AND fact.snapshot_date <= cohort.until_date
     WHERE fact.download_count IS NOT NULL
 ),
 -- What was gained over several days. To find the number before takes a fifth less than to read all flows.
@@ -86,28 +94,9 @@ first_weeks AS MATERIALIZED (
     ) AS week
     WHERE round(week.downloads, 6) >= {trending_downloads}
 ),
--- By whole weeks, a seventh of the rows: who has fallen at the end of one fell then or before, and is not looked at
--- after. Every other week is compared with the one before.
-weekly AS MATERIALIZED (
-    SELECT known.version_id, known.age_days, known.downloads, first_weeks.downloads AS first_week
-    FROM known JOIN first_weeks ON first_weeks.version_id = known.version_id
-    WHERE known.age_days % 7 = 0
-),
-limits AS (
-    SELECT week.version_id, min(week.age_days) AS age_days
-    FROM weekly AS week
-    JOIN weekly AS before ON before.version_id = week.version_id AND before.age_days = week.age_days - 7
-    WHERE week.age_days % 14 = 0 AND round(week.downloads - before.downloads - week.first_week / 2, 6) <= 0
-    GROUP BY week.version_id
-),
-limited AS MATERIALIZED (
-    SELECT first_weeks.version_id, first_weeks.downloads, coalesce(limits.age_days, 2147483647) AS until_age
-    FROM first_weeks LEFT JOIN limits ON limits.version_id = first_weeks.version_id
-),
 searched AS MATERIALIZED (
-    SELECT known.*, limited.downloads AS first_week
-    FROM known JOIN limited ON limited.version_id = known.version_id
-    WHERE known.age_days <= limited.until_age
+    SELECT known.*, first_weeks.downloads AS first_week
+    FROM known JOIN first_weeks ON first_weeks.version_id = known.version_id
 ),
 -- The number at every age from the first known one on, and also of days on which it is not known.
 daily AS (
@@ -130,7 +119,6 @@ halved AS (
     WHERE s.age_days > 7 AND round(s.downloads - daily.downloads - s.first_week / 2, 6) <= 0
     GROUP BY s.version_id
 ),
--- Of a version that did not fall all rows were searched.
 watched AS (
     SELECT s.version_id, max(s.age_days) AS left_age FROM searched AS s GROUP BY s.version_id
 ),
