@@ -1067,7 +1067,7 @@ MUTANTS = (
         "half-life: a number of three weeks ago is taken for that of the week before",
         "fading",
         Code('$looked & ($col("downloads_on") == $on - $duration(days=WEEK))', "$looked"),
-        SURVIVAL + "the_falls_that_the_build_notes_are_those_that_whole_fortnights_show",
+        SURVIVAL + "no_fall_is_noted_from_a_number_of_three_weeks_ago",
     ),
     Mutant(
         "half-life: a fall that was noted for another date of publication ends the search",
@@ -1407,6 +1407,12 @@ MUTANTS = (
         "ranges: a version whose new owner is in another range leaves its counters behind",
         "_OF_VERSIONS",
         Code("counters_state(FactModelVersionDaily).name", "STATE_STOCK.name"),
+        RANGES + "a_version_that_moves_to_another_range_takes_its_counters_and_files_along",
+    ),
+    Mutant(
+        "ranges: a version whose new owner is in another range is watched twice",
+        "_OF_VERSIONS",
+        Code("STATE_FADING.name", "STATE_STOCK.name"),
         RANGES + "a_version_that_moves_to_another_range_takes_its_counters_and_files_along",
     ),
     Mutant(

@@ -13,9 +13,10 @@ pytestmark = pytest.mark.usefixtures("narrow_ranges")
 
 
 def test_a_version_that_moves_to_another_range_takes_its_counters_and_files_along(workshop: Workshop) -> None:
-    workshop.raw.crawl(DAYS[0], model=[model(1, version(77)), model(9)])
+    stated = f"{DAYS[0]}T01:00:00.000Z"
+    workshop.raw.crawl(DAYS[0], model=[model(1, version(77, publishedAt=stated)), model(9)])
     workshop.build()
-    grown = version(77, stats={"downloadCount": 107})
+    grown = version(77, publishedAt=stated, stats={"downloadCount": 107})
     workshop.raw.crawl(DAYS[1], model=[model(1, modelVersions=[]), model(9, version(90), grown)])
     workshop.build()
     flows = "SELECT model_id, downloads_delta FROM star.fact_model_version_daily WHERE version_id = 77 ORDER BY ALL"
@@ -24,6 +25,8 @@ def test_a_version_that_moves_to_another_range_takes_its_counters_and_files_alon
     assert workshop.sql(f"{held} ORDER BY valid_from") == [(1, 1, 2), (9, 2, None)]
     files = "SELECT day(first_seen_on), removed_on FROM star.dim_file WHERE version_id = 77"
     assert workshop.sql(files) == [(1, None)]
+    # A second row would be a second version in `half_life`.
+    assert workshop.sql("SELECT version_id FROM build.fading WHERE version_id = 77") == [(77,)]
     assert workshop.rebuild_into("again").files() == workshop.files()
 
 

@@ -222,6 +222,15 @@ def test_the_falls_that_the_build_notes_are_those_that_whole_fortnights_show(mon
     assert len(expected) > 10
 
 
+def test_no_fall_is_noted_from_a_number_of_three_weeks_ago(workshop: Workshop):
+    """In a gap the number may have fallen and risen again."""
+    for age, count in {0: 0, 7: 100, 20: 20, 28: 140}.items():
+        only = version(10, "Illustrious", stats={"downloadCount": count}, publishedAt=f"{FIRST}T01:00:00.000Z")
+        workshop.raw.crawl(FIRST + timedelta(age), model=[model(1, only)])
+    workshop.build()
+    assert workshop.sql("SELECT version_id, fell_on FROM build.fading") == [(10, None)]
+
+
 def test_a_fall_that_was_noted_for_another_date_of_publication_does_not_count(workshop: Workshop):
     """It is a fall from the day that was stated first, and none from the earlier one that is stated later."""
     counts = [0, *[10] * 8, 60, 100, 110, 115, 120, 125, 130, 135, *[140] * 12]
