@@ -173,8 +173,8 @@ class StagedKind:
         return self.quarantine.filter(of_range).select("entity_id").unique(maintain_order=True)
 
     def images(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Of the images inside the records: candidate rows, and entity_id, image_id and counters
-        (_OF_IMAGES), in a range of images.
+        """Of the images inside the records, in a range of images: candidate rows; and entity_id, image_id and counters
+        (_OF_IMAGES).
         """
         metrics = self._rows("image_metrics", number)
         if self.quarantine.height:

@@ -34,18 +34,18 @@ def fading(known: pl.DataFrame, published: pl.DataFrame, rows: pl.DataFrame, on:
         rows: version_id and download_count of the date.
         on: the date.
     """
-    is_young = (pl.lit(on) - pl.col("published_on")).dt.total_days() <= WEEK
-    new = published.select("version_id", published_on=pl.min_horizontal(pl.col("published_at").dt.date(), pl.lit(on)))
-    new = new.drop_nulls().filter(is_young).join(known, on="version_id", how="anti", maintain_order="left")
+    today = pl.lit(on)
+    age = (today - pl.col("published_on")).dt.total_days()
+    new = published.select("version_id", published_on=pl.min_horizontal(pl.col("published_at").dt.date(), today))
+    new = new.drop_nulls().filter(age <= WEEK).join(known, on="version_id", how="anti", maintain_order="left")
     watched = pl.concat([known, new], how="diagonal").join(
         rows.select("version_id", now="download_count"), on="version_id", how="left", maintain_order="left"
     )
-    age = (pl.lit(on) - pl.col("published_on")).dt.total_days()
     is_between, is_half = age % FORTNIGHT == WEEK, 2 * (pl.col("now") - pl.col("downloads")) <= pl.col("first_week")
-    is_looked_at = (age % FORTNIGHT == 0) & (pl.col("downloads_on") == pl.lit(on) - pl.duration(days=WEEK))
+    is_looked_at = (age % FORTNIGHT == 0) & (pl.col("downloads_on") == today - pl.duration(days=WEEK))
     return watched.with_columns(
         first_week=pl.when(age == WEEK).then("now").otherwise("first_week"),
         downloads=pl.when(is_between).then("now").otherwise("downloads"),
-        downloads_on=pl.when(is_between).then(pl.lit(on)).otherwise("downloads_on"),
-        fell_on=pl.when(pl.col("fell_on").is_null() & is_looked_at & is_half).then(pl.lit(on)).otherwise("fell_on"),
+        downloads_on=pl.when(is_between).then(today).otherwise("downloads_on"),
+        fell_on=pl.when(pl.col("fell_on").is_null() & is_looked_at & is_half).then(today).otherwise("fell_on"),
     ).select(SCHEMA.keys())
