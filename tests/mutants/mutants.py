@@ -986,6 +986,12 @@ MUTANTS = (
         ANALYSES + "licence_changes_are_those_between_known_values",
     ),
     Mutant(
+        "macros: a model that changes one term of its licence alone changes nothing",
+        "licence_changes.sql",
+        Sql("OR min($history.allow_different_license) <> max($history.allow_different_license)", ""),
+        ANALYSES + "a_model_that_changes_one_term_of_its_licence_is_found",
+    ),
+    Mutant(
         "survival: models that were there at the first snapshot were watched from their publication",
         "survival.sql",
         Sql("dated.first_seen_on - dated.published_on AS entered_age", "-1 AS entered_age"),
@@ -1116,9 +1122,15 @@ MUTANTS = (
     ),
     Mutant(
         "adoption: what a gap shows belongs to the week that shows it",
-        "adoption.sql",
+        "mart_flows.sql",
         Sql("WHERE fact.downloads_days > 1", "WHERE fact.downloads_days > 2"),
         MARKETS + "adoption_is_told_by_weeks_since_the_first_version_and_a_gap_is_shared_out",
+    ),
+    Mutant(
+        "macros: what a gap shows counts in the mart, too",
+        "mart_flows.sql",
+        Sql("$mart.downloads_delta - coalesce($longest.downloads_delta, 0)", "$mart.downloads_delta"),
+        ANALYSES + "a_flow_that_began_before_a_window_counts_by_its_share_of_days",
     ),
     Mutant(
         "adoption: unknown creators are one more creator",

@@ -297,6 +297,20 @@ def test_licence_changes_are_those_between_known_values(described):
     assert len(described.sql("from star.licence_changes(null)")) == 6
 
 
+def test_a_model_that_changes_one_term_of_its_licence_is_found(workshop):
+    terms = {
+        "allow_commercial_use": ("allowCommercialUse", "{Sell}", "{Image}"),
+        "allow_derivatives": ("allowDerivatives", False, True),
+        "allow_different_license": ("allowDifferentLicense", True, False),
+        "allow_no_credit": ("allowNoCredit", False, True),
+    }
+    for on in (1, 2):
+        models = [model(number, **{name: values[on - 1]}) for number, (name, *values) in enumerate(terms.values(), 1)]
+        workshop.raw.crawl(day(on), model=models)
+    workshop.build()
+    assert workshop.sql("select attribute from star.licence_changes(null) order by all") == [(name,) for name in terms]
+
+
 def test_the_history_of_a_model_is_all_that_happened_to_it(history):
     assert history.sql("from star.model_history(1)") == [
         (day(1), "model", "first seen", None, "Model 1"),

@@ -65,33 +65,15 @@ joined AS (
     SELECT (debuts.date - origin.date) // 7 AS number, count(*) AS creators
     FROM debuts CROSS JOIN origin GROUP BY 1
 ),
--- Flows by their end and length. The mart has them whole, on the date that showed them: what is longer than a day is
--- taken from it.
-longer AS (
-    SELECT
-        fact.snapshot_date,
-        fact.downloads_days,
-        sum(fact.downloads_delta) FILTER (history.base_model = of_base_model) AS its,
-        sum(fact.downloads_delta) AS downloads
-    FROM star.fact_model_version_daily AS fact
-    JOIN star.dim_model_version AS history ON history.version_key = fact.version_key
-    WHERE fact.downloads_days > 1
-    GROUP BY fact.snapshot_date, fact.downloads_days
-),
+{mart_flows star.dim_date},
 flows AS (
-    SELECT longer.* FROM longer
-    UNION ALL
     SELECT
         mart.snapshot_date,
-        1,
-        sum(mart.downloads_delta) FILTER (mart.base_model = of_base_model) - any_value(coalesce(longest.its, 0)),
-        sum(mart.downloads_delta) - any_value(coalesce(longest.downloads, 0))
-    FROM star.mart_base_model_daily AS mart
-    LEFT JOIN (
-        SELECT longer.snapshot_date, sum(longer.its) AS its, sum(longer.downloads) AS downloads
-        FROM longer GROUP BY longer.snapshot_date
-    ) AS longest ON longest.snapshot_date = mart.snapshot_date
-    GROUP BY mart.snapshot_date
+        mart.downloads_days,
+        sum(mart.downloads_delta) FILTER (mart.base_model = of_base_model) AS its,
+        sum(mart.downloads_delta) AS downloads
+    FROM mart_flows AS mart
+    GROUP BY mart.snapshot_date, mart.downloads_days
 ),
 daily AS (
     SELECT

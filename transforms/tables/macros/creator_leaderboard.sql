@@ -12,7 +12,7 @@
 -- @column downloads: Downloads that they gained in the window. {by_share} Null: the creator hides all of them.
 -- @column downloads_share: Part of the creator in the downloads that all models gained. Null: there are none to share.
 WITH {windows},
-{flows fact_model_daily model_key},
+{flows star.fact_model_daily model_key},
 {new_models},
 observed AS (
     SELECT DISTINCT fact.model_key

@@ -11,7 +11,16 @@
 -- @column before: The value that was last known before, as text.
 -- @column after: The value from then on, as text.
 -- @column direction: looser if more is allowed than before, stricter if less, mixed if some more and some less.
-WITH terms AS (
+WITH changed AS (  -- hardly any model ever changes what it allows
+    SELECT history.model_id
+    FROM star.dim_model AS history
+    GROUP BY history.model_id
+    HAVING min(history.allow_commercial_use) <> max(history.allow_commercial_use)
+        OR min(history.allow_no_credit) <> max(history.allow_no_credit)
+        OR min(history.allow_derivatives) <> max(history.allow_derivatives)
+        OR min(history.allow_different_license) <> max(history.allow_different_license)
+),
+terms AS (
     SELECT
         history.model_id,
         history.valid_from,
@@ -28,7 +37,7 @@ WITH terms AS (
             {'attribute': 'allow_different_license', 'value': CASE history.allow_different_license
                 WHEN true THEN ['true'] WHEN false THEN [] END}
         ]) AS term
-    FROM star.dim_model AS history
+    FROM star.dim_model AS history SEMI JOIN changed ON changed.model_id = history.model_id
 ),
 pairs AS (
     SELECT

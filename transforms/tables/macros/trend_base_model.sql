@@ -15,14 +15,14 @@
 --   Null: there is no such window, or no gain in it is known.
 -- @column growth: downloads_per_day / downloads_per_day_before. Null: one is unknown, or nothing was gained before.
 WITH {windows},
-{flows fact_model_version_daily version_key},
+{mart_flows window_days},
+{flows mart_flows base_model},
 gained AS (
     SELECT
-        history.base_model,
-        {whole sum(flows.downloads)} AS downloads,
-        {whole sum(flows.downloads_before)} AS downloads_before
-    FROM flows JOIN star.dim_model_version AS history ON history.version_key = flows.version_key
-    GROUP BY history.base_model
+        flows.base_model,
+        {whole flows.downloads} AS downloads,
+        {whole flows.downloads_before} AS downloads_before
+    FROM flows
 ),
 stocks AS (
     SELECT

@@ -1,5 +1,5 @@
--- Downloads gained per row of a key of a fact ({flows FACT KEY}) in both windows, each flow by its share of days, and
--- the days of these shares. Needs {windows}.
+-- Downloads gained per value of a key ({flows FLOWS KEY}) in both windows, each flow by its share of days, and the days of
+-- these shares. FLOWS is a fact, or mart_flows. Needs {windows}.
 spans AS (
     SELECT
         fact.{2},
@@ -9,7 +9,7 @@ spans AS (
         CASE WHEN w.before IS NOT NULL THEN
             least(fact.snapshot_date, w.since) - greatest(fact.snapshot_date - fact.downloads_days, w.before)
         END AS days_before
-    FROM star.{1} AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
+    FROM {1} AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
     WHERE fact.downloads_delta IS NOT NULL
 ),
 flows AS (
