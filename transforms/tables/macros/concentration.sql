@@ -15,7 +15,7 @@
 -- @column largest_model_id: The model that gained most: one viral model looks like one strong creator.
 -- @column largest_model_share: Its part in the downloads of all models that gained some.
 WITH {windows},
-{flows star.fact_model_version_daily version_key},
+{flows star.fact_model_version_daily version_key recent_days},
 {owned_models},
 gained AS (
     SELECT

@@ -12,12 +12,11 @@
 -- @column downloads: Downloads that they gained in the window. {by_share} Null: the creator hides all of them.
 -- @column downloads_share: Part of the creator in the downloads that all models gained. Null: there are none to share.
 WITH {windows},
-{flows star.fact_model_daily model_key},
+{flows star.fact_model_daily model_key recent_days},
 {new_models},
 observed AS (
     SELECT DISTINCT fact.model_key
-    FROM star.fact_model_daily AS fact JOIN window_days AS w ON w.date = fact.snapshot_date
-    WHERE w.is_recent
+    FROM star.fact_model_daily AS fact JOIN recent_days AS w ON w.date = fact.snapshot_date
 ),
 totals AS (
     SELECT

@@ -16,7 +16,7 @@
 -- @column growth: downloads_per_day / downloads_per_day_before. Null: one is unknown, or nothing was gained before.
 WITH {windows},
 {mart_flows window_days},
-{flows mart_flows base_model},
+{flows mart_flows base_model window_days},
 gained AS (
     SELECT
         flows.base_model,

@@ -19,7 +19,7 @@
 -- @column growth: downloads_per_day / downloads_per_day_before, the latter at least {trending_per_day_before}. Null: it
 --   is new.
 WITH {windows},
-{flows star.fact_model_daily model_id},
+{flows star.fact_model_daily model_id window_days},
 grown AS (
     SELECT flows.* FROM flows WHERE round(flows.downloads, 3) >= {trending_downloads}
 ),

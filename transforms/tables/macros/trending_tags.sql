@@ -17,7 +17,7 @@
 -- @column growth: downloads_per_day / downloads_per_day_before, the latter at least {trending_per_day_before}. Null: all
 --   of them are new.
 WITH {windows},
-{flows star.fact_model_daily model_id},
+{flows star.fact_model_daily model_id window_days},
 {new_models},
 rates AS (
     SELECT

@@ -16,10 +16,9 @@
 WITH {windows},
 pairs AS (
     SELECT d.date
-    FROM window_days AS d
+    FROM recent_days AS d
     JOIN counted_days AS c ON c.date = d.date
     JOIN counted_days AS before ON before.date = d.date - 1
-    WHERE d.is_recent
 ),
 flows AS (
     SELECT fact.snapshot_date, CAST(sum(fact.downloads_delta) AS BIGINT) AS downloads

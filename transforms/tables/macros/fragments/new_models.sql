@@ -8,7 +8,7 @@ births AS (
         GROUP BY history.model_id
         HAVING min(history.valid_from) > any_value(windows.since)
     ) AS seen ON seen.model_id = fact.model_id AND seen.first_seen_on = fact.snapshot_date
-    JOIN window_days AS w ON w.date = fact.snapshot_date
+    JOIN recent_days AS w ON w.date = fact.snapshot_date
     -- A first row has a span only if the model was published since the complete crawl before.
-    WHERE w.is_recent AND fact.days_since_previous IS NOT NULL
+    WHERE fact.days_since_previous IS NOT NULL
 )

@@ -22,4 +22,7 @@
         SELECT d.date, d.date > w.since AS is_recent, w.before, w.since, w.until
         FROM star.dim_date AS d CROSS JOIN windows AS w
         WHERE d.date > coalesce(w.before, w.since) AND d.date <= w.until
+    ),
+    recent_days AS (
+        SELECT w.* FROM window_days AS w WHERE w.is_recent
     )
