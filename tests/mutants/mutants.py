@@ -881,8 +881,8 @@ MUTANTS = (
         "macros: a flow that began before a window counts whole",
         "flows.sql",
         Sql(
-            "greatest($fact.snapshot_date - $fact.downloads_days, $w.since) AS days_recent",
-            "($fact.snapshot_date - $fact.downloads_days) AS days_recent",
+            "greatest($fact.snapshot_date - $fact.downloads_days, $w.since) END AS days_recent",
+            "($fact.snapshot_date - $fact.downloads_days) END AS days_recent",
         ),
         ANALYSES + "a_flow_that_began_before_a_window_counts_by_its_share_of_days",
     ),

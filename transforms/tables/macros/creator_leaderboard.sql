@@ -14,10 +14,6 @@
 WITH {windows},
 {flows star.fact_model_daily model_key recent_days},
 {new_models},
-observed AS (
-    SELECT DISTINCT fact.model_key
-    FROM star.fact_model_daily AS fact JOIN recent_days AS w ON w.date = fact.snapshot_date
-),
 totals AS (
     SELECT
         history.username,
@@ -26,9 +22,8 @@ totals AS (
         any_value(windows.since) AS since,
         any_value(windows.until) AS until,
         {whole sum(flows.downloads)} AS downloads
-    FROM observed
-    JOIN star.dim_model AS history ON history.model_key = observed.model_key
-    LEFT JOIN flows ON flows.model_key = observed.model_key
+    FROM flows
+    JOIN star.dim_model AS history ON history.model_key = flows.model_key
     LEFT JOIN births ON births.model_id = history.model_id
     CROSS JOIN windows
     GROUP BY history.username

@@ -1,17 +1,18 @@
 -- Downloads gained per value of a key ({flows FLOWS KEY DAYS}) in both windows, each flow by its share of days, and the
--- days of these shares. FLOWS is a fact, or mart_flows. DAYS are window_days; recent_days if the time before is not asked
--- for. Needs {windows}.
+-- days of these shares; null if no gain is known. FLOWS is a fact, or mart_flows. DAYS are window_days; recent_days if the
+-- time before is not asked for. Needs {windows}.
 spans AS (
     SELECT
         fact.{2},
         fact.downloads_delta,
         fact.downloads_days,
-        fact.snapshot_date - greatest(fact.snapshot_date - fact.downloads_days, w.since) AS days_recent,
-        CASE WHEN w.before IS NOT NULL THEN
+        CASE WHEN fact.downloads_delta IS NOT NULL THEN
+            fact.snapshot_date - greatest(fact.snapshot_date - fact.downloads_days, w.since)
+        END AS days_recent,
+        CASE WHEN fact.downloads_delta IS NOT NULL AND w.before IS NOT NULL THEN
             least(fact.snapshot_date, w.since) - greatest(fact.snapshot_date - fact.downloads_days, w.before)
         END AS days_before
     FROM {1} AS fact JOIN {3} AS w ON w.date = fact.snapshot_date
-    WHERE fact.downloads_delta IS NOT NULL
 ),
 flows AS (
     SELECT
