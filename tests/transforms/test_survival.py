@@ -181,7 +181,7 @@ def test_time_to_downloads_is_what_lifelines_estimates_with_delayed_entry(month,
 def test_the_last_known_dates_are_those_of_the_facts(month):
     known = "(SELECT version_id, max(snapshot_date) AS downloads_on FROM star.fact_model_version_daily "
     known += "WHERE download_count IS NOT NULL GROUP BY ALL)"
-    last = "(FROM build.last_known WHERE downloads_on IS NOT NULL)"
+    last = "(SELECT version_id, downloads_on FROM build.known_versions WHERE downloads_on IS NOT NULL)"
     assert month.sql(f"FROM {known} EXCEPT FROM {last}") == month.sql(f"FROM {last} EXCEPT FROM {known}") == []
     assert len(month.sql(f"SELECT DISTINCT downloads_on FROM {last}")) > 10
 

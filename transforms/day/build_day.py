@@ -20,7 +20,7 @@ from transforms.day.facts import fact_of_list, fact_of_models, fact_of_versions
 from transforms.day.images import Showcases, build_images, fact_of_images
 from transforms.day.inputs import DayInputs, Held
 from transforms.day.listed import build_base_models, build_list
-from transforms.day.mart import mart_terms, note_stock
+from transforms.day.mart import longer_of_range, mart_terms, note_longer_flows, note_stock
 from transforms.day.models import build_models, not_observed
 from transforms.day.owners import Owners, move_versions, note_owners, settle_owners
 from transforms.day.read_ahead import ReadAhead
@@ -225,6 +225,7 @@ def _build_models(inputs: DayInputs, owners: Owners) -> Built:
     tally.add(inputs, changes, (of_models, of_versions))
     tally.count("model", of_models)
     tally.terms.append(mart_terms(inputs, models.changes, of_versions))
+    tally.longer_flows.append(longer_of_range(inputs, models.changes, of_versions))
     for table, column in NAMES:
         tally.note_names(column, models.candidates[table])
     tally.versions.append(models.candidates[DimModelVersion].select("version_id", "model_id"))
@@ -266,8 +267,10 @@ def _build_marts(inputs: DayInputs, tally: Tally) -> Changes:
         inputs.withheld.get(FactModelVersionDaily, ()),
     )
     cube, by_base_model = cube_day(terms, day), base_model_day(terms, day)
-    return appended(MartDaily, MartDaily.validate(cube, cast=True)) | appended(
-        MartBaseModelDaily, MartBaseModelDaily.validate(by_base_model, cast=True)
+    return (
+        appended(MartDaily, MartDaily.validate(cube, cast=True))
+        | appended(MartBaseModelDaily, MartBaseModelDaily.validate(by_base_model, cast=True))
+        | note_longer_flows(inputs, tally.longer_flows)
     )
 
 

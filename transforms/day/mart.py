@@ -1,13 +1,15 @@
 """The marts on a snapshot date: each range gives its terms, and their sums are the rows."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from transforms.day.changes import Changes
 from transforms.day.facts import FactDay
 from transforms.day.inputs import DayInputs
-from transforms.lake.state import STATE_STOCK, counters_state
+from transforms.lake.state import STATE_LONGER_FLOWS, STATE_STOCK, counters_state
 from transforms.star.facts import DOWNLOADS
-from transforms.star.mart import CELL, terms, with_cell
+from transforms.star.mart import CELL, longer_flows, terms, with_cell
 from transforms.tables import DimModel, DimModelVersion, FactModelVersionDaily
 
 _STATE = counters_state(FactModelVersionDaily).name
@@ -32,6 +34,18 @@ def mart_terms(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.Dat
     counted = inputs.held[STATE_STOCK.name] if inputs.counted_on else before
     new_versions = versions.rows.filter("is_new").select("version_id") if inputs.day.before.complete else None
     return terms(before, counted, after, versions.rows.select("version_id", "downloads_delta"), new_versions)
+
+
+def longer_of_range(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.DataFrame:
+    """The flows of more than a day in a range (`mart.LONGER_FLOWS`); arguments as in `mart_terms`."""
+    current = changes.columns(DimModelVersion, inputs, ["version_id", "base_model"])
+    return longer_flows(versions.rows.join(current, on="version_id"))
+
+
+def note_longer_flows(inputs: DayInputs, of_ranges: Sequence[pl.DataFrame]) -> Changes:
+    """Adds the flows of more than a day of all ranges."""
+    known, new = inputs.held[STATE_LONGER_FLOWS.name], longer_flows(pl.concat(of_ranges))
+    return Changes(replaced={STATE_LONGER_FLOWS.name: pl.concat([known, new])} if new.height else {})
 
 
 def note_stock(inputs: DayInputs) -> Changes:

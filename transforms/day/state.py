@@ -6,9 +6,9 @@ from transforms.day.changes import Changes
 from transforms.day.facts import FactDay, with_complete_crawl
 from transforms.day.inputs import DayInputs
 from transforms.day.models import ModelsDay
-from transforms.lake.state import STATE_FADING, STATE_UNREAD, entities_state
+from transforms.lake.state import STATE_FADING, STATE_UNREAD, STATE_WATCHED, entities_state
 from transforms.staging.records import Staged
-from transforms.star.fading import fading
+from transforms.star.fading import fading, watched
 from transforms.tables import DimModelVersion
 
 _NO_IDS = pl.DataFrame(schema={"model_id": pl.Int64})
@@ -32,10 +32,13 @@ def note_unread(inputs: DayInputs) -> Changes:
 
 
 def note_fading(inputs: DayInputs, models: ModelsDay, versions: FactDay) -> Changes:
-    """The versions whose downloads are watched (`transforms.star.fading`); `versions` is their fact."""
+    """The versions whose downloads are watched, and these (`transforms.star.fading`); `versions` is their fact."""
     known = inputs.held[STATE_FADING.name]
-    watched = fading(known, models.candidates[DimModelVersion], versions.rows, inputs.on)
-    return Changes() if watched.equals(known) else Changes(replaced={STATE_FADING.name: watched})
+    after = fading(known, models.candidates[DimModelVersion], versions.rows, inputs.on)
+    return Changes(
+        replaced={} if after.equals(known) else {STATE_FADING.name: after},
+        appended={STATE_WATCHED.name: watched(after, versions.rows, inputs.on)},
+    )
 
 
 def note_entities(inputs: DayInputs, kind: str, models: ModelsDay | None = None) -> Changes:

@@ -62,7 +62,7 @@ class Tally:
     `pointing`: by reference, the values that new rows have and that rows of their range lack. `types`: the types of
     models, before and after, in the ranges `types_in` where they changed. `names`: by column, the names that accepted
     rows of models have. `versions`: version_id and model_id of accepted rows of versions. `terms`:
-    `mart.terms`.
+    `mart.terms`. `longer_flows`: `mart.LONGER_FLOWS`.
     """
 
     records: dict[str, Records] = field(default_factory=lambda: defaultdict(Records))
@@ -79,6 +79,7 @@ class Tally:
     names: dict[str, pl.DataFrame] = field(default_factory=dict)
     versions: list[pl.DataFrame] = field(default_factory=list)
     terms: list[pl.DataFrame] = field(default_factory=list)
+    longer_flows: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, inputs: DayInputs, changes: Changes, facts: Sequence[FactDay]) -> None:
         """Adds what is told of every range, whatever it has."""
@@ -136,6 +137,7 @@ class Tally:
             self.names[column] = joined(self.names.get(column), names)
         self.versions += other.versions
         self.terms += other.terms
+        self.longer_flows += other.longer_flows
 
     def _note_references(self, inputs: DayInputs, changes: Changes) -> None:
         """Notes the values of new rows that no row of their range has. The target may be in other ranges, or closed."""

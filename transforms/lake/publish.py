@@ -19,6 +19,7 @@ from typing import TypedDict
 
 import duckdb
 import msgspec
+import polars as pl
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.memory import duckdb_config
@@ -27,8 +28,15 @@ from pipelines.storage.sql import literal, parquet_rows
 from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.published import create_place, has_moved, opened
-from transforms.lake.state import STATE_FADING, counters_state
-from transforms.tables import DECLARATIONS_VERSION, TABLES, FactModelVersionDaily, HistoryTable, Table
+from transforms.lake.state import STATE_FADING, STATE_LONGER_FLOWS, STATE_WATCHED, counters_state
+from transforms.tables import (
+    DECLARATIONS_VERSION,
+    TABLES,
+    FactModelDaily,
+    FactModelVersionDaily,
+    HistoryTable,
+    Table,
+)
 from transforms.tables.dictionary import column_comments, data_package
 from transforms.tables.macros import MACROS, VIEWS
 
@@ -43,6 +51,8 @@ STORAGE_VERSION = "v1.0.0"
 
 MANIFEST = "manifest.json"
 DATA_PACKAGE = "datapackage.json"
+
+_SQL_TYPES = {pl.Int32(): "INTEGER", pl.Int64(): "BIGINT", pl.Date(): "DATE", pl.String(): "VARCHAR"}
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
@@ -252,15 +262,24 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: type[Table], lake:
 def create_carried(connection: duckdb.DuckDBPyConnection, lake: Lake, files: list[LakeFile]) -> None:
     """The views over what the build carries from date to date, and macros would look for in every row of the facts.
 
-    `build.last_known`: each version that was ever seen, with the date on which its downloads were last known.
-    `build.fading`: those whose downloads have fallen to half, and when that was seen (`transforms.star.fading`).
+    `build.known_models`, `build.known_versions`: each that was ever seen, with the dates and numbers of `empty_state`
+    (`transforms.star.facts`). `build.fading`, `build.watched`: the versions whose downloads are watched until they have
+    fallen to half, and their numbers until then (`transforms.star.fading`). `build.longer_flows`: flows of more than a
+    day, by base model.
     """
     for view, state, columns in (
-        ("last_known", counters_state(FactModelVersionDaily), {"version_id": "BIGINT", "downloads_on": "DATE"}),
-        ("fading", STATE_FADING, {"version_id": "BIGINT", "published_on": "DATE", "fell_on": "DATE"}),
+        ("known_models", counters_state(FactModelDaily), ["model_id", "born_on"]),
+        (
+            "known_versions",
+            counters_state(FactModelVersionDaily),
+            ["version_id", "born_on", "entered_on", "entered_with", "downloads_on"],
+        ),
+        ("fading", STATE_FADING, ["version_id", "published_on", "watched_on", "fell_on"]),
+        ("watched", STATE_WATCHED, [*STATE_WATCHED.schema]),
+        ("longer_flows", STATE_LONGER_FLOWS, [*STATE_LONGER_FLOWS.schema]),
     ):
         paths = [lake.root / file.path for file in files if file.table == state.name]
-        nothing = ", ".join(f"NULL::{sql_type} AS {name}" for name, sql_type in columns.items())
+        nothing = ", ".join(f"NULL::{_SQL_TYPES[state.schema[name]]} AS {name}" for name in columns)
         rows = parquet_rows(paths) if paths else f"(SELECT {nothing} WHERE false)"
         connection.execute(f"CREATE VIEW build.{view} AS SELECT {', '.join(columns)} FROM {rows}")
 

@@ -97,8 +97,8 @@ class Release:
         """Adds immutable rows of a snapshot date: the rows of a fact, closed rows, or new texts. The ranges of a date
         come in order, and `end_date` after the last one.
         """
-        declared = STAR[table]
-        role = "closed" if declared.storage == "type2" else declared.storage
+        storage = STAR[table].storage if table in STAR else STATE[table].storage
+        role = "closed" if storage == "type2" else storage
         kept = self._kept.get((table, "daily", on)) or self._kept.get((table, "monthly", month_of(on)))
         if kept:
             if kept not in self._files:

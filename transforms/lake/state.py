@@ -4,6 +4,7 @@ These tables lie under lake/state. They are no product, and a rebuild makes them
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -11,19 +12,22 @@ from pipelines.raw.kinds import SNAPSHOT_KINDS
 from transforms.quality.checks import MEASURES
 from transforms.ranges import AXIS_OF_KIND, Axis
 from transforms.star.facts import ENTITY_ID, empty_state
-from transforms.star.fading import SCHEMA
-from transforms.star.mart import CELL
+from transforms.star.fading import SCHEMA, WATCHED
+from transforms.star.mart import CELL, LONGER_FLOWS
 from transforms.tables import DimImage, ModelText, Table
 
 
 @dataclass(frozen=True)
 class StateTable:
-    """A table of state: its name, schema and key, and whose ids cut it into ranges."""
+    """A table of state: its name, schema and key, whose ids cut it into ranges, and whether a date replaces its rows or
+    adds to them.
+    """
 
     name: str
     schema: dict[str, pl.DataType]
     key: list[str]
     axis: Axis | None = None
+    storage: Literal["whole", "appended"] = "whole"
 
 
 #: The append-only tables whose rows may be met again, and the key by which they are known.
@@ -56,6 +60,10 @@ STATE_UNREAD = StateTable(
 )
 #: The versions whose downloads are watched until they have fallen to half.
 STATE_FADING = StateTable("state_fading", SCHEMA, ["version_id"], "model")
+#: Their known downloads until then.
+STATE_WATCHED = StateTable("state_watched", WATCHED, ["version_id"], "model", "appended")
+#: The flows of more than a day of each date, by base model.
+STATE_LONGER_FLOWS = StateTable("state_longer_flows", LONGER_FLOWS, [*LONGER_FLOWS][:-1])
 #: Which models list a version of another model, and since when.
 STATE_CLAIMS = StateTable(
     "state_claims",
@@ -105,6 +113,8 @@ STATE = {
         STATE_STOCK,
         STATE_UNREAD,
         STATE_FADING,
+        STATE_WATCHED,
+        STATE_LONGER_FLOWS,
         STATE_CLAIMS,
     )
 }

@@ -57,8 +57,10 @@ def stats_columns(fact: type[Table]) -> list[pl.Expr]:
 
 
 def empty_state(fact: type[Table]) -> pl.DataFrame:
-    """One row per entity: id, `observed_on`, and each counter's last known value; with downloads also `downloads_on`,
-    the date of its last known value, and `is_shown`, whether the last observation had it.
+    """One row per entity: id, `observed_on`, and each counter's last known value. With downloads also `downloads_on`,
+    the date of its last known value; `is_shown`, whether the last observation had it; `entered_on` and `entered_with`,
+    the date and the number of its first known value, unless that is a flow; and `born_on`, the date of the first
+    observation of an entity that was published after the last complete crawl before it began.
     """
     columns = fact.columns()
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -68,6 +70,7 @@ def empty_state(fact: type[Table]) -> pl.DataFrame:
     schema |= {name: columns[name].dtype for name in counters_of(fact)}
     if DOWNLOADS in counters_of(fact):
         schema |= {"downloads_on": pl.Date, "is_shown": pl.Boolean}
+        schema |= {"entered_on": pl.Date, "entered_with": columns[DOWNLOADS].dtype, "born_on": pl.Date}
     # For a new entity on a date with withheld counters: these counters, and the complete crawl before.
     schema |= {"born_after": pl.Date, "awaited": pl.List(pl.String)}
     return pl.DataFrame(schema=schema)
@@ -129,25 +132,30 @@ def daily_rows(
     awaits = [pl.when(pl.col("is_new") & pl.col(f"{name}_given")).then(pl.lit(name)) for name in sorted(withheld)]
     awaited = pl.concat_list(awaits).list.drop_nulls() if awaits else pl.lit([], dtype=pl.List(pl.String))
     rows = rows.with_columns(awaits=awaited, is_awaiting=awaited.list.len() > 0)
-    seen = _seen(rows, entity_id, counters, on)
+    seen = _seen(rows, fact, on)
     unseen = state.filter(~state[entity_id].is_in(observed[entity_id].implode(), nulls_equal=True))
     return rows, pl.concat([unseen, seen.select(state.columns)])
 
 
-def _seen(rows: pl.DataFrame, entity_id: str, counters: Collection[str], on: date) -> pl.DataFrame:
+def _seen(rows: pl.DataFrame, fact: type[Table], on: date) -> pl.DataFrame:
     """The state of the entities that were observed, after the `rows` of the day."""
+    counters = counters_of(fact)
+    of_downloads = {}
+    if DOWNLOADS in counters:
+        is_known = pl.col(DOWNLOADS).is_not_null()
+        enters = is_known & pl.col(counters[DOWNLOADS] or "").is_null()
+        of_downloads = {
+            "downloads_on": pl.when(is_known).then(pl.lit(on)).otherwise("downloads_on"),
+            "is_shown": pl.col(f"{DOWNLOADS}_given"),
+            "entered_on": pl.when(enters).then(pl.lit(on)).otherwise("entered_on"),
+            "entered_with": pl.when(enters).then(DOWNLOADS).otherwise("entered_with"),
+            "born_on": pl.when("is_new").then(pl.lit(on)).otherwise("born_on"),
+        }
     return rows.select(
-        entity_id,
+        ENTITY_ID[fact],
         observed_on=pl.lit(on),
         **{name: pl.coalesce(name, f"{name}_known") for name in counters},
-        **(
-            {
-                "downloads_on": pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit(on)).otherwise("downloads_on"),
-                "is_shown": pl.col(f"{DOWNLOADS}_given"),
-            }
-            if DOWNLOADS in counters
-            else {}
-        ),
+        **of_downloads,
         born_after=pl.when("is_awaiting").then("complete_on").otherwise("born_after"),
         awaited=pl.when("is_awaiting").then("awaits").otherwise("awaited"),
     )

@@ -15,6 +15,14 @@ CELL = ["base_model", "type", "browsing_level"]
 BROWSING_LEVELS = {32: "Blocked", 16: "XXX", 8: "X", 4: "R", 2: "PG13", 1: "PG"}
 UNRATED, UNKNOWN = "unrated", "(unknown)"
 
+#: Flows of more than a day, of a date. The marts have them whole, and over some days they count by their share of days.
+LONGER_FLOWS: dict[str, pl.DataType] = {
+    "base_model": pl.String(),
+    "snapshot_date": pl.Date(),
+    "downloads_days": pl.Int32(),
+    "downloads_delta": pl.Int64(),
+}
+
 _REVIEWS, _POINTS = ("reviews_up", "reviews_down"), ("rating_points", "rating_points_count")
 #: The columns that are null while the counter that they are computed from is withheld.
 MADE_OF: dict[str, tuple[str, ...]] = {
@@ -110,6 +118,13 @@ def base_model_day(terms: pl.DataFrame, day: MartDay) -> pl.DataFrame:
         approval_lower_bound=wilson_lower_bound(up, votes),
     )
     return _without_withheld(rows, day).sort("base_model")
+
+
+def longer_flows(flows: pl.DataFrame) -> pl.DataFrame:
+    """LONGER_FLOWS from flows of versions with their base model, or from those of some versions after the other."""
+    longer = flows.filter(pl.col("downloads_days") > 1)
+    *key, flow = LONGER_FLOWS
+    return longer.group_by(key).agg(pl.col(flow).sum())
 
 
 def with_cell(versions: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:

@@ -34,7 +34,7 @@ from transforms.tables.operations import (
 
 #: Raised with every change of a table, of what is carried from day to day, or of a rule wherever it stands: a star that
 #: was made under an earlier one is made again from raw. 1 is what was before there was a number.
-DECLARATIONS_VERSION = 7
+DECLARATIONS_VERSION = 8
 
 TABLES: tuple[type[Table], ...] = (
     DimDate,

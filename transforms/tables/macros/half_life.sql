@@ -35,11 +35,13 @@ cohort AS MATERIALIZED (
         versions.version_id,
         versions.base_model,
         versions.published_on,
-        -- Nearly all fall within weeks, and have rows for years. The build has seen when some of them had.
-        coalesce(fading.fell_on, DATE '9999-12-31') AS until_date
+        -- Nearly all fall within weeks, and have rows for years. The build has kept those until the fall.
+        fading.version_id IS NOT NULL AS is_kept
     FROM versions
     LEFT JOIN build.fading AS fading
-        ON fading.version_id = versions.version_id AND fading.published_on = versions.published_on
+        ON fading.version_id = versions.version_id
+        AND fading.published_on = versions.published_on
+        AND fading.watched_on = versions.first_seen_on
     WHERE (of_base_model IS NULL OR versions.base_model = {known of_base_model star.dim_base_model base_model})
         AND (
             of_type IS NULL
@@ -52,13 +54,22 @@ cohort AS MATERIALIZED (
 -- Each known number, and the days since the number before. Null: it is the first one, and no date before it counts.
 known AS MATERIALIZED (
     SELECT
-        fact.version_id,
-        CAST(fact.snapshot_date - cohort.published_on AS INTEGER) AS age_days,
-        fact.download_count AS downloads,
-        fact.downloads_days AS days
-    FROM star.fact_model_version_daily AS fact
-    JOIN cohort ON cohort.version_id = fact.version_id AND fact.snapshot_date <= cohort.until_date
-    WHERE fact.download_count IS NOT NULL
+        found.version_id,
+        CAST(found.snapshot_date - cohort.published_on AS INTEGER) AS age_days,
+        found.download_count AS downloads,
+        found.downloads_days AS days
+    FROM (
+        SELECT watched.version_id, watched.snapshot_date, watched.download_count, watched.downloads_days
+        FROM build.watched AS watched
+        SEMI JOIN (SELECT c.version_id FROM cohort AS c WHERE c.is_kept) AS kept ON kept.version_id = watched.version_id
+        UNION ALL
+        SELECT fact.version_id, fact.snapshot_date, fact.download_count, fact.downloads_days
+        FROM star.fact_model_version_daily AS fact
+        SEMI JOIN (SELECT c.version_id FROM cohort AS c WHERE NOT c.is_kept) AS other
+            ON other.version_id = fact.version_id
+        WHERE fact.download_count IS NOT NULL
+    ) AS found
+    JOIN cohort ON cohort.version_id = found.version_id
 ),
 -- What was gained over several days. To find the number before takes a fifth less than to read all flows.
 spans AS MATERIALIZED (

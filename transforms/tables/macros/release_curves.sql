@@ -11,28 +11,12 @@
 -- @column downloads_median: Half of them had at most so many downloads of all time.
 -- @column downloads_upper_quartile: Three quarters of them had at most so many downloads of all time.
 WITH {versions},
--- None is of the first complete crawl or before it: nobody saw their beginning.
-candidates AS MATERIALIZED (
-    SELECT
-        versions.version_id,
-        versions.first_seen_on,
-        coalesce(versions.published_on, versions.first_seen_on) AS published_on
-    FROM versions
-    WHERE (base IS NULL OR versions.base_model = {known base star.dim_base_model base_model})
-        AND versions.first_seen_on > (SELECT min(d.date) FROM star.dim_date AS d WHERE d.is_complete)
-),
--- Materialized, like the candidates, so that the facts are read once, and only theirs.
-observed AS MATERIALIZED (
-    SELECT
-        fact.version_id,
-        fact.snapshot_date - candidates.published_on AS age_days,
-        fact.download_count,
-        -- A first row has a span only if the version was published since the complete crawl before.
-        fact.snapshot_date = candidates.first_seen_on AND fact.days_since_previous IS NOT NULL AS begins
-    FROM star.fact_model_version_daily AS fact JOIN candidates ON candidates.version_id = fact.version_id
-),
-cohort AS (
-    SELECT observed.version_id FROM observed WHERE observed.begins
+-- Materialized, so that only their rows of the fact are read on.
+cohort AS MATERIALIZED (
+    SELECT versions.version_id, coalesce(versions.published_on, versions.first_seen_on) AS published_on
+    FROM versions JOIN build.known_versions AS known ON known.version_id = versions.version_id
+    WHERE known.born_on IS NOT NULL
+        AND (base IS NULL OR versions.base_model = {known base star.dim_base_model base_model})
 )
 SELECT
     ages.age_days,
@@ -42,11 +26,11 @@ SELECT
     ages.quartiles[3] AS downloads_upper_quartile
 FROM (
     SELECT
-        observed.age_days,
+        fact.snapshot_date - cohort.published_on AS age_days,
         count(*) AS versions,
-        quantile_cont(observed.download_count, [0.25, 0.5, 0.75]) AS quartiles
-    FROM observed SEMI JOIN cohort ON cohort.version_id = observed.version_id
-    WHERE observed.download_count IS NOT NULL
-    GROUP BY observed.age_days
+        quantile_cont(fact.download_count, [0.25, 0.5, 0.75]) AS quartiles
+    FROM star.fact_model_version_daily AS fact JOIN cohort ON cohort.version_id = fact.version_id
+    WHERE fact.download_count IS NOT NULL
+    GROUP BY age_days
 ) AS ages
 ORDER BY ages.age_days

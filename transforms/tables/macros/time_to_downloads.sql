@@ -18,37 +18,27 @@
 -- @column at_risk_median: The same at the median.
 -- @column at_risk_upper_quartile: The same at the upper quartile.
 WITH {versions},
--- The rows on which a number became known that had not been known before, and those on which it came to `n`. A flow is
--- counted from the last known number, and from zero at a version that was watched from its beginning.
-turns AS MATERIALIZED (
-    SELECT fact.version_id, fact.snapshot_date, fact.download_count, fact.downloads_delta
+-- The rows on which a number came to `n`. A flow is counted from the last known number, and from zero at a version that
+-- was watched from its beginning. That it is positive follows, and lets most rows be left out sooner.
+reached AS (
+    SELECT fact.version_id, min(fact.snapshot_date) AS date
     FROM star.fact_model_version_daily AS fact
-    WHERE fact.download_count IS NOT NULL
-        AND (fact.downloads_delta IS NULL OR (fact.download_count >= n AND fact.download_count - fact.downloads_delta < n))
-),
-firsts AS (
-    SELECT
-        turns.version_id,
-        min(turns.snapshot_date) FILTER (turns.downloads_delta IS NULL) AS entered_on,
-        min(turns.snapshot_date) FILTER (turns.downloads_delta IS NOT NULL) AS reached_on,
-        coalesce(bool_or(turns.downloads_delta IS NULL AND turns.download_count >= n), false) AS was_there
-    FROM turns
-    GROUP BY turns.version_id
-),
-watched AS (
-    SELECT versions.version_id, versions.base_model, versions.published_on, firsts.entered_on, firsts.reached_on
-    FROM versions LEFT JOIN firsts ON firsts.version_id = versions.version_id
-    WHERE versions.published_on IS NOT NULL AND firsts.was_there IS NOT TRUE
+    WHERE fact.download_count >= n AND fact.downloads_delta > 0 AND fact.download_count - fact.downloads_delta < n
+    GROUP BY fact.version_id
 ),
 lives AS (
     SELECT
-        unnest([watched.base_model, NULL]) AS value,
+        unnest([versions.base_model, NULL]) AS value,
         -- Whoever is watched from its beginning is at risk at the age of zero, too.
-        coalesce(watched.entered_on - watched.published_on, -1) AS entered_age,
-        coalesce(watched.reached_on, known.downloads_on) - watched.published_on AS left_age,
-        watched.reached_on IS NOT NULL AS has_ended
-    FROM watched JOIN build.last_known AS known ON known.version_id = watched.version_id
-    WHERE known.downloads_on IS NOT NULL
+        coalesce(known.entered_on - versions.published_on, -1) AS entered_age,
+        coalesce(reached.date, known.downloads_on) - versions.published_on AS left_age,
+        reached.date IS NOT NULL AS has_ended
+    FROM versions
+    JOIN build.known_versions AS known ON known.version_id = versions.version_id
+    LEFT JOIN reached ON reached.version_id = versions.version_id
+    WHERE versions.published_on IS NOT NULL
+        AND known.downloads_on IS NOT NULL
+        AND (known.entered_with IS NULL OR known.entered_with < n)
 ),
 {kaplan_meier},
 {quartiles}

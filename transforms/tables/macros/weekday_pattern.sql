@@ -28,18 +28,13 @@ flows AS (
 ),
 {new_models},
 came AS (
-    SELECT history.first_seen_on, count(*) AS models
-    FROM (
-        SELECT h.model_id, min(h.valid_from) AS first_seen_on FROM star.dim_model AS h GROUP BY h.model_id
-    ) AS history
-    SEMI JOIN births ON births.model_id = history.model_id
-    GROUP BY history.first_seen_on
+    SELECT births.born_on, count(*) AS models FROM births GROUP BY births.born_on
 ),
 daily AS (
     SELECT pairs.date, flows.downloads, coalesce(came.models, 0) AS models
     FROM pairs
     LEFT JOIN flows ON flows.snapshot_date = pairs.date
-    LEFT JOIN came ON came.first_seen_on = pairs.date
+    LEFT JOIN came ON came.born_on = pairs.date
 )
 SELECT
     CAST(isodow(daily.date) AS BIGINT) AS weekday,

@@ -1,16 +1,8 @@
 -- Downloads gained on the dates of a relation, by base model and by the days that they span ({mart_flows DAYS}). The mart
--- has them whole, on the date that showed them: what is longer than a day is read from the fact, and taken from it.
+-- has them whole, on the date that showed them: what is longer than a day is noted by the build, and taken from it.
 longer AS (
-    SELECT
-        history.base_model,
-        fact.snapshot_date,
-        fact.downloads_days,
-        sum(fact.downloads_delta) AS downloads_delta
-    FROM star.fact_model_version_daily AS fact
-    JOIN {1} AS d ON d.date = fact.snapshot_date
-    JOIN star.dim_model_version AS history ON history.version_key = fact.version_key
-    WHERE fact.downloads_days > 1
-    GROUP BY history.base_model, fact.snapshot_date, fact.downloads_days
+    SELECT noted.base_model, noted.snapshot_date, noted.downloads_days, noted.downloads_delta
+    FROM build.longer_flows AS noted JOIN {1} AS d ON d.date = noted.snapshot_date
 ),
 mart_flows AS (
     SELECT longer.* FROM longer

@@ -19,7 +19,13 @@
         FROM counted_days AS d CROSS JOIN recent
     ),
     window_days AS (
-        SELECT d.date, d.date > w.since AS is_recent, w.before, w.since, w.until
+        SELECT
+            d.date,
+            d.date > w.since AS is_recent,
+            CASE WHEN d.date > w.since THEN w.until ELSE w.since END AS ends_on,
+            w.before,
+            w.since,
+            w.until
         FROM star.dim_date AS d CROSS JOIN windows AS w
         WHERE d.date > coalesce(w.before, w.since) AND d.date <= w.until
     ),
