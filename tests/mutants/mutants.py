@@ -164,7 +164,7 @@ MUTANTS = (
     Mutant(
         "downloads_days spans from a day on which the counter was hidden",
         "_seen",
-        Code('pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit($on)).otherwise("downloads_on")', "pl.lit($on)"),
+        Code('pl.when($is_known).then(pl.lit($on)).otherwise("downloads_on")', "pl.lit($on)"),
         FACTS + "a_hidden_counter_is_null_and_its_flow_waits_for_the_next_known_value",
     ),
     Mutant(
@@ -881,9 +881,15 @@ MUTANTS = (
         "macros: a flow that began before a window counts whole",
         "flows.sql",
         Sql(
-            "greatest($fact.snapshot_date - $fact.downloads_days, $w.since) END AS days_recent",
-            "($fact.snapshot_date - $fact.downloads_days) END AS days_recent",
+            "greatest($gains.gained_on - $gains.downloads_days, $w.since) END AS days_recent",
+            "($gains.gained_on - $gains.downloads_days) END AS days_recent",
         ),
+        ANALYSES + "a_flow_that_began_before_a_window_counts_by_its_share_of_days",
+    ),
+    Mutant(
+        "macros: a flow of several days is as of the last day of the window",
+        "flows.sql",
+        Sql("CASE WHEN $fact.downloads_days > 1 THEN", "CASE WHEN false THEN"),
         ANALYSES + "a_flow_that_began_before_a_window_counts_by_its_share_of_days",
     ),
     Mutant(
@@ -913,8 +919,17 @@ MUTANTS = (
     Mutant(
         "macros: a version that was met late has a release curve",
         "release_curves.sql",
-        Sql("$candidates.first_seen_on AND $fact.days_since_previous IS NOT NULL", "$candidates.first_seen_on"),
+        Sql("WHERE $known.born_on IS NOT NULL", "WHERE true"),
         ANALYSES + "release_curves_follow_versions_that_were_watched_from_their_beginning",
+    ),
+    Mutant(
+        "macros: whatever is met for the first time was published since",
+        "_seen",
+        Code(
+            'pl.when("is_new").then(pl.lit($on)).otherwise("born_on")',
+            'pl.when("is_first").then(pl.lit($on)).otherwise("born_on")',
+        ),
+        SURVIVAL + "what_the_build_carries_for_macros_is_what_the_facts_have[born versions]",
     ),
     Mutant(
         "macros: a day of publication is that of the session's time zone",
@@ -1027,29 +1042,32 @@ MUTANTS = (
     Mutant(
         "time to downloads: a version that was met late was watched from its publication",
         "time_to_downloads.sql",
-        Sql("coalesce(watched.entered_on - watched.published_on, -1)", "-1"),
+        Sql("coalesce(known.entered_on - versions.published_on, -1)", "-1"),
         SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
     ),
     Mutant(
         "time to downloads: a version that had the number at the first snapshot comes to it",
         "time_to_downloads.sql",
-        Sql("AND firsts.was_there IS NOT TRUE", "AND true"),
+        Sql("AND (known.entered_with IS NULL OR known.entered_with < n)", "AND true"),
         SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
     ),
     Mutant(
         "time to downloads: a version is watched on after it came to the number",
         "time_to_downloads.sql",
-        Sql("coalesce(watched.reached_on, known.downloads_on)", "known.downloads_on"),
+        Sql("coalesce(reached.date, known.downloads_on)", "known.downloads_on"),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "time to downloads: a version enters with its last known number",
+        "_seen",
+        Code('$is_known & pl.col($counters[DOWNLOADS] or "").is_null()', "$is_known"),
         SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
     ),
     Mutant(
         "time to downloads: a hidden number is watched on",
         "_seen",
-        Code(
-            'pl.when(pl.col(DOWNLOADS).is_not_null()).then(pl.lit($on)).otherwise("downloads_on")',
-            "pl.lit($on)",
-        ),
-        SURVIVAL + "the_last_known_dates_are_those_of_the_facts",
+        Code('pl.when($is_known).then(pl.lit($on)).otherwise("downloads_on")', "pl.lit($on)"),
+        SURVIVAL + "what_the_build_carries_for_macros_is_what_the_facts_have[last known]",
     ),
     Mutant(
         "half-life: what a version had on the day of its publication was gained after it",
@@ -1080,6 +1098,21 @@ MUTANTS = (
         "half_life.sql",
         Sql("AND fading.published_on = versions.published_on", ""),
         SURVIVAL + "a_fall_that_was_noted_for_another_date_of_publication_does_not_count",
+    ),
+    Mutant(
+        "half-life: a version is watched only when its publication is stated",
+        "fading",
+        Code('pl.min_horizontal($published.dt.date(), $today)', "$published.dt.date()"),
+        SURVIVAL + "a_version_whose_publication_was_stated_late_has_all_its_numbers",
+    ),
+    Mutant(
+        "half-life: the number of the day of the fall is not kept",
+        "watched",
+        Code(
+            '$versions.filter(pl.col("fell_on").is_null() | (pl.col("fell_on") == $on))',
+            '$versions.filter(pl.col("fell_on").is_null())',
+        ),
+        SURVIVAL + "half_lives_are_what_lifelines_estimates",
     ),
     Mutant(
         "quartiles: the evidence of the median is that of the last age",
@@ -1122,8 +1155,8 @@ MUTANTS = (
     ),
     Mutant(
         "adoption: what a gap shows belongs to the week that shows it",
-        "mart_flows.sql",
-        Sql("WHERE fact.downloads_days > 1", "WHERE fact.downloads_days > 2"),
+        "longer_flows",
+        Code('$flows.filter(pl.col("downloads_days") > 1)', '$flows.filter(pl.col("downloads_days") > 2)'),
         MARKETS + "adoption_is_told_by_weeks_since_the_first_version_and_a_gap_is_shared_out",
     ),
     Mutant(

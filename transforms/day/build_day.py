@@ -26,7 +26,7 @@ from transforms.day.owners import Owners, move_versions, note_owners, settle_own
 from transforms.day.read_ahead import ReadAhead
 from transforms.day.record_counts import RecordCounts, record_counts
 from transforms.day.snapshot_day import SnapshotDay
-from transforms.day.state import note_entities, note_fading, note_unread
+from transforms.day.state import note_entities, note_fading, note_milestones, note_unread
 from transforms.day.tally import Tally, sum_of
 from transforms.lake.release import Release
 from transforms.lake.state import STATE_CLAIMS, STATE_RANGES, STATE_STOCK, entities_state
@@ -219,6 +219,7 @@ def _build_models(inputs: DayInputs, owners: Owners) -> Built:
         | note_stock(inputs)
         | note_unread(inputs)
         | note_fading(inputs, models, of_versions)
+        | note_milestones(of_versions)
         | note_entities(inputs, "model", models)
     )
     tally = Tally()

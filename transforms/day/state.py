@@ -6,9 +6,10 @@ from transforms.day.changes import Changes
 from transforms.day.facts import FactDay, with_complete_crawl
 from transforms.day.inputs import DayInputs
 from transforms.day.models import ModelsDay
-from transforms.lake.state import STATE_FADING, STATE_UNREAD, STATE_WATCHED, entities_state
+from transforms.lake.state import STATE_FADING, STATE_MILESTONES, STATE_UNREAD, STATE_WATCHED, entities_state
 from transforms.staging.records import Staged
 from transforms.star.fading import fading, watched
+from transforms.star.milestones import milestones
 from transforms.tables import DimModelVersion
 
 _NO_IDS = pl.DataFrame(schema={"model_id": pl.Int64})
@@ -39,6 +40,11 @@ def note_fading(inputs: DayInputs, models: ModelsDay, versions: FactDay) -> Chan
         replaced={} if after.equals(known) else {STATE_FADING.name: after},
         appended={STATE_WATCHED.name: watched(after, versions.rows, inputs.on)},
     )
+
+
+def note_milestones(versions: FactDay) -> Changes:
+    """Which versions came to a round number of downloads (`transforms.star.milestones`); `versions` is their fact."""
+    return Changes(appended={STATE_MILESTONES.name: milestones(versions.rows)})
 
 
 def note_entities(inputs: DayInputs, kind: str, models: ModelsDay | None = None) -> Changes:

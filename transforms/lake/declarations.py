@@ -22,7 +22,7 @@ _RANGES = [f"{axis} {width}" for axis, width in WIDTH.items()]
 @cache
 def tables_fingerprint() -> str:
     """Of the tables, of what is carried from day to day, and of the ranges that cut both."""
-    state = [f"{each.name} {each.key} {each.schema} {each.axis}" for each in STATE.values()]
+    state = [f"{each.name} {each.key} {each.schema} {each.axis} {each.storage}" for each in STATE.values()]
     return _fingerprint([*(line for table in TABLES for line in _lines(table)), *state, *_RANGES])
 
 

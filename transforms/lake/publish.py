@@ -28,7 +28,7 @@ from pipelines.storage.sql import literal, parquet_rows
 from transforms.lake.declarations import analyses_fingerprint, tables_fingerprint
 from transforms.lake.files import Lake, LakeFile, UnreadableStarError
 from transforms.lake.published import create_place, has_moved, opened
-from transforms.lake.state import STATE_FADING, STATE_LONGER_FLOWS, STATE_WATCHED, counters_state
+from transforms.lake.state import STATE_FADING, STATE_LONGER_FLOWS, STATE_MILESTONES, STATE_WATCHED, counters_state
 from transforms.tables import (
     DECLARATIONS_VERSION,
     TABLES,
@@ -264,8 +264,8 @@ def create_carried(connection: duckdb.DuckDBPyConnection, lake: Lake, files: lis
 
     `build.known_models`, `build.known_versions`: each that was ever seen, with the dates and numbers of `empty_state`
     (`transforms.star.facts`). `build.fading`, `build.watched`: the versions whose downloads are watched until they have
-    fallen to half, and their numbers until then (`transforms.star.fading`). `build.longer_flows`: flows of more than a
-    day, by base model.
+    fallen to half, and their numbers until then (`transforms.star.fading`). `build.milestones`: when versions came to
+    round numbers of downloads. `build.longer_flows`: flows of more than a day, by base model.
     """
     for view, state, columns in (
         ("known_models", counters_state(FactModelDaily), ["model_id", "born_on"]),
@@ -274,8 +274,9 @@ def create_carried(connection: duckdb.DuckDBPyConnection, lake: Lake, files: lis
             counters_state(FactModelVersionDaily),
             ["version_id", "born_on", "entered_on", "entered_with", "downloads_on"],
         ),
-        ("fading", STATE_FADING, ["version_id", "published_on", "watched_on", "fell_on"]),
+        ("fading", STATE_FADING, ["version_id", "published_on", "fell_on"]),
         ("watched", STATE_WATCHED, [*STATE_WATCHED.schema]),
+        ("milestones", STATE_MILESTONES, [*STATE_MILESTONES.schema]),
         ("longer_flows", STATE_LONGER_FLOWS, [*STATE_LONGER_FLOWS.schema]),
     ):
         paths = [lake.root / file.path for file in files if file.table == state.name]

@@ -14,6 +14,7 @@ from transforms.ranges import AXIS_OF_KIND, Axis
 from transforms.star.facts import ENTITY_ID, empty_state
 from transforms.star.fading import SCHEMA, WATCHED
 from transforms.star.mart import CELL, LONGER_FLOWS
+from transforms.star.milestones import MILESTONES
 from transforms.tables import DimImage, ModelText, Table
 
 
@@ -62,6 +63,8 @@ STATE_UNREAD = StateTable(
 STATE_FADING = StateTable("state_fading", SCHEMA, ["version_id"], "model")
 #: Their known downloads until then.
 STATE_WATCHED = StateTable("state_watched", WATCHED, ["version_id"], "model", "appended")
+#: When versions came to round numbers of downloads.
+STATE_MILESTONES = StateTable("state_milestones", MILESTONES, ["version_id", "downloads"], "model", "appended")
 #: The flows of more than a day of each date, by base model.
 STATE_LONGER_FLOWS = StateTable("state_longer_flows", LONGER_FLOWS, [*LONGER_FLOWS][:-1])
 #: Which models list a version of another model, and since when.
@@ -114,6 +117,7 @@ STATE = {
         STATE_UNREAD,
         STATE_FADING,
         STATE_WATCHED,
+        STATE_MILESTONES,
         STATE_LONGER_FLOWS,
         STATE_CLAIMS,
     )

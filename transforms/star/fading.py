@@ -2,8 +2,8 @@
 looks for the day among the rows until then. They are kept apart, because they are few of all that versions ever have.
 
 Nothing here is an answer. A fall is noted only if the three numbers that show it are known on their very days, so the
-rows until then show it, too. Of a version of which none is noted, as after gaps, all rows are kept. Of one that was not
-watched from its first day on, or is said to be published on another day since, the macro reads the fact.
+rows until then show it, too. Of a version of which none is noted, as after gaps, all rows are kept. Of one that is said
+to be published on an earlier day since, the macro reads the fact.
 """
 
 from datetime import date
@@ -13,13 +13,11 @@ import polars as pl
 #: The age in days until which the first week lasts; and every so many days a version is looked at.
 WEEK, FORTNIGHT = 7, 14
 
-#: A version that is watched, and since when: the downloads at the age of a week; those a week before it is looked at
-#: again, and when that was; and the date on which those of the last seven days were at most half of those of the first
-#: week.
+#: A version that is watched: the downloads at the age of a week; those a week before it is looked at again, and when
+#: that was; and the date on which those of the last seven days were at most half of those of the first week.
 SCHEMA: dict[str, pl.DataType] = {
     "version_id": pl.Int64(),
     "published_on": pl.Date(),
-    "watched_on": pl.Date(),
     "first_week": pl.Int64(),
     "downloads": pl.Int64(),
     "downloads_on": pl.Date(),
@@ -40,15 +38,14 @@ def fading(known: pl.DataFrame, published: pl.DataFrame, rows: pl.DataFrame, on:
     Args:
         known: those before it.
         published: version_id and published_at of the versions whose documents were read on the date. Those that are not
-            older than a week are watched from then on.
+            older than a week are watched from then on; one without a date may be published today.
         rows: version_id and download_count of the date.
         on: the date.
     """
     today = pl.lit(on)
     age = (today - pl.col("published_on")).dt.total_days()
     new = published.select("version_id", published_on=pl.min_horizontal(pl.col("published_at").dt.date(), today))
-    new = new.drop_nulls().filter(age <= WEEK).with_columns(watched_on=today)
-    new = new.join(known, on="version_id", how="anti", maintain_order="left")
+    new = new.drop_nulls().filter(age <= WEEK).join(known, on="version_id", how="anti", maintain_order="left")
     watched = pl.concat([known, new], how="diagonal").join(
         rows.select("version_id", now="download_count"), on="version_id", how="left", maintain_order="left"
     )

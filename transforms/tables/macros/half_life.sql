@@ -39,9 +39,7 @@ cohort AS MATERIALIZED (
         fading.version_id IS NOT NULL AS is_kept
     FROM versions
     LEFT JOIN build.fading AS fading
-        ON fading.version_id = versions.version_id
-        AND fading.published_on = versions.published_on
-        AND fading.watched_on = versions.first_seen_on
+        ON fading.version_id = versions.version_id AND fading.published_on = versions.published_on
     WHERE (of_base_model IS NULL OR versions.base_model = {known of_base_model star.dim_base_model base_model})
         AND (
             of_type IS NULL

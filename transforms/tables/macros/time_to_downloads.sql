@@ -18,13 +18,23 @@
 -- @column at_risk_median: The same at the median.
 -- @column at_risk_upper_quartile: The same at the upper quartile.
 WITH {versions},
--- The rows on which a number came to `n`. A flow is counted from the last known number, and from zero at a version that
--- was watched from its beginning. That it is positive follows, and lets most rows be left out sooner.
-reached AS (
-    SELECT fact.version_id, min(fact.snapshot_date) AS date
+-- The dates on which a number came to `n`. The build has noted those of 10, 20, 50, 100 and so on; for another number all
+-- rows are read. A flow is counted from the last known number, and from zero at a version that was watched from its
+-- beginning. That it is positive follows, and lets most rows be left out sooner.
+arrivals AS (
+    SELECT noted.version_id, noted.reached_on
+    FROM build.milestones AS noted
+    WHERE noted.downloads = n AND regexp_full_match(CAST(n AS VARCHAR), '[125]0+')
+    UNION ALL
+    SELECT fact.version_id, fact.snapshot_date
     FROM star.fact_model_version_daily AS fact
-    WHERE fact.download_count >= n AND fact.downloads_delta > 0 AND fact.download_count - fact.downloads_delta < n
-    GROUP BY fact.version_id
+    WHERE NOT regexp_full_match(CAST(n AS VARCHAR), '[125]0+')
+        AND fact.download_count >= n
+        AND fact.downloads_delta > 0
+        AND fact.download_count - fact.downloads_delta < n
+),
+reached AS (
+    SELECT arrivals.version_id, min(arrivals.reached_on) AS date FROM arrivals GROUP BY arrivals.version_id
 ),
 lives AS (
     SELECT
