@@ -26,6 +26,8 @@ from transforms.ordered import ordered
 AREAS = ("star", "state")
 #: The roles of files that a release writes again: all rows of a table, or the open rows of a type 2 table.
 CHANGING_ROLES = ("whole", "open")
+#: The roles of files that a date adds to a table, and that only a merge takes away.
+ADDED_ROLES = ("closed", "appended")
 #: By role, the column of a key that decides no order: a day has one date, and no two open rows differ in it alone.
 UNDECISIVE = {"daily": "snapshot_date", "open": "valid_from"}
 #: A row group of long texts ends earlier.
@@ -39,7 +41,8 @@ OWN_NAME = re.compile(r"[0-9a-f]{32}\.parquet|\.[0-9]+\.tmp")
 @dataclass(frozen=True, order=True)
 class LakeFile:
     """A file of the lake. `role` is whole, open, closed, appended, daily, monthly or empty; `snapshot_date` is the day
-    that it belongs to, if any, and of a monthly one the first of its month; `path` is relative to the lake.
+    that it belongs to, if any: of a monthly one the first of its month, and of closed and appended ones that were
+    merged the last of theirs. `path` is relative to the lake.
     """
 
     table: str

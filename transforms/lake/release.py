@@ -15,7 +15,7 @@ from typing import Self
 import polars as pl
 
 from pipelines.memory import budget_bytes
-from transforms.lake.files import CHANGING_ROLES, Lake, LakeFile, Writer, month_of
+from transforms.lake.files import ADDED_ROLES, CHANGING_ROLES, Lake, LakeFile, Writer, month_of
 from transforms.lake.shelf import Kept, Shelf
 from transforms.lake.state import STATE
 from transforms.ranges import WHOLE
@@ -27,6 +27,9 @@ ARROW_SCHEMAS = {name: arrow_schema(table) for name, table in STAR.items()}
 
 #: A table has so many files of rows that may change, at most, however many ranges it has.
 FILES_AT_MOST = 8
+
+#: Files of a closed month that are smaller than this become one: to open them would take longer than to read them.
+SMALL_BYTES = 2 * 1024**2
 
 #: Changed rows in memory until the files are written; what is more lies on the disk meanwhile.
 KEPT_BYTES = 48 * 1024**2
@@ -142,7 +145,7 @@ class Release:
 
         A table without rows has one empty file, so that its view has its columns.
         """
-        files = [file for file in self.files() if file.role != "empty"]
+        files = self._merged([file for file in self.files() if file.role != "empty"])
         before = {
             table: [file for file in files if file.table == table and file.role in CHANGING_ROLES]
             for table in sorted(self._changed)
@@ -160,6 +163,22 @@ class Release:
                 files.append(writer.finish())
         self._files = files
         return sorted(files, key=lambda file: (file.table, file.role, str(file.snapshot_date), file.path))
+
+    def _merged(self, files: list[LakeFile]) -> list[LakeFile]:
+        """The files, with one for all small ones that the dates of a month have added to a table. The month of the
+        newest date is not over.
+        """
+        newest = max((file.snapshot_date for file in files if file.snapshot_date), default=date.min)
+        months: dict[tuple[str, str, date], list[LakeFile]] = {}
+        for file in files:
+            if file.role in ADDED_ROLES and file.snapshot_date and file.bytes < SMALL_BYTES:
+                months.setdefault((file.table, file.role, month_of(file.snapshot_date)), []).append(file)
+        for (table, role, month), small in months.items():
+            if len(small) > 1 and month < month_of(newest):
+                writer = self._open(table, role, max(file.snapshot_date or month for file in small))
+                writer.add(WHOLE, self.lake.read(small, _schema(table)))
+                files = [file for file in files if file not in small] + [writer.finish()]
+        return files
 
     def _written(self, table: str, before: Sequence[LakeFile]) -> list[LakeFile]:
         """The files of a table's rows that may change: those of `before` that have the same ranges still, and new

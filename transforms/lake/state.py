@@ -62,9 +62,9 @@ STATE_UNREAD = StateTable(
 #: The versions whose downloads are watched until they have fallen to half.
 STATE_FADING = StateTable("state_fading", SCHEMA, ["version_id"], "model")
 #: Their known downloads until then.
-STATE_WATCHED = StateTable("state_watched", WATCHED, ["version_id"], "model", "appended")
+STATE_WATCHED = StateTable("state_watched", WATCHED, ["version_id", "snapshot_date"], "model", "appended")
 #: When versions came to round numbers of downloads.
-STATE_MILESTONES = StateTable("state_milestones", MILESTONES, ["version_id", "downloads"], "model", "appended")
+STATE_MILESTONES = StateTable("state_milestones", MILESTONES, [*MILESTONES], "model", "appended")
 #: The flows of more than a day of each date, by base model.
 STATE_LONGER_FLOWS = StateTable("state_longer_flows", LONGER_FLOWS, [*LONGER_FLOWS][:-1])
 #: Which models list a version of another model, and since when.

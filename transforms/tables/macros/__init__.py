@@ -207,8 +207,8 @@ VIEWS = (
             "table_name": "The table that the file belongs to.",
             "part": "How the file fits into the table: whole, open or closed rows of a type 2 table, daily, monthly "
             "(days that compact merged), appended, or empty for a table without rows.",
-            "snapshot_date": "The snapshot date that the file belongs to, of a monthly one the first of its month. "
-            "Null: it belongs to none.",
+            "snapshot_date": "The snapshot date that the file belongs to, of a monthly one the first of its month, of "
+            "closed and appended ones of several dates the last of these. Null: it belongs to none.",
             "path": "Absolute path of the file.",
             "rows": "Rows in the file.",
             "bytes": "Size of the file. Unit: bytes.",
