@@ -1058,6 +1058,24 @@ MUTANTS = (
         SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
     ),
     Mutant(
+        "files: the month of the newest date is merged, too",
+        "Release._merged",
+        Code("len($small) > 1 and $month < month_of($newest)", "len($small) > 1"),
+        "transforms/test_merged_files.py::test_every_month_that_is_over_has_one_file",
+    ),
+    Mutant(
+        "time to downloads: a version has a round number only when it has more",
+        "milestones",
+        Code('$round.search_sorted($number, side="right")', '$round.search_sorted($number, side="left")'),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
+        "time to downloads: only round numbers are reached",
+        "time_to_downloads.sql",
+        Sql("WHERE NOT regexp_full_match(CAST(n AS VARCHAR), '[125]0+')", "WHERE false"),
+        SURVIVAL + "time_to_downloads_is_what_lifelines_estimates_with_delayed_entry",
+    ),
+    Mutant(
         "time to downloads: a version enters with its last known number",
         "_seen",
         Code('$is_known & pl.col($counters[DOWNLOADS] or "").is_null()', "$is_known"),
@@ -1102,7 +1120,7 @@ MUTANTS = (
     Mutant(
         "half-life: a version is watched only when its publication is stated",
         "fading",
-        Code('pl.min_horizontal($published.dt.date(), $today)', "$published.dt.date()"),
+        Code("pl.min_horizontal($published.dt.date(), $today)", "$published.dt.date()"),
         SURVIVAL + "a_version_whose_publication_was_stated_late_has_all_its_numbers",
     ),
     Mutant(

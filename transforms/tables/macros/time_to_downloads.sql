@@ -4,7 +4,7 @@
 -- watched from the age at which its downloads were first known (delayed entry), and only if they were fewer then. A
 -- version without a date of publication is left out. One row per base model, after one for all of them together.
 --
--- @argument n: The number of downloads, above zero.
+-- @argument n: The number of downloads, above zero; 10, 20, 50, 100 and so on are answered soonest.
 -- @column base_model: The base model, as a version states it now or stated it last. Null: all together.
 -- @column versions: Versions that were watched below the number.
 -- @column reached: Those of them that were seen to come to it.
