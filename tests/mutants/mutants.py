@@ -1097,6 +1097,12 @@ MUTANTS = (
         HISTORIES,
     ),
     Mutant(
+        "half-life: a first number after the first week is one of that week",
+        "half_life.sql",
+        Sql("AND gains.is_between", ""),
+        SURVIVAL + "a_number_that_was_withheld_for_the_first_week_says_nothing_of_that_week",
+    ),
+    Mutant(
         "half-life: downloads fade at the end of a whole week only",
         "half_life.sql",
         Sql(

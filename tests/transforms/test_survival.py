@@ -285,6 +285,20 @@ def test_a_fall_that_was_noted_for_another_date_of_publication_does_not_count(wo
     assert workshop.sql("FROM star.half_life()")[0][1:5] == (1, 1, fallen - 1, fallen - 1)
 
 
+def test_a_number_that_was_withheld_for_the_first_week_says_nothing_of_that_week(workshop: Workshop):
+    """It is all gained since the publication, but nobody saw when."""
+    for day in range(16):
+        is_withheld = 1 <= day < 11
+        stats = {"downloadCount": 0 if is_withheld else 100 + day}
+        crowd = [model(number, version(number * 10, stats=stats), stats=stats) for number in range(2, 62)]
+        new = version(10, "Illustrious", stats=stats, publishedAt=f"{FIRST + timedelta(1)}T12:00:00.000Z")
+        workshop.raw.crawl(FIRST + timedelta(day), model=[*crowd, *([model(1, new)] if day >= 2 else [])])
+    workshop.build()
+    first = "SELECT day(snapshot_date), downloads_delta FROM star.fact_model_version_daily WHERE version_id = 10"
+    assert workshop.sql(f"{first} AND download_count IS NOT NULL ORDER BY 1 LIMIT 1") == [(12, 111)]
+    assert workshop.sql("FROM star.half_life('Illustrious')") == []
+
+
 def test_a_version_whose_publication_was_stated_late_has_all_its_numbers(workshop: Workshop):
     """It is watched from its first day on, because it may be published then."""
     counts = [10 * min(day, 4) for day in range(20)]

@@ -83,12 +83,13 @@ gains AS MATERIALIZED (
         spans.version_id,
         spans.age_days,
         -- Without a number before, all was gained since the publication; else it is not known.
-        spans.downloads - coalesce(earlier.downloads, CASE WHEN spans.age_before <= 0 THEN 0 END) AS gained
+        spans.downloads - coalesce(earlier.downloads, CASE WHEN spans.age_before <= 0 THEN 0 END) AS gained,
+        earlier.downloads IS NOT NULL AS is_between
     FROM spans
     LEFT JOIN earlier ON earlier.version_id = spans.version_id AND earlier.age_days = spans.age_days
 ),
--- The number at the age of 7 is in the span of one known number: since the publication, if it is the first one. A first
--- number after the first week says nothing of that week.
+-- The number at the age of 7 is in the span of one known number. A first number after the first week says nothing of that
+-- week, even if all of it was gained since the publication.
 first_weeks AS MATERIALIZED (
     SELECT week.version_id, week.downloads
     FROM (
@@ -99,7 +100,7 @@ first_weeks AS MATERIALIZED (
             END AS downloads
         FROM known
         LEFT JOIN gains ON gains.version_id = known.version_id AND gains.age_days = known.age_days
-        WHERE known.age_days >= 7 AND (known.age_days = 7 OR known.age_days - known.days < 7)
+        WHERE known.age_days = 7 OR (known.age_days > 7 AND known.age_days - known.days < 7 AND gains.is_between)
     ) AS week
     WHERE round(week.downloads, 6) >= {trending_downloads}
 ),
