@@ -1179,8 +1179,8 @@ MUTANTS = (
     ),
     Mutant(
         "adoption: what a gap shows belongs to the week that shows it",
-        "longer_flows",
-        Code('$flows.filter(pl.col("downloads_days") > 1)', '$flows.filter(pl.col("downloads_days") > 2)'),
+        "longer_of_range",
+        Code('$rows.filter(pl.col("downloads_days") > 1)', '$rows.filter(pl.col("downloads_days") > 2)'),
         MARKETS + "adoption_is_told_by_weeks_since_the_first_version_and_a_gap_is_shared_out",
     ),
     Mutant(

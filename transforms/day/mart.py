@@ -37,9 +37,10 @@ def mart_terms(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.Dat
 
 
 def longer_of_range(inputs: DayInputs, changes: Changes, versions: FactDay) -> pl.DataFrame:
-    """The flows of more than a day in a range (`mart.LONGER_FLOWS`); arguments as in `mart_terms`."""
+    """The flows of more than a day in a range (LONGER_FLOWS); arguments as in `mart_terms`."""
+    longer = versions.rows.filter(pl.col("downloads_days") > 1)
     current = changes.columns(DimModelVersion, inputs, ["version_id", "base_model"])
-    return longer_flows(versions.rows.join(current, on="version_id"))
+    return longer_flows(longer.join(current, on="version_id"))
 
 
 def note_longer_flows(inputs: DayInputs, of_ranges: Sequence[pl.DataFrame]) -> Changes:

@@ -173,12 +173,15 @@ class Release:
         for file in files:
             if file.role in ADDED_ROLES and file.snapshot_date and file.bytes < SMALL_BYTES:
                 months.setdefault((file.table, file.role, month_of(file.snapshot_date)), []).append(file)
+        merged: list[LakeFile] = []
+        replaced: set[LakeFile] = set()
         for (table, role, month), small in months.items():
             if len(small) > 1 and month < month_of(newest):
                 writer = self._open(table, role, max(file.snapshot_date or month for file in small))
                 writer.add(WHOLE, self.lake.read(small, _schema(table)))
-                files = [file for file in files if file not in small] + [writer.finish()]
-        return files
+                merged.append(writer.finish())
+                replaced.update(small)
+        return [file for file in files if file not in replaced] + merged
 
     def _written(self, table: str, before: Sequence[LakeFile]) -> list[LakeFile]:
         """The files of a table's rows that may change: those of `before` that have the same ranges still, and new

@@ -122,9 +122,8 @@ def base_model_day(terms: pl.DataFrame, day: MartDay) -> pl.DataFrame:
 
 def longer_flows(flows: pl.DataFrame) -> pl.DataFrame:
     """LONGER_FLOWS from flows of versions with their base model, or from those of some versions after the other."""
-    longer = flows.filter(pl.col("downloads_days") > 1)
     *key, flow = LONGER_FLOWS
-    return longer.group_by(key).agg(pl.col(flow).sum())
+    return flows.group_by(key).agg(pl.col(flow).sum())
 
 
 def with_cell(versions: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
