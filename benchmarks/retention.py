@@ -27,7 +27,7 @@ from pipelines.raw.warehouse import writer_config
 from pipelines.storage.data_directory import DataDirectory
 from transforms.build import build
 from transforms.compact import compact
-from transforms.lake.files import LakeFile
+from transforms.lake.files import ADDED_ROLES, LakeFile
 from transforms.lake.publish import read_manifest
 
 FOLDER = Path("data/bench-retention").absolute()
@@ -127,7 +127,7 @@ def dated(files: Iterable[LakeFile], role: str, before: date) -> list[LakeFile]:
 
 def growth(files: Iterable[LakeFile]) -> int:
     """Bytes that came after the first day to tables that keep what was: closed rows of a history, and new rows."""
-    later = [file for file in files if file.role in {"closed", "appended"} and file.snapshot_date]
+    later = [file for file in files if file.role in ADDED_ROLES and file.snapshot_date]
     return size(file for file in later if file.snapshot_date != FIRST)
 
 

@@ -19,7 +19,6 @@ from typing import TypedDict
 
 import duckdb
 import msgspec
-import polars as pl
 
 from pipelines.errors import CivitaiEtlError
 from pipelines.memory import duckdb_config
@@ -37,7 +36,7 @@ from transforms.tables import (
     HistoryTable,
     Table,
 )
-from transforms.tables.dictionary import column_comments, data_package
+from transforms.tables.dictionary import column_comments, data_package, sql_type
 from transforms.tables.macros import MACROS, VIEWS
 
 #: A publish keeps the files of the last three and those of the last day, because a reader may still use them.
@@ -51,8 +50,6 @@ STORAGE_VERSION = "v1.0.0"
 
 MANIFEST = "manifest.json"
 DATA_PACKAGE = "datapackage.json"
-
-_SQL_TYPES = {pl.Int32(): "INTEGER", pl.Int64(): "BIGINT", pl.Date(): "DATE", pl.String(): "VARCHAR"}
 
 
 def read_manifest(analytics: Path) -> list[LakeFile]:
@@ -280,7 +277,7 @@ def create_carried(connection: duckdb.DuckDBPyConnection, lake: Lake, files: lis
         ("longer_flows", STATE_LONGER_FLOWS, [*STATE_LONGER_FLOWS.schema]),
     ):
         paths = [lake.root / file.path for file in files if file.table == state.name]
-        nothing = ", ".join(f"NULL::{_SQL_TYPES[state.schema[name]]} AS {name}" for name in columns)
+        nothing = ", ".join(f"NULL::{sql_type(state.schema[name])} AS {name}" for name in columns)
         rows = parquet_rows(paths) if paths else f"(SELECT {nothing} WHERE false)"
         connection.execute(f"CREATE VIEW build.{view} AS SELECT {', '.join(columns)} FROM {rows}")
 

@@ -22,9 +22,7 @@ WITH {versions},
 -- rows are read. A flow is counted from the last known number, and from zero at a version that was watched from its
 -- beginning. That it is positive follows, and lets most rows be left out sooner.
 arrivals AS (
-    SELECT noted.version_id, noted.reached_on
-    FROM build.milestones AS noted
-    WHERE noted.downloads = n AND regexp_full_match(CAST(n AS VARCHAR), '[125]0+')
+    SELECT noted.version_id, noted.reached_on FROM build.milestones AS noted WHERE noted.downloads = n
     UNION ALL
     SELECT fact.version_id, fact.snapshot_date
     FROM star.fact_model_version_daily AS fact
